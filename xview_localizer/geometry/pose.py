@@ -1,0 +1,67 @@
+"""Planar poses and priors in the `map` frame (ENU about the datum; yaw 0 = east, counter-clockwise)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def wrap_angle_rad(angle_rad):
+    """Wrap to [-pi, pi)."""
+    return (np.asarray(angle_rad) + np.pi) % (2 * np.pi) - np.pi
+
+
+@dataclass(frozen=True)
+class Pose2:
+    """T_map_base restricted to the plane."""
+
+    x_m: float
+    y_m: float
+    yaw_rad: float
+
+    def __matmul__(self, other: Pose2) -> Pose2:
+        """Compose: `T_a_c = T_a_b @ T_b_c`."""
+        cos, sin = np.cos(self.yaw_rad), np.sin(self.yaw_rad)
+        return Pose2(
+            float(self.x_m + cos * other.x_m - sin * other.y_m),
+            float(self.y_m + sin * other.x_m + cos * other.y_m),
+            float(wrap_angle_rad(self.yaw_rad + other.yaw_rad)),
+        )
+
+    def inverse(self) -> Pose2:
+        cos, sin = np.cos(self.yaw_rad), np.sin(self.yaw_rad)
+        return Pose2(
+            float(-cos * self.x_m - sin * self.y_m),
+            float(sin * self.x_m - cos * self.y_m),
+            float(wrap_angle_rad(-self.yaw_rad)),
+        )
+
+    def transform(self, xy_m: np.ndarray) -> np.ndarray:
+        """Take points [..., 2] of the child frame into the parent frame."""
+        cos, sin = np.cos(self.yaw_rad), np.sin(self.yaw_rad)
+        xy_m = np.asarray(xy_m, dtype=np.float64)
+        return xy_m @ np.array([[cos, sin], [-sin, cos]]) + (self.x_m, self.y_m)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is known before looking: base_link lies within `sigma_m` of (x, y) in `map`.
+
+    `yaw_rad` is None where the heading is unknown; otherwise it is good to about `yaw_sigma_rad`.
+    """
+
+    x_m: float
+    y_m: float
+    sigma_m: float
+    yaw_rad: float | None = None
+    yaw_sigma_rad: float | None = None
+
+    def __post_init__(self) -> None:
+        values = [self.x_m, self.y_m, self.sigma_m]
+        if self.yaw_rad is not None:
+            values += [self.yaw_rad, self.yaw_sigma_rad if self.yaw_sigma_rad is not None else np.nan]
+        if not np.all(np.isfinite(values)):
+            raise ValueError(f"prior must be finite (and give yaw_sigma_rad with yaw_rad), got {self}")
+        if self.sigma_m <= 0 or (self.yaw_sigma_rad is not None and self.yaw_sigma_rad <= 0):
+            raise ValueError(f"prior sigmas must be positive, got {self}")
