@@ -1,0 +1,174 @@
+import cv2
+import numpy as np
+import pytest
+
+from xview_localizer.geometry.camera import (
+    EquirectangularCamera,
+    PinholeCamera,
+    camera_from_dict,
+    camera_from_info_fields,
+)
+
+WIDTH, HEIGHT, FX, FY, CX, CY = 640, 480, 420.0, 425.0, 331.5, 236.25
+DISTORTIONS = {
+    "none": (),
+    "plumb_bob": (-0.28, 0.07, 0.0007, -0.0011, 0.004),
+    "rational_polynomial": (0.6, -0.15, 0.0004, -0.0006, 0.03, 0.7, -0.12, 0.025),
+    "equidistant": (0.03, -0.008, 0.004, -0.0009),
+}
+K_INFO = (FX, 0, CX - 0.5, 0, FY, CY - 0.5, 0, 0, 1)
+
+
+def pinhole(model):
+    return PinholeCamera(WIDTH, HEIGHT, FX, FY, CX, CY, model, DISTORTIONS[model])
+
+
+def equirectangular(width=1024, hfov_deg=360.0, centre_column=512.0):
+    return EquirectangularCamera(width, 300, width / np.radians(hfov_deg), 160.0, centre_column, 120.0)
+
+
+def pixels(camera, count=2000):
+    return np.random.default_rng(1).uniform((0, 0), (camera.width, camera.height), (count, 2))
+
+
+@pytest.mark.parametrize("model", DISTORTIONS)
+def test_project_inverts_rays_of_a_pinhole(model):
+    camera = pinhole(model)
+    uv = pixels(camera)
+    rays = camera.rays(uv)
+    np.testing.assert_allclose(np.linalg.norm(rays, axis=1), 1)
+    back, valid = camera.project(3.0 * rays)
+    assert valid.all()
+    np.testing.assert_allclose(back, uv, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", ["none", "plumb_bob", "rational_polynomial"])
+def test_perspective_lenses_match_opencv(model):
+    camera = camera_from_info_fields(WIDTH, HEIGHT, model, DISTORTIONS[model], K_INFO)
+    rays = camera.rays(pixels(camera))
+    d = np.array(DISTORTIONS[model] or (0.0,) * 4)
+    expected, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), np.reshape(K_INFO, (3, 3)), d)
+    np.testing.assert_allclose(camera.project(rays)[0], expected[:, 0] + 0.5, atol=1e-6)
+
+
+def test_equidistant_matches_opencv_fisheye():
+    camera = camera_from_info_fields(WIDTH, HEIGHT, "equidistant", DISTORTIONS["equidistant"], K_INFO)
+    rays = camera.rays(pixels(camera))
+    k, d = np.reshape(K_INFO, (3, 3)).astype(float), np.array(DISTORTIONS["equidistant"])
+    expected, _ = cv2.fisheye.projectPoints(rays[:, None], np.zeros(3), np.zeros(3), k, d)
+    np.testing.assert_allclose(camera.project(rays)[0], expected[:, 0] + 0.5, atol=1e-6)
+
+
+def test_equidistant_sees_beyond_a_right_angle():
+    camera = PinholeCamera(1000, 1000, 250.0, 250.0, 500.0, 500.0, "equidistant", (0.0, 0.0, 0.0, 0.0))
+    angle = np.radians(110)
+    uv, valid = camera.project(np.array([[np.sin(angle), 0, np.cos(angle)]]))
+    assert valid[0]
+    np.testing.assert_allclose(uv[0], (500 + 250 * angle, 500))
+    assert camera.horizontal_fov_rad == pytest.approx(4.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("model", ["none", "plumb_bob", "rational_polynomial"])
+def test_what_is_behind_or_outside_is_invalid(model):
+    camera = pinhole(model)
+    rays = np.array([[0, 0, -1.0], [0.1, 0, -1], [1, 0, 0], [9, 0, 1], [0, 0, 0], [np.nan, 0, 1], [0, 0, 1]])
+    _, valid = camera.project(rays)
+    assert valid.tolist() == [False] * 6 + [True]
+
+
+def test_rays_beyond_the_monotonic_range_do_not_fold_back_into_the_image():
+    # r (1 - 0.3 r²) peaks at r = 1.054: the direction r = 1.7 would land at 0.23, well inside.
+    camera = PinholeCamera(640, 480, 300.0, 300.0, 320.0, 240.0, "plumb_bob", (-0.3, 0.0, 0.0, 0.0))
+    _, valid = camera.project(np.array([[0.5, 0, 1], [1.7, 0, 1]]))
+    assert valid.tolist() == [True, False]
+    # No ray reaches the distorted radius 0.99 of the image corner's neighbourhood; the peak is 0.703.
+    assert np.isnan(camera.rays(np.array([[617.0, 240.0]]))).all()
+
+
+def test_horizontal_field_of_view():
+    assert PinholeCamera(640, 480, 320, 320, 320, 240).horizontal_fov_rad == pytest.approx(np.pi / 2)
+    assert equirectangular().horizontal_fov_rad == pytest.approx(2 * np.pi)
+    assert equirectangular(512, 180.0, 256.0).horizontal_fov_rad == pytest.approx(np.pi)
+
+
+@pytest.mark.parametrize("centre_column", [512.0, 0.0, 700.5])
+def test_project_inverts_rays_of_a_panorama(centre_column):
+    camera = equirectangular(centre_column=centre_column)
+    uv = pixels(camera)
+    back, valid = camera.project(2.0 * camera.rays(uv))
+    assert valid.all()
+    np.testing.assert_allclose(back, uv, atol=1e-6)
+
+
+def test_panorama_axes():
+    camera = equirectangular()
+    uv = np.array([[512, 120], [768, 120], [256, 120], [512, 120 - 80]])
+    expected = [[0, 0, 1], [1, 0, 0], [-1, 0, 0], [0, -np.sin(0.5), np.cos(0.5)]]
+    np.testing.assert_allclose(camera.rays(uv), expected, atol=1e-12)
+
+
+def test_partial_panorama_does_not_see_behind():
+    camera = equirectangular(512, 180.0, 256.0)
+    _, valid = camera.project(np.array([[0, 0, 1.0], [0.5, 0, -1], [-0.5, 0, -1]]))
+    assert valid.tolist() == [True, False, False]
+
+
+def test_no_points_give_no_points():
+    for camera in (pinhole("plumb_bob"), pinhole("equidistant"), equirectangular()):
+        assert camera.rays(np.zeros((0, 2))).shape == (0, 3)
+        assert camera.project(np.zeros((0, 3)))[0].shape == (0, 2)
+
+
+def test_camera_from_a_pairs_record():
+    record = {"model": "pinhole", "width": 640, "height": 480, "fx": 400, "fy": 410, "cx": 320, "cy": 240}
+    assert camera_from_dict(record) == PinholeCamera(640, 480, 400, 410, 320, 240)
+    distorted = record | {"distortion_model": "plumb_bob", "d": [-0.1, 0.01, 0, 0, 0]}
+    assert camera_from_dict(distorted).distortion == (-0.1, 0.01, 0, 0, 0)
+    panorama = camera_from_dict(
+        {"model": "equirectangular", "width": 720, "height": 300, "hfov_deg": 360, "px_per_deg_v": 2, "horizon_row": 150}
+    )
+    np.testing.assert_allclose(panorama.rays(np.array([[540.0, 60.0]])), [[np.sqrt(0.5), -np.sqrt(0.5), 0]], atol=1e-12)
+
+
+def test_camera_info_of_a_panorama():
+    k = [1024 / (2 * np.pi), 0, 511.5, 0, 160.0, 119.5, 0, 0, 1]
+    assert camera_from_info_fields(1024, 300, "equirectangular", [], k) == equirectangular()
+
+
+def test_camera_info_of_a_rectified_image():
+    assert camera_from_info_fields(WIDTH, HEIGHT, "", [], K_INFO) == pinhole("none")
+    assert camera_from_info_fields(WIDTH, HEIGHT, "plumb_bob", [0.0] * 5, K_INFO).project(
+        np.array([[0.3, 0.2, 1.0]])
+    )[0] == pytest.approx(np.array([[CX + 0.3 * FX, CY + 0.2 * FY]]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"distortion_model": "thin_prism"}, "unknown distortion model 'thin_prism'; accepted are none, plumb_bob"),
+        ({"distortion_model": ""}, "unknown distortion model ''"),
+        ({"d": [0.1, 0.2, 0.3]}, "'plumb_bob' takes 4 or 5 coefficients, got 3"),
+        ({"distortion_model": "rational_polynomial"}, "takes 8 coefficients, got 5"),
+        ({"distortion_model": "none"}, "takes no coefficients, got 5"),
+        ({"distortion_model": "equidistant", "d": []}, "takes 4 coefficients, got 0"),
+        ({"d": [np.nan, 0, 0, 0, 0]}, "coefficients must be finite"),
+        ({"k": [0.0] * 9}, "camera matrix k must be"),
+        ({"k": [0, 0, 320, 0, 400, 240, 0, 0, 1]}, "camera fx must be finite and positive"),
+        ({"k": [400, 0, np.nan, 0, 400, 240, 0, 0, 1]}, "camera cx must be finite"),
+        ({"k": [400, 0, 320]}, "camera matrix k must be"),
+        ({"width": 0}, "camera width must be"),
+    ],
+)
+def test_bad_camera_info_is_refused(changes, message):
+    fields = {"width": WIDTH, "height": HEIGHT, "distortion_model": "plumb_bob", "d": [-0.1, 0, 0, 0, 0], "k": K_INFO}
+    with pytest.raises(ValueError, match=message):
+        camera_from_info_fields(**(fields | changes))
+
+
+def test_bad_records_are_refused():
+    with pytest.raises(ValueError, match="unknown camera model 'fisheye'; accepted are pinhole, equirectangular"):
+        camera_from_dict({"model": "fisheye", "width": 1, "height": 1})
+    with pytest.raises(ValueError, match="lacks the key 'fy'"):
+        camera_from_dict({"model": "pinhole", "width": 640, "height": 480, "fx": 400})
+    with pytest.raises(ValueError, match="hfov_deg must be"):
+        camera_from_dict({"model": "equirectangular", "width": 9, "height": 9, "hfov_deg": 0})

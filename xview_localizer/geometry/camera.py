@@ -1,0 +1,199 @@
+"""Camera models: pixels to viewing rays and back.
+
+Rays are in the optical frame: z forward, x right, y down. Pixels `uv` have their centres at +0.5, so the
+image spans [0, width) × [0, height). OpenCV and sensor_msgs/CameraInfo put pixel centres at whole
+numbers; `camera_from_info_fields` makes up for the half pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from xview_localizer.geometry.distortion import EquidistantLens, PerspectiveLens, make_lens
+
+
+class CameraModel(Protocol):
+    """What the rest of the package needs of a camera."""
+
+    width: int
+    height: int
+
+    @property
+    def horizontal_fov_rad(self) -> float:
+        """Angle seen along the row of the horizon (or principal point)."""
+        ...
+
+    def rays(self, uv: np.ndarray) -> np.ndarray:
+        """Unit rays [N, 3] of pixels [N, 2]; NaN where the model gives no ray."""
+        ...
+
+    def project(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels [N, 2] of rays [N, 3] of any length, and the mask [N] of those that the image shows.
+
+        Pixels outside the mask mean nothing.
+        """
+        ...
+
+
+def _require_positive(**values: float) -> None:
+    for name, value in values.items():
+        if not np.isfinite(value) or value <= 0:
+            raise ValueError(f"camera {name} must be finite and positive, got {value}")
+
+
+def _require_finite(**values: float) -> None:
+    for name, value in values.items():
+        if not np.isfinite(value):
+            raise ValueError(f"camera {name} must be finite, got {value}")
+
+
+def _inside(uv: np.ndarray, width: int, height: int) -> np.ndarray:
+    return (uv[:, 0] >= 0) & (uv[:, 0] < width) & (uv[:, 1] >= 0) & (uv[:, 1] < height)
+
+
+@dataclass(frozen=True)
+class PinholeCamera:
+    """A single-lens camera. `distortion_model`: none, plumb_bob, rational_polynomial or equidistant.
+
+    `fx`, `fy`, `cx`, `cy` in pixels with pixel centres at +0.5; `distortion` as in CameraInfo's `d`.
+    Raises ValueError for an unknown model, a wrong number of coefficients or impossible intrinsics.
+    """
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    distortion_model: str = "none"
+    distortion: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require_positive(width=self.width, height=self.height, fx=self.fx, fy=self.fy)
+        _require_finite(cx=self.cx, cy=self.cy)
+        self._lens  # noqa: B018 - refuse a bad distortion model now, not at the first image
+
+    @cached_property
+    def _lens(self) -> PerspectiveLens | EquidistantLens:
+        return make_lens(self.distortion_model, self.distortion)
+
+    @cached_property
+    def horizontal_fov_rad(self) -> float:
+        columns = np.arange(self.width + 1.0)
+        rays = self.rays(np.column_stack([columns, np.full(len(columns), self.cy)]))
+        azimuth = np.arctan2(rays[:, 0], rays[:, 2])
+        return float(np.nanmax(azimuth) - np.nanmin(azimuth))
+
+    def rays(self, uv: np.ndarray) -> np.ndarray:
+        uv = np.asarray(uv, dtype=np.float64)
+        return self._lens.rays_from_points((uv - (self.cx, self.cy)) / (self.fx, self.fy))
+
+    def project(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        points, seen = self._lens.points_from_rays(np.asarray(rays, dtype=np.float64))
+        uv = points * (self.fx, self.fy) + (self.cx, self.cy)
+        return uv, seen & _inside(uv, self.width, self.height)
+
+
+@dataclass(frozen=True)
+class EquirectangularCamera:
+    """A panorama: columns are azimuths (clockwise to the right), rows are elevations.
+
+    `centre_column` looks along z of the optical frame, `horizon_row` is the row of elevation 0.
+    An image that spans the full circle wraps.
+    """
+
+    width: int
+    height: int
+    px_per_rad_h: float
+    px_per_rad_v: float
+    centre_column: float
+    horizon_row: float
+
+    def __post_init__(self) -> None:
+        _require_positive(width=self.width, height=self.height)
+        _require_positive(px_per_rad_h=self.px_per_rad_h, px_per_rad_v=self.px_per_rad_v)
+        _require_finite(centre_column=self.centre_column, horizon_row=self.horizon_row)
+
+    @property
+    def horizontal_fov_rad(self) -> float:
+        return min(self.width / self.px_per_rad_h, 2 * np.pi)
+
+    def rays(self, uv: np.ndarray) -> np.ndarray:
+        uv = np.asarray(uv, dtype=np.float64)
+        azimuth = (uv[:, 0] - self.centre_column) / self.px_per_rad_h
+        elevation = (self.horizon_row - uv[:, 1]) / self.px_per_rad_v
+        x, z = np.cos(elevation) * np.sin(azimuth), np.cos(elevation) * np.cos(azimuth)
+        rays = np.stack([x, -np.sin(elevation), z], axis=-1)
+        return np.where((np.abs(elevation) <= np.pi / 2)[:, None], rays, np.nan)
+
+    def project(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x, y, z = np.asarray(rays, dtype=np.float64).T
+        column = self.centre_column + np.arctan2(x, z) * self.px_per_rad_h
+        row = self.horizon_row + np.arctan2(y, np.hypot(x, z)) * self.px_per_rad_v
+        uv = np.stack([np.mod(column, 2 * np.pi * self.px_per_rad_h), row], axis=-1)
+        return uv, _inside(uv, self.width, self.height) & np.any([x, y, z], axis=0)
+
+
+def camera_from_dict(record: Mapping) -> CameraModel:
+    """Camera of the `camera` record of a `pairs` data set (pixel centres at +0.5).
+
+    Pinhole: width, height, fx, fy, cx, cy and optionally distortion_model, d. Equirectangular: width,
+    height, hfov_deg, px_per_deg_v, horizon_row; its centre column is the middle of the image.
+    Raises ValueError for an unknown model, a missing key or an impossible value.
+    """
+    model = record.get("model")
+    try:
+        width, height = int(record["width"]), int(record["height"])
+        if model == "pinhole":
+            return PinholeCamera(
+                width,
+                height,
+                *(float(record[key]) for key in ("fx", "fy", "cx", "cy")),
+                distortion_model=record.get("distortion_model", "none"),
+                distortion=tuple(float(value) for value in record.get("d", ())),
+            )
+        if model == "equirectangular":
+            hfov_deg = float(record["hfov_deg"])
+            _require_positive(hfov_deg=hfov_deg)
+            return EquirectangularCamera(
+                width,
+                height,
+                px_per_rad_h=float(width / np.radians(hfov_deg)),
+                px_per_rad_v=float(np.degrees(record["px_per_deg_v"])),
+                centre_column=width / 2,
+                horizon_row=float(record["horizon_row"]),
+            )
+    except KeyError as error:
+        raise ValueError(f"camera record of model '{model}' lacks the key {error}") from error
+    raise ValueError(f"unknown camera model '{model}'; accepted are pinhole, equirectangular")
+
+
+def camera_from_info_fields(
+    width: int, height: int, distortion_model: str, d: Sequence[float], k: Sequence[float]
+) -> CameraModel:
+    """Camera of the fields of a sensor_msgs/CameraInfo (`k`: 9 numbers, row-major; pixel centres at 0).
+
+    Besides the distortion models of ROS, "equirectangular" is understood, with
+    `k` = [px_per_rad_h, 0, centre_column - 0.5, 0, px_per_rad_v, horizon_row - 0.5, 0, 0, 1] and no `d`.
+    An empty model without coefficients is a rectified image. Raises ValueError for anything else.
+    """
+    k = np.asarray(k, dtype=np.float64).ravel()
+    if k.shape != (9,) or k[1] != 0 or not np.array_equal(k[[3, 6, 7]], (0, 0, 0)) or k[8] != 1:
+        raise ValueError(f"camera matrix k must be [fx, 0, cx, 0, fy, cy, 0, 0, 1], got {k.tolist()}")
+    # Not calibrated is CameraInfo's default, and says so by fx = 0.
+    fx, cx, fy, cy = k[[0, 2, 4, 5]] + (0.0, 0.5, 0.0, 0.5)
+    if distortion_model == "equirectangular":
+        if np.any(d):
+            raise ValueError(f"an equirectangular image takes no distortion coefficients, got {list(d)}")
+        return EquirectangularCamera(int(width), int(height), float(fx), float(fy), float(cx), float(cy))
+    distortion = tuple(float(value) for value in d)
+    if distortion_model == "" and not distortion:
+        distortion_model = "none"
+    return PinholeCamera(
+        int(width), int(height), float(fx), float(fy), float(cx), float(cy), distortion_model, distortion
+    )

@@ -1,0 +1,155 @@
+"""Lens models between unit rays of the optical frame and points of the normalised image plane.
+
+A normalised point is ((u - cx) / fx, (v - cy) / fy). Coefficients are named as in OpenCV and
+sensor_msgs/CameraInfo. Every polynomial is used only as far as it grows with the angle: beyond that,
+two directions would share a pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.polynomial.polynomial import polyval
+
+TABLE_SIZE = 4096
+# Newton starts from a table that is exact but for tangential terms; quadratic convergence does the rest.
+NEWTON_ITERATIONS = 8
+NEWTON_TOLERANCE = 1e-9
+# No perspective lens looks further from its axis; tan() of more only costs the table its resolution.
+MAX_PERSPECTIVE_ANGLE_RAD = float(np.radians(89.0))
+
+
+def _increasing_table(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The leading part of the samples (x, y) over which y increases."""
+    falls = np.flatnonzero(~(np.diff(y) > 0))
+    end = falls[0] + 1 if len(falls) else len(x)
+    return x[:end], y[:end]
+
+
+@dataclass(frozen=True)
+class PerspectiveLens:
+    """OpenCV's radial-tangential model: `plumb_bob`, `rational_polynomial`, and no distortion at all.
+
+    With (x, y) = (X / Z, Y / Z) and r² = x² + y²:
+    f = (1 + k1 r² + k2 r⁴ + k3 r⁶) / (1 + k4 r² + k5 r⁴ + k6 r⁶),
+    x' = x f + 2 p1 x y + p2 (r² + 2 x²), y' = y f + p1 (r² + 2 y²) + 2 p2 x y.
+    """
+
+    k: tuple[float, ...] = (0.0,) * 6  # k1 ... k6
+    p: tuple[float, float] = (0.0, 0.0)  # p1, p2
+
+    @cached_property
+    def _radius_table(self) -> tuple[np.ndarray, np.ndarray]:
+        """Undistorted and distorted radii, both increasing."""
+        radius = np.tan(np.linspace(0.0, MAX_PERSPECTIVE_ANGLE_RAD, TABLE_SIZE))
+        return _increasing_table(radius, radius * self._radial_factor(radius**2)[0])
+
+    def _radial_factor(self, r2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """f and df/d(r²)."""
+        numerator, denominator = (1.0, *self.k[:3]), (1.0, *self.k[3:])
+        top, bottom = polyval(r2, numerator), polyval(r2, denominator)
+        top_slope, bottom_slope = (
+            polyval(r2, (c[1], 2 * c[2], 3 * c[3])) for c in (numerator, denominator)
+        )
+        return top / bottom, (top_slope * bottom - top * bottom_slope) / bottom**2
+
+    def _distort(self, xy: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Distorted points and their symmetric Jacobian (dx'/dx, dx'/dy = dy'/dx, dy'/dy)."""
+        (x, y), (p1, p2) = xy.T, self.p
+        r2 = x**2 + y**2
+        f, slope = self._radial_factor(r2)
+        distorted = np.stack(
+            [x * f + 2 * p1 * x * y + p2 * (r2 + 2 * x**2), y * f + p1 * (r2 + 2 * y**2) + 2 * p2 * x * y],
+            axis=-1,
+        )
+        j_xx = f + 2 * x**2 * slope + 2 * p1 * y + 6 * p2 * x
+        j_xy = 2 * x * y * slope + 2 * p1 * x + 2 * p2 * y
+        j_yy = f + 2 * y**2 * slope + 6 * p1 * y + 2 * p2 * x
+        return distorted, (j_xx, j_xy, j_yy)
+
+    def points_from_rays(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Normalised points [N, 2] of rays [N, 3], and the mask [N] of the rays that the lens can see."""
+        seen = rays[:, 2] > np.cos(MAX_PERSPECTIVE_ANGLE_RAD) * np.linalg.norm(rays, axis=1)
+        xy = rays[:, :2] / np.where(seen, rays[:, 2], 1.0)[:, None]
+        seen &= np.hypot(*xy.T) <= self._radius_table[0][-1]
+        return self._distort(np.where(seen[:, None], xy, 0.0))[0], seen
+
+    def rays_from_points(self, points: np.ndarray) -> np.ndarray:
+        """Unit rays [N, 3] of normalised points [N, 2]; NaN where no ray of the lens's range gets there."""
+        radius = np.hypot(*points.T)
+        undistorted_radius = np.interp(radius, self._radius_table[1], self._radius_table[0])
+        xy = points * (undistorted_radius / np.where(radius > 0, radius, 1.0))[:, None]
+        with np.errstate(all="ignore"):  # points out of range may diverge; the residual finds them
+            for _ in range(NEWTON_ITERATIONS):
+                distorted, (j_xx, j_xy, j_yy) = self._distort(xy)
+                e_x, e_y = (distorted - points).T
+                step = np.stack([j_yy * e_x - j_xy * e_y, j_xx * e_y - j_xy * e_x], axis=-1)
+                xy = xy - step / (j_xx * j_yy - j_xy**2)[:, None]
+            residual = np.abs(self._distort(xy)[0] - points).max(axis=1)
+            found = (residual < NEWTON_TOLERANCE) & (np.hypot(*xy.T) <= self._radius_table[0][-1])
+        rays = np.column_stack([xy, np.ones(len(xy))])
+        return np.where(found[:, None], rays / np.linalg.norm(rays, axis=1, keepdims=True), np.nan)
+
+
+@dataclass(frozen=True)
+class EquidistantLens:
+    """Kannala-Brandt fisheye (`equidistant`): θ' = θ (1 + k1 θ² + k2 θ⁴ + k3 θ⁶ + k4 θ⁸).
+
+    θ is the angle from the optical axis and may exceed 90°.
+    """
+
+    k: tuple[float, float, float, float]
+
+    @cached_property
+    def _angle_table(self) -> tuple[np.ndarray, np.ndarray]:
+        """Undistorted and distorted angles, both increasing."""
+        angle = np.linspace(0.0, np.pi, TABLE_SIZE)
+        return _increasing_table(angle, angle * polyval(angle**2, (1.0, *self.k)))
+
+    def points_from_rays(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Normalised points [N, 2] of rays [N, 3], and the mask [N] of the rays that the lens can see."""
+        sideways = np.hypot(rays[:, 0], rays[:, 1])
+        angle = np.arctan2(sideways, rays[:, 2])
+        distorted = angle * polyval(angle**2, (1.0, *self.k))
+        points = rays[:, :2] * (distorted / np.where(sideways > 0, sideways, 1.0))[:, None]
+        return points, angle <= self._angle_table[0][-1]
+
+    def rays_from_points(self, points: np.ndarray) -> np.ndarray:
+        """Unit rays [N, 3] of normalised points [N, 2]; NaN where no ray of the lens's range gets there."""
+        distorted = np.hypot(*points.T)
+        angle = np.interp(distorted, self._angle_table[1], self._angle_table[0])
+        slope_coefficients = np.array([1.0, *self.k]) * (1, 3, 5, 7, 9)
+        for _ in range(NEWTON_ITERATIONS):
+            error = angle * polyval(angle**2, (1.0, *self.k)) - distorted
+            slope = polyval(angle**2, slope_coefficients)
+            angle = np.clip(angle - error / np.where(slope > 0, slope, np.inf), 0.0, self._angle_table[0][-1])
+        found = np.abs(angle * polyval(angle**2, (1.0, *self.k)) - distorted) < NEWTON_TOLERANCE
+        sideways = points * (np.sin(angle) / np.where(distorted > 0, distorted, 1.0))[:, None]
+        return np.where(found[:, None], np.column_stack([sideways, np.cos(angle)]), np.nan)
+
+
+# model -> numbers of coefficients it takes; no coefficients at all means an undistorted image.
+COEFFICIENT_COUNTS = {"none": (), "plumb_bob": (4, 5), "rational_polynomial": (8,), "equidistant": (4,)}
+
+
+def make_lens(model: str, coefficients: tuple[float, ...]) -> PerspectiveLens | EquidistantLens:
+    """Lens of a distortion model and its `d` as CameraInfo orders it (k1, k2, p1, p2, k3 ... or k1 ... k4).
+
+    Raises ValueError for an unknown model, a wrong number of coefficients or a value that is not finite.
+    """
+    if model not in COEFFICIENT_COUNTS:
+        raise ValueError(f"unknown distortion model '{model}'; accepted are {', '.join(COEFFICIENT_COUNTS)}")
+    if not np.all(np.isfinite(coefficients)):
+        raise ValueError(f"distortion coefficients must be finite, got {list(coefficients)}")
+    if model != "equidistant" and not np.any(coefficients):
+        return PerspectiveLens()
+    counts = COEFFICIENT_COUNTS[model]
+    if len(coefficients) not in counts:
+        expected = " or ".join(map(str, counts)) or "no"
+        raise ValueError(f"distortion model '{model}' takes {expected} coefficients, got {len(coefficients)}")
+    if model == "equidistant":
+        return EquidistantLens(coefficients)
+    k1, k2, p1, p2, *higher = coefficients
+    return PerspectiveLens(k=(k1, k2, *higher, *(0.0,) * (4 - len(higher))), p=(p1, p2))
