@@ -125,9 +125,18 @@ def test_camera_from_a_pairs_record():
     distorted = record | {"distortion_model": "plumb_bob", "d": [-0.1, 0.01, 0, 0, 0]}
     assert camera_from_dict(distorted).distortion == (-0.1, 0.01, 0, 0, 0)
     panorama = camera_from_dict(
-        {"model": "equirectangular", "width": 720, "height": 300, "hfov_deg": 360, "px_per_deg_v": 2, "horizon_row": 150}
+        {
+            "model": "equirectangular",
+            "width": 720,
+            "height": 300,
+            "hfov_deg": 360,
+            "px_per_deg_v": 2,
+            "horizon_row": 150,
+        }
     )
-    np.testing.assert_allclose(panorama.rays(np.array([[540.0, 60.0]])), [[np.sqrt(0.5), -np.sqrt(0.5), 0]], atol=1e-12)
+    np.testing.assert_allclose(
+        panorama.rays(np.array([[540.0, 60.0]])), [[np.sqrt(0.5), -np.sqrt(0.5), 0]], atol=1e-12
+    )
 
 
 def test_camera_info_of_a_panorama():
@@ -145,7 +154,10 @@ def test_camera_info_of_a_rectified_image():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"distortion_model": "thin_prism"}, "unknown distortion model 'thin_prism'; accepted are none, plumb_bob"),
+        (
+            {"distortion_model": "thin_prism"},
+            "unknown distortion model 'thin_prism'; accepted are none, plumb_bob",
+        ),
         ({"distortion_model": ""}, "unknown distortion model ''"),
         ({"d": [0.1, 0.2, 0.3]}, "'plumb_bob' takes 4 or 5 coefficients, got 3"),
         ({"distortion_model": "rational_polynomial"}, "takes 8 coefficients, got 5"),
@@ -160,13 +172,21 @@ def test_camera_info_of_a_rectified_image():
     ],
 )
 def test_bad_camera_info_is_refused(changes, message):
-    fields = {"width": WIDTH, "height": HEIGHT, "distortion_model": "plumb_bob", "d": [-0.1, 0, 0, 0, 0], "k": K_INFO}
+    fields = {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "distortion_model": "plumb_bob",
+        "d": [-0.1, 0, 0, 0, 0],
+        "k": K_INFO,
+    }
     with pytest.raises(ValueError, match=message):
         camera_from_info_fields(**(fields | changes))
 
 
 def test_bad_records_are_refused():
-    with pytest.raises(ValueError, match="unknown camera model 'fisheye'; accepted are pinhole, equirectangular"):
+    with pytest.raises(
+        ValueError, match="unknown camera model 'fisheye'; accepted are pinhole, equirectangular"
+    ):
         camera_from_dict({"model": "fisheye", "width": 1, "height": 1})
     with pytest.raises(ValueError, match="lacks the key 'fy'"):
         camera_from_dict({"model": "pinhole", "width": 640, "height": 480, "fx": 400})

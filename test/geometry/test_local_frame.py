@@ -4,7 +4,13 @@ import pytest
 
 from xview_localizer.geometry.local_frame import LocalFrame
 
-DATUMS = [(46.52, 6.57, 400.0), (-33.87, 151.21, 20.0), (64.1, -21.9, 0.0), (-54.8, -68.3, 5.0), (0.0, 180.0, 0.0)]
+DATUMS = [
+    (46.52, 6.57, 400.0),
+    (-33.87, 151.21, 20.0),
+    (64.1, -21.9, 0.0),
+    (-54.8, -68.3, 5.0),
+    (0.0, 180.0, 0.0),
+]
 
 
 @pytest.fixture(params=DATUMS, ids=str)

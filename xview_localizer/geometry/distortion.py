@@ -50,9 +50,7 @@ class PerspectiveLens:
         """f and df/d(r²)."""
         numerator, denominator = (1.0, *self.k[:3]), (1.0, *self.k[3:])
         top, bottom = polyval(r2, numerator), polyval(r2, denominator)
-        top_slope, bottom_slope = (
-            polyval(r2, (c[1], 2 * c[2], 3 * c[3])) for c in (numerator, denominator)
-        )
+        top_slope, bottom_slope = (polyval(r2, (c[1], 2 * c[2], 3 * c[3])) for c in (numerator, denominator))
         return top / bottom, (top_slope * bottom - top * bottom_slope) / bottom**2
 
     def _distort(self, xy: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+
+from xview_localizer.geometry.depth import DepthKind, calibrate_depth, flat_ground_range_m
+
+HEIGHT_M = 1.7
+PITCH = np.radians(-8.0)  # the optical axis looks down by 8 degrees
+
+
+def scene(walls=0.4, noise=0.04, seed=0):
+    """Rays over 360 x 45 degrees, the true range with walls 2.5-8 m away on a share of the columns."""
+    rng = np.random.default_rng(seed)
+    azimuth, elevation = np.meshgrid(
+        np.linspace(-np.pi, np.pi, 48, endpoint=False), np.radians(np.linspace(22, -22, 30))
+    )
+    rays = np.stack(
+        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=-1
+    )
+    wall_m = np.where(rng.random(48) < walls, rng.uniform(2.5, 8, 48), 80.0) / np.cos(elevation)
+    range_m = np.minimum(flat_ground_range_m(rays.reshape(-1, 3), HEIGHT_M), wall_m.ravel())
+    return rays.reshape(-1, 3), range_m, range_m * np.exp(rng.normal(0, noise, range_m.shape))
+
+
+@pytest.fixture(params=[0.0, 0.4, 0.7], ids="walls={}".format)
+def walled(request):
+    return scene(walls=request.param)
+
+
+def assert_close_in_range(actual, truth, tolerance):
+    assert np.median(np.abs(actual / truth - 1)) < tolerance
+
+
+def test_flat_ground():
+    rays = np.array([[np.cos(e), 0, np.sin(e)] for e in (-np.pi / 2, -np.pi / 6, -0.01, 0.0, 0.3)])
+    expected = [1.5, 3.0, np.inf, np.inf, np.inf]
+    np.testing.assert_allclose(flat_ground_range_m(rays, 1.5, max_range_m=100), expected)
+
+
+def test_relative_depth_becomes_metric(walled):
+    rays, truth, noisy = walled
+    result = calibrate_depth(0.013 * noisy, DepthKind.RELATIVE, rays, camera_height_m=HEIGHT_M)
+    assert result.agrees and result.metric
+    assert result.scale == pytest.approx(1 / 0.013, rel=0.03)
+    assert_close_in_range(result.range_m, truth, 0.05)
+
+
+def test_affine_inverse_depth_gets_scale_and_shift(walled):
+    rays, truth, noisy = walled
+    result = calibrate_depth(40.0 / noisy + 3.0, DepthKind.AFFINE_INVERSE, rays, camera_height_m=HEIGHT_M)
+    assert result.agrees and result.metric
+    assert 1 / result.scale == pytest.approx(40.0, rel=0.05)
+    assert -result.shift / result.scale == pytest.approx(3.0, abs=0.4)
+    assert_close_in_range(result.range_m, truth, 0.06)
+
+
+def test_metric_depth_is_rescaled_by_the_camera_height(walled):
+    rays, truth, noisy = walled
+    result = calibrate_depth(1.2 * noisy, DepthKind.METRIC, rays, camera_height_m=HEIGHT_M)
+    assert result.agrees
+    assert_close_in_range(result.range_m, truth, 0.05)
+
+
+@pytest.mark.parametrize("kind", [DepthKind.METRIC, DepthKind.AFFINE_INVERSE])
+def test_planar_depth_becomes_range(kind):
+    rays, truth, noisy = scene()
+    cosine = rays @ [np.cos(PITCH), 0, np.sin(PITCH)]
+    seen = cosine > 0.3
+    planar = noisy[seen] * cosine[seen]
+    prediction = planar if kind is DepthKind.METRIC else 5 / planar - 0.1
+    result = calibrate_depth(prediction, kind, rays[seen], axis_cosine=cosine[seen], camera_height_m=HEIGHT_M)
+    assert result.agrees
+    assert_close_in_range(result.range_m, truth[seen], 0.06)
+
+
+def test_depth_that_contradicts_the_ground_is_flagged():
+    rays, truth, _ = scene()
+    noise = np.random.default_rng(5).uniform(2, 60, len(truth))
+    for kind, prediction in [
+        (DepthKind.METRIC, noise),
+        (DepthKind.RELATIVE, noise),
+        (DepthKind.AFFINE_INVERSE, truth),
+    ]:
+        result = calibrate_depth(prediction, kind, rays, camera_height_m=HEIGHT_M)
+        assert not result.agrees
+        assert "ground plane" in result.reason
+
+
+def test_metric_depth_in_the_wrong_unit_is_flagged():
+    rays, _, noisy = scene()
+    result = calibrate_depth(3.28 * noisy, DepthKind.METRIC, rays, camera_height_m=HEIGHT_M)
+    assert not result.agrees and "factor of 0.3" in result.reason
+
+
+def test_without_ground_nothing_is_checked():
+    rays, truth, _ = scene()
+    up = rays[:, 2] > 0
+    result = calibrate_depth(truth[up], DepthKind.METRIC, rays[up], camera_height_m=HEIGHT_M)
+    assert not result.agrees and "0 cells see the ground" in result.reason
+    hidden = calibrate_depth(
+        truth, DepthKind.METRIC, rays, camera_height_m=HEIGHT_M, ground_mask=np.zeros(len(rays), bool)
+    )
+    assert not hidden.agrees
+
+
+def test_without_height_the_shape_is_still_calibrated():
+    rays, truth, noisy = scene()
+    result = calibrate_depth(40.0 / noisy + 3.0, DepthKind.AFFINE_INVERSE, rays)
+    assert result.agrees and not result.metric
+    ratio = result.range_m / truth
+    assert_close_in_range(ratio / np.median(ratio), np.ones_like(ratio), 0.06)
+    metric = calibrate_depth(noisy, DepthKind.METRIC, rays)
+    assert metric.agrees and metric.metric
+    np.testing.assert_allclose(metric.range_m, noisy)
+
+
+def test_sky_and_missing_predictions():
+    rays, _, noisy = scene()
+    prediction = 40.0 / noisy + 3.0
+    prediction[:5] = 2.9
+    prediction[-5:] = np.nan
+    result = calibrate_depth(prediction, DepthKind.AFFINE_INVERSE, rays, camera_height_m=HEIGHT_M)
+    assert result.agrees
+    assert np.isinf(result.range_m[:5]).all() and not np.isfinite(result.range_m[-5:]).any()

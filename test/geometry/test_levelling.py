@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from xview_localizer.geometry.levelling import R_base_optical_from_rpy, R_level_base
+
+ANGLES = [(0.0, 0.0, 0.0), (0.1, 0.0, 0.0), (0.0, 0.2, 0.0), (0.0, 0.0, -2.0), (-0.3, 0.25, 1.1)]
+
+
+@pytest.mark.parametrize("rpy", ANGLES)
+def test_optical_rotation_matches_scipy(rpy):
+    body = Rotation.from_euler("xyz", rpy).as_matrix()
+    forward, left, up = body.T
+    R = R_base_optical_from_rpy(*rpy)
+    np.testing.assert_allclose(R @ [0, 0, 1], forward, atol=1e-12)
+    np.testing.assert_allclose(R @ [-1, 0, 0], left, atol=1e-12)
+    np.testing.assert_allclose(R @ [0, -1, 0], up, atol=1e-12)
+
+
+def test_positive_pitch_looks_down_and_positive_yaw_left():
+    assert (R_base_optical_from_rpy(0, 0.1, 0) @ [0, 0, 1])[2] < 0
+    assert (R_base_optical_from_rpy(0, 0, 0.1) @ [0, 0, 1])[1] > 0
+
+
+@pytest.mark.parametrize("roll,pitch", [(0.0, 0.0), (0.2, 0.0), (0.0, -0.3), (0.15, 0.25)])
+def test_levelling_undoes_roll_and_pitch_and_keeps_yaw(roll, pitch):
+    R_world_base = Rotation.from_euler("xyz", (roll, pitch, 0.0)).as_matrix()
+    R = R_level_base(R_world_base.T @ [0, 0, -9.81])
+    np.testing.assert_allclose(R, R_world_base, atol=1e-12)
+
+
+def test_no_gravity_means_level():
+    np.testing.assert_array_equal(R_level_base(None), np.eye(3))
+
+
+@pytest.mark.parametrize("gravity", [(0, 0, 0), (np.nan, 0, -1), (0, -1), (-9.8, 0, 0.1)])
+def test_useless_gravity_is_refused(gravity):
+    with pytest.raises(ValueError, match="gravity_base"):
+        R_level_base(np.array(gravity))

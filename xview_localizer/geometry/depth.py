@@ -1,0 +1,170 @@
+"""From a network's depth prediction to metric range, with the ground plane as the yardstick.
+
+A ray that points below the horizon meets level ground at the range h / sin(-elevation), h the camera's
+height. Cells that do look at the ground therefore fix the unknown scale (and shift) of a prediction, and
+tell whether the prediction can be believed. Walls, cars and slopes are outliers of that fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+FAR_RANGE_M = 1000.0  # an inverse depth below 1 / FAR_RANGE_M is sky
+ASSUMED_HEIGHT_M = 1.5  # where no height is known; only sets the unit and which cells count as near
+
+
+class DepthKind(Enum):
+    """What a depth prediction means."""
+
+    METRIC = "metric"  # metres
+    RELATIVE = "relative"  # metres up to one factor per image
+    AFFINE_INVERSE = "affine_inverse"  # a / metres + b, both unknown, a > 0
+
+
+@dataclass(frozen=True)
+class DepthCheck:
+    """When ground cells agree with a prediction."""
+
+    max_ground_range_m: float = 25.0  # further out, a degree of tilt spoils the ground's range
+    tolerance: float = 0.15  # relative range error of a ground cell that agrees
+    min_ground_cells: int = 12
+    min_inlier_ratio: float = 0.3  # walls and cars may hide most of the ground
+    max_metric_scale_error: float = 0.35  # a metric prediction further off than this is not metric
+    hypotheses: int = 256
+
+
+@dataclass(frozen=True)
+class CalibratedDepth:
+    """`range_m` [N] along the ray, inf for sky.
+
+    Depth is scale * prediction, or 1 / (scale * prediction + shift) where the prediction is inverse.
+    `metric` is False where no camera height fixed the unit: then `range_m` is right up to one factor.
+    `agrees` is False, with a `reason`, where the ground contradicts the prediction or cannot calibrate it.
+    """
+
+    range_m: np.ndarray
+    scale: float
+    shift: float
+    ground_inlier_ratio: float
+    metric: bool
+    agrees: bool
+    reason: str
+
+
+def flat_ground_range_m(
+    rays_level: np.ndarray, camera_height_m: float, max_range_m: float = np.inf
+) -> np.ndarray:
+    """Range [N] at which unit rays [N, 3] (z up) meet level ground; inf above the horizon or too far."""
+    down = -np.asarray(rays_level, dtype=np.float64)[:, 2]
+    range_m = camera_height_m / np.where(down > 0, down, np.nan)
+    return np.where(range_m <= max_range_m, range_m, np.inf)
+
+
+def calibrate_depth(
+    prediction: np.ndarray,
+    kind: DepthKind,
+    rays_level: np.ndarray,
+    *,
+    axis_cosine: np.ndarray | None = None,
+    camera_height_m: float | None = None,
+    ground_mask: np.ndarray | None = None,
+    check: DepthCheck = DepthCheck(),
+    seed: int = 0,
+) -> CalibratedDepth:
+    """Turn a prediction [N] into range along the unit rays `rays_level` [N, 3] (x forward, y left, z up).
+
+    `axis_cosine` [N] is the cosine between each ray and the optical axis where the prediction is a planar
+    depth; None where it is a range. `ground_mask` [N] restricts the ground to cells known to see it.
+    Without a camera height, the ground still gives the shift and the check, up to one factor.
+    """
+    prediction = np.asarray(prediction, dtype=np.float64)
+    axis_cosine = (
+        np.ones_like(prediction) if axis_cosine is None else np.asarray(axis_cosine, dtype=np.float64)
+    )
+    height_m = ASSUMED_HEIGHT_M if camera_height_m is None else camera_height_m
+    ground_depth = flat_ground_range_m(rays_level, height_m, check.max_ground_range_m) * axis_cosine
+    usable = np.isfinite(ground_depth) & (ground_depth > 0) & np.isfinite(prediction)
+    if kind is not DepthKind.AFFINE_INVERSE:
+        usable &= prediction > 0
+    if ground_mask is not None:
+        usable &= ground_mask
+
+    enough = np.count_nonzero(usable) >= check.min_ground_cells
+    scale, shift, inlier_ratio = 1.0, 0.0, 0.0
+    if enough and kind is DepthKind.AFFINE_INVERSE:
+        scale, shift, inlier_ratio = _fit_inverse(prediction[usable], ground_depth[usable], check, seed)
+    elif enough:
+        scale, inlier_ratio = _fit_scale(prediction[usable], ground_depth[usable], check.tolerance)
+
+    reason = ""
+    if not enough:
+        count = np.count_nonzero(usable)
+        reason = f"only {count} cells see the ground nearer than {check.max_ground_range_m:g} m"
+    elif inlier_ratio < check.min_inlier_ratio:
+        reason = f"the depth agrees with the ground plane in only {inlier_ratio:.0%} of the ground cells"
+    elif kind is DepthKind.METRIC and camera_height_m is not None:
+        if abs(np.log(scale)) > np.log1p(check.max_metric_scale_error):
+            reason = f"the camera height says that the metric depth is off by a factor of {scale:.2f}"
+    if camera_height_m is None and kind is not DepthKind.AFFINE_INVERSE:
+        scale = 1.0  # the assumed height tells nothing about the unit
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if kind is DepthKind.AFFINE_INVERSE:
+            inverse = scale * prediction + shift
+            depth = np.where(inverse > 1 / FAR_RANGE_M, 1 / inverse, np.inf)
+        else:
+            depth = np.where(prediction > 0, scale * prediction, np.inf)
+        range_m = np.where(axis_cosine > 0, depth / axis_cosine, np.inf)
+    return CalibratedDepth(
+        range_m=range_m,
+        scale=float(scale),
+        shift=float(shift),
+        ground_inlier_ratio=float(inlier_ratio),
+        metric=kind is DepthKind.METRIC or camera_height_m is not None,
+        agrees=not reason,
+        reason=reason,
+    )
+
+
+def _fit_scale(prediction: np.ndarray, depth: np.ndarray, tolerance: float) -> tuple[float, float]:
+    """Factor from prediction to depth with most inliers, and their share.
+
+    The densest window of log ratios: what hides the ground is always nearer than the ground, so the
+    outliers lie on one side and would pull a median along.
+    """
+    log_ratio = np.sort(np.log(depth / prediction))
+    end = np.searchsorted(log_ratio, log_ratio + 2 * np.log1p(tolerance), side="right")
+    counts = end - np.arange(len(log_ratio))
+    first = int(np.argmax(counts))
+    return float(np.exp(np.median(log_ratio[first : end[first]]))), float(counts[first] / len(log_ratio))
+
+
+def _fit_inverse(
+    prediction: np.ndarray, depth: np.ndarray, check: DepthCheck, seed: int
+) -> tuple[float, float, float]:
+    """(scale, shift, inlier ratio) of 1 / depth = scale * prediction + shift.
+
+    Two-point hypotheses, all scored at once by the relative error of depth, then least squares with the
+    relative error's weights on the inliers.
+    """
+    inverse = 1 / depth
+    rng = np.random.default_rng(seed)
+    first, second = rng.integers(len(depth), size=(2, check.hypotheses))
+    rise = prediction[first] - prediction[second]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scales = (inverse[first] - inverse[second]) / rise
+    shifts = inverse[first] - scales * prediction[first]
+    relative_error = (scales[:, None] * prediction + shifts[:, None]) / inverse - 1
+    inliers = (np.abs(relative_error) <= check.tolerance) & (scales > 0)[:, None]  # False where NaN
+    best = inliers[np.argmax(inliers.sum(axis=1))]
+    scale, shift = 1.0, 0.0
+    for _ in range(3):
+        if np.count_nonzero(best) < check.min_ground_cells:
+            return 1.0, 0.0, float(best.mean())
+        A = np.stack([prediction, np.ones_like(prediction)], axis=-1)[best] / inverse[best, None]
+        scale, shift = np.linalg.lstsq(A, np.ones(len(A)), rcond=None)[0]
+        best = np.abs((scale * prediction + shift) / inverse - 1) <= check.tolerance
+    return float(scale), float(shift), float(best.mean()) if scale > 0 else 0.0
