@@ -19,7 +19,7 @@ def _check_geodetic(latitude_deg, longitude_deg, altitude_m) -> None:
 
 @dataclass(frozen=True)
 class LocalFrame:
-    """East, north, up in metres from the datum (latitude, longitude, ellipsoidal altitude). Exact, float64."""
+    """East, north, up in metres from a datum (latitude, longitude, ellipsoidal altitude); float64."""
 
     latitude_deg: float
     longitude_deg: float

@@ -1,0 +1,71 @@
+"""Two-point similarity hypotheses, and how to draw them from a match field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xview_localizer.geometry.evidence import Evidence
+from xview_localizer.geometry.prior_gate import PriorGate
+from xview_localizer.geometry.similarity import as_complex
+
+# Two aerial cells 20 m apart fix the scale to a cell in 20 m only.
+SCALE_SLACK = 1.15
+
+
+def two_point_similarities(
+    ground: np.ndarray, aerial: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Similarities (a, t) [H] through pairs `first` and `second` (indices) of complex points.
+
+    a = (q1 - q2) / (p1 - p2), t = q1 - a p1; not finite where the two ground points coincide.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        a = (aerial[first] - aerial[second]) / (ground[first] - ground[second])
+        return a, aerial[first] - a * ground[first]
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """Two-point hypotheses drawn from the match distribution; they also serve wide scale bounds."""
+
+    ground_cells: int = 128
+    matches_per_cell: int = 8
+    hypotheses: int = 4000
+    scored: int = 400  # of the hypotheses that pass the gates
+    kept: int = 16
+
+
+def sample_hypotheses(
+    evidence: Evidence,
+    gate: PriorGate,
+    scale_bounds: tuple[float, float],
+    config: SamplingConfig,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best (a, t) of random two-point hypotheses, scored by the drawn ground cells, best first."""
+    drawn = evidence.take(np.sort(rng.permutation(len(evidence.ground))[: config.ground_cells]))
+    likelihood = drawn.inside.reshape(len(drawn.ground), -1) + drawn.inlier_probability[:, None]
+    cumulative = np.cumsum(np.maximum(likelihood, 0.0), axis=1, dtype=np.float64)
+    targets = rng.random((len(cumulative), config.matches_per_cell)) * cumulative[:, -1:]
+    # One search for all rows: row n is lifted above everything in the rows before it.
+    lift = np.concatenate([[0.0], np.cumsum(cumulative[:-1, -1])])[:, None]
+    flat = np.searchsorted((cumulative + lift).ravel(), (targets + lift).ravel())
+    cell, aerial_cell = np.divmod(np.minimum(flat, cumulative.size - 1), cumulative.shape[1])
+    ground = drawn.ground[cell]
+    aerial = as_complex(evidence.grid.cell_centres_xy_m[aerial_cell])
+
+    first, second = rng.integers(len(ground), size=(2, config.hypotheses))
+    a, t = two_point_similarities(ground, aerial, first, second)
+    scale = np.abs(a)
+    keep = (
+        np.isfinite(scale)
+        & (scale >= scale_bounds[0] / SCALE_SLACK)
+        & (scale <= scale_bounds[1] * SCALE_SLACK)
+    )
+    keep &= gate.allows(a, t)
+    a, t = a[keep][: config.scored], t[keep][: config.scored]
+    a = a * np.clip(np.abs(a), *scale_bounds) / np.abs(a)
+    best = np.argsort(-drawn.score(a, t), kind="stable")[: config.kept]
+    return a[best], t[best]

@@ -1,0 +1,106 @@
+"""The posterior over poses: mean and covariance of a mode, and the modes that compete with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xview_localizer.geometry.evidence import Evidence
+from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
+from xview_localizer.geometry.prior_gate import PriorGate
+
+ROUNDS = 2
+PROPOSAL_INFLATION = 1.4  # of the standard deviations, so that the proposal covers the tails
+PRIOR_SAMPLES = 10.0  # weight of the proposal's covariance against the effective number of samples
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """log posterior(pose) = score / temperature + log prior.
+
+    Neighbouring ground cells see the same thing and err together; the temperature says how many of them
+    count as one.
+    """
+
+    evidence: Evidence
+    gate: PriorGate
+    scale_bounds: tuple[float, float]
+    temperature: float
+
+    def log_density(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Log posterior [H] of the poses (a, t), up to a constant; the scale is uniform within its bounds."""
+        log_density = self.evidence.score(a, t) / self.temperature + self.gate.log_density(a, t)
+        low, high = np.multiply(self.scale_bounds, (1 - 1e-9, 1 + 1e-9))
+        return np.where((np.abs(a) >= low) & (np.abs(a) <= high), log_density, -np.inf)
+
+    def local_moments(
+        self, a: complex, t: complex, covariance: np.ndarray, samples: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean [4] and covariance [4, 4] of (x, y, yaw, log scale) of the mode at (a, t).
+
+        Adaptive importance sampling: draws from a Gaussian about the last mean, weighted by posterior /
+        proposal. `covariance` is the first proposal's. Few effective samples leave the proposal in force.
+        """
+        mean = np.array([t.real, t.imag, np.angle(a), np.log(np.abs(a))])
+        for _ in range(ROUNDS):
+            root = _square_root(covariance) * PROPOSAL_INFLATION
+            normal = rng.standard_normal((samples, 4))
+            draws = mean + normal @ root.T
+            log_weight = self.log_density(
+                np.exp(draws[:, 3] + 1j * draws[:, 2]), draws[:, 0] + 1j * draws[:, 1]
+            )
+            log_weight += 0.5 * (normal**2).sum(axis=1)
+            if not np.isfinite(log_weight.max()):
+                break
+            weight = np.exp(log_weight - log_weight.max())
+            weight /= weight.sum()
+            effective = 1 / (weight**2).sum()
+            new_mean = weight @ draws
+            spread = (draws - new_mean).T @ ((draws - new_mean) * weight[:, None])
+            mean = (effective * new_mean + mean) / (effective + 1)
+            covariance = (effective * spread + PRIOR_SAMPLES * covariance) / (effective + PRIOR_SAMPLES)
+        return mean, covariance
+
+
+@dataclass(frozen=True)
+class SecondMode:
+    """The best pose that is not the answer. A gap near zero: the image cannot tell the two apart."""
+
+    pose: Pose2
+    score_gap: float  # score(answer) - score(this), natural logarithm
+    score_gap_per_cell: float
+
+
+def distinct_modes(
+    a: np.ndarray, t: np.ndarray, log_density: np.ndarray, separation_m: float, separation_rad: float
+) -> np.ndarray:
+    """Indices of the poses that are the best of their neighbourhood, best first (greedy suppression)."""
+    remaining = np.argsort(-log_density, kind="stable")
+    remaining = remaining[np.isfinite(log_density[remaining])]
+    modes = []
+    while len(remaining):
+        best = remaining[0]
+        modes.append(best)
+        far = np.abs(t[remaining] - t[best]) > separation_m
+        far |= np.abs(np.angle(a[remaining] * a[best].conj())) > separation_rad
+        remaining = remaining[far]
+    return np.array(modes, dtype=np.intp)
+
+
+def mixture_covariance(
+    mean: np.ndarray, covariance: np.ndarray, a: np.ndarray, t: np.ndarray, mass: np.ndarray
+) -> np.ndarray:
+    """Second moment [3, 3] of (x, y, yaw) about the answer `mean`, over all modes.
+
+    `covariance` is the answer's, and stands for every mode's; (a, t) are the other modes, of `mass` relative
+    to the answer's.
+    """
+    offsets = np.stack([t.real - mean[0], t.imag - mean[1], wrap_angle_rad(np.angle(a) - mean[2])], axis=-1)
+    return covariance + (offsets.T * mass) @ offsets / (1 + mass.sum())
+
+
+def _square_root(covariance: np.ndarray) -> np.ndarray:
+    """A matrix root of a positive semi-definite covariance (which may have zero rows)."""
+    values, vectors = np.linalg.eigh(covariance)
+    return vectors * np.sqrt(np.maximum(values, 0.0))

@@ -1,0 +1,49 @@
+"""What a prior allows: the gate on hypotheses and the log density in the posterior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xview_localizer.geometry.pose import Prior
+
+
+@dataclass(frozen=True)
+class PriorGate:
+    """A prior as a disc of uniform density with a soft edge, and a Gaussian heading where one is known.
+
+    `sigma_m` of a prior is the radius within which base_link lies: that is what GNSS with an unknown bias
+    and the data sets give. `edge_m` is the standard deviation of the fall-off outside of it.
+    """
+
+    prior: Prior
+    edge_m: float
+    yaw_sigmas: float
+
+    @property
+    def reach_m(self) -> float:
+        """How far from the prior a position may be."""
+        return self.prior.sigma_m + 2 * self.edge_m
+
+    def allows_position(self, t: np.ndarray) -> np.ndarray:
+        """Mask of the positions t within reach."""
+        return np.abs(t - (self.prior.x_m + 1j * self.prior.y_m)) <= self.reach_m
+
+    def allows(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Mask of the poses (a, t) within reach and `yaw_sigmas` of the heading."""
+        allowed = self.allows_position(t)
+        if self.prior.yaw_rad is not None:
+            allowed &= np.abs(self._yaw_error(a)) <= self.yaw_sigmas * self.prior.yaw_sigma_rad
+        return allowed
+
+    def log_density(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Log prior density of the poses (a, t), up to a constant."""
+        outside_m = np.maximum(np.abs(t - (self.prior.x_m + 1j * self.prior.y_m)) - self.prior.sigma_m, 0.0)
+        log_density = -0.5 * (outside_m / self.edge_m) ** 2
+        if self.prior.yaw_rad is not None:
+            log_density = log_density - 0.5 * (self._yaw_error(a) / self.prior.yaw_sigma_rad) ** 2
+        return log_density
+
+    def _yaw_error(self, a: np.ndarray) -> np.ndarray:
+        return np.angle(a * np.exp(-1j * self.prior.yaw_rad))

@@ -1,0 +1,114 @@
+"""Exhaustive coarse search: every yaw and position inside the prior, scored by many of the ground cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xview_localizer.geometry.evidence import Evidence
+from xview_localizer.geometry.prior_gate import PriorGate
+
+
+@dataclass(frozen=True)
+class VotingConfig:
+    """Resolution of the search. Finer costs time in proportion; coarser blurs the evidence of far cells."""
+
+    yaw_step_rad: float = float(np.radians(5.0))
+    spacing_m: float = 1.8  # aerial cells are averaged in blocks towards this size
+    log_scale_step: float = 0.25
+    max_ground_cells: int = 350
+    candidates: int = 64
+
+
+def vote(
+    evidence: Evidence,
+    gate: PriorGate,
+    scale_bounds: tuple[float, float],
+    config: VotingConfig,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The poses (a, t) of the highest local maxima of the coarse score, best first.
+
+    A pose shifts every ground cell's raster by a whole number of cells, so for one yaw the scores of all
+    positions are the sum over ground cells of a window of their rasters.
+    """
+    prior = gate.prior
+    cells = _informative_cells(evidence, config.max_ground_cells, rng)
+    block = max(1, round(config.spacing_m / evidence.grid.spacing_m))
+    spacing_m = block * evidence.grid.spacing_m
+    reach = int(np.ceil(gate.reach_m / spacing_m))
+    votes = _padded_votes(evidence.inside[cells], block, 2 * reach + 1)
+    windows = np.lib.stride_tricks.sliding_window_view(votes, (2 * reach + 1,) * 2, axis=(1, 2))
+
+    yaws = _yaws(gate, config)
+    count = int(np.ceil(np.log(scale_bounds[1] / scale_bounds[0]) / config.log_scale_step)) or 1
+    scales = scale_bounds[0] * (scale_bounds[1] / scale_bounds[0]) ** ((np.arange(count) + 0.5) / count)
+    a = (scales[:, None] * np.exp(1j * yaws)).ravel()
+
+    # The window's first cell sits where the point falls when base_link is at the north-west of the search.
+    west_m, north_m = prior.x_m - reach * spacing_m, prior.y_m + reach * spacing_m
+    points = a[:, None] * evidence.ground[cells]
+    pad = 2 * reach + 1
+    column = np.floor((points.real + west_m - evidence.grid.west_m) / spacing_m).astype(np.intp) + pad
+    row = np.floor((evidence.grid.north_m - points.imag - north_m) / spacing_m).astype(np.intp) + pad
+    np.clip(column, 0, windows.shape[2] - 1, out=column)
+    np.clip(row, 0, windows.shape[1] - 1, out=row)
+    index = np.arange(len(cells))
+    scores = np.stack([windows[index, row[k], column[k]].sum(axis=0) for k in range(len(a))])
+
+    offsets = np.arange(-reach, reach + 1) * spacing_m
+    t = prior.x_m + offsets + 1j * (prior.y_m - offsets[:, None])
+    scores[:, ~gate.allows_position(t)] = -np.inf
+    volume = scores.reshape(len(scales), len(yaws), *t.shape)
+    k, rows, columns = _highest_peaks(volume, wraps=prior.yaw_rad is None, count=config.candidates)
+    return a[k], t[rows, columns]
+
+
+def _informative_cells(evidence: Evidence, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices of at most `count` ground cells: drawn with the size of their highest peak as weight."""
+    if len(evidence.ground) <= count:
+        return np.arange(len(evidence.ground))
+    peak = np.log1p(evidence.excess.max(axis=(1, 2)).astype(np.float64))
+    # Gumbel's trick: a weighted draw without replacement is a sort.
+    return np.sort(np.argsort(-(np.log(peak + 1e-9) + rng.gumbel(size=len(peak))))[:count])
+
+
+def _padded_votes(inner: np.ndarray, block: int, pad: int) -> np.ndarray:
+    """Log ratios of the grid's cells, averaged in blocks, in a border of `pad` neutral blocks."""
+    n, rows, columns = inner.shape
+    if block > 1:
+        full = np.zeros((n, -(-rows // block) * block, -(-columns // block) * block), dtype=np.float32)
+        full[:, :rows, :columns] = inner
+        inner = full.reshape(n, full.shape[1] // block, block, -1, block).mean(axis=(2, 4))
+        rows, columns = inner.shape[1:]
+    votes = np.zeros((n, rows + 2 * pad, columns + 2 * pad), dtype=np.float32)
+    np.log1p(inner, out=votes[:, pad : pad + rows, pad : pad + columns])
+    return votes
+
+
+def _yaws(gate: PriorGate, config: VotingConfig) -> np.ndarray:
+    prior = gate.prior
+    if prior.yaw_rad is None:
+        count = int(np.ceil(2 * np.pi / config.yaw_step_rad))
+        return np.arange(count) * (2 * np.pi / count)
+    half = int(np.ceil(gate.yaw_sigmas * prior.yaw_sigma_rad / config.yaw_step_rad))
+    half = min(half, int(np.pi / config.yaw_step_rad))
+    return prior.yaw_rad + np.arange(-half, half + 1) * config.yaw_step_rad
+
+
+def _highest_peaks(volume: np.ndarray, wraps: bool, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Indices (scale and yaw, row, column) of the highest local maxima over (yaw, row, column)."""
+    scales, yaws, rows, columns = volume.shape
+    padded = np.full((scales, yaws + 2, rows + 2, columns + 2), -np.inf, dtype=volume.dtype)
+    padded[:, 1:-1, 1:-1, 1:-1] = volume
+    if wraps:
+        padded[:, 0], padded[:, -1] = padded[:, -2], padded[:, 1]
+    highest = padded
+    for axis in (1, 2, 3):  # a box maximum is separable
+        size = highest.shape[axis] - 2
+        parts = [highest[(slice(None),) * axis + (slice(k, k + size),)] for k in range(3)]
+        highest = np.maximum(np.maximum(parts[0], parts[1]), parts[2])
+    peaks = np.flatnonzero((volume >= highest).ravel() & np.isfinite(volume.ravel()))
+    best = peaks[np.argsort(-volume.ravel()[peaks], kind="stable")[:count]]
+    return best // (rows * columns), best // columns % rows, best % columns
