@@ -18,15 +18,17 @@ def synthetic_field(
     scale: float = 1.0,
     distractors: int = 6,
     contrast: float = 3.0,
+    spread_cells: float = 0.5,
 ) -> MatchField:
     """Log likelihoods are sums of Gaussian bumps (sigma one cell): `distractors` anywhere, one at the truth.
 
-    Only the share `present` of the cells has the bump at the truth, displaced by up to about a cell.
+    Only the share `present` of the cells has the bump at the truth, displaced by
+    `spread_cells` (standard deviation).
     """
     range_m = 2.5 + 27 * rng.random(cells) ** 1.5
     azimuth = rng.uniform(-np.pi, np.pi, cells)
     ground = range_m[:, None] * np.stack([np.cos(azimuth), np.sin(azimuth)], axis=-1)
-    at_truth = grid.uv_from_xy(truth.transform(scale * ground)) + rng.normal(0, 0.5, (cells, 2))
+    at_truth = grid.uv_from_xy(truth.transform(scale * ground)) + rng.normal(0, spread_cells, (cells, 2))
     at_truth[rng.random(cells) > present] = np.inf
     elsewhere = rng.uniform((0, 0), (grid.columns, grid.rows), (distractors, cells, 2))
     logits = np.zeros((cells, grid.rows, grid.columns), dtype=np.float32)

@@ -88,9 +88,8 @@ def solve_dense(match_field: MatchField, prior: Prior, config: DenseSolverConfig
     top = distinct_modes(a, t, log_density, config.mode_separation_m / 2, config.mode_separation_rad / 2)
     top = top[: config.refined]
     refined_a, refined_t = refine(evidence, a[top], t[top], config.scale_bounds)
-    found = np.isfinite(refined_a)
-    a, t = np.concatenate([refined_a[found], a]), np.concatenate([refined_t[found], t])
-    log_density = np.concatenate([posterior.log_density(refined_a[found], refined_t[found]), log_density])
+    a, t = np.concatenate([refined_a, a]), np.concatenate([refined_t, t])
+    log_density = np.concatenate([posterior.log_density(refined_a, refined_t), log_density])
     modes = distinct_modes(a, t, log_density, config.mode_separation_m, config.mode_separation_rad)
     if not len(modes):
         return PoseSolution(None, reason="no hypothesis agrees with the prior and the scale bounds")

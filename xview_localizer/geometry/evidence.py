@@ -65,6 +65,12 @@ class Evidence:
         last_row, last_column = np.subtract(self.excess.shape[1:], 1)
         return np.clip(column, 0, last_column), np.clip(row, 0, last_row)
 
+    def map_points(self, column: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """The inverse of `cell_coordinates` (complex, float64)."""
+        grid, margin = self.grid, MARGIN_CELLS
+        x_m = grid.west_m + (column - (margin - 0.5)) * grid.spacing_m
+        return x_m + 1j * (grid.north_m - (row - (margin - 0.5)) * grid.spacing_m)
+
     def cell_log_ratios(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
         """log(pi p M + 1 - pi) [H, N] of every ground cell under each of H poses; float32."""
         column, row = self.cell_coordinates(a[:, None] * self.ground + t[:, None])

@@ -10,20 +10,32 @@ from xview_localizer.geometry.evidence import Evidence
 from xview_localizer.geometry.prior_gate import PriorGate
 from xview_localizer.geometry.similarity import as_complex
 
-# Two aerial cells 20 m apart fix the scale to a cell in 20 m only.
+# A distance between two aerial cells is good to a cell, so a true pair may miss the bounds by this factor.
 SCALE_SLACK = 1.15
 
 
 def two_point_similarities(
-    ground: np.ndarray, aerial: np.ndarray, first: np.ndarray, second: np.ndarray
+    ground: np.ndarray,
+    aerial: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    scale_bounds: tuple[float, float],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Similarities (a, t) [H] through pairs `first` and `second` (indices) of complex points.
+    """Similarities (a, t) through pairs `first` and `second` (indices) of complex points.
 
-    a = (q1 - q2) / (p1 - p2), t = q1 - a p1; not finite where the two ground points coincide.
+    a = (q1 - q2) / (p1 - p2) with its scale |a| clipped to the bounds, t from the midpoints. Hypotheses
+    whose scale is out of bounds by more than `SCALE_SLACK`, or of coincident points, are left out.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         a = (aerial[first] - aerial[second]) / (ground[first] - ground[second])
-        return a, aerial[first] - a * ground[first]
+        scale = np.abs(a)
+        clipped = np.clip(scale, *scale_bounds)
+        keep = (
+            np.isfinite(scale) & (scale > 0) & (np.maximum(scale / clipped, clipped / scale) <= SCALE_SLACK)
+        )
+    a, first, second = a[keep], first[keep], second[keep]
+    a *= clipped[keep] / scale[keep]
+    return a, 0.5 * (aerial[first] + aerial[second] - a * (ground[first] + ground[second]))
 
 
 @dataclass(frozen=True)
@@ -57,15 +69,8 @@ def sample_hypotheses(
     aerial = as_complex(evidence.grid.cell_centres_xy_m[aerial_cell])
 
     first, second = rng.integers(len(ground), size=(2, config.hypotheses))
-    a, t = two_point_similarities(ground, aerial, first, second)
-    scale = np.abs(a)
-    keep = (
-        np.isfinite(scale)
-        & (scale >= scale_bounds[0] / SCALE_SLACK)
-        & (scale <= scale_bounds[1] * SCALE_SLACK)
-    )
-    keep &= gate.allows(a, t)
-    a, t = a[keep][: config.scored], t[keep][: config.scored]
-    a = a * np.clip(np.abs(a), *scale_bounds) / np.abs(a)
+    a, t = two_point_similarities(ground, aerial, first, second, scale_bounds)
+    keep = np.flatnonzero(gate.allows(a, t))[: config.scored]
+    a, t = a[keep], t[keep]
     best = np.argsort(-drawn.score(a, t), kind="stable")[: config.kept]
     return a[best], t[best]

@@ -35,8 +35,7 @@ class Similarity2:
 
 def as_complex(xy: np.ndarray) -> np.ndarray:
     """Points [..., 2] as complex numbers [...], the form in which a similarity is one product."""
-    xy = np.asarray(xy, dtype=np.float64)
-    return xy[..., 0] + 1j * xy[..., 1]
+    return np.ascontiguousarray(xy, dtype=np.float64).view(np.complex128)[..., 0]
 
 
 def procrustes(

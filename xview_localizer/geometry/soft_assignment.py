@@ -17,11 +17,13 @@ def refine(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Iterate soft assignment and weighted Procrustes on the poses (a, t) [H].
 
-    A pose near which nothing matches becomes NaN.
+    A pose near which nothing matches stays as it is.
     """
     for kernel_cells in KERNEL_CELLS:
         target, weight = soft_assignment(evidence, a, t, kernel_cells)
-        a, t = procrustes(evidence.ground, target, weight, scale_bounds)
+        refined_a, refined_t = procrustes(evidence.ground, target, weight, scale_bounds)
+        matched = np.isfinite(refined_a)
+        a, t = np.where(matched, refined_a, a), np.where(matched, refined_t, t)
     return a, t
 
 
@@ -48,14 +50,14 @@ def soft_assignment(
     index = centre_row * padded_columns + centre_column
     index += np.arange(len(evidence.ground), dtype=np.int32) * (padded_rows * padded_columns)
     window = (reach[:, None] * padded_columns + reach).ravel()
-    mass = np.maximum(evidence.excess.ravel().take(index[..., None] + window), 0.0)
-    mass = mass.reshape(*index.shape, len(reach), len(reach))
-    mass *= k_row[..., :, None]
-    mass *= k_column[..., None, :]
-    by_column, by_row = mass.sum(axis=-2), mass.sum(axis=-1)
-    total = by_row.sum(axis=-1)
+    mass = evidence.excess.ravel().take(index[..., None] + window)
+    np.maximum(mass, 0.0, out=mass)
+    mass *= (k_row[..., :, None] * k_column[..., None, :]).reshape(mass.shape)
+    # Zeroth and first moments of the window, in one product.
+    step_row, step_column = (step.ravel() for step in np.meshgrid(reach, reach, indexing="ij"))
+    moments = mass @ np.stack([np.ones_like(step_row), step_column, step_row], axis=1).astype(np.float32)
+    total = moments[..., 0]
     divisor = np.where(total > 0, total, 1.0)
-    d_x = (by_column * d_column).sum(axis=-1) / divisor
-    d_y = -(by_row * d_row).sum(axis=-1) / divisor
-    predicted = a[:, None] * evidence.ground + t[:, None]
-    return predicted + evidence.grid.spacing_m * (d_x + 1j * d_y), (total / (1 + total)).astype(np.float64)
+    target_column = centre_column + moments[..., 1] / divisor
+    target_row = centre_row + moments[..., 2] / divisor
+    return evidence.map_points(target_column, target_row), (total / (1 + total)).astype(np.float64)
