@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic_fields import normalised, synthetic_field
 
+from xview_localizer.evaluation.synthetic_matches import ambiguous_field, log_softmax, random_pose
 from xview_localizer.geometry.dense import DenseSolverConfig, solve_dense
 from xview_localizer.geometry.evidence import Evidence
 from xview_localizer.geometry.grid import RasterGrid
@@ -15,11 +15,6 @@ GRID = RasterGrid.centred(0.0, 0.0, 1.8, 41, 41)
 FINE_GRID = RasterGrid.centred(0.0, 0.0, 1.2, 64, 64)
 PRIOR = Prior(0.0, 0.0, 20.0)
 CONFIG = DenseSolverConfig()
-
-
-def random_truth(rng):
-    radius_m, direction = 20 * np.sqrt(rng.random()), rng.uniform(-np.pi, np.pi)
-    return Pose2(radius_m * np.cos(direction), radius_m * np.sin(direction), rng.uniform(-np.pi, np.pi))
 
 
 def error(solution, truth):
@@ -37,8 +32,8 @@ def evidence_of(field):
 def test_finds_the_pose_when_most_cells_are_wrong(grid, present, cells):
     rng = np.random.default_rng(0)
     for seed in range(6):
-        truth, scale = random_truth(rng), rng.uniform(0.92, 1.08)
-        field = synthetic_field(rng, truth, grid, cells, present, scale, contrast=2.5)
+        truth, scale = random_pose(rng, 20.0), rng.uniform(0.92, 1.08)
+        field = ambiguous_field(rng, truth, grid, cells, present, scale, contrast=2.5)
         solution = solve_dense(field, PRIOR, CONFIG, seed)
         position_m, yaw_deg = error(solution, truth)
         assert position_m < 0.6 and yaw_deg < 2.0
@@ -54,7 +49,7 @@ def test_score_matches_brute_force():
     from scipy.interpolate import RegularGridInterpolator
 
     rng = np.random.default_rng(1)
-    field = synthetic_field(rng, random_truth(rng), GRID, cells=60)
+    field = ambiguous_field(rng, random_pose(rng, 20.0), GRID, cells=60)
     poses = [Pose2(*rng.uniform(-15, 15, 2), rng.uniform(-np.pi, np.pi)) for _ in range(5)]
     expected = []
     for pose in poses:
@@ -75,8 +70,8 @@ def test_score_matches_brute_force():
 
 def test_no_pose_of_a_fine_search_scores_better():
     rng = np.random.default_rng(2)
-    truth = random_truth(rng)
-    field = synthetic_field(rng, truth, GRID, cells=120, scale=1.0)
+    truth = random_pose(rng, 20.0)
+    field = ambiguous_field(rng, truth, GRID, cells=120, scale=1.0)
     config = replace(CONFIG, scale_bounds=(1.0, 1.0))
     solution = solve_dense(field, PRIOR, config, 0)
     evidence = evidence_of(field)
@@ -90,10 +85,33 @@ def test_no_pose_of_a_fine_search_scores_better():
     assert solution.score >= 0.97 * best
 
 
+def test_covariance_is_that_of_the_posterior():
+    """Against the moments of a fine grid over (x, y, yaw), the scale fixed."""
+    rng = np.random.default_rng(12)
+    for seed in range(3):
+        truth = random_pose(rng, 15.0)
+        field = ambiguous_field(rng, truth, GRID, cells=300)
+        config = replace(CONFIG, scale_bounds=(1.0, 1.0), position_floor_cells=0.0)
+        solution = solve_dense(field, PRIOR, config, seed)
+        half = 4 * np.sqrt(np.diag(solution.covariance))
+        x, y, yaw = (
+            axis.ravel() for axis in np.meshgrid(*(np.linspace(-h, h, 17) for h in half), indexing="ij")
+        )
+        a = np.exp(1j * (solution.pose.yaw_rad + yaw))
+        t = solution.pose.x_m + x + 1j * (solution.pose.y_m + y)
+        score = evidence_of(field).score(a, t) / config.evidence_temperature
+        weight = np.exp(score - score.max())
+        expected = np.cov(np.stack([x, y, yaw]), aweights=weight)
+        ratio = np.sqrt(np.diag(solution.covariance) / np.diag(expected))
+        assert np.all((ratio > 0.75) & (ratio < 1.3)), ratio
+        offset = [np.average(values, weights=weight) for values in (x, y, yaw)]
+        assert np.all(np.abs(offset) < 0.4 * np.sqrt(np.diag(expected)))
+
+
 def test_noise_free_field_is_solved_exactly():
     rng = np.random.default_rng(3)
     truth = Pose2(4.3, -7.7, 2.0)
-    field = synthetic_field(rng, truth, GRID, present=1.0, distractors=0, contrast=6.0, spread_cells=0.0)
+    field = ambiguous_field(rng, truth, GRID, present=1.0, distractors=0, contrast=6.0, spread_cells=0.0)
     solution = solve_dense(field, PRIOR, CONFIG, 0)
     position_m, yaw_deg = error(solution, truth)
     assert position_m < 0.1 and yaw_deg < 0.3
@@ -102,8 +120,8 @@ def test_noise_free_field_is_solved_exactly():
 
 def test_heading_prior_is_used():
     rng = np.random.default_rng(4)
-    truth = random_truth(rng)
-    field = synthetic_field(rng, truth, GRID)
+    truth = random_pose(rng, 20.0)
+    field = ambiguous_field(rng, truth, GRID)
     # The same evidence, twice: once as it is and once for a robot that faces the other way.
     flipped = MatchField(-field.ground_xy_m, field.log_likelihood, field.inlier_probability, GRID)
     both = MatchField(
@@ -132,7 +150,7 @@ def periodic_field(rng, truth, period_cells):
     u = np.exp(-0.5 * d_u**2) if period_cells else np.ones_like(d_u)
     v = np.exp(-0.5 * (np.arange(41) + 0.5 - uv[:, 1:]) ** 2)
     logits = (3.0 * v[:, :, None] * u[:, None, :]).reshape(cells, -1).astype(np.float32)
-    return MatchField(ground, normalised(logits), np.full(cells, 0.5, dtype=np.float32), GRID)
+    return MatchField(ground, log_softmax(logits), np.full(cells, 0.5, dtype=np.float32), GRID)
 
 
 @pytest.mark.parametrize("period_cells", [0, 5])
@@ -150,9 +168,9 @@ def test_a_street_that_repeats_is_ambiguous_along_its_axis(period_cells):
 
 def test_the_wrong_image_scores_low():
     rng = np.random.default_rng(6)
-    truth = random_truth(rng)
-    right = solve_dense(synthetic_field(rng, truth, GRID), PRIOR, CONFIG, 0)
-    wrong = solve_dense(synthetic_field(rng, truth, GRID, present=0.0), PRIOR, CONFIG, 0)
+    truth = random_pose(rng, 20.0)
+    right = solve_dense(ambiguous_field(rng, truth, GRID), PRIOR, CONFIG, 0)
+    wrong = solve_dense(ambiguous_field(rng, truth, GRID, present=0.0), PRIOR, CONFIG, 0)
     assert wrong.score_per_cell < 0.5 * right.score_per_cell
     assert wrong.best_cells_score < right.best_cells_score
     assert wrong.inlier_ratio < right.inlier_ratio
@@ -163,14 +181,14 @@ def test_an_off_centre_prior_and_grid():
     rng = np.random.default_rng(7)
     grid = RasterGrid.centred(1000.0, -5000.0, 1.8, 41, 41)
     truth = Pose2(1006.0, -5011.0, -1.0)
-    solution = solve_dense(synthetic_field(rng, truth, grid), Prior(998.0, -5004.0, 14.0), CONFIG, 0)
+    solution = solve_dense(ambiguous_field(rng, truth, grid), Prior(998.0, -5004.0, 14.0), CONFIG, 0)
     assert error(solution, truth)[0] < 0.6
 
 
 def test_wide_scale_bounds():
     rng = np.random.default_rng(8)
-    truth = random_truth(rng)
-    field = synthetic_field(rng, truth, GRID, scale=1.0)
+    truth = random_pose(rng, 20.0)
+    field = ambiguous_field(rng, truth, GRID, scale=1.0)
     field = replace(field, ground_xy_m=field.ground_xy_m / 1.9)
     solution = solve_dense(field, PRIOR, replace(CONFIG, scale_bounds=(0.4, 2.5)), 0)
     assert error(solution, truth)[0] < 0.6
@@ -179,7 +197,7 @@ def test_wide_scale_bounds():
 
 def test_fixed_scale_is_kept_and_results_repeat():
     rng = np.random.default_rng(9)
-    field = synthetic_field(rng, random_truth(rng), GRID)
+    field = ambiguous_field(rng, random_pose(rng, 20.0), GRID)
     config = replace(CONFIG, scale_bounds=(1.0, 1.0))
     first, second = (solve_dense(field, PRIOR, config, 3) for _ in range(2))
     assert first.scale == pytest.approx(1.0)
@@ -189,7 +207,7 @@ def test_fixed_scale_is_kept_and_results_repeat():
 
 def test_cells_that_cannot_match_may_hold_anything():
     rng = np.random.default_rng(10)
-    field = synthetic_field(rng, random_truth(rng), GRID, cells=300)
+    field = ambiguous_field(rng, random_pose(rng, 20.0), GRID, cells=300)
     reference = solve_dense(field, PRIOR, CONFIG, 0)
     padded = MatchField(
         np.concatenate([field.ground_xy_m, np.full((50, 2), np.nan)]),
@@ -203,7 +221,7 @@ def test_cells_that_cannot_match_may_hold_anything():
 
 
 def spoiled(**changes):
-    field = synthetic_field(np.random.default_rng(11), Pose2(0, 0, 0), GRID, cells=20)
+    field = ambiguous_field(np.random.default_rng(11), Pose2(0, 0, 0), GRID, cells=20)
     values = {"ground_xy_m": field.ground_xy_m, "log_likelihood": field.log_likelihood}
     values["inlier_probability"] = field.inlier_probability
     return MatchField(

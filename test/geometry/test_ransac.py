@@ -5,22 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xview_localizer.evaluation.synthetic_matches import contaminated_pairs
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Prior, wrap_angle_rad
 from xview_localizer.geometry.ransac import PairsSolverConfig, solve_pairs, squared_residuals
 from xview_localizer.geometry.similarity import Similarity2, as_complex
 
 CONFIG = PairsSolverConfig()
-
-
-def contaminated_pairs(rng, truth, count=1024, outliers=0.6, sigma_m=0.5):
-    """Pairs over a 70 m square of which a share has its aerial point anywhere in it; and the inlier mask."""
-    aerial = rng.uniform(-35, 35, (count, 2))
-    ground = truth.pose.inverse().transform(aerial) / truth.scale
-    aerial = aerial + rng.normal(0, sigma_m, aerial.shape)
-    wrong = rng.random(count) < outliers
-    aerial[wrong] = rng.uniform(-35, 35, (np.count_nonzero(wrong), 2))
-    return Correspondences(ground, aerial, np.ones(count)), ~wrong
 
 
 def random_similarity(rng):

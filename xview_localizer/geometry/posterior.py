@@ -44,8 +44,10 @@ class Posterior:
         """
         mean = np.array([t.real, t.imag, np.angle(a), np.log(np.abs(a))])
         for _ in range(ROUNDS):
-            root = _square_root(covariance) * PROPOSAL_INFLATION
-            normal = rng.standard_normal((samples, 4))
+            variances, axes = np.linalg.eigh(covariance)
+            free = variances > 1e-12 * variances[-1]  # a known scale has none, and no say in the weights
+            root = axes[:, free] * np.sqrt(variances[free]) * PROPOSAL_INFLATION
+            normal = rng.standard_normal((samples, root.shape[1]))
             draws = mean + normal @ root.T
             log_weight = self.log_density(
                 np.exp(draws[:, 3] + 1j * draws[:, 2]), draws[:, 0] + 1j * draws[:, 1]
@@ -98,9 +100,3 @@ def mixture_covariance(
     """
     offsets = np.stack([t.real - mean[0], t.imag - mean[1], wrap_angle_rad(np.angle(a) - mean[2])], axis=-1)
     return covariance + (offsets.T * mass) @ offsets / (1 + mass.sum())
-
-
-def _square_root(covariance: np.ndarray) -> np.ndarray:
-    """A matrix root of a positive semi-definite covariance (which may have zero rows)."""
-    values, vectors = np.linalg.eigh(covariance)
-    return vectors * np.sqrt(np.maximum(values, 0.0))
