@@ -185,6 +185,13 @@ def test_an_off_centre_prior_and_grid():
     assert error(solution, truth)[0] < 0.6
 
 
+def test_a_prior_wider_than_the_grid():
+    rng = np.random.default_rng(13)
+    truth = random_pose(rng, 20.0)
+    solution = solve_dense(ambiguous_field(rng, truth, GRID, cells=300), Prior(10.0, -5.0, 5000.0), CONFIG, 0)
+    assert error(solution, truth)[0] < 0.6
+
+
 def test_wide_scale_bounds():
     rng = np.random.default_rng(8)
     truth = random_pose(rng, 20.0)
@@ -203,6 +210,16 @@ def test_fixed_scale_is_kept_and_results_repeat():
     assert first.scale == pytest.approx(1.0)
     assert first.pose == second.pose and first.score == second.score
     np.testing.assert_array_equal(first.covariance, second.covariance)
+
+
+def test_a_cell_that_is_sure_and_wrong_does_not_veto_the_pose():
+    rng = np.random.default_rng(14)
+    truth = random_pose(rng, 15.0)
+    field = ambiguous_field(rng, truth, GRID, cells=300)
+    field.log_likelihood[:5] = -np.inf
+    field.log_likelihood[:5, 700] = 0.0
+    field.inlier_probability[:5] = 1.0
+    assert error(solve_dense(field, PRIOR, CONFIG, 0), truth)[0] < 0.6
 
 
 def test_cells_that_cannot_match_may_hold_anything():

@@ -15,6 +15,8 @@ from xview_localizer.geometry.similarity import as_complex
 
 # Of neutral cells around the aerial grid, so that interpolation and windows need no special case.
 MARGIN_CELLS = 4
+# A single ground cell, however sure of itself, must not veto a pose.
+MAX_INLIER_PROBABILITY = 0.99
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Evidence:
     def of(cls, field: MatchField, cells: np.ndarray) -> Evidence:
         """Evidence of the ground cells in the mask `cells` [N]."""
         rows, columns, margin = field.grid.rows, field.grid.columns, MARGIN_CELLS
-        probability = np.asarray(field.inlier_probability[cells], dtype=np.float32)
+        probability = np.minimum(field.inlier_probability[cells], MAX_INLIER_PROBABILITY).astype(np.float32)
         # Nearly always every cell is usable, and indexing by the mask would copy the field.
         log_likelihood = field.log_likelihood if cells.all() else field.log_likelihood[cells]
         ratio = np.exp(np.asarray(log_likelihood, dtype=np.float32) + np.float32(np.log(rows * columns)))

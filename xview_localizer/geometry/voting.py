@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xview_localizer.geometry.evidence import Evidence
+from xview_localizer.geometry.pose import Prior
 from xview_localizer.geometry.prior_gate import PriorGate
 
 
@@ -37,7 +38,7 @@ def vote(
     cells = _informative_cells(evidence, config.max_ground_cells, rng)
     block = max(1, round(config.spacing_m / evidence.grid.spacing_m))
     spacing_m = block * evidence.grid.spacing_m
-    reach = int(np.ceil(gate.reach_m / spacing_m))
+    reach = int(np.ceil(min(gate.reach_m, _farthest_corner_m(evidence, prior)) / spacing_m))
     votes = _padded_votes(evidence.inside[cells], block, 2 * reach + 1)
     windows = np.lib.stride_tricks.sliding_window_view(votes, (2 * reach + 1,) * 2, axis=(1, 2))
 
@@ -63,6 +64,13 @@ def vote(
     volume = scores.reshape(len(scales), len(yaws), *t.shape)
     k, rows, columns = _highest_peaks(volume, wraps=prior.yaw_rad is None, count=config.candidates)
     return a[k], t[rows, columns]
+
+
+def _farthest_corner_m(evidence: Evidence, prior: Prior) -> float:
+    """Distance from the prior to the far end of the aerial grid: beyond it nothing can be seen."""
+    bounds = evidence.grid.bounds
+    x_m = max(abs(bounds.west_m - prior.x_m), abs(bounds.east_m - prior.x_m))
+    return float(np.hypot(x_m, max(abs(bounds.south_m - prior.y_m), abs(bounds.north_m - prior.y_m))))
 
 
 def _informative_cells(evidence: Evidence, count: int, rng: np.random.Generator) -> np.ndarray:
