@@ -22,6 +22,7 @@ from xview_localizer.geometry.soft_assignment import refine, soft_assignment
 from xview_localizer.geometry.voting import VotingConfig, vote
 
 BEST_CELLS_SHARE = 0.7
+NO_EVIDENCE = 1e-3  # log ratio below which a cell is as good as uniform
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ def solve_dense(match_field: MatchField, prior: Prior, config: DenseSolverConfig
     pose = Pose2(float(mean[0]), float(mean[1]), float(wrap_angle_rad(mean[2])))
     scale = float(np.exp(mean[3]))
     log_ratios = evidence.cell_log_ratios(*_complex_pose(pose, scale))[0]
-    if not log_ratios.sum() > 0:
-        return PoseSolution(None, reason="no pose matches the aerial image better than chance")
+    if np.abs(log_ratios).max() < NO_EVIDENCE:
+        return PoseSolution(None, reason="the ground cells say nothing about the poses within the prior")
 
     mass = np.exp(log_density[others] - log_density[best])
     covariance = mixture_covariance(mean[:3], covariance[:3, :3], a[others], t[others], mass)
