@@ -121,3 +121,12 @@ def test_sky_and_missing_predictions():
     result = calibrate_depth(prediction, DepthKind.AFFINE_INVERSE, rays, camera_height_m=HEIGHT_M)
     assert result.agrees
     assert np.isinf(result.range_m[:5]).all() and not np.isfinite(result.range_m[-5:]).any()
+
+
+def test_kinds_go_by_name_and_unknown_ones_are_refused():
+    rays, _, noisy = scene()
+    by_name = calibrate_depth(40.0 / noisy + 3.0, "affine_inverse", rays, camera_height_m=HEIGHT_M)
+    by_kind = calibrate_depth(40.0 / noisy + 3.0, DepthKind.AFFINE_INVERSE, rays, camera_height_m=HEIGHT_M)
+    np.testing.assert_array_equal(by_name.range_m, by_kind.range_m)
+    with pytest.raises(ValueError, match="disparity"):
+        calibrate_depth(noisy, "disparity", rays)

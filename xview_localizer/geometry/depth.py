@@ -65,7 +65,7 @@ def flat_ground_range_m(
 
 def calibrate_depth(
     prediction: np.ndarray,
-    kind: DepthKind,
+    kind: DepthKind | str,
     rays_level: np.ndarray,
     *,
     axis_cosine: np.ndarray | None = None,
@@ -80,6 +80,7 @@ def calibrate_depth(
     depth; None where it is a range. `ground_mask` [N] restricts the ground to cells known to see it.
     Without a camera height, the ground still gives the shift and the check, up to one factor.
     """
+    kind = DepthKind(kind)  # also takes the name that a model package writes; anything else is a ValueError
     prediction = np.asarray(prediction, dtype=np.float64)
     axis_cosine = (
         np.ones_like(prediction) if axis_cosine is None else np.asarray(axis_cosine, dtype=np.float64)
