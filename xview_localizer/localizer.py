@@ -1,30 +1,56 @@
-"""The method, step by step: one ground image and a prior in, a pose with covariance (or a reason) out."""
+"""The method, step by step: one ground image and a prior in, a pose with covariance (or a reason) out.
+
+Xia, Xu, Alahi: "Loc²: Interpretable Cross-View Localization via Depth-Lifted Local Feature Matching"
+(arXiv 2509.09792), with the dense likelihood of all ground cells in place of a list of best matches.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from xview_localizer.geometry.camera import CameraModel
+from xview_localizer.aerial.source import MapSource, MapSourceError
+from xview_localizer.descriptor_map import AerialDescriptors, DescriptorMap
+from xview_localizer.engines.onnx_engine import OnnxEngine
+from xview_localizer.geometry.canonical_view import CanonicalView, canonical_view
+from xview_localizer.geometry.dense import DenseSolverConfig, PoseSolution, solve_dense
+from xview_localizer.geometry.depth import calibrate_depth, flat_ground_range_m
+from xview_localizer.geometry.levelling import R_level_base
+from xview_localizer.geometry.match_field import MatchField
+from xview_localizer.geometry.pose import Pose2, Prior
+from xview_localizer.ground_view import GroundView
+from xview_localizer.imaging import network_image, render_canonical_view
+from xview_localizer.models.package import ModelPackage
 
 
 @dataclass(frozen=True)
-class GroundView:
-    """One camera image and how the camera sits on the robot.
+class Observation:
+    """What one image contributes: its cells on the ground, ready to be matched anywhere.
 
-    `R_base_camera` [3, 3] takes optical-frame directions into base_link; `camera_in_base_m` [3] is the
-    camera's position in base_link. `gravity_base` [3] points down in base_link (None: base_link is level).
-    `camera_height_m` is the height over the ground (None: unknown, the scale is then solved for).
+    `ground_xy_m` lies in the level frame: base_link with roll and pitch removed. `reason` is non-empty
+    when the image is unusable; the arrays are empty then.
     """
 
-    image: np.ndarray  # [H, W, 3] uint8 RGB
-    camera: CameraModel
-    R_base_camera: np.ndarray
-    camera_in_base_m: np.ndarray
-    gravity_base: np.ndarray | None
-    camera_height_m: float | None
+    ground_xy_m: np.ndarray  # [N, 2]
+    descriptor: np.ndarray  # [N, D] unit length
+    dustbin: np.ndarray  # [N] score of matching nothing, in cosine / τ
+    scale_known: bool
+    depth_source: str  # "network" or "flat_ground"
     stamp_sec: float
+    reason: str = ""
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PlacedObservation:
+    """An observation and where it was made, seen from the current base_link (odometry)."""
+
+    observation: Observation
+    T_current_past: Pose2
 
 
 @dataclass(frozen=True)
@@ -42,8 +68,218 @@ class Fix:
     scale: float
     covariance: np.ndarray  # [3, 3] of (x, y, yaw)
     confidence: float  # in [0, 1], calibrated: chance that the position is within 2 m
+    score_per_cell: float  # mean log-likelihood ratio of the cells at the pose
+    second_mode_gap: float  # tempered log-likelihood by which the pose leads the best distant rival
     inlier_ratio: float
     inliers: int
     accepted: bool
     reason: str  # empty when accepted
     timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LocalizerConfig:
+    """What a user may tune; what the network fixes stands in its package's model.yaml."""
+
+    min_confidence: float = 0.8
+    max_position_sigma_m: float = 3.0
+    max_range_m: float = 45.0
+    max_cells: int = 900
+    assumed_camera_height_m: float = 2.0
+    unknown_height_scale_bounds: tuple[float, float] = (0.6, 1.6)
+    known_height_scale_bounds: tuple[float, float] = (0.9, 1.1)
+    map_reach_m: float = 20.0
+    threads: int = 0
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+
+
+class Localizer:
+    """Localizes ground images in one map with one model package.
+
+    A pure function of its inputs, the map and the seed. Bad imagery gives a rejected Fix, never an exception.
+    """
+
+    def __init__(self, package: ModelPackage, map_source: MapSource, config: LocalizerConfig = LocalizerConfig(), seed: int = 0) -> None:
+        self.spec, self.config, self._seed = package.spec, config, seed
+        engines = {name: OnnxEngine(path, config.providers, config.threads) for name, path in package.graphs.items()}
+        self._backbone, self._ground_head = engines["backbone"], engines["ground_head"]
+        self._aerial = DescriptorMap(map_source, self._backbone, engines["aerial_head"], package.spec.aerial)
+
+    def localize(self, view: GroundView, prior: Prior) -> Fix:
+        """Where base_link was when `view` was taken."""
+        return self.solve([PlacedObservation(self.observe(view), Pose2(0.0, 0.0, 0.0))], prior)
+
+    def observe(self, view: GroundView) -> Observation:
+        """Steps 1 and 3 of the paper: describe every ground cell and lift it with depth."""
+        reason = unusable_reason(view)
+        if reason:
+            return _empty_observation(view, reason)
+        timings: dict[str, float] = {}
+        with _stage(timings, "view"):
+            R_level_camera = R_level_base(view.gravity_base) @ view.R_base_camera
+            canonical = canonical_view(view.camera, R_level_camera, self.spec.view)
+            image = network_image(render_canonical_view(view.image, canonical))
+        if not canonical.cell_valid.any():
+            return _empty_observation(view, "the camera sees nothing between the horizon and its feet; check its mounting")
+        with _stage(timings, "encode"):
+            tokens = self._backbone.run({"image": image})["tokens"]
+            cells = self._ground_head.run(
+                {
+                    "tokens": tokens,
+                    "image": image,
+                    "elevation_rad": canonical.cell_elevation_rad[None].astype(np.float32),
+                    "valid": canonical.cell_valid[None].astype(np.float32),
+                }
+            )
+        with _stage(timings, "lift"):
+            range_m, depth_source = self._range_m(view, canonical, R_level_camera, cells["log_range"][0])
+            xy_m = canonical.cell_directions[..., :2] * range_m[..., None]
+            usable = canonical.cell_valid & (range_m > 0.5) & (range_m < self.config.max_range_m)
+            camera_xy_m = (R_level_base(view.gravity_base) @ view.camera_in_base_m)[:2]
+        return Observation(
+            ground_xy_m=xy_m[usable].astype(np.float64) + camera_xy_m,
+            descriptor=cells["descriptor"][0].transpose(1, 2, 0)[usable],
+            dustbin=cells["dustbin"][0][usable],
+            scale_known=view.camera_height_m is not None,
+            depth_source=depth_source,
+            stamp_sec=view.stamp_sec,
+            timings_ms=timings,
+        )
+
+    def solve(self, placed: Sequence[PlacedObservation], prior: Prior) -> Fix:
+        """Steps 2, 4 and 5: match all cells of the observations (the last is the current one), solve, judge."""
+        current = placed[-1].observation
+        timings = dict(current.timings_ms)
+        if current.reason:
+            return _rejected(current, current.reason, timings)
+        try:
+            with _stage(timings, "aerial"):
+                half_extent_m = max(self.spec.aerial.block_m / 2, prior.sigma_m + self.config.map_reach_m)
+                aerial = self._aerial.read(prior.x_m, prior.y_m, half_extent_m)
+        except MapSourceError as error:
+            return _rejected(current, f"map: {error}", timings)
+        if not aerial.valid.any():
+            return _rejected(current, f"the map has no imagery around the prior ({prior.x_m:.0f}, {prior.y_m:.0f}) m", timings)
+        with _stage(timings, "match"):
+            match_field = self._match(placed, aerial)
+        with _stage(timings, "solve"):
+            solution = solve_dense(match_field, prior, self._solver_config(placed), self._seed)
+        return self._judge(current, solution, timings)
+
+    def _range_m(
+        self, view: GroundView, canonical: CanonicalView, R_level_camera: np.ndarray, log_range: np.ndarray
+    ) -> tuple[np.ndarray, str]:
+        """Range of every cell, calibrated on the ground plane; flat ground where the depth disagrees with it."""
+        height_m = view.camera_height_m or self.config.assumed_camera_height_m
+        rays_level = canonical.cell_directions.reshape(-1, 3)
+        calibrated = calibrate_depth(
+            np.exp(log_range).ravel().astype(np.float64),
+            self.spec.depth.kind,
+            rays_level,
+            axis_cosine=rays_level @ R_level_camera[:, 2] if self.spec.depth.planar else None,
+            camera_height_m=height_m,
+        )
+        if calibrated.agrees:
+            return calibrated.range_m.reshape(log_range.shape), "network"
+        flat_m = flat_ground_range_m(rays_level, height_m, self.config.max_range_m)
+        return flat_m.reshape(log_range.shape), "flat_ground"
+
+    def _match(self, placed: Sequence[PlacedObservation], aerial: AerialDescriptors) -> MatchField:
+        """M = cosine / τ with a dustbin column, softmax over the aerial cells."""
+        usable = [item for item in placed if not item.observation.reason]
+        xy_m = np.concatenate([item.T_current_past.transform(item.observation.ground_xy_m) for item in usable])
+        descriptor = np.concatenate([item.observation.descriptor for item in usable])
+        dustbin = np.concatenate([item.observation.dustbin for item in usable])
+        range_m = np.concatenate([np.linalg.norm(item.observation.ground_xy_m, axis=1) for item in usable])
+        chosen = select_cells(range_m, self.config.max_cells, self._seed)
+        logits = (self.spec.inverse_temperature * descriptor[chosen]) @ aerial.descriptor.T
+        logits[:, ~aerial.valid] = -np.inf
+        highest = logits.max(axis=1, keepdims=True)
+        log_total = highest + np.log(np.exp(logits - highest).sum(axis=1, keepdims=True))
+        # The softmax is over the cells of this crop; the dustbin was trained against a block's number of cells.
+        crowding = np.log(aerial.valid.sum() / self.spec.aerial.block_cells**2)
+        inlier_probability = 1 / (1 + np.exp(np.clip(dustbin[chosen] + crowding - log_total[:, 0], -50, 50)))
+        return MatchField(xy_m[chosen], logits - log_total, inlier_probability, aerial.grid)
+
+    def _solver_config(self, placed: Sequence[PlacedObservation]) -> DenseSolverConfig:
+        known = placed[-1].observation.scale_known
+        return DenseSolverConfig(
+            scale_bounds=self.config.known_height_scale_bounds if known else self.config.unknown_height_scale_bounds,
+            evidence_temperature=self.spec.calibration.evidence_temperature,
+        )
+
+    def _judge(self, current: Observation, solution: PoseSolution, timings: dict[str, float]) -> Fix:
+        """Accept a pose only when it is confident, unambiguous and tight."""
+        if solution.pose is None:
+            return _rejected(current, solution.reason, timings)
+        calibration = self.spec.calibration
+        lead = solution.second_mode.score_gap / calibration.evidence_temperature if solution.second_mode else np.inf
+        confidence = calibration.confidence(solution.score_per_cell, lead)
+        position_sigma_m = float(np.sqrt(np.linalg.eigvalsh(solution.covariance[:2, :2])[-1]))
+        reason = ""
+        if confidence < self.config.min_confidence:
+            reason = f"confidence {confidence:.2f} is below {self.config.min_confidence:.2f}"
+        elif position_sigma_m > self.config.max_position_sigma_m:
+            reason = f"position sigma {position_sigma_m:.1f} m is above {self.config.max_position_sigma_m:.1f} m"
+        return Fix(
+            stamp_sec=current.stamp_sec,
+            x_m=solution.pose.x_m,
+            y_m=solution.pose.y_m,
+            yaw_rad=solution.pose.yaw_rad,
+            scale=solution.scale,
+            covariance=solution.covariance,
+            confidence=confidence,
+            score_per_cell=solution.score_per_cell,
+            second_mode_gap=lead,
+            inlier_ratio=solution.inlier_ratio,
+            inliers=solution.inliers,
+            accepted=not reason,
+            reason=reason,
+            timings_ms=timings,
+        )
+
+
+def unusable_reason(view: GroundView) -> str:
+    """Why an image cannot be used, or an empty string."""
+    image, camera = view.image, view.camera
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        return f"image must be [H, W, 3] uint8 RGB, got shape {image.shape} of {image.dtype}"
+    if image.shape[:2] != (camera.height, camera.width):
+        return (
+            f"image is {image.shape[1]} × {image.shape[0]} but the camera model says {camera.width} × {camera.height}; "
+            "check that CameraInfo belongs to this image"
+        )
+    if view.camera_height_m is not None and not 0.05 < view.camera_height_m < 50:
+        return f"camera height {view.camera_height_m} m is not between 0.05 and 50 m"
+    if float(image[::8, ::8].std()) < 3.0:
+        return "image is blank (no contrast)"
+    return ""
+
+
+def select_cells(range_m: np.ndarray, max_cells: int, seed: int) -> np.ndarray:
+    """Indices of at most `max_cells` cells, the many near ones thinned out first (as in training)."""
+    if len(range_m) <= max_cells:
+        return np.arange(len(range_m))
+    weight = np.clip(range_m / 15, 0.15, 1.0)
+    rng = np.random.default_rng(seed)
+    return np.sort(rng.choice(len(range_m), max_cells, replace=False, p=weight / weight.sum()))
+
+
+def _empty_observation(view: GroundView, reason: str) -> Observation:
+    return Observation(
+        np.zeros((0, 2)), np.zeros((0, 1), np.float32), np.zeros(0, np.float32), False, "none", view.stamp_sec, reason
+    )
+
+
+def _rejected(observation: Observation, reason: str, timings: dict[str, float]) -> Fix:
+    nan = float("nan")
+    return Fix(
+        observation.stamp_sec, nan, nan, nan, nan, np.full((3, 3), nan), 0.0, 0.0, 0.0, 0.0, 0, False, reason, timings
+    )
+
+
+@contextmanager
+def _stage(timings: dict[str, float], name: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    timings[name] = 1e3 * (time.perf_counter() - began)

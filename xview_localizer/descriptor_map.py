@@ -1,0 +1,126 @@
+"""Aerial descriptors on a fixed metric lattice: each block is encoded once, kept, and looked up afterwards."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from xview_localizer.aerial.source import MapSource
+from xview_localizer.engines.engine import Engine
+from xview_localizer.geometry.grid import Bounds, RasterGrid
+from xview_localizer.imaging import NO_DATA_RGB, network_image
+from xview_localizer.models.package import AerialSpec
+
+# Cells at a block's rim see less of their surroundings, so neighbouring blocks overlap by this much on each side.
+MARGIN_CELLS = 6
+# A block with less imagery than this is not worth encoding; its cells count as missing.
+MIN_VALID_RATIO = 0.25
+
+
+@dataclass(frozen=True)
+class AerialDescriptors:
+    """Descriptors [rows * columns, D] of the cells of `grid`; zero where `valid` [rows * columns] is False."""
+
+    descriptor: np.ndarray
+    valid: np.ndarray
+    grid: RasterGrid
+
+
+@dataclass(frozen=True)
+class _Block:
+    descriptor: np.ndarray  # [cells, cells, D]
+    valid: np.ndarray  # [cells, cells]
+
+
+class DescriptorMap:
+    """Encodes blocks of a map on demand and keeps the most recent `capacity` of them. Thread-safe.
+
+    Raises MapSourceError from `read` when the map cannot be read.
+    """
+
+    def __init__(self, source: MapSource, backbone: Engine, head: Engine, spec: AerialSpec, capacity: int = 64) -> None:
+        self._source, self._backbone, self._head, self._spec = source, backbone, head, spec
+        self._capacity = capacity
+        self._blocks: OrderedDict[tuple[int, int], _Block | None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def _stride_cells(self) -> int:
+        return self._spec.block_cells - 2 * MARGIN_CELLS
+
+    def read(self, x_m: float, y_m: float, half_extent_m: float) -> AerialDescriptors:
+        """Descriptors of the lattice cells within ± half_extent_m of (x, y)."""
+        cell_m = self._spec.cell_m
+        first_column = int(np.floor((x_m - half_extent_m) / cell_m))
+        last_column = int(np.ceil((x_m + half_extent_m) / cell_m))
+        first_row = int(np.floor((-y_m - half_extent_m) / cell_m))  # rows grow to the south
+        last_row = int(np.ceil((-y_m + half_extent_m) / cell_m))
+        rows, columns = np.arange(first_row, last_row), np.arange(first_column, last_column)
+        descriptor: np.ndarray | None = None
+        valid = np.zeros((len(rows), len(columns)), dtype=bool)
+        centrality = np.full(valid.shape, -np.inf)
+        for key in self._keys_around(first_row, last_row, first_column, last_column):
+            block = self._block(key)
+            if block is None:
+                continue
+            row, column = rows - self._first_cell(key[0]), columns - self._first_cell(key[1])
+            size = self._spec.block_cells
+            inside_r, inside_c = (row >= 0) & (row < size), (column >= 0) & (column < size)
+            target = np.ix_(inside_r, inside_c)
+            taken = np.ix_(row[inside_r], column[inside_c])
+            # Where blocks overlap, the one in which the cell lies most centrally knows it best.
+            depth = np.minimum.outer(
+                np.minimum(row[inside_r], size - 1 - row[inside_r]),
+                np.minimum(column[inside_c], size - 1 - column[inside_c]),
+            ).astype(float)
+            depth[~block.valid[taken]] = -np.inf
+            better = depth > centrality[target]
+            if descriptor is None:
+                descriptor = np.zeros((*valid.shape, block.descriptor.shape[-1]), dtype=np.float32)
+            descriptor[target] = np.where(better[..., None], block.descriptor[taken], descriptor[target])
+            valid[target] |= better
+            centrality[target] = np.maximum(centrality[target], depth)
+        if descriptor is None:
+            descriptor = np.zeros((*valid.shape, 1), dtype=np.float32)
+        grid = RasterGrid(first_column * cell_m, -first_row * cell_m, cell_m, *valid.shape)
+        return AerialDescriptors(descriptor.reshape(-1, descriptor.shape[-1]), valid.ravel(), grid)
+
+    def _first_cell(self, index: int) -> int:
+        """Lattice row (or column) of a block's first cell; block 0 is centred on the datum."""
+        return index * self._stride_cells - self._spec.block_cells // 2
+
+    def _keys_around(self, first_row: int, last_row: int, first_column: int, last_column: int):
+        stride, half = self._stride_cells, self._stride_cells // 2
+        for block_row in range((first_row + half) // stride, (last_row - 1 + half) // stride + 1):
+            for block_column in range((first_column + half) // stride, (last_column - 1 + half) // stride + 1):
+                yield block_row, block_column
+
+    def _block(self, key: tuple[int, int]) -> _Block | None:
+        with self._lock:
+            if key in self._blocks:
+                self._blocks.move_to_end(key)
+                return self._blocks[key]
+            block = self._encode(key)
+            self._blocks[key] = block
+            while len(self._blocks) > self._capacity:
+                self._blocks.popitem(last=False)
+            return block
+
+    def _encode(self, key: tuple[int, int]) -> _Block | None:
+        spec = self._spec
+        west_m = self._first_cell(key[1]) * spec.cell_m
+        north_m = -self._first_cell(key[0]) * spec.cell_m
+        bounds = Bounds(west_m, north_m - spec.block_m, west_m + spec.block_m, north_m)
+        crop = self._source.read(bounds, spec.metres_per_pixel)
+        if crop.valid_ratio < MIN_VALID_RATIO:
+            return None
+        size_px = spec.block_cells * spec.cell_px
+        valid = crop.valid[:size_px, :size_px]
+        image = network_image(np.where(valid[..., None], crop.image[:size_px, :size_px], np.uint8(NO_DATA_RGB)))
+        tokens = self._backbone.run({"image": image})["tokens"]
+        descriptor = self._head.run({"tokens": tokens, "image": image})["descriptor"][0].transpose(1, 2, 0)
+        seen = valid.reshape(spec.block_cells, spec.cell_px, spec.block_cells, spec.cell_px)
+        return _Block(np.ascontiguousarray(descriptor), seen.mean(axis=(1, 3)) > 0.5)

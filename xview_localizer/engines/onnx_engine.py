@@ -1,0 +1,84 @@
+"""ONNX Runtime behind the Engine interface."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from xview_localizer.engines.engine import EngineError, TensorSpec
+
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(uint8)": np.uint8,
+    "tensor(bool)": np.bool_,
+}
+
+
+class OnnxEngine:
+    """One ONNX graph in an ONNX Runtime session.
+
+    `providers` are execution providers in order of preference; `threads` 0 lets the runtime choose.
+    Raises EngineError where the graph or a provider is not to be had.
+    """
+
+    def __init__(self, path: Path | str, providers: Sequence[str] = ("CPUExecutionProvider",), threads: int = 0) -> None:
+        self._path = Path(path)
+        missing = [name for name in providers if name not in ort.get_available_providers()]
+        if missing:
+            raise EngineError(
+                f"execution provider {missing[0]} is not in this ONNX Runtime; it has {', '.join(ort.get_available_providers())}"
+            )
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(str(self._path), options, providers=list(providers))
+        except Exception as error:  # ONNX Runtime's exceptions have no common public base class
+            raise EngineError(f"cannot load {self._path}: {error}") from error
+        self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
+        self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
+        self._warm_up()
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run the graph once. Raises EngineError where `inputs` do not fit."""
+        for spec in self.inputs:
+            self._check(spec, inputs)
+        unknown = set(inputs) - {spec.name for spec in self.inputs}
+        if unknown:
+            raise EngineError(f"{self._path.name} has no input {sorted(unknown)[0]!r}; it takes {[s.name for s in self.inputs]}")
+        try:
+            outputs = self._session.run(None, inputs)
+        except Exception as error:
+            raise EngineError(f"{self._path.name} failed: {error}") from error
+        return {spec.name: array for spec, array in zip(self.outputs, outputs, strict=True)}
+
+    def _check(self, spec: TensorSpec, inputs: dict[str, np.ndarray]) -> None:
+        if spec.name not in inputs:
+            raise EngineError(f"{self._path.name} needs the input {spec.name!r}, got {sorted(inputs)}")
+        array = inputs[spec.name]
+        fits = len(array.shape) == len(spec.shape) and all(
+            want is None or want == got for want, got in zip(spec.shape, array.shape, strict=True)
+        )
+        if not fits:
+            raise EngineError(f"{self._path.name}: {spec.name!r} must have shape {spec.shape}, got {array.shape}")
+        if array.dtype != spec.dtype:
+            raise EngineError(f"{self._path.name}: {spec.name!r} must be {spec.dtype}, got {array.dtype}")
+
+    def _warm_up(self) -> None:
+        """First runs allocate; graphs with free sizes are warmed by their first image instead."""
+        if all(None not in spec.shape for spec in self.inputs):
+            self.run({spec.name: np.zeros(spec.shape, spec.dtype) for spec in self.inputs})
+
+
+def _spec(node) -> TensorSpec:
+    if node.type not in _DTYPES:
+        raise EngineError(f"tensor {node.name!r} has the unsupported type {node.type}")
+    shape = tuple(size if isinstance(size, int) else None for size in node.shape)
+    return TensorSpec(node.name, shape, np.dtype(_DTYPES[node.type]))

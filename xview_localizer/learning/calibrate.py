@@ -1,0 +1,77 @@
+"""Calibrated doubt: fit confidence and evidence temperature on validation towns.
+
+Confidence is a logistic regression of "within 2 m" on the score and the lead over the second mode. The
+evidence temperature says how many independent witnesses the neighbouring cells amount to; it is chosen so
+that the normalized estimation error squared (NEES) of right poses averages 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import minimize
+
+from xview_localizer.geometry.pose import wrap_angle_rad
+from xview_localizer.localizer import Fix, Localizer
+from xview_localizer.models.package import MAX_GAP, CalibrationSpec
+from xview_localizer.pairs import Truth
+
+RIGHT_WITHIN_M = 2.0
+TEMPERATURES = (1.5, 2.5, 4.0, 6.0, 9.0, 13.0, 20.0, 30.0, 45.0)
+
+
+@dataclass(frozen=True)
+class JudgedFix:
+    """A fix and its error against the truth."""
+
+    score_per_cell: float
+    second_mode_gap: float
+    position_error_m: float
+    nees: float
+
+
+def judge(fix: Fix, truth: Truth) -> JudgedFix | None:
+    """Compare a fix with the truth (None where no pose was found)."""
+    if not np.isfinite(fix.x_m):
+        return None
+    error = np.array([fix.x_m - truth.x_m, fix.y_m - truth.y_m, float(wrap_angle_rad(fix.yaw_rad - truth.yaw_rad))])
+    nees = float(error @ np.linalg.solve(fix.covariance, error))
+    return JudgedFix(fix.score_per_cell, fix.second_mode_gap, float(np.hypot(*error[:2])), nees)
+
+
+def fit_confidence(judged: Sequence[JudgedFix]) -> tuple[float, float, float]:
+    """Bias, score weight and gap weight of the logistic regression, lightly regularised.
+
+    Raises ValueError where every pose is right or every pose is wrong: nothing can be fitted then.
+    """
+    right = np.array([fix.position_error_m <= RIGHT_WITHIN_M for fix in judged], dtype=np.float64)
+    if right.min(initial=1) == right.max(initial=0):
+        raise ValueError(f"confidence needs right and wrong poses to tell apart, got {int(right.sum())} right of {len(right)}")
+    features = np.array([[1.0, fix.score_per_cell, min(fix.second_mode_gap, MAX_GAP)] for fix in judged])
+
+    def loss(weights: np.ndarray) -> float:
+        margin = np.where(right > 0, 1, -1) * (features @ weights)
+        return float(np.logaddexp(0, -margin).sum() + 0.005 * np.sum(weights[1:] ** 2))
+
+    bias, score_weight, gap_weight = minimize(loss, np.zeros(3), method="BFGS").x
+    return float(bias), float(score_weight), float(gap_weight)
+
+
+def choose_temperature(nees_of: Callable[[float], Sequence[float]], temperatures: Iterable[float] = TEMPERATURES) -> float:
+    """The temperature whose mean NEES over right poses comes nearest to 3 (on a log scale)."""
+    distance = {t: abs(np.log(np.mean(nees_of(t)) / 3)) for t in temperatures}
+    return min(distance, key=distance.__getitem__)
+
+
+def with_calibration(localizer_spec_calibration: CalibrationSpec, judged: Sequence[JudgedFix], temperature: float) -> CalibrationSpec:
+    """The calibration for model.yaml."""
+    bias, score_weight, gap_weight = fit_confidence(judged)
+    return replace(
+        localizer_spec_calibration,
+        evidence_temperature=temperature,
+        confidence_bias=bias,
+        confidence_score_weight=score_weight,
+        confidence_gap_weight=gap_weight,
+    )

@@ -1,0 +1,194 @@
+"""Frozen backbone features of a `pairs` folder, computed once and kept on disk.
+
+The tokens come from the ONNX backbone of the model package, so training sees exactly what the robot will.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from xview_localizer.aerial.memory import InMemoryMap
+from xview_localizer.engines.engine import Engine
+from xview_localizer.geometry.canonical_view import CanonicalView, canonical_view
+from xview_localizer.geometry.grid import Bounds
+from xview_localizer.imaging import network_image, render_canonical_view
+from xview_localizer.learning.augment import augment_photometric
+from xview_localizer.models.package import ModelSpec
+from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
+
+
+@dataclass(frozen=True)
+class AerialFeatures:
+    """An aerial crop about its own middle: tokens [C, h, w], image [3, 14 h, 14 w] in [0, 1]."""
+
+    tokens: Tensor
+    image: Tensor
+    half_extent_m: float
+
+    def turned(self, quarter_turns: int, flip: bool) -> AerialFeatures:
+        """Swap north and south if `flip`, then turn the world counter-clockwise."""
+
+        def move(x: Tensor) -> Tensor:
+            return torch.rot90(x.flip(-2) if flip else x, quarter_turns, dims=(-2, -1))
+
+        return replace(self, tokens=move(self.tokens), image=move(self.image))
+
+
+@dataclass(frozen=True)
+class GroundFeatures:
+    """A canonical ground view with its truth; the pose is about the middle of the aerial crop."""
+
+    tokens: Tensor  # [C, h, w]
+    image: Tensor  # [3, 14 h, 14 w] in [0, 1]
+    elevation_rad: Tensor  # [2 h]
+    azimuth_rad: Tensor  # [w]
+    valid: Tensor  # [2 h, w] bool
+    range_m: Tensor  # [2 h, w], 0 = nothing there (sky)
+    height_m: float
+    pose: Tensor  # [3] x, y, yaw
+
+    @property
+    def horizontal_directions(self) -> Tensor:
+        """Horizontal part of the unit rays [2 h, w, 2] in the level frame."""
+        cos_elevation = torch.cos(self.elevation_rad)[:, None]
+        return torch.stack(
+            [cos_elevation * torch.cos(self.azimuth_rad), cos_elevation * torch.sin(self.azimuth_rad)], dim=-1
+        )
+
+    def turned(self, quarter_turns: int, flip: bool) -> GroundFeatures:
+        """The view in the world that `AerialFeatures.turned` makes."""
+        sign = -1.0 if flip else 1.0
+        x, y, yaw = self.pose[0], sign * self.pose[1], sign * self.pose[2]
+        for _ in range(quarter_turns % 4):
+            x, y, yaw = -y, x, yaw + torch.pi / 2
+        pose = torch.stack([x, y, yaw])
+        if not flip:
+            return replace(self, pose=pose)
+        return replace(
+            self,
+            pose=pose,
+            tokens=self.tokens.flip(-1),
+            image=self.image.flip(-1),
+            azimuth_rad=-self.azimuth_rad.flip(-1),
+            valid=self.valid.flip(-1),
+            range_m=self.range_m.flip(-1),
+        )
+
+
+def encode_pairs(
+    dataset: PairsDataset,
+    spec: ModelSpec,
+    backbone: Engine,
+    out: Path,
+    augment: float = 1.0,
+    seed: int = 0,
+    track: Callable[[Iterable], Iterable] = iter,
+) -> None:
+    """Write the features of every aerial crop and ground image of `dataset` to `out` (existing ones are kept).
+
+    Photometric augmentation of strength `augment` is drawn once per image.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    by_aerial: dict[Path, list[PairRecord]] = {}
+    for record in dataset:
+        by_aerial.setdefault(record.aerial_path, []).append(record)
+    for number, (path, records) in enumerate(track(list(by_aerial.items()))):
+        target = out / f"{path.stem}.npz"
+        if target.exists():
+            continue
+        rng = np.random.default_rng((seed, number))
+        arrays: dict[str, np.ndarray] = {}
+        extent_m = spec.aerial.block_cells * spec.aerial.cell_m
+        crop = InMemoryMap(records[0].load_aerial()).read(
+            Bounds.around(0.0, 0.0, extent_m / 2), spec.aerial.metres_per_pixel
+        )
+        aerial = augment_photometric(crop.image, rng, augment)
+        arrays["aerial_image"] = aerial
+        arrays["aerial_tokens"] = backbone.run({"image": network_image(aerial)})["tokens"][0].astype(np.float16)
+        arrays["half_extent_m"] = np.float64(extent_m / 2)
+        arrays["count"] = np.int64(len(records))
+        for index, record in enumerate(records):
+            for name, array in _encode_ground(record, spec, backbone, augment, rng).items():
+                arrays[f"{name}_{index}"] = array
+        partial = target.with_suffix(".part.npz")
+        np.savez(partial, **arrays)
+        partial.rename(target)
+
+
+def _encode_ground(record: PairRecord, spec: ModelSpec, backbone: Engine, augment: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Canonical view, tokens, range per cell and truth of one record; mounting errors are part of life."""
+    view = ground_view(record)
+    rotation_error = cv2.Rodrigues(rng.normal(0, np.radians(0.4), 3) * augment)[0]
+    height_m = record.camera_height_m * float(np.exp(rng.normal(0, 0.03 * augment)))
+    canonical = canonical_view(view.camera, rotation_error @ view.R_base_camera, spec.view)
+    if rng.random() < 0.4 * augment:
+        canonical = with_cropped_field(canonical, rng)
+    image = augment_photometric(render_canonical_view(view.image, canonical), rng, augment)
+    rows, columns = canonical.cell_valid.shape
+    centre_uv = canonical.source_uv.reshape(rows, spec.view.cell_rows_px, columns, spec.view.cell_columns_px, 2)
+    centre_uv = centre_uv[:, spec.view.cell_rows_px // 2, :, spec.view.cell_columns_px // 2]
+    range_m = record.load_range_m()
+    u = np.clip(centre_uv[..., 0].astype(int), 0, range_m.shape[1] - 1)
+    v = np.clip(centre_uv[..., 1].astype(int), 0, range_m.shape[0] - 1)
+    return {
+        "image": image,
+        "tokens": backbone.run({"image": network_image(image)})["tokens"][0].astype(np.float16),
+        "elevation_rad": canonical.cell_elevation_rad.astype(np.float32),
+        "azimuth_rad": canonical.cell_azimuth_rad.astype(np.float32),
+        "valid": canonical.cell_valid,
+        "range_m": np.where(canonical.cell_valid, range_m[v, u], 0).astype(np.float32),
+        "height_m": np.float64(height_m),
+        "pose": np.array([record.truth.x_m, record.truth.y_m, record.truth.yaw_rad], dtype=np.float32),
+    }
+
+
+def with_cropped_field(view: CanonicalView, rng: np.random.Generator) -> CanonicalView:
+    """The view of a camera that does not see its feet or the sky: many panoramas are strips."""
+    lowest_rad, highest_rad = np.radians([rng.uniform(-45, -20), rng.uniform(5, 25)])
+    cells = (view.cell_elevation_rad > lowest_rad) & (view.cell_elevation_rad < highest_rad)
+    rows = np.repeat(cells, view.spec.cell_rows_px)
+    return replace(view, valid=view.valid & rows[:, None], cell_valid=view.cell_valid & cells[:, None])
+
+
+class FeatureFolder:
+    """All features of one or several encoded folders, held in memory."""
+
+    def __init__(self, folders: list[Path], track: Callable[[Iterable], Iterable] = iter) -> None:
+        self._groups: dict[str, tuple[AerialFeatures, list[GroundFeatures]]] = {}
+        for path in track(sorted(path for folder in folders for path in Path(folder).glob("*.npz"))):
+            if path.name.endswith(".part.npz"):
+                continue
+            with np.load(path) as arrays:
+                self._groups[str(path)] = _load_group(arrays)
+        self.aerial_keys = list(self._groups)
+        if not self.aerial_keys:
+            raise ValueError(f"no encoded features in {', '.join(map(str, folders))}; run the encoding first")
+
+    def group(self, key: str) -> tuple[AerialFeatures, list[GroundFeatures]]:
+        """One aerial crop and the ground images taken in it (images as float tensors)."""
+        return self._groups[key]
+
+
+def _load_group(arrays) -> tuple[AerialFeatures, list[GroundFeatures]]:
+    def image(name: str) -> Tensor:
+        return torch.from_numpy(network_image(arrays[name])[0]).half()
+
+    def tensor(name: str) -> Tensor:
+        return torch.from_numpy(arrays[name])
+
+    aerial = AerialFeatures(tensor("aerial_tokens"), image("aerial_image"), float(arrays["half_extent_m"]))
+    grounds = [
+        GroundFeatures(
+            tensor(f"tokens_{i}"), image(f"image_{i}"), tensor(f"elevation_rad_{i}"), tensor(f"azimuth_rad_{i}"),
+            tensor(f"valid_{i}"), tensor(f"range_m_{i}"), float(arrays[f"height_m_{i}"]), tensor(f"pose_{i}"),
+        )
+        for i in range(int(arrays["count"]))
+    ]  # fmt: skip
+    return aerial, grounds

@@ -1,0 +1,114 @@
+"""DINOv2 ViT backbone (Oquab et al., 2023), truncated: frozen patch tokens from two depths.
+
+Middle blocks carry over from photo to photo better than the last one, and cost less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+PATCH_PX = 14
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """ViT-S/14 with the blocks (0-based) whose tokens are concatenated."""
+
+    width: int = 384
+    heads: int = 6
+    position_grid: int = 37  # the pretrained position table is position_grid²
+    taps: tuple[int, ...] = (4, 9)
+
+    @property
+    def channels(self) -> int:
+        return self.width * len(self.taps)
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block with LayerScale."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+        self.gamma1 = nn.Parameter(torch.ones(width))
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+        self.gamma2 = nn.Parameter(torch.ones(width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """[B, T, C] to [B, T, C]."""
+        b, t, c = tokens.shape
+        qkv = self.qkv(self.norm1(tokens)).reshape(b, t, 3, self.heads, c // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        attended = F.scaled_dot_product_attention(query, key, value)
+        tokens = tokens + self.gamma1 * self.proj(attended.transpose(1, 2).reshape(b, t, c))
+        return tokens + self.gamma2 * self.fc2(F.gelu(self.fc1(self.norm2(tokens))))
+
+
+class Backbone(nn.Module):
+    """RGB in [0, 1] to normalised patch tokens of the tapped blocks."""
+
+    def __init__(self, config: BackboneConfig = BackboneConfig()) -> None:
+        super().__init__()
+        self.config = config
+        self.patch_embed = nn.Conv2d(3, config.width, PATCH_PX, PATCH_PX)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
+        self.cls_position = nn.Parameter(torch.zeros(1, 1, config.width))
+        self.position = nn.Parameter(torch.zeros(1, config.width, config.position_grid, config.position_grid))
+        self.blocks = nn.ModuleList(Block(config.width, config.heads) for _ in range(max(config.taps) + 1))
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).reshape(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """[B, 3, 14 h, 14 w] RGB in [0, 1] to [B, channels, h, w]."""
+        patches = self.patch_embed((image - self.mean) / self.std)
+        b, _, h, w = patches.shape
+        position = F.interpolate(self.position, size=(h, w), mode="bicubic", align_corners=False)
+        tokens = (patches + position).flatten(2).transpose(1, 2)
+        cls = (self.cls_token + self.cls_position).expand(b, -1, -1)
+        tokens = torch.cat([cls, tokens], dim=1)
+        tapped = []
+        for index, block in enumerate(self.blocks):
+            tokens = block(tokens)
+            if index in self.config.taps:
+                tapped.append(F.layer_norm(tokens[:, 1:], (self.config.width,)))
+        return torch.cat(tapped, dim=-1).transpose(1, 2).reshape(b, self.config.channels, h, w)
+
+
+def load_official_weights(backbone: Backbone, path: Path) -> None:
+    """Load a safetensors file with DINOv2's official parameter names (further blocks are ignored).
+
+    Raises KeyError naming the first parameter that the file lacks.
+    """
+    from safetensors.torch import load_file
+
+    official = {name: tensor.float() for name, tensor in load_file(str(path)).items()}
+    rename = {
+        "norm1": "norm1", "norm2": "norm2", "qkv": "attn.qkv", "proj": "attn.proj",
+        "fc1": "mlp.fc1", "fc2": "mlp.fc2", "gamma1": "ls1.gamma", "gamma2": "ls2.gamma",
+    }  # fmt: skip
+    state = {
+        "patch_embed.weight": official["patch_embed.proj.weight"],
+        "patch_embed.bias": official["patch_embed.proj.bias"],
+        "cls_token": official["cls_token"],
+        "cls_position": official["pos_embed"][:, :1],
+    }
+    grid = backbone.config.position_grid
+    state["position"] = official["pos_embed"][:, 1:].transpose(1, 2).reshape(1, -1, grid, grid)
+    for name in backbone.state_dict():
+        if name.startswith("blocks."):
+            _, index, part, *rest = name.split(".")
+            state[name] = official[".".join(["blocks", index, rename[part], *rest])]
+    backbone.load_state_dict(state)
+    backbone.eval().requires_grad_(False)

@@ -1,0 +1,195 @@
+"""Model packages: a folder with `model.yaml` and the ONNX graphs it names.
+
+Graphs of the embedded kind:
+- `backbone`: image [1, 3, H, W] RGB in [0, 1] -> tokens [1, C, H/14, W/14], shared by ground and air.
+- `ground_head`: tokens, image, elevation_rad [1, R], valid [1, R, W] -> descriptor [1, D, R, W],
+  dustbin [1, R, W], log_range [1, R, W].
+- `aerial_head`: tokens, image -> descriptor [1, D, 2 h, 2 w].
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from xview_localizer.geometry.canonical_view import ViewSpec
+from xview_localizer.geometry.depth import DepthKind
+
+
+# A lead beyond this says nothing more about whether the pose is right.
+MAX_GAP = 10.0
+
+
+class ModelPackageError(ValueError):
+    """A model package is missing, incomplete or altered; the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class AerialSpec:
+    """The aerial encoder's metric grid: blocks of block_cells² cells of `cell_m` metres, 7 pixels a cell."""
+
+    cell_m: float = 1.2
+    block_cells: int = 60
+    cell_px: int = 7
+
+    @property
+    def metres_per_pixel(self) -> float:
+        return self.cell_m / self.cell_px
+
+    @property
+    def block_m(self) -> float:
+        return self.cell_m * self.block_cells
+
+
+@dataclass(frozen=True)
+class DepthSpec:
+    """What the ground head's depth means: its kind, its unit, and along-ray range or planar depth."""
+
+    kind: DepthKind = DepthKind.RELATIVE
+    unit: str = "camera_heights"
+    planar: bool = False
+
+
+@dataclass(frozen=True)
+class CalibrationSpec:
+    """Numbers fitted on validation drives, never on the data they are judged by.
+
+    Confidence = sigmoid(bias + score_weight * score + gap_weight * gap), see localizer.py.
+    """
+
+    evidence_temperature: float = 4.0
+    confidence_bias: float = 0.0
+    confidence_score_weight: float = 1.0
+    confidence_gap_weight: float = 0.0
+
+    def confidence(self, score_per_cell: float, second_mode_gap: float) -> float:
+        """Chance that a pose of this score and of this lead over the next mode is within 2 m."""
+        x = (
+            self.confidence_bias
+            + self.confidence_score_weight * score_per_cell
+            + self.confidence_gap_weight * min(second_mode_gap, MAX_GAP)
+        )
+        return float(1 / (1 + np.exp(-x)))
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything `model.yaml` says that the code needs."""
+
+    name: str = "xview-dinov2s"
+    inverse_temperature: float = 10.0
+    view: ViewSpec = field(default_factory=ViewSpec)
+    aerial: AerialSpec = field(default_factory=AerialSpec)
+    depth: DepthSpec = field(default_factory=DepthSpec)
+    calibration: CalibrationSpec = field(default_factory=CalibrationSpec)
+
+
+GRAPHS = ("backbone", "ground_head", "aerial_head")
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """A checked package on disk."""
+
+    folder: Path
+    spec: ModelSpec
+    licence: str
+    provenance: str
+    training_command: str
+    graphs: dict[str, Path]
+
+    @classmethod
+    def load(cls, folder: Path | str) -> ModelPackage:
+        """Read `model.yaml` and verify every graph's checksum.
+
+        Raises ModelPackageError naming the file and the remedy.
+        """
+        folder = Path(folder)
+        manifest = folder / "model.yaml"
+        if not manifest.is_file():
+            raise ModelPackageError(f"{folder} is no model package: it has no model.yaml")
+        try:
+            document = yaml.safe_load(manifest.read_text())
+            spec = spec_from_dict(document["spec"])
+            entries = document["graphs"]
+            texts = {key: str(document[key]) for key in ("licence", "provenance", "training_command")}
+        except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+            raise ModelPackageError(f"{manifest} cannot be understood: {error!r}") from error
+        graphs = {name: _checked_graph(folder, name, entries.get(name)) for name in GRAPHS}
+        return cls(folder, spec, texts["licence"], texts["provenance"], texts["training_command"], graphs)
+
+
+def _checked_graph(folder: Path, name: str, entry: dict | None) -> Path:
+    if not entry or "file" not in entry or "sha256" not in entry:
+        raise ModelPackageError(f"{folder / 'model.yaml'} names no file and sha256 for the graph '{name}'")
+    path = folder / entry["file"]
+    if not path.is_file():
+        raise ModelPackageError(f"model package {folder} lacks {entry['file']}; copy the whole package again")
+    digest = sha256(path)
+    if digest != entry["sha256"]:
+        raise ModelPackageError(
+            f"{path} has sha256 {digest}, model.yaml says {entry['sha256']}; "
+            "the file was altered or cut off, copy the package again"
+        )
+    return path
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def default_package_path() -> Path:
+    """Folder of the embedded package."""
+    return Path(str(resources.files("xview_localizer.models") / "default"))
+
+
+def spec_from_dict(document: dict) -> ModelSpec:
+    """`spec` of model.yaml (angles in degrees there) to ModelSpec."""
+    view, aerial, depth = document["view"], document["aerial"], document["depth"]
+    per_deg = 180 / np.pi
+    return ModelSpec(
+        name=str(document["name"]),
+        inverse_temperature=float(document["inverse_temperature"]),
+        view=ViewSpec(
+            rows_px=int(view["rows_px"]),
+            top_elevation_rad=float(np.radians(view["top_elevation_deg"])),
+            rows_px_per_rad=float(view["rows_px_per_deg"] * per_deg),
+            columns_px_per_rad=float(view["columns_px_per_deg"] * per_deg),
+            max_columns_px=int(view["max_columns_px"]),
+            column_multiple_px=int(view["column_multiple_px"]),
+            cell_rows_px=int(view["cell_rows_px"]),
+            cell_columns_px=int(view["cell_columns_px"]),
+        ),
+        aerial=AerialSpec(float(aerial["cell_m"]), int(aerial["block_cells"]), int(aerial["cell_px"])),
+        depth=DepthSpec(DepthKind(depth["kind"]), str(depth["unit"]), bool(depth["planar"])),
+        calibration=CalibrationSpec(**{key: float(value) for key, value in document["calibration"].items()}),
+    )
+
+
+def spec_to_dict(spec: ModelSpec) -> dict:
+    """Inverse of `spec_from_dict`."""
+    deg = np.pi / 180
+    view, aerial = spec.view, spec.aerial
+    return {
+        "name": spec.name,
+        "inverse_temperature": round(float(spec.inverse_temperature), 4),
+        "view": {
+            "rows_px": view.rows_px,
+            "top_elevation_deg": round(float(np.degrees(view.top_elevation_rad)), 4),
+            "rows_px_per_deg": round(view.rows_px_per_rad * deg, 4),
+            "columns_px_per_deg": round(view.columns_px_per_rad * deg, 4),
+            "max_columns_px": view.max_columns_px,
+            "column_multiple_px": view.column_multiple_px,
+            "cell_rows_px": view.cell_rows_px,
+            "cell_columns_px": view.cell_columns_px,
+        },
+        "aerial": {"cell_m": aerial.cell_m, "block_cells": aerial.block_cells, "cell_px": aerial.cell_px},
+        "depth": {"kind": spec.depth.kind.value, "unit": spec.depth.unit, "planar": spec.depth.planar},
+        "calibration": {key: round(value, 4) for key, value in vars(spec.calibration).items()},
+    }

@@ -1,0 +1,132 @@
+"""Triangles of everything that stands up, with what the shader needs to know of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import trimesh
+
+from xview_localizer.simulation.layout import Box, Building, Car, Rectangle, Tree
+
+
+class Material(IntEnum):
+    WALL = 0
+    ROOF = 1
+    FOLIAGE = 2
+    BARK = 3
+    CAR = 4
+    GLASS = 5
+    PLAIN = 6
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """F triangles: corners [F, 3, 3], unit normals [F, 3], material [F], colour [F, 3] and two
+    shader parameters [F, 2] (walls: window pitch and storey height, 0 = no windows)."""
+
+    triangles: np.ndarray
+    normal: np.ndarray
+    material: np.ndarray
+    rgb: np.ndarray
+    parameters: np.ndarray
+
+
+class MeshBuilder:
+    """Collects triangles."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[np.ndarray, int, np.ndarray, tuple[float, float]]] = []
+
+    def add(self, triangles: np.ndarray, material: Material, rgb, parameters: tuple[float, float] = (0.0, 0.0)) -> None:
+        self._parts.append((np.asarray(triangles, np.float64), int(material), np.asarray(rgb, np.float64), parameters))
+
+    def quad(self, corners: np.ndarray, material: Material, rgb, parameters: tuple[float, float] = (0.0, 0.0)) -> None:
+        """Four corners [4, 3] in order."""
+        self.add(np.stack([corners[[0, 1, 2]], corners[[0, 2, 3]]]), material, rgb, parameters)
+
+    def prism(self, base_xy_m: np.ndarray, bottom_m: float, top_m: float, material: Material, rgb, lid: Material, lid_rgb, parameters=(0.0, 0.0)) -> None:
+        """Walls and lid over a convex polygon [N, 2]."""
+        low = np.column_stack([base_xy_m, np.full(len(base_xy_m), bottom_m)])
+        high = np.column_stack([base_xy_m, np.full(len(base_xy_m), top_m)])
+        for i in range(len(base_xy_m)):
+            j = (i + 1) % len(base_xy_m)
+            self.quad(np.stack([low[i], low[j], high[j], high[i]]), material, rgb, parameters)
+        for i in range(1, len(base_xy_m) - 1):
+            self.add(high[[0, i, i + 1]][None], lid, lid_rgb)
+
+    def build(self) -> Mesh:
+        counts = [len(part[0]) for part in self._parts]
+        triangles = np.concatenate([part[0] for part in self._parts])
+        normal = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+        return Mesh(
+            triangles,
+            normal,
+            np.repeat([part[1] for part in self._parts], counts),
+            np.repeat([part[2] for part in self._parts], counts, axis=0),
+            np.repeat([part[3] for part in self._parts], counts, axis=0),
+        )
+
+
+def add_building(builder: MeshBuilder, building: Building, rng: np.random.Generator) -> None:
+    """Walls with windows under a flat or a gabled roof with eaves."""
+    parameters = (building.window_pitch_m, building.storey_m)
+    for number, part in enumerate(building.parts):
+        height_m = building.height_m * (1.0 if number == 0 else 0.8)
+        corners = part.corners
+        builder.prism(corners, 0.0, height_m, Material.WALL, building.wall_rgb, Material.ROOF, building.roof_rgb, parameters)
+        if building.flat_roof:
+            if rng.random() < 0.5:  # plant on the roof
+                plant = Rectangle(part.x_m, part.y_m, part.yaw_rad, part.length_m * 0.25, part.width_m * 0.2)
+                builder.prism(plant.corners, height_m, height_m + 1.2, Material.PLAIN, (150, 150, 150), Material.PLAIN, (170, 170, 170))
+            continue
+        eaves = Rectangle(part.x_m, part.y_m, part.yaw_rad, part.length_m + 0.8, part.width_m + 0.8).corners
+        rise_m = part.width_m * rng.uniform(0.2, 0.4)
+        hip = rng.uniform(0.0, 0.3)
+        low = np.column_stack([eaves, np.full(4, height_m)])
+        start, end = (eaves[0] + eaves[3]) / 2, (eaves[1] + eaves[2]) / 2
+        ridge = np.stack([np.append(start + hip * (end - start), height_m + rise_m), np.append(end - hip * (end - start), height_m + rise_m)])
+        builder.quad(np.stack([low[0], low[1], ridge[1], ridge[0]]), Material.ROOF, building.roof_rgb)
+        builder.quad(np.stack([low[2], low[3], ridge[0], ridge[1]]), Material.ROOF, building.roof_rgb)
+        gable = (Material.ROOF, building.roof_rgb) if hip > 0.1 else (Material.WALL, building.wall_rgb)
+        builder.add(np.stack([low[1], low[2], ridge[1]])[None], *gable)
+        builder.add(np.stack([low[3], low[0], ridge[0]])[None], *gable)
+
+
+def add_tree(builder: MeshBuilder, tree: Tree, rng: np.random.Generator) -> None:
+    """A trunk and a crown of a few lumpy blobs."""
+    trunk = Rectangle(tree.x_m, tree.y_m, 0.3, 0.3, 0.3)
+    builder.prism(trunk.corners, 0.0, tree.trunk_m + tree.crown_height_m * 0.5, Material.BARK, (85, 70, 58), Material.BARK, (85, 70, 58))
+    for _ in range(int(rng.integers(3, 6))):
+        blob = trimesh.creation.icosphere(2)
+        vertices = blob.vertices * (1 + 0.18 * rng.standard_normal((len(blob.vertices), 1)))
+        radius = tree.crown_radius_m * rng.uniform(0.5, 0.75)
+        vertices = vertices * (radius, radius, tree.crown_height_m * rng.uniform(0.35, 0.5))
+        spread = (tree.crown_radius_m - radius) * rng.uniform(-1, 1, 2)
+        centre_m = tree.trunk_m + tree.crown_height_m * rng.uniform(0.4, 0.65)
+        vertices = vertices + (tree.x_m + spread[0], tree.y_m + spread[1], centre_m)
+        builder.add(vertices[blob.faces], Material.FOLIAGE, tree.rgb + rng.normal(0, 6, 3))
+
+
+def add_car(builder: MeshBuilder, car: Car) -> None:
+    """Body, cabin of glass, dark sill."""
+    place = car.place
+    sill = Rectangle(place.x_m, place.y_m, place.yaw_rad, place.length_m * 0.94, place.width_m * 0.92)
+    builder.prism(sill.corners, 0.0, 0.35, Material.PLAIN, (30, 30, 32), Material.PLAIN, (30, 30, 32))
+    builder.prism(place.corners, 0.3, 0.58 * car.height_m, Material.CAR, car.rgb, Material.CAR, car.rgb)
+    base = Rectangle(place.x_m, place.y_m, place.yaw_rad, place.length_m * 0.58, place.width_m * 0.9).corners
+    roof = Rectangle(place.x_m, place.y_m, place.yaw_rad, place.length_m * 0.4, place.width_m * 0.78).corners
+    low = np.column_stack([base, np.full(4, 0.58 * car.height_m)])
+    high = np.column_stack([roof, np.full(4, car.height_m)])
+    for i in range(4):
+        j = (i + 1) % 4
+        builder.quad(np.stack([low[i], low[j], high[j], high[i]]), Material.GLASS, (45, 52, 60))
+    builder.quad(high, Material.CAR, car.rgb)
+
+
+def add_box(builder: MeshBuilder, box: Box) -> None:
+    """Fences, hedges and poles."""
+    material = Material.FOLIAGE if box.leafy else Material.PLAIN
+    builder.prism(box.place.corners, 0.0, box.height_m, material, box.rgb, material, box.rgb)

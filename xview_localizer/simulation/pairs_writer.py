@@ -1,0 +1,224 @@
+"""Towns as a data set in the `pairs` format: ground images with aerial crop, prior, truth, depth and odometry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from xview_localizer.geometry.camera import camera_from_dict
+from xview_localizer.geometry.grid import Bounds
+from xview_localizer.geometry.levelling import R_base_optical_from_rpy
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.simulation.capture import Capture
+from xview_localizer.simulation.town import SIZE_M, Town
+
+CROP_M = 72.0
+PRIOR_RADIUS_M = 20.0
+KEYFRAME_SPACING_M = 2.5
+
+
+@dataclass(frozen=True)
+class PairsConfig:
+    """What to write. `kind` is "equirectangular" or "pinhole"; `drive` > 1 makes sequences of that many
+    keyframes 2.5 m apart; `heading_sigma_deg` adds a heading to the prior."""
+
+    kind: str = "equirectangular"
+    images_per_town: int = 8
+    drive: int = 1
+    heading_sigma_deg: float | None = None
+    vary_camera: bool = True
+    town_size_m: float = SIZE_M
+
+
+def make_pairs(out: Path | str, seeds: Iterable[int], config: PairsConfig, workers: int = 1) -> None:
+    """Write one folder of pairs from the towns of `seeds`; the same arguments give the same files."""
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    jobs = [(out, int(seed), config) for seed in seeds]
+    if workers > 1:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            written = list(pool.map(_write_town, jobs))
+    else:
+        written = [_write_town(job) for job in jobs]
+    lines = [json.dumps(entry) for entries in written for entry in entries]
+    (out / "pairs.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def sample_camera(rng: np.random.Generator, kind: str, vary: bool = True) -> dict:
+    """The `camera` record of a panorama or a pinhole camera; varied lenses and sizes if `vary`."""
+    if kind == "equirectangular":
+        width = int(rng.choice([512, 640, 768])) if vary else 512
+        height = width // 2
+        record = {
+            "model": "equirectangular", "width": width, "height": height, "hfov_deg": 360.0,
+            "px_per_deg_v": width / 360, "horizon_row": height / 2,
+        }  # fmt: skip
+    elif kind == "pinhole":
+        width, height = (640, 480) if not vary else [(640, 480), (640, 360), (512, 384), (720, 540)][rng.integers(4)]
+        hfov_rad = np.radians(rng.uniform(65, 115) if vary and rng.random() < 0.6 else 90.0)
+        focal = width / 2 / np.tan(hfov_rad / 2)
+        record = {
+            "model": "pinhole", "width": width, "height": height, "fx": float(focal), "fy": float(focal),
+            "cx": width / 2, "cy": height / 2, "distortion_model": "none", "d": [],
+        }  # fmt: skip
+    else:
+        raise ValueError(f"kind must be 'equirectangular' or 'pinhole', got {kind!r}")
+    record["height_m"] = float(rng.uniform(1.2, 2.6))
+    return record
+
+
+def _write_town(job: tuple[Path, int, PairsConfig]) -> list[dict]:
+    out, seed, config = job
+    cv2.setNumThreads(1)
+    town = Town.generate(seed, config.town_size_m)
+    rng = np.random.default_rng((seed, 3))
+    entries: list[dict] = []
+    crop = 0
+    while len(entries) < config.images_per_town:
+        count = min(config.images_per_town - len(entries), 4 if config.drive == 1 else config.drive)
+        entries += _write_crop(out, town, f"{seed:06d}_{crop}", count, config, rng)
+        crop += 1
+    return entries
+
+
+def _write_crop(out: Path, town: Town, name: str, count: int, config: PairsConfig, rng: np.random.Generator) -> list[dict]:
+    """One aerial crop and `count` images in it (single ones, or one short drive)."""
+    poses = _drive(town, count, rng) if config.drive > 1 else _places(town, count, rng)
+    anchor = poses[-1] if config.drive > 1 else poses[0]
+    reach_m = 8.0 if config.drive > 1 else 10.0
+    centre = np.array([anchor.x_m, anchor.y_m]) + rng.uniform(-reach_m, reach_m, 2)
+    limit_m = config.town_size_m / 2 - CROP_M / 2
+    centre = np.clip(centre, -limit_m, limit_m)
+    metres_per_pixel = float(rng.choice([0.15, 0.2, 0.24, 0.3]))
+    half_m = round(CROP_M / 2 / metres_per_pixel) * metres_per_pixel
+    air = Capture.sample(rng, aerial=True)
+    aerial = town.render_orthophoto(Bounds.around(*centre, half_m), metres_per_pixel, air, rng)
+    aerial_name = f"{name}_aerial.jpg"
+    _write_jpeg(out / aerial_name, aerial.image, air.jpeg_quality)
+
+    camera_record = sample_camera(rng, config.kind, config.vary_camera)
+    camera = camera_from_dict(camera_record)
+    street = Capture.sample(rng)
+    odometry = Pose2(0.0, 0.0, float(rng.uniform(-np.pi, np.pi)))
+    mounting_deg = rng.normal(0, 1.0, 2)
+    entries = []
+    for index, pose in enumerate(poses):
+        if config.drive == 1:
+            street = Capture.sample(rng)
+        elif index:
+            odometry = odometry @ _noisy(poses[index - 1].inverse() @ pose, rng)
+        roll_deg, pitch_deg = mounting_deg + rng.normal(0, 0.7, 2)
+        R_base_camera = R_base_optical_from_rpy(np.radians(roll_deg), np.radians(pitch_deg), 0.0)
+        image, range_m = town.render_view(camera, pose, R_base_camera, camera_record["height_m"], street, rng)
+        stem = f"{name}_{index}"
+        _write_jpeg(out / f"{stem}_ground.jpg", image, street.jpeg_quality)
+        cv2.imwrite(str(out / f"{stem}_depth.png"), np.clip(range_m * 1000, 0, 65535).astype(np.uint16))
+        entries.append(
+            {
+                "id": stem,
+                "image": f"{stem}_ground.jpg",
+                "camera": {**camera_record, "roll_deg": float(roll_deg), "pitch_deg": float(pitch_deg)},
+                "aerial": {"image": aerial_name, "metres_per_pixel": metres_per_pixel},
+                "prior": _prior(pose, centre, config, rng),
+                "truth": {
+                    "x": pose.x_m - centre[0], "y": pose.y_m - centre[1],
+                    "yaw_deg": float(np.degrees(pose.yaw_rad)), "tolerance_m": 0.0,
+                },
+                "depth": f"{stem}_depth.png",
+                **({"sequence": name, "stamp": 0.5 * index} if config.drive > 1 else {}),
+                **({"odom": {"x": odometry.x_m, "y": odometry.y_m, "yaw_deg": float(np.degrees(odometry.yaw_rad))}} if config.drive > 1 else {}),
+            }
+        )  # fmt: skip
+    return entries
+
+
+def _prior(pose: Pose2, centre: np.ndarray, config: PairsConfig, rng: np.random.Generator) -> dict:
+    radius_m, angle_rad = PRIOR_RADIUS_M * np.sqrt(rng.random()), rng.uniform(0, 2 * np.pi)
+    prior = {
+        "x": float(pose.x_m - centre[0] + radius_m * np.cos(angle_rad)),
+        "y": float(pose.y_m - centre[1] + radius_m * np.sin(angle_rad)),
+        "sigma_m": PRIOR_RADIUS_M,
+    }
+    if config.heading_sigma_deg is not None:
+        offset_deg = rng.uniform(-config.heading_sigma_deg, config.heading_sigma_deg)
+        prior |= {"yaw_deg": float(np.degrees(pose.yaw_rad) + offset_deg), "yaw_sigma_deg": config.heading_sigma_deg}
+    return prior
+
+
+def _noisy(step: Pose2, rng: np.random.Generator) -> Pose2:
+    """Wheel odometry: 1.5 % of the way, a tenth of a degree a step."""
+    length_m = np.hypot(step.x_m, step.y_m)
+    x_m, y_m = np.array([step.x_m, step.y_m]) + rng.normal(0, 0.015 * length_m + 0.002, 2)
+    return Pose2(float(x_m), float(y_m), step.yaw_rad + float(rng.normal(0, np.radians(0.1))))
+
+
+def _usable_line(town: Town, rng: np.random.Generator, margin_m: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """A stretch of street inside the town: points, unit tangents, width."""
+    limit_m = town.layout.size_m / 2 - margin_m
+    for _ in range(100):
+        street = town.layout.streets[rng.integers(len(town.layout.streets))]
+        inside = np.flatnonzero((np.abs(street.line_xy_m) < limit_m).all(axis=1))
+        if len(inside) > 20:
+            return street.line_xy_m[inside], street.direction[inside], street.width_m
+    raise RuntimeError(f"town {town.seed} has no street inside its bounds")
+
+
+def _places(town: Town, count: int, rng: np.random.Generator) -> list[Pose2]:
+    """Single images near one another: mostly in a lane, some on the pavement, some with any heading."""
+    line, direction, width_m = _usable_line(town, rng, CROP_M / 2 - 14)
+    middle = int(rng.integers(len(line)))
+    poses = []
+    while len(poses) < count:
+        i = int(np.clip(middle + rng.integers(-16, 17), 0, len(line) - 1))
+        forward = direction[i] * rng.choice([-1.0, 1.0])
+        right = np.array([forward[1], -forward[0]])
+        lateral_m = width_m / 4 if rng.random() < 0.8 else width_m / 2 + rng.uniform(0, 3)
+        xy_m = line[i] + right * (lateral_m + rng.normal(0, 0.5))
+        yaw_rad = float(np.arctan2(forward[1], forward[0]))
+        yaw_rad += rng.normal(0, np.radians(5)) if rng.random() < 0.7 else rng.uniform(-np.pi, np.pi)
+        if not _blocked(town, xy_m):
+            poses.append(Pose2(float(xy_m[0]), float(xy_m[1]), yaw_rad))
+    return poses
+
+
+def _drive(town: Town, count: int, rng: np.random.Generator) -> list[Pose2]:
+    """Keyframes along a lane; cars parked there are in the way, so the lane's middle is kept free of them."""
+    for _ in range(200):
+        line, direction, width_m = _usable_line(town, rng, CROP_M / 2 - 14)
+        if rng.random() < 0.5:
+            line, direction = line[::-1], -direction[::-1]
+        right = np.column_stack([direction[:, 1], -direction[:, 0]])
+        path = line + right * max(0.6, min(width_m / 4, width_m / 2 - 2.4))
+        travelled_m = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+        length_m = KEYFRAME_SPACING_M * (count - 1)
+        if travelled_m[-1] < length_m + 2:
+            continue
+        at_m = rng.uniform(0, travelled_m[-1] - length_m) + KEYFRAME_SPACING_M * np.arange(count)
+        x, y = (np.interp(at_m, travelled_m, path[:, k]) for k in (0, 1))
+        dx, dy = (np.interp(at_m, travelled_m, direction[:, k]) for k in (0, 1))
+        yaw = np.arctan2(dy, dx) + rng.normal(0, np.radians(1.5), count)
+        if not any(_blocked(town, np.array(p)) for p in zip(x, y, strict=True)):
+            return [Pose2(float(a), float(b), float(c)) for a, b, c in zip(x, y, yaw, strict=True)]
+    raise RuntimeError(f"town {town.seed} has no free stretch of {count} keyframes")
+
+
+def _blocked(town: Town, xy_m: np.ndarray) -> bool:
+    """Whether a camera there would stand in or right beside something."""
+    angle_rad = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    for height_m in (0.5, 1.5):
+        rays = np.column_stack([np.cos(angle_rad), np.sin(angle_rad), np.zeros(16)])
+        hits = town.street_scene.cast(np.tile([*xy_m, height_m], (16, 1)), rays)
+        if hits.range_m.min() < 0.8:
+            return True
+    return False
+
+
+def _write_jpeg(path: Path, image: np.ndarray, quality: int) -> None:
+    cv2.imwrite(str(path), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])

@@ -1,0 +1,106 @@
+"""A procedural town that can be looked at from the street and from the air."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from xview_localizer.aerial.source import AerialImage
+from xview_localizer.geometry.camera import CameraModel
+from xview_localizer.geometry.grid import Bounds, RasterGrid
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.simulation.capture import Capture
+from xview_localizer.simulation.ground import paint_ground
+from xview_localizer.simulation.layout import Car, Layout, make_layout
+from xview_localizer.simulation.mesh import MeshBuilder, add_box, add_building, add_car, add_tree
+from xview_localizer.simulation.render import Scene
+from xview_localizer.simulation.style import TownStyle
+
+SIZE_M = 200.0
+FLYING_HEIGHT_M = 1000.0
+
+
+@dataclass(frozen=True)
+class Town:
+    """One town. The cars seen from the air are not those seen from the street (some stay)."""
+
+    seed: int
+    layout: Layout
+    street_scene: Scene
+    aerial_scene: Scene
+
+    @classmethod
+    def generate(cls, seed: int, size_m: float = SIZE_M, style: TownStyle | None = None) -> Town:
+        """Build a town; the same seed, size and style give the same town."""
+        rng = np.random.default_rng((seed, 1))
+        style = style or TownStyle.sample(rng)
+        layout = make_layout(rng, style, size_m)
+        ground = paint_ground(rng, layout)
+        share = style.parked_car_share
+        stays = rng.random(len(layout.car_slots)) < share * 0.35
+        scenes = []
+        for _ in ("street", "air"):
+            parked = stays | (rng.random(len(layout.car_slots)) < share * 0.65)
+            scenes.append(Scene(ground, _mesh(layout, parked, seed)))
+        return cls(seed, layout, *scenes)
+
+    def render_view(
+        self, camera: CameraModel, pose: Pose2, R_base_camera: np.ndarray, camera_height_m: float, capture: Capture, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Ground image [H, W, 3] uint8 RGB and range along the ray [H, W] (0 = sky) of a camera above `pose`."""
+        v, u = np.mgrid[: camera.height, : camera.width] + 0.5
+        rays = camera.rays(np.stack([u.ravel(), v.ravel()], axis=1)) @ R_base_camera.T
+        cos, sin = np.cos(pose.yaw_rad), np.sin(pose.yaw_rad)
+        rays = rays @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1.0]])
+        origin = np.broadcast_to([pose.x_m, pose.y_m, camera_height_m], rays.shape)
+        hits = self.street_scene.cast(origin, rays)
+        pixel_rad = camera.horizontal_fov_rad / camera.width
+        linear = self.street_scene.shade(origin, rays, hits, pixel_rad, capture)
+        image = capture.develop(linear.reshape(camera.height, camera.width, 3), rng)
+        range_m = np.where(np.isfinite(hits.range_m), hits.range_m, 0.0).reshape(image.shape[:2])
+        return image, range_m
+
+    def render_orthophoto(self, bounds: Bounds, metres_per_pixel: float, capture: Capture, rng: np.random.Generator) -> AerialImage:
+        """North-up aerial image of `bounds`; tall things lean a little, as in a real orthophoto."""
+        rows, columns = round(bounds.height_m / metres_per_pixel), round(bounds.width_m / metres_per_pixel)
+        fine = RasterGrid(bounds.west_m, bounds.north_m, metres_per_pixel / 2, 2 * rows, 2 * columns)
+        lean = rng.normal(0, 0.08, 2)
+        direction = np.array([*lean, -1.0])
+        direction /= np.linalg.norm(direction)
+        linear = np.empty((fine.rows * fine.columns, 3), np.float32)
+        centres = fine.cell_centres_xy_m
+        for chunk in np.array_split(np.arange(len(centres)), max(1, len(centres) // 400_000)):
+            travel_m = FLYING_HEIGHT_M / -direction[2]
+            ground = np.column_stack([centres[chunk], np.zeros(len(chunk))])
+            origin = ground - travel_m * direction
+            # Embree works in float32: start the rays low enough to keep centimetres.
+            start = origin + (travel_m - 60.0) * direction
+            rays = np.broadcast_to(direction, start.shape)
+            hits = self.aerial_scene.cast(start, rays)
+            # Footprint of a fine pixel, seen from the height the ray really starts at.
+            linear[chunk] = self.aerial_scene.shade(start, rays, hits, fine.spacing_m / 60.0, capture)
+        coarse = cv2.resize(linear.reshape(fine.rows, fine.columns, 3), (columns, rows), interpolation=cv2.INTER_AREA)
+        image = capture.develop(coarse, rng)
+        grid = RasterGrid(bounds.west_m, bounds.north_m, metres_per_pixel, rows, columns)
+        return AerialImage(image, np.ones((rows, columns), dtype=bool), grid)
+
+
+def _mesh(layout: Layout, parked: np.ndarray, seed: int):
+    rng = np.random.default_rng((seed, 2))
+    builder = MeshBuilder()
+    for building in layout.buildings:
+        add_building(builder, building, rng)
+    for tree in layout.trees:
+        add_tree(builder, tree, rng)
+    for box in layout.boxes:
+        add_box(builder, box)
+    for slot, there in zip(layout.car_slots, parked, strict=True):
+        rgb = rng.uniform(20, 235) + rng.normal(0, 25, 3) * (rng.random() < 0.4)
+        height_m = rng.uniform(1.4, 1.9)
+        if there:
+            add_car(builder, Car(slot, height_m, np.clip(rgb, 10, 245)))
+    # Something must stand up for the ray caster; far under the ground nobody sees it.
+    builder.add(np.array([[[0, 0, -50], [1, 0, -50], [0, 1, -50]]]), 6, (0, 0, 0))
+    return builder.build()
