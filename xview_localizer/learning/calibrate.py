@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 
 from xview_localizer.geometry.pose import wrap_angle_rad
 from xview_localizer.localizer import Fix, Localizer
-from xview_localizer.models.package import MAX_GAP, CalibrationSpec
+from xview_localizer.models.package import MAX_LEAD, CalibrationSpec
 from xview_localizer.pairs import Truth
 
 RIGHT_WITHIN_M = 2.0
@@ -49,7 +49,7 @@ def fit_confidence(judged: Sequence[JudgedFix]) -> tuple[float, float, float]:
     right = np.array([fix.position_error_m <= RIGHT_WITHIN_M for fix in judged], dtype=np.float64)
     if right.min(initial=1) == right.max(initial=0):
         raise ValueError(f"confidence needs right and wrong poses to tell apart, got {int(right.sum())} right of {len(right)}")
-    features = np.array([[1.0, fix.score_per_cell, min(fix.second_mode_gap, MAX_GAP)] for fix in judged])
+    features = np.array([[1.0, fix.score_per_cell, min(fix.second_mode_gap, MAX_LEAD)] for fix in judged])
 
     def loss(weights: np.ndarray) -> float:
         margin = np.where(right > 0, 1, -1) * (features @ weights)
@@ -65,11 +65,11 @@ def choose_temperature(nees_of: Callable[[float], Sequence[float]], temperatures
     return min(distance, key=distance.__getitem__)
 
 
-def with_calibration(localizer_spec_calibration: CalibrationSpec, judged: Sequence[JudgedFix], temperature: float) -> CalibrationSpec:
+def calibrated(before: CalibrationSpec, judged: Sequence[JudgedFix], temperature: float) -> CalibrationSpec:
     """The calibration for model.yaml."""
     bias, score_weight, gap_weight = fit_confidence(judged)
     return replace(
-        localizer_spec_calibration,
+        before,
         evidence_temperature=temperature,
         confidence_bias=bias,
         confidence_score_weight=score_weight,

@@ -8,6 +8,7 @@ Every step keeps its result under the work folder and is skipped when that is al
 from __future__ import annotations
 
 import shutil
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from xview_localizer.geometry.pose import Pose2
 from xview_localizer.models.export import export_heads, write_manifest
 from xview_localizer.models.package import ModelPackage, ModelSpec
 from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
-from xview_localizer.simulation.pairs_writer import make_pairs
+from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
 
 LICENCE = "Apache-2.0 (heads and training); DINOv2 ViT-S/14 backbone: Apache-2.0, see NOTICE"
 VALIDATION_FIRST_SEED = 500_000
@@ -65,7 +66,7 @@ def train_package(work: Path, backbone_package: Path, out: Path, config: RecipeC
         first = config.first_seed + number * config.towns
         if not (pairs / "pairs.jsonl").exists():
             progress.say(f"rendering {config.towns} towns ({kind}) into {pairs}")
-            make_pairs(pairs, range(first, first + config.towns), config.images_per_town, kind, workers=config.workers)
+            make_pairs(pairs, range(first, first + config.towns), PairsConfig(kind, config.images_per_town), config.workers)
         progress.say(f"encoding {pairs} into {features}")
         encode_pairs(PairsDataset(pairs), spec, backbone, features, track=progress.track)
         folders.append(features)
@@ -86,7 +87,7 @@ def train_package(work: Path, backbone_package: Path, out: Path, config: RecipeC
         pairs = work / f"validation_{kind}"
         if not (pairs / "pairs.jsonl").exists():
             seeds = range(VALIDATION_FIRST_SEED, VALIDATION_FIRST_SEED + config.validation_towns)
-            make_pairs(pairs, seeds, config.images_per_town, kind, workers=config.workers)
+            make_pairs(pairs, seeds, PairsConfig(kind, config.images_per_town), config.workers)
         datasets.append(PairsDataset(pairs))
     return calibrate_package(out, datasets, progress)
 
@@ -133,7 +134,7 @@ def with_heading(record: PairRecord, sigma_deg: float = 10.0):
     """The record's prior with a heading drawn within `sigma_deg` of the truth (seeded by the record's id)."""
     if record.prior.yaw_rad is not None or record.truth.yaw_rad is None:
         return record.prior
-    rng = np.random.default_rng(abs(hash(record.id)) % 2**32)
+    rng = np.random.default_rng(zlib.crc32(record.id.encode()))
     offset_rad = np.radians(rng.uniform(-sigma_deg, sigma_deg))
     return replace(record.prior, yaw_rad=record.truth.yaw_rad + offset_rad, yaw_sigma_rad=float(np.radians(sigma_deg)))
 

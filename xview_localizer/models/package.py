@@ -22,7 +22,7 @@ from xview_localizer.geometry.depth import DepthKind
 
 
 # A lead beyond this says nothing more about whether the pose is right.
-MAX_GAP = 10.0
+MAX_LEAD = 10.0
 
 
 class ModelPackageError(ValueError):
@@ -72,7 +72,7 @@ class CalibrationSpec:
         x = (
             self.confidence_bias
             + self.confidence_score_weight * score_per_cell
-            + self.confidence_gap_weight * min(second_mode_gap, MAX_GAP)
+            + self.confidence_gap_weight * min(second_mode_gap, MAX_LEAD)
         )
         return float(1 / (1 + np.exp(-x)))
 

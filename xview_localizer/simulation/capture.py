@@ -73,7 +73,10 @@ class Capture:
 
     def develop(self, linear: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Sensor and lens: linear [H, W, 3] to an RGB uint8 image."""
-        x = linear.astype(np.float32) * np.float32(self.exposure) * self.white_balance.astype(np.float32)
+        # Automatic exposure brings the middle grey of the lower half to about 105, give or take.
+        metered = max(float(np.median(linear[linear.shape[0] // 2 :])), 5.0)
+        x = linear.astype(np.float32) * np.float32(self.exposure * (105 / metered) ** 0.8)
+        x *= self.white_balance.astype(np.float32)
         if self.vignette:
             v, u = np.mgrid[-1 : 1 : linear.shape[0] * 1j, -1 : 1 : linear.shape[1] * 1j].astype(np.float32)
             x *= (1 - np.float32(self.vignette) * (u**2 + v**2) / 2)[..., None]

@@ -178,8 +178,8 @@ def _lots(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy):
     """Buildings in rows along the streets, with driveways, hedges and fences."""
     buildings, driveways, boxes = [], [], []
     inside_m = size_m / 2 - 4
-    palette = rng.uniform([110, 90, 70], [225, 215, 205], (4, 3))
-    roofs = rng.uniform([70, 55, 50], [190, 150, 140], (4, 3))
+    palette = rng.uniform(95, 225, (5, 1)) + rng.normal(0, 1, (5, 3)) * (16, 9, 16)
+    roofs = rng.uniform(60, 185, (5, 1)) + rng.normal(0, 1, (5, 3)) * (20, 10, 16)
     for street in streets:
         for side in (-1.0, 1.0):
             along = rng.uniform(0, 15)
@@ -207,7 +207,7 @@ def _lots(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy):
                 buildings.append(
                     Building(
                         tuple(parts), storeys * storey_m, bool(rng.random() < style.flat_roof_share),
-                        palette[rng.integers(4)] + rng.normal(0, 12, 3), roofs[rng.integers(4)] + rng.normal(0, 12, 3),
+                        palette[rng.integers(5)] + rng.normal(0, 6, 3), roofs[rng.integers(5)] + rng.normal(0, 6, 3),
                         rng.uniform(1.6, 3.6), storey_m,
                     )
                 )  # fmt: skip

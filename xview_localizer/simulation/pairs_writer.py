@@ -183,7 +183,7 @@ def _places(town: Town, count: int, rng: np.random.Generator) -> list[Pose2]:
         xy_m = line[i] + right * (lateral_m + rng.normal(0, 0.5))
         yaw_rad = float(np.arctan2(forward[1], forward[0]))
         yaw_rad += rng.normal(0, np.radians(5)) if rng.random() < 0.7 else rng.uniform(-np.pi, np.pi)
-        if not _blocked(town, xy_m):
+        if not town.is_blocked(xy_m):
             poses.append(Pose2(float(xy_m[0]), float(xy_m[1]), yaw_rad))
     return poses
 
@@ -204,20 +204,9 @@ def _drive(town: Town, count: int, rng: np.random.Generator) -> list[Pose2]:
         x, y = (np.interp(at_m, travelled_m, path[:, k]) for k in (0, 1))
         dx, dy = (np.interp(at_m, travelled_m, direction[:, k]) for k in (0, 1))
         yaw = np.arctan2(dy, dx) + rng.normal(0, np.radians(1.5), count)
-        if not any(_blocked(town, np.array(p)) for p in zip(x, y, strict=True)):
+        if not any(town.is_blocked(np.array(p)) for p in zip(x, y, strict=True)):
             return [Pose2(float(a), float(b), float(c)) for a, b, c in zip(x, y, yaw, strict=True)]
     raise RuntimeError(f"town {town.seed} has no free stretch of {count} keyframes")
-
-
-def _blocked(town: Town, xy_m: np.ndarray) -> bool:
-    """Whether a camera there would stand in or right beside something."""
-    angle_rad = np.linspace(0, 2 * np.pi, 16, endpoint=False)
-    for height_m in (0.5, 1.5):
-        rays = np.column_stack([np.cos(angle_rad), np.sin(angle_rad), np.zeros(16)])
-        hits = town.street_scene.cast(np.tile([*xy_m, height_m], (16, 1)), rays)
-        if hits.range_m.min() < 0.8:
-            return True
-    return False
 
 
 def _write_jpeg(path: Path, image: np.ndarray, quality: int) -> None:

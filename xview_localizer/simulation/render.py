@@ -71,7 +71,7 @@ class Scene:
 
     def _ground_colour(self, points: np.ndarray, footprint_m: np.ndarray, capture: Capture) -> np.ndarray:
         grid = self._ground.grid
-        level = np.clip(np.log2(np.maximum(footprint_m / grid.spacing_m, 1.0)), 0, MIP_LEVELS - 1.001)
+        level = np.clip(np.log2(np.maximum(0.7 * footprint_m / grid.spacing_m, 1.0)), 0, MIP_LEVELS - 1.001)
         uv = grid.uv_from_xy(points[:, :2])
         colour = np.zeros((len(points), 3))
         for k in range(MIP_LEVELS):

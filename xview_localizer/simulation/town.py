@@ -87,6 +87,16 @@ class Town:
         return AerialImage(image, np.ones((rows, columns), dtype=bool), grid)
 
 
+    def is_blocked(self, xy_m: np.ndarray, clearance_m: float = 0.8) -> bool:
+        """Whether a camera at (x, y) would stand in or right beside something."""
+        angle_rad = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+        rays = np.column_stack([np.cos(angle_rad), np.sin(angle_rad), np.zeros(16)])
+        nearest_m = [
+            self.street_scene.cast(np.tile([*xy_m, height_m], (16, 1)), rays).range_m.min() for height_m in (0.5, 1.5)
+        ]
+        return min(nearest_m) < clearance_m
+
+
 def _mesh(layout: Layout, parked: np.ndarray, seed: int):
     rng = np.random.default_rng((seed, 2))
     builder = MeshBuilder()

@@ -1,0 +1,123 @@
+"""A simulated drive on disk: bag, orthophoto, calibration (`drive.yaml`) and truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import yaml
+
+from xview_localizer.geometry.camera import camera_from_dict
+from xview_localizer.geometry.grid import Bounds
+from xview_localizer.geometry.levelling import R_base_optical_from_rpy
+from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.simulation.bag_writer import DriveBag
+from xview_localizer.simulation.capture import Capture
+from xview_localizer.simulation.geotiff import write_utm_geotiff
+from xview_localizer.simulation.pairs_writer import sample_camera
+from xview_localizer.simulation.route import drive_along, plan_route
+from xview_localizer.simulation.sensors import GnssError, gnss, imu, wheel_odometry
+from xview_localizer.simulation.town import Town
+
+SENSOR_RATE_HZ = 50.0
+
+
+@dataclass(frozen=True)
+class DriveConfig:
+    """One drive. Positions in base_link; the camera looks along x, turned by roll, pitch, yaw."""
+
+    length_m: float = 200.0
+    town_size_m: float = 260.0
+    kind: str = "equirectangular"
+    image_rate_hz: float = 2.0
+    gnss_rate_hz: float = 5.0
+    map_metres_per_pixel: float = 0.2
+    camera_in_base_m: tuple[float, float, float] = (0.4, 0.0, 1.8)
+    camera_rpy_deg: tuple[float, float, float] = (0.4, 1.2, 0.0)
+    antenna_in_base_m: tuple[float, float, float] = (-0.6, 0.2, 1.7)
+    datum: tuple[float, float, float] = (48.137, 11.575, 0.0)  # latitude, longitude, altitude
+    start_sec: float = 1_750_000_000.0
+    gnss_error: GnssError = field(default_factory=GnssError)
+
+
+def simulate_drive(
+    out: Path | str, seed: int, config: DriveConfig = DriveConfig(), track: Callable[[Iterable], Iterable] = iter
+) -> Path:
+    """Write `bag/` (mcap), `orthophoto.tif` (UTM), `drive.yaml` and `truth.tum` to `out`; returns `out`.
+
+    Deterministic for a seed and config. base_link runs on the ground, so the camera's height over the
+    ground is its z in base_link. Raises RuntimeError where the town has no free route.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng((seed, 4))
+    town = Town.generate(seed, config.town_size_m)
+    frame = LocalFrame(*config.datum)
+
+    half_m = config.town_size_m / 2
+    aerial = town.render_orthophoto(
+        Bounds.around(0.0, 0.0, half_m), config.map_metres_per_pixel, Capture.sample(rng, aerial=True), rng
+    )
+    write_utm_geotiff(out / "orthophoto.tif", aerial, frame)
+
+    path_xy_m = plan_route(town, config.length_m, 40.0, rng)
+    trajectory = drive_along(path_xy_m, SENSOR_RATE_HZ, rng)
+    odometry = wheel_odometry(trajectory, rng)
+    antenna_m = np.asarray(config.antenna_in_base_m)
+    camera_record = sample_camera(rng, config.kind, vary=False)
+    camera = camera_from_dict(camera_record)
+    mounting = R_base_optical_from_rpy(*np.radians(config.camera_rpy_deg))
+    capture = Capture.sample(rng)
+
+    with DriveBag(out / "bag", config.start_sec) as bag:
+        for sample in gnss(trajectory, antenna_m, config.gnss_rate_hz, config.gnss_error, rng):
+            bag.add_gnss(sample, frame)
+        for sample in odometry:
+            bag.add_odometry(sample)
+        for sample in imu(trajectory, odometry, rng):
+            bag.add_imu(sample)
+        stamps = trajectory.stamp_sec[:: int(SENSOR_RATE_HZ / config.image_rate_hz)]
+        for stamp_sec in track(list(stamps[1:])):
+            pose = trajectory.pose(stamp_sec)
+            roll_rad, pitch_rad = trajectory.roll_pitch_rad(stamp_sec)
+            R_level_base = R_base_optical_from_rpy(roll_rad, pitch_rad, 0.0) @ R_base_optical_from_rpy(0.0, 0.0, 0.0).T
+            camera_in_level_m = R_level_base @ config.camera_in_base_m
+            camera_pose = pose @ type(pose)(float(camera_in_level_m[0]), float(camera_in_level_m[1]), 0.0)
+            image, _ = town.render_view(
+                camera, camera_pose, R_level_base @ mounting, float(camera_in_level_m[2]), capture, rng
+            )
+            bag.add_image(float(stamp_sec), _jpeg(image, capture.jpeg_quality), camera_record)
+            bag.add_truth(float(stamp_sec), pose)
+        bag.write()
+    (out / "drive.yaml").write_text(yaml.safe_dump(_description(config), sort_keys=False))
+    truth = (trajectory.pose(stamp) for stamp in stamps[1:])
+    lines = [_tum(config.start_sec + stamp, pose) for stamp, pose in zip(stamps[1:], truth, strict=True)]
+    (out / "truth.tum").write_text("\n".join(lines) + "\n")
+    return out
+
+
+def _jpeg(image: np.ndarray, quality: int) -> bytes:
+    return cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def _tum(stamp_sec: float, pose) -> str:
+    return f"{stamp_sec:.6f} {pose.x_m:.4f} {pose.y_m:.4f} 0 0 0 {np.sin(pose.yaw_rad / 2):.6f} {np.cos(pose.yaw_rad / 2):.6f}"
+
+
+def _description(config: DriveConfig) -> dict:
+    latitude_deg, longitude_deg, altitude_m = config.datum
+    return {
+        "datum": {"latitude_deg": latitude_deg, "longitude_deg": longitude_deg, "altitude_m": altitude_m},
+        "camera": {
+            "in_base_m": list(config.camera_in_base_m),
+            "rpy_deg": list(config.camera_rpy_deg),
+            "height_m": config.camera_in_base_m[2],
+        },
+        "antenna_in_base_m": list(config.antenna_in_base_m),
+        "topics": dict(DriveBag.TOPICS),
+        "map": "orthophoto.tif",
+        "bag": "bag",
+    }

@@ -1,0 +1,122 @@
+"""A drive through a town's streets, and what a vehicle's body does on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.simulation.layout import Street
+from xview_localizer.simulation.town import Town
+
+MIN_LENGTH_M = 60.0
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """True motion of base_link sampled at `stamp_sec` [N]; roll and pitch are REP-103, small."""
+
+    stamp_sec: np.ndarray
+    x_m: np.ndarray
+    y_m: np.ndarray
+    yaw_rad: np.ndarray  # unwrapped
+    roll_rad: np.ndarray
+    pitch_rad: np.ndarray
+
+    def pose(self, stamp_sec: float) -> Pose2:
+        """Interpolated pose."""
+        x, y, yaw = (np.interp(stamp_sec, self.stamp_sec, a) for a in (self.x_m, self.y_m, self.yaw_rad))
+        return Pose2(float(x), float(y), float(yaw))
+
+    def roll_pitch_rad(self, stamp_sec: float) -> tuple[float, float]:
+        """Interpolated roll and pitch."""
+        return float(np.interp(stamp_sec, self.stamp_sec, self.roll_rad)), float(np.interp(stamp_sec, self.stamp_sec, self.pitch_rad))
+
+
+def plan_route(town: Town, length_m: float, margin_m: float, rng: np.random.Generator) -> np.ndarray:
+    """Lane path [N, 2], about 0.25 m between points, at most `length_m` long and `margin_m` inside the town.
+
+    Of many random walks over the street network the longest free one is taken. Raises RuntimeError where
+    nothing of at least 60 m is found.
+    """
+    best = np.zeros((0, 2))
+    for _ in range(60):
+        path = _lane(_walk(town, length_m, town.layout.size_m / 2 - margin_m, rng), town)
+        if len(path) > len(best) and not any(town.is_blocked(point) for point in path[::8]):
+            best = path
+        if len(best) * 0.25 >= 0.95 * length_m:
+            break
+    if len(best) * 0.25 < MIN_LENGTH_M:
+        raise RuntimeError(f"town {town.seed} has no free route of {MIN_LENGTH_M:.0f} m; take another seed or a larger town")
+    return best[: int(length_m / 0.25)]
+
+
+def _walk(town: Town, length_m: float, limit_m: float, rng: np.random.Generator) -> np.ndarray:
+    """Centreline points, 1 m apart, of a random walk that turns at some junctions."""
+    streets = town.layout.streets
+    street = streets[rng.integers(len(streets))]
+    inside = np.flatnonzero((np.abs(street.line_xy_m) < limit_m).all(axis=1))
+    if len(inside) < 2:
+        return np.zeros((0, 2))
+    step = int(rng.choice([-1, 1]))
+    index = int(inside[0] if step > 0 else inside[-1])
+    walked: list[np.ndarray] = []
+    while len(walked) < length_m:
+        if not 0 <= index < len(street.line_xy_m) or np.abs(street.line_xy_m[index]).max() > limit_m:
+            break
+        here = street.line_xy_m[index]
+        walked.append(here)
+        crossing = _crossing(streets, street, here)
+        if crossing is not None and rng.random() < 0.6:
+            street, index = crossing
+            step = int(rng.choice([-1, 1]))
+            index += 3 * step
+        else:
+            index += step
+    return np.array(walked).reshape(-1, 2)
+
+
+def _crossing(streets: tuple[Street, ...], current: Street, here: np.ndarray) -> tuple[Street, int] | None:
+    for other in streets:
+        if other is not current:
+            distance = np.linalg.norm(other.line_xy_m - here, axis=1)
+            nearest = int(distance.argmin())
+            if distance[nearest] < 0.75 and 8 < nearest < len(other.line_xy_m) - 8:
+                return other, nearest
+    return None
+
+
+def _lane(centre: np.ndarray, town: Town) -> np.ndarray:
+    """Smooth the walk, move it to the right-hand lane and resample it to 0.25 m."""
+    if len(centre) < 20:
+        return np.zeros((0, 2))
+    smooth = gaussian_filter1d(centre, 4.0, axis=0, mode="nearest")
+    tangent = np.gradient(smooth, axis=0)
+    tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)
+    narrowest_m = min(street.width_m for street in town.layout.streets)
+    lateral_m = max(0.5, min(narrowest_m / 4, narrowest_m / 2 - 2.4))
+    lane = smooth + lateral_m * np.column_stack([tangent[:, 1], -tangent[:, 0]])
+    travelled_m = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(lane, axis=0), axis=1))])
+    at_m = np.arange(0, travelled_m[-1], 0.25)
+    lane = np.column_stack([np.interp(at_m, travelled_m, lane[:, k]) for k in (0, 1)])
+    return gaussian_filter1d(lane, 4.0, axis=0, mode="nearest")
+
+
+def drive_along(path_xy_m: np.ndarray, rate_hz: float, rng: np.random.Generator) -> Trajectory:
+    """Drive a path at 3 to 8 m/s, slower in bends, with a body that pitches and rolls a little."""
+    travelled_m = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path_xy_m, axis=0), axis=1))])
+    tangent = np.gradient(path_xy_m, axis=0)
+    yaw = np.unwrap(np.arctan2(tangent[:, 1], tangent[:, 0]))
+    curvature = np.abs(np.gradient(yaw, travelled_m))
+    speed = np.clip(rng.uniform(5, 7.5) / (1 + 12 * gaussian_filter1d(curvature, 12)), 3.0, 8.0)
+    elapsed_sec = np.concatenate([[0], np.cumsum(np.diff(travelled_m) / (0.5 * (speed[1:] + speed[:-1])))])
+    stamp_sec = np.arange(0, elapsed_sec[-1], 1 / rate_hz)
+
+    def along(values: np.ndarray) -> np.ndarray:
+        return np.interp(stamp_sec, elapsed_sec, values)
+
+    sway = gaussian_filter1d(rng.standard_normal((2, len(stamp_sec))), 0.4 * rate_hz, axis=1)
+    sway *= np.radians([[0.7], [0.8]]) / sway.std(axis=1, keepdims=True)
+    return Trajectory(stamp_sec, along(path_xy_m[:, 0]), along(path_xy_m[:, 1]), along(yaw), sway[0], sway[1])
