@@ -1,0 +1,32 @@
+# Two commands: `make demo` and `make test`. Each sets up what it needs in .venv and is offline after the first time.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do command -v $$p && break; done | head -n 1)
+VENV := .venv
+BIN := $(VENV)/bin
+# A genuine ROS installation is used as it is; elsewhere real rclpy comes from wheels.
+HAVE_ROS := $(shell $(PYTHON) -c "import rclpy" 2>/dev/null && echo yes)
+WHEELS := $(if $(HAVE_ROS),,wheels$(comma))
+comma := ,
+
+.PHONY: demo test clean
+
+demo: $(VENV)/.demo
+	$(BIN)/xview-localizer demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+$(VENV)/.created:
+	$(PYTHON) -m venv $(if $(HAVE_ROS),--system-site-packages) $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools<80" wheel
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.created setup.py
+	$(BIN)/python -m pip install --quiet --no-build-isolation -e ".[$(WHEELS)simulation,map-server,report]"
+	touch $@
+
+$(VENV)/.test: $(VENV)/.created setup.py
+	$(BIN)/python -m pip install --quiet --no-build-isolation -e ".[$(WHEELS)test]"
+	touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,61 @@
+"""ament_python package; also installs with plain pip."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+PACKAGE = "xview_localizer"
+ROS_WHEELS = ["rclpy[fastrtps]", "sensor-msgs", "geometry-msgs", "nav-msgs", "diagnostic-msgs", "std-msgs", "std-srvs"]
+SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.10"]
+MAP_SERVER = ["titiler.core", "rio-tiler", "uvicorn"]
+REPORT = ["matplotlib", "jinja2", "rosbags>=0.10"]
+LEARN = [*SIMULATION, "torch==2.13.0", "onnx", "safetensors"]
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    package_data={f"{PACKAGE}.models": ["default/*"], f"{PACKAGE}.evaluation": ["*.html"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+        (f"share/{PACKAGE}/launch", glob("launch/*.launch.py")),
+        (f"share/{PACKAGE}/config", glob("config/*")),
+        # ros2 run and ros2 launch look here, where pip itself puts nothing.
+        (f"lib/{PACKAGE}", glob("scripts/*")),
+    ],
+    python_requires=">=3.10",
+    install_requires=[
+        "setuptools",
+        "numpy>=1.26",
+        "onnxruntime>=1.17",
+        "opencv-python-headless>=4.8",
+        "pymap3d>=3",
+        "pyproj>=3.6",
+        "rasterio>=1.3",
+        "requests>=2.28",
+        "pyyaml>=6",
+        "typer>=0.9",
+        "rich>=13",
+    ],
+    extras_require={
+        # Real rclpy where no ROS is installed; never needed, nor wanted, beside a ROS installation.
+        "wheels": [f"ros-jazzy-{name}" for name in ROS_WHEELS],
+        "simulation": SIMULATION,
+        "map-server": MAP_SERVER,
+        "report": REPORT,
+        "learn": LEARN,
+        "test": ["pytest>=8", "pytest-timeout", "hypothesis", *LEARN, *MAP_SERVER, *REPORT],
+    },
+    zip_safe=False,
+    maintainer="xview_localizer developers",
+    maintainer_email="xview-localizer@users.noreply.github.com",
+    description="Cross-view localization: where a robot is, from one ground camera and an aerial photo.",
+    license="Apache-2.0",
+    entry_points={
+        "console_scripts": [
+            f"xview-localizer = {PACKAGE}.cli:main",
+            f"localizer = {PACKAGE}.ros.localizer_node:main",
+        ]
+    },
+)
