@@ -151,15 +151,15 @@ class Localizer:
         current = placed[-1].observation
         timings = dict(current.timings_ms)
         if current.reason:
-            return _rejected(current, current.reason, timings)
+            return rejected_fix(current, current.reason, timings)
         try:
             with _stage(timings, "aerial"):
                 half_extent_m = max(self.spec.aerial.block_m / 2, prior.sigma_m + self.config.map_reach_m)
                 aerial = self._aerial.read(prior.x_m, prior.y_m, half_extent_m)
         except MapSourceError as error:
-            return _rejected(current, f"map: {error}", timings)
+            return rejected_fix(current, f"map: {error}", timings)
         if not aerial.valid.any():
-            return _rejected(current, f"the map has no imagery around the prior ({prior.x_m:.0f}, {prior.y_m:.0f}) m", timings)
+            return rejected_fix(current, f"the map has no imagery around the prior ({prior.x_m:.0f}, {prior.y_m:.0f}) m", timings)
         with _stage(timings, "match"):
             match_field = self._match(placed, aerial)
         with _stage(timings, "solve"):
@@ -211,7 +211,7 @@ class Localizer:
     def _judge(self, current: Observation, solution: PoseSolution, timings: dict[str, float]) -> Fix:
         """Accept a pose only when it is confident, unambiguous and tight."""
         if solution.pose is None:
-            return _rejected(current, solution.reason, timings)
+            return rejected_fix(current, solution.reason, timings)
         calibration = self.spec.calibration
         lead = solution.second_mode.score_gap / calibration.evidence_temperature if solution.second_mode else np.inf
         confidence = calibration.confidence(solution.score_per_cell, lead)
@@ -271,7 +271,8 @@ def _empty_observation(view: GroundView, reason: str) -> Observation:
     )
 
 
-def _rejected(observation: Observation, reason: str, timings: dict[str, float]) -> Fix:
+def rejected_fix(observation: Observation, reason: str, timings: dict[str, float]) -> Fix:
+    """The answer where no pose was found at all."""
     nan = float("nan")
     return Fix(
         observation.stamp_sec, nan, nan, nan, nan, np.full((3, 3), nan), 0.0, 0.0, 0.0, 0.0, 0, False, reason, timings
