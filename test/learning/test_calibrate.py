@@ -1,0 +1,42 @@
+"""Confidence and temperature are fitted to what the fixes really did."""
+
+import numpy as np
+import pytest
+
+from xview_localizer.learning.calibrate import JudgedFix, calibrated, choose_temperature, fit_confidence
+from xview_localizer.models.package import CalibrationSpec
+
+
+def drawn(n: int = 3000) -> list[JudgedFix]:
+    """Fixes whose chance to be right is a known logistic of score and lead."""
+    rng = np.random.default_rng(0)
+    score, lead = rng.normal(0.4, 0.2, n), rng.uniform(0, 10, n)
+    chance = 1 / (1 + np.exp(-(-3 + 5 * score + 0.4 * lead)))
+    right = rng.random(n) < chance
+    return [JudgedFix(s, g, 0.5 if r else 9.0, 3.0) for s, g, r in zip(score, lead, right, strict=True)]
+
+
+def test_confidence_recovers_the_law_that_made_the_data():
+    bias, score_weight, gap_weight = fit_confidence(drawn())
+    assert bias == pytest.approx(-3, abs=0.4)
+    assert score_weight == pytest.approx(5, abs=0.7)
+    assert gap_weight == pytest.approx(0.4, abs=0.06)
+
+
+def test_confidence_is_calibrated():
+    judged = drawn()
+    calibration = calibrated(CalibrationSpec(), judged, 4.0)
+    chance = np.array([calibration.confidence(fix.score_per_cell, fix.second_mode_gap) for fix in judged])
+    right = np.array([fix.position_error_m < 2 for fix in judged])
+    for low in (0.3, 0.5, 0.7, 0.9):
+        band = (chance >= low) & (chance < low + 0.1)
+        assert right[band].mean() == pytest.approx(low + 0.05, abs=0.08)
+
+
+def test_confidence_needs_both_outcomes():
+    with pytest.raises(ValueError, match="right and wrong"):
+        fit_confidence([JudgedFix(0.5, 3.0, 0.2, 3.0)] * 5)
+
+
+def test_temperature_brings_nees_to_three():
+    assert choose_temperature(lambda t: [12.0 / t], (1.0, 2.0, 4.0, 8.0)) == 4.0

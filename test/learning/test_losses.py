@@ -1,0 +1,87 @@
+"""The training losses against plain loops, and the hypotheses against their promises."""
+
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from xview_localizer.geometry.evidence import Evidence  # noqa: E402
+from xview_localizer.geometry.grid import RasterGrid  # noqa: E402
+from xview_localizer.geometry.match_field import MatchField  # noqa: E402
+from xview_localizer.learning import losses  # noqa: E402
+
+
+def random_matches(n: int, size: int, seed: int = 0):
+    generator = torch.Generator().manual_seed(seed)
+    ground = torch.nn.functional.normalize(torch.randn(n, 16, generator=generator), dim=1)
+    aerial = torch.nn.functional.normalize(torch.randn(16, size, size, generator=generator), dim=0)
+    dustbin = torch.randn(n, generator=generator) + 5
+    return losses.match(ground, aerial, dustbin, torch.tensor(8.0)), dustbin
+
+
+def test_match_is_a_softmax_with_a_dustbin():
+    matches, dustbin = random_matches(5, 7)
+    for n in range(5):
+        exponentials = np.exp(matches.logits[n].numpy())
+        np.testing.assert_allclose(
+            matches.probability[n].numpy().ravel(), exponentials / exponentials.sum(), rtol=1e-4
+        )
+        expected = exponentials.sum() / (exponentials.sum() + math.exp(dustbin[n]))
+        assert matches.inlier_probability[n].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_pose_scores_are_the_solver_s():
+    """Training must score poses as the dense solver does."""
+    matches, _ = random_matches(40, 20)
+    xy_m = torch.rand(40, 2) * 8 - 4
+    poses = torch.tensor([[0.5, -1.0, 0.3], [2.0, 1.0, -2.0], [0.0, 0.0, 0.0]])
+    got = losses.pose_scores(matches, xy_m, poses, half_extent_m=12.0).sum(0)
+    field = MatchField(
+        xy_m.numpy().astype(np.float64),
+        torch.log_softmax(matches.logits, dim=1).numpy(),
+        matches.inlier_probability.numpy(),
+        RasterGrid.centred(0.0, 0.0, 1.2, 20, 20),
+    )
+    evidence = Evidence.of(field, np.ones(40, bool))
+    a = np.exp(1j * poses[:, 2].numpy().astype(np.float64))
+    t = poses[:, 0].numpy() + 1j * poses[:, 1].numpy()
+    np.testing.assert_allclose(got.numpy(), evidence.score(a, t), atol=0.15)
+
+
+def test_pose_loss_prefers_the_truth():
+    scores = torch.tensor([[3.0, 0.0, -1.0], [2.0, 1.0, 0.0]])
+    worse = scores[:, [1, 0, 2]]
+    assert losses.pose_loss(scores, 1.0) < losses.pose_loss(worse, 1.0)
+
+
+def test_hypotheses_start_with_the_truth_and_stay_away_from_it():
+    truth = torch.tensor([3.0, -4.0, 1.0])
+    poses = losses.sample_pose_hypotheses(truth, 20.0, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(poses[0], truth)
+    others = poses[1:]
+    apart = ((others[:, :2] - truth[:2]).norm(dim=1) > 0.5) | (torch.cos(others[:, 2] - truth[2]) < 0.99)
+    assert len(poses) > 120 and apart.all()
+    assert (others[:, :2] - truth[:2]).norm(dim=1).max() <= 40.0 + 1e-3
+
+
+def test_info_nce_falls_when_matches_are_right():
+    size, half_extent_m = 12, 7.2
+    aerial = torch.nn.functional.normalize(torch.randn(16, size, size, generator=torch.Generator().manual_seed(2)), dim=0)
+    grid = RasterGrid.centred(0.0, 0.0, 1.2, size, size)
+    cells = torch.tensor([5, 40, 77, 130])
+    true_xy_m = torch.from_numpy(grid.cell_centres_xy_m[cells.numpy()]).float()
+    dustbin, matchable = torch.full((4,), 3.0), torch.ones(4, dtype=torch.bool)
+
+    def loss(ground: torch.Tensor) -> float:
+        matches = losses.match(ground, aerial, dustbin, torch.tensor(10.0))
+        return losses.info_nce(matches, dustbin, true_xy_m, matchable, half_extent_m).item()
+
+    right = aerial.flatten(1).T[cells]
+    assert loss(right) < 0.5 * loss(right.roll(1, 0))
+
+
+def test_depth_loss_ignores_unknown_cells():
+    predicted, truth = torch.tensor([1.0, 5.0]), torch.tensor([1.5, 0.0])
+    assert losses.depth_loss(predicted, truth, torch.tensor([1.0, 0.0])).item() == pytest.approx(0.5)

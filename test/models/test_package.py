@@ -1,0 +1,80 @@
+"""Model packages: the embedded one is whole, altered or incomplete ones are refused by name."""
+
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+
+from xview_localizer.engines.onnx_engine import OnnxEngine
+from xview_localizer.models.package import (
+    ModelPackage,
+    ModelPackageError,
+    default_package_path,
+    spec_from_dict,
+    spec_to_dict,
+)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return shutil.copytree(default_package_path(), tmp_path / "package")
+
+
+def test_embedded_package_loads_and_is_small():
+    package = ModelPackage.load(default_package_path())
+    size = sum(path.stat().st_size for path in package.folder.iterdir())
+    assert size <= 60e6
+    assert package.licence and package.provenance and package.training_command
+    assert (package.folder / "NOTICE").is_file()
+
+
+def test_embedded_graphs_fit_the_spec():
+    package = ModelPackage.load(default_package_path())
+    spec = package.spec
+    backbone = OnnxEngine(package.graphs["backbone"], threads=1)
+    image = np.random.default_rng(0).random((1, 3, spec.view.rows_px, 126), dtype=np.float32)
+    tokens = backbone.run({"image": image})["tokens"]
+    assert tokens.shape == (1, 768, spec.view.rows_px // 14, 9)
+    cells = (1, spec.view.rows_px // spec.view.cell_rows_px, 126 // spec.view.cell_columns_px)
+    head = OnnxEngine(package.graphs["ground_head"], threads=1)
+    out = head.run(
+        {
+            "tokens": tokens,
+            "image": image,
+            "elevation_rad": np.linspace(0.39, -0.8, cells[1], dtype=np.float32)[None],
+            "valid": np.ones(cells, np.float32),
+        }
+    )
+    assert out["dustbin"].shape == out["log_range"].shape == cells
+    np.testing.assert_allclose(np.linalg.norm(out["descriptor"], axis=1), 1, atol=1e-4)
+
+
+def test_spec_survives_yaml():
+    spec = ModelPackage.load(default_package_path()).spec
+    assert spec_from_dict(yaml.safe_load(yaml.safe_dump(spec_to_dict(spec)))) == spec
+
+
+def test_altered_graph_is_refused(copy):
+    with (copy / "aerial_head.onnx").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ModelPackageError, match="aerial_head.onnx has sha256"):
+        ModelPackage.load(copy)
+
+
+def test_missing_graph_is_refused(copy):
+    (copy / "backbone.onnx").unlink()
+    with pytest.raises(ModelPackageError, match="lacks backbone.onnx"):
+        ModelPackage.load(copy)
+
+
+@pytest.mark.parametrize("text", ["", "spec: [", "spec: {name: x}"])
+def test_unreadable_manifest_is_refused(copy, text):
+    (copy / "model.yaml").write_text(text)
+    with pytest.raises(ModelPackageError, match="model.yaml cannot be understood"):
+        ModelPackage.load(copy)
+
+
+def test_folder_without_manifest_is_refused(tmp_path):
+    with pytest.raises(ModelPackageError, match="no model.yaml"):
+        ModelPackage.load(tmp_path)
