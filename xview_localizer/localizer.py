@@ -115,8 +115,12 @@ class Localizer:
         if reason:
             return _empty_observation(view, reason)
         timings: dict[str, float] = {}
+        try:
+            R_level = R_level_base(view.gravity_base)
+        except ValueError as error:
+            return _empty_observation(view, str(error))
         with _stage(timings, "view"):
-            R_level_camera = R_level_base(view.gravity_base) @ view.R_base_camera
+            R_level_camera = R_level @ view.R_base_camera
             canonical = canonical_view(view.camera, R_level_camera, self.spec.view)
             image = network_image(render_canonical_view(view.image, canonical))
         if not canonical.cell_valid.any():
@@ -135,7 +139,7 @@ class Localizer:
             range_m, depth_source = self._range_m(view, canonical, R_level_camera, cells["log_range"][0])
             xy_m = canonical.cell_directions[..., :2] * range_m[..., None]
             usable = canonical.cell_valid & (range_m > 0.5) & (range_m < self.config.max_range_m)
-            camera_xy_m = (R_level_base(view.gravity_base) @ view.camera_in_base_m)[:2]
+            camera_xy_m = (R_level @ view.camera_in_base_m)[:2]
         return Observation(
             ground_xy_m=xy_m[usable].astype(np.float64) + camera_xy_m,
             descriptor=cells["descriptor"][0].transpose(1, 2, 0)[usable],
@@ -249,6 +253,8 @@ def unusable_reason(view: GroundView) -> str:
             f"image is {image.shape[1]} × {image.shape[0]} but the camera model says {camera.width} × {camera.height}; "
             "check that CameraInfo belongs to this image"
         )
+    if not (np.all(np.isfinite(view.R_base_camera)) and np.all(np.isfinite(view.camera_in_base_m))):
+        return "the camera's mounting is not finite"
     if view.camera_height_m is not None and not 0.05 < view.camera_height_m < 50:
         return f"camera height {view.camera_height_m} m is not between 0.05 and 50 m"
     if float(image[::8, ::8].std()) < 3.0:

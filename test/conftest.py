@@ -1,0 +1,73 @@
+"""One small town, one view of it and one localizer, shared by all tests that need them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from xview_localizer.aerial.memory import InMemoryMap
+from xview_localizer.aerial.source import AerialImage
+from xview_localizer.geometry.camera import CameraModel, camera_from_dict
+from xview_localizer.geometry.grid import Bounds
+from xview_localizer.geometry.levelling import R_base_optical_from_rpy
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.ground_view import GroundView
+from xview_localizer.localizer import Localizer, LocalizerConfig
+from xview_localizer.models.package import ModelPackage, default_package_path
+
+CAMERA_HEIGHT_M = 1.8
+
+
+@dataclass(frozen=True)
+class SmallTown:
+    """A town seen from above, and what a panorama camera sees at `pose`."""
+
+    aerial: AerialImage
+    pose: Pose2
+    camera: CameraModel
+    image: np.ndarray
+
+    def view(self, **changes) -> GroundView:
+        """The ground view, with fields replaced by `changes`."""
+        fields = {
+            "image": self.image,
+            "camera": self.camera,
+            "R_base_camera": R_base_optical_from_rpy(0.0, 0.0, 0.0),
+            "camera_in_base_m": np.zeros(3),
+            "gravity_base": None,
+            "camera_height_m": CAMERA_HEIGHT_M,
+            "stamp_sec": 12.5,
+        }
+        return GroundView(**{**fields, **changes})
+
+
+@pytest.fixture(scope="session")
+def small_town() -> SmallTown:
+    from xview_localizer.simulation.capture import Capture
+    from xview_localizer.simulation.pairs_writer import sample_camera
+    from xview_localizer.simulation.town import Town
+
+    town = Town.generate(77, 130.0)
+    rng = np.random.default_rng(0)
+    aerial = town.render_orthophoto(Bounds.around(0.0, 0.0, 60.0), 0.2, Capture.sample(rng, aerial=True), rng)
+    camera = camera_from_dict(sample_camera(rng, "equirectangular", vary=False))
+    street = town.layout.streets[0]
+    nearest = int(np.linalg.norm(street.line_xy_m, axis=1).argmin())
+    free = next(i for i in range(nearest, nearest + 20) if not town.is_blocked(street.line_xy_m[i]))
+    pose = Pose2(*street.line_xy_m[free].tolist(), float(np.arctan2(*street.direction[free][::-1])))
+    image, _ = town.render_view(
+        camera, pose, R_base_optical_from_rpy(0.0, 0.0, 0.0), CAMERA_HEIGHT_M, Capture.sample(rng), rng
+    )
+    return SmallTown(aerial, pose, camera, image)
+
+
+@pytest.fixture(scope="session")
+def package() -> ModelPackage:
+    return ModelPackage.load(default_package_path())
+
+
+@pytest.fixture(scope="session")
+def localizer(small_town, package) -> Localizer:
+    return Localizer(package, InMemoryMap(small_town.aerial), LocalizerConfig(threads=1))

@@ -1,0 +1,116 @@
+"""The pipeline on a rendered view: right where it can be, rejected with a reason where it cannot."""
+
+import numpy as np
+import pytest
+
+from xview_localizer.aerial.source import MapSourceError
+from xview_localizer.geometry.levelling import R_base_optical_from_rpy
+from xview_localizer.geometry.pose import Pose2, Prior, wrap_angle_rad
+from xview_localizer.localizer import Localizer, LocalizerConfig, PlacedObservation, select_cells, unusable_reason
+
+
+@pytest.fixture
+def prior(small_town):
+    return Prior(small_town.pose.x_m + 6.0, small_town.pose.y_m - 5.0, 15.0)
+
+
+def error_m(fix, pose: Pose2) -> float:
+    return float(np.hypot(fix.x_m - pose.x_m, fix.y_m - pose.y_m))
+
+
+def test_finds_the_pose_without_a_heading(localizer, small_town, prior):
+    fix = localizer.localize(small_town.view(), prior)
+    assert error_m(fix, small_town.pose) < 2.0
+    assert abs(np.degrees(wrap_angle_rad(fix.yaw_rad - small_town.pose.yaw_rad))) < 4.0
+    assert 0.9 <= fix.scale <= 1.1
+    assert np.linalg.eigvalsh(fix.covariance).min() > 0
+    assert fix.stamp_sec == 12.5
+    assert set(fix.timings_ms) == {"view", "encode", "lift", "aerial", "match", "solve"}
+
+
+def test_same_inputs_same_output(localizer, small_town, prior):
+    first, second = (localizer.localize(small_town.view(), prior) for _ in range(2))
+    assert (first.x_m, first.y_m, first.yaw_rad, first.confidence) == (second.x_m, second.y_m, second.yaw_rad, second.confidence)
+    np.testing.assert_array_equal(first.covariance, second.covariance)
+
+
+def test_pose_is_base_link_s_not_the_camera_s(localizer, small_town, prior):
+    """A camera two metres ahead of base_link puts base_link two metres behind the camera."""
+    fix = localizer.localize(small_town.view(camera_in_base_m=np.array([2.0, 0.0, 1.8])), prior)
+    behind = small_town.pose @ Pose2(-2.0, 0.0, 0.0)
+    assert error_m(fix, behind) < error_m(fix, small_town.pose)
+    assert error_m(fix, behind) < 2.0
+
+
+def test_camera_turned_on_the_robot(localizer, small_town, prior):
+    """A camera that looks to the robot's left sees the world turned; base_link's yaw takes that into account."""
+    quarter = np.pi / 2
+    fix = localizer.localize(small_town.view(R_base_camera=R_base_optical_from_rpy(0.0, 0.0, quarter)), prior)
+    assert abs(wrap_angle_rad(fix.yaw_rad - (small_town.pose.yaw_rad - quarter))) < np.radians(4)
+
+
+def test_past_observations_join_through_odometry(localizer, small_town, prior):
+    """The same view given twice, the past one placed where it was made, gives the same pose."""
+    observation = localizer.observe(small_town.view())
+    here = Pose2(0.0, 0.0, 0.0)
+    fix = localizer.solve([PlacedObservation(observation, here), PlacedObservation(observation, here)], prior)
+    assert error_m(fix, small_town.pose) < 2.0
+
+
+def test_rejects_without_a_pose_when_the_image_is_bad(localizer, small_town, prior):
+    for image, reason in (
+        (np.zeros_like(small_town.image), "blank"),
+        (small_town.image[:100], "check that CameraInfo belongs to this image"),
+        (small_town.image[..., 0], "must be"),
+        (small_town.image.astype(np.float32), "must be"),
+    ):
+        fix = localizer.localize(small_town.view(image=image), prior)
+        assert not fix.accepted and reason in fix.reason
+        assert np.isnan(fix.x_m) and fix.confidence == 0.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"gravity_base": np.array([1.0, 0.0, 0.0])}, "vertical"),
+        ({"gravity_base": np.full(3, np.nan)}, "finite"),
+        ({"R_base_camera": R_base_optical_from_rpy(0.0, -np.pi / 2, np.nan)}, "mounting"),
+        ({"camera_in_base_m": np.array([np.inf, 0.0, 0.0])}, "mounting"),
+    ],
+)
+def test_rejects_an_impossible_attitude(localizer, small_town, prior, changes, reason):
+    fix = localizer.localize(small_town.view(**changes), prior)
+    assert not fix.accepted and reason in fix.reason
+
+
+def test_rejects_where_the_map_has_nothing(localizer, small_town):
+    fix = localizer.localize(small_town.view(), Prior(5000.0, 0.0, 10.0))
+    assert not fix.accepted and "no imagery" in fix.reason
+
+
+def test_rejects_when_the_map_cannot_be_read(small_town, package, prior):
+    class DeadMap:
+        def read(self, bounds, metres_per_pixel):
+            raise MapSourceError("the map server does not answer; start it")
+
+    fix = Localizer(package, DeadMap(), LocalizerConfig(threads=1)).localize(small_town.view(), prior)
+    assert not fix.accepted and "does not answer" in fix.reason
+
+
+def test_unknown_camera_height_is_solved_for(localizer, small_town, prior):
+    fix = localizer.localize(small_town.view(camera_height_m=None), prior)
+    assert error_m(fix, small_town.pose) < 5.0
+
+
+@pytest.mark.parametrize("height_m", [0.0, -1.0, 100.0, float("nan")])
+def test_absurd_camera_height_is_refused(small_town, height_m):
+    assert "camera height" in unusable_reason(small_town.view(camera_height_m=height_m))
+
+
+def test_select_cells_keeps_the_far_ones():
+    range_m = np.concatenate([np.full(3000, 2.0), np.full(300, 20.0)])
+    chosen = select_cells(range_m, 600, seed=0)
+    assert len(chosen) == len(set(chosen)) == 600
+    assert (range_m[chosen] > 10).mean() > 2 * 300 / 3300
+    np.testing.assert_array_equal(chosen, select_cells(range_m, 600, seed=0))
+    np.testing.assert_array_equal(select_cells(range_m[:5], 600, seed=0), np.arange(5))
