@@ -1,0 +1,129 @@
+"""Recorded drives: a rosbag2 recording and the `drive.yaml` that says how the robot is built. No ROS needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.rosbag2 import ReaderError
+from rosbags.typesys import Stores, get_typestore
+
+from xview_localizer.settings import Value
+
+# Images are handed over this much after they were recorded, so that the sensors have reached their stamps.
+IMAGE_DELAY_SEC = 0.5
+
+ROLES = {
+    "image": ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image"),
+    "camera_info": ("sensor_msgs/msg/CameraInfo",),
+    "fix": ("sensor_msgs/msg/NavSatFix",),
+    "odom": ("nav_msgs/msg/Odometry",),
+    "imu": ("sensor_msgs/msg/Imu",),
+}
+REQUIRED_ROLES = ("image", "camera_info", "fix")
+
+
+class BagError(ValueError):
+    """A drive cannot be read; the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class Drive:
+    """A recording, the topics of its roles, and the settings that its robot needs."""
+
+    bag: Path
+    topics: dict[str, str]
+    values: dict[str, Value]
+
+
+@dataclass(frozen=True)
+class BagMessage:
+    """One recorded message: its role, ROS type, serialized bytes, and when it was recorded."""
+
+    role: str
+    type_name: str
+    cdr: bytes
+    recorded_ns: int
+
+
+def read_drive(path: Path | str) -> Drive:
+    """Drive of a folder with `drive.yaml`, or of that file. Raises BagError."""
+    path = Path(path)
+    path = path / "drive.yaml" if path.is_dir() else path
+    try:
+        document = yaml.safe_load(path.read_text())
+        datum, camera = document["datum"], document["camera"]
+        values: dict[str, Value] = {
+            "datum.latitude_deg": float(datum["latitude_deg"]),
+            "datum.longitude_deg": float(datum["longitude_deg"]),
+            "datum.altitude_m": float(datum["altitude_m"]),
+            "camera.position_in_base_m": tuple(float(value) for value in camera["in_base_m"]),
+            "camera.rpy_deg": tuple(float(value) for value in camera["rpy_deg"]),
+            "camera.height_m": float(camera["height_m"]),
+            "gnss.antenna_in_base_m": tuple(float(value) for value in document["antenna_in_base_m"]),
+            "map.source": str((path.parent / document["map"]).resolve()),
+        }
+        topics = {role: str(topic) for role, topic in document["topics"].items()}
+        bag = path.parent / document["bag"]
+    except OSError as error:
+        raise BagError(f"{path} cannot be read: {error}; a drive is a folder with drive.yaml beside its bag") from error
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise BagError(f"{path} cannot be understood: {error!r}") from error
+    return Drive(bag, topics, values)
+
+
+class BagReader:
+    """Messages of a recording by role. A context manager. Raises BagError."""
+
+    def __init__(self, bag: Path | str, topics: dict[str, str]) -> None:
+        self._bag = Path(bag)
+        try:
+            self._reader = AnyReader([self._bag], default_typestore=get_typestore(Stores.ROS2_JAZZY))
+            self._reader.open()
+        except (AnyReaderError, ReaderError, OSError) as error:
+            raise BagError(f"{bag} is no readable rosbag2 recording: {error}") from error
+        self._connections = {}
+        for role, types in ROLES.items():
+            found = [c for c in self._reader.connections if c.topic == topics.get(role) and c.msgtype in types]
+            self._connections.update({connection.id: (role, connection) for connection in found})
+        missing = set(REQUIRED_ROLES) - {role for role, _ in self._connections.values()}
+        if missing:
+            self._reader.close()
+            there = "\n".join(f"  {c.topic} ({c.msgtype})" for c in self._reader.connections)
+            raise BagError(f"{bag} has no topic for {', '.join(sorted(missing))}; name it in drive.yaml. It has:\n{there}")
+
+    def __enter__(self) -> BagReader:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._reader.close()
+
+    @property
+    def types(self) -> dict[str, str]:
+        """ROS type of each role that the recording has."""
+        return {role: connection.msgtype for role, connection in self._connections.values()}
+
+    @property
+    def image_count(self) -> int:
+        return sum(connection.msgcount for role, connection in self._connections.values() if role == "image")
+
+    def messages(self) -> Iterator[BagMessage]:
+        """All messages in the order of recording, images IMAGE_DELAY_SEC later than the rest."""
+        late: list[BagMessage] = []
+        for connection, recorded_ns, cdr in self._reader.messages([c for _, c in self._connections.values()]):
+            role = self._connections[connection.id][0]
+            message = BagMessage(role, connection.msgtype, bytes(cdr), recorded_ns)
+            while late and late[0].recorded_ns + IMAGE_DELAY_SEC * 1e9 < recorded_ns:
+                yield late.pop(0)
+            if role == "image":
+                late.append(message)
+            else:
+                yield message
+        yield from late
+
+    def decode(self, message: BagMessage):
+        """The message's fields, named as in ROS."""
+        return self._reader.deserialize(message.cdr, message.type_name)

@@ -1,0 +1,231 @@
+"""Everything a user may set, in one table: the node declares it, config/localizer.yaml explains it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from xview_localizer.geometry.camera import CameraModel
+from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_base_optical_from_rpy
+from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.ground_view import GroundView
+from xview_localizer.localizer import LocalizerConfig
+from xview_localizer.models.package import default_package_path
+from xview_localizer.tracker import TrackerConfig
+from xview_localizer.tracking.track import OdometryDrift
+
+Value = bool | int | float | str | tuple[float, ...] | tuple[str, ...]
+
+
+class SettingsError(ValueError):
+    """Settings are unknown, missing or out of range; the message lists every problem."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One parameter. `kind` is the type of a value or of a list's items; `length` None is a scalar, 0 any length.
+
+    `default` None means that the user must give a value.
+    """
+
+    name: str
+    default: Value | None
+    description: str
+    kind: type = float
+    length: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    read_only: bool = False
+
+    def problem(self, value: object) -> str:
+        """What is wrong with `value`, or an empty string."""
+        items = [value]
+        if self.length is not None:
+            if not isinstance(value, Sequence) or isinstance(value, str) or self.length not in (0, len(value)):
+                return f"{self.name} must be a list of {self.length or 'any number of'} {self.kind.__name__}s, got {value!r}"
+            items = list(value)
+        for item in items:
+            if type(item) is not self.kind:
+                hint = f"; write {item}.0" if self.kind is float and type(item) is int else ""
+                return f"{self.name} must be of type {self.kind.__name__}, got {item!r}{hint}"
+            if self.kind is float and not np.isfinite(item):
+                return f"{self.name} must be finite, got {item}"
+            if self.minimum is not None and item < self.minimum or self.maximum is not None and item > self.maximum:
+                return f"{self.name} must lie in [{self.minimum}, {self.maximum}], got {item}"
+        if self.choices and value not in self.choices:
+            return f"{self.name} must be one of {', '.join(self.choices)}, got {value!r}"
+        return ""
+
+
+_LOCALIZER, _TRACKER = LocalizerConfig(), TrackerConfig()
+_DRIFT = _TRACKER.odometry_drift
+
+SETTINGS: dict[str, Setting] = {
+    setting.name: setting
+    for setting in (
+        Setting("autostart", False, "Configure and activate without a lifecycle manager.", bool, read_only=True),
+        Setting("random_seed", 0, "Seed of the solver; the same inputs and seed give the same poses.", int, minimum=0),
+        Setting("datum.latitude_deg", None, "Latitude (WGS84) of the origin of map, degrees.", minimum=-90.0, maximum=90.0),
+        Setting("datum.longitude_deg", None, "Longitude (WGS84) of the origin of map, degrees.", minimum=-180.0, maximum=180.0),
+        Setting("datum.altitude_m", 0.0, "Ellipsoidal altitude of the origin of map, metres.", minimum=-1000.0, maximum=10000.0),
+        Setting("frames.map", "map", "Frame of the published poses: ENU about the datum.", str),
+        Setting("map.source", None, "Aerial image: a GeoTIFF or MBTiles file, or a tile URL with {z}, {x}, {y} or {-y}.", str),
+        Setting("map.cache_dir", "", "Folder of the tile cache; empty: ~/.cache/xview_localizer.", str),
+        Setting("map.timeout_sec", 5.0, "Longest wait for one tile, seconds.", minimum=0.1, maximum=120.0),
+        Setting("model.package", "", "Folder of a model package; empty: the embedded one.", str),
+        Setting("model.threads", _LOCALIZER.threads, "Threads of ONNX Runtime; 0: its own choice.", int, minimum=0, maximum=256),
+        Setting("model.providers", _LOCALIZER.providers, "Execution providers of ONNX Runtime, in order.", str, length=0),
+        Setting("camera.position_in_base_m", (0.0, 0.0, 0.0), "Camera in base_link: x, y, z, metres.", length=3, minimum=-50.0, maximum=50.0),
+        Setting("camera.rpy_deg", (0.0, 0.0, 0.0), "Turn of the camera's body (x along the view): roll, pitch (down positive), yaw (left positive), degrees.", length=3, minimum=-360.0, maximum=360.0),
+        Setting("camera.height_m", 0.0, "Height of the camera over the ground, metres; 0: unknown, the scale is solved for.", minimum=0.0, maximum=50.0),
+        Setting("camera.transport", "raw", "Which topic carries the images: image (raw) or image/compressed.", str, choices=("raw", "compressed")),
+        Setting("camera.reliable", False, "Ask for reliable delivery of images; needed for raw images above 0.5 MB over shared memory.", bool),
+        Setting("imu.rpy_deg", (0.0, 0.0, 0.0), "Turn of the IMU in base_link: roll, pitch, yaw, degrees.", length=3, minimum=-360.0, maximum=360.0),
+        Setting("gnss.antenna_in_base_m", (0.0, 0.0, 0.0), "GNSS antenna in base_link: x, y, z, metres.", length=3, minimum=-50.0, maximum=50.0),
+        Setting("gnss.radius_sigmas", _TRACKER.gnss_radius_sigmas, "Search radius in standard deviations of the GNSS position.", minimum=1.0, maximum=10.0),
+        Setting("gnss.min_radius_m", _TRACKER.gnss_min_radius_m, "Least search radius around GNSS, metres.", minimum=1.0, maximum=100.0),
+        Setting("gnss.max_age_sec", _TRACKER.gnss_max_age_sec, "Older GNSS positions are not used, seconds.", minimum=0.1, maximum=60.0),
+        Setting("gnss.drift_m", _TRACKER.gnss_drift_m, "How far GNSS's error wanders within course.window_sec, metres.", minimum=0.01, maximum=50.0),
+        Setting("gnss.default_sigma_m", 10.0, "Standard deviation of positions that come without covariance, metres.", minimum=0.01, maximum=100.0),
+        Setting("course.window_sec", _TRACKER.course_window_sec, "Span of GNSS positions that give a heading, seconds.", minimum=1.0, maximum=60.0),
+        Setting("course.min_baseline_m", _TRACKER.course_min_baseline_m, "Least path that gives a heading, metres.", minimum=1.0, maximum=100.0),
+        Setting("odometry.max_gap_sec", _TRACKER.odometry_max_gap_sec, "Longest gap that is interpolated, seconds.", minimum=0.01, maximum=5.0),
+        Setting("odometry.drift_ratio", _DRIFT.position_ratio, "Standard deviation of position gained per metre driven.", minimum=0.001, maximum=0.5),
+        Setting("odometry.yaw_drift_deg_per_m", float(np.degrees(_DRIFT.yaw_rad_per_m)), "Standard deviation of yaw gained per metre driven, degrees.", minimum=0.001, maximum=10.0),
+        Setting("odometry.max_speed_mps", _TRACKER.max_speed_mps, "Bounds the motion where there is no odometry, metres per second.", minimum=0.1, maximum=100.0),
+        Setting("keyframes.count", _TRACKER.keyframes, "Images solved together; 1: the current one alone.", int, minimum=1, maximum=20),
+        Setting("keyframes.spacing_m", _TRACKER.keyframe_spacing_m, "Distance between keyframes, metres.", minimum=0.1, maximum=50.0),
+        Setting("track.min_radius_m", _TRACKER.track_min_radius_m, "Least search radius around the track, metres.", minimum=0.5, maximum=50.0),
+        Setting("track.max_misses", _TRACKER.track_max_misses, "Rejected images in a row after which the track is no longer trusted.", int, minimum=1, maximum=1000),
+        Setting("track.gate_sigmas", _TRACKER.gate_sigmas, "A fix further than this from the track is rejected, standard deviations.", minimum=1.0, maximum=100.0),
+        Setting("track.confirm_distance_m", _TRACKER.confirm_distance_m, "A first fix is held back until another agrees this much further on, metres; 0: publish at once.", minimum=0.0, maximum=100.0),
+        Setting("gate.min_confidence", _LOCALIZER.min_confidence, "Fixes below this chance of being within 2 m are rejected.", minimum=0.0, maximum=1.0),
+        Setting("gate.max_position_sigma_m", _LOCALIZER.max_position_sigma_m, "Fixes less certain than this are rejected, metres.", minimum=0.1, maximum=100.0),
+        Setting("inputs.wait_sec", 0.25, "Longest wait for sensors to reach an image's stamp, seconds.", minimum=0.0, maximum=5.0),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CameraMounting:
+    """Where the camera sits on the robot; see GroundView."""
+
+    R_base_camera: np.ndarray
+    camera_in_base_m: np.ndarray
+    camera_height_m: float | None
+
+    def view(self, image: np.ndarray, camera: CameraModel, gravity_base: np.ndarray | None, stamp_sec: float) -> GroundView:
+        """`image` [H, W, 3] RGB as the localizer takes it."""
+        return GroundView(
+            image, camera, self.R_base_camera, self.camera_in_base_m, gravity_base, self.camera_height_m, stamp_sec
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The table's values in the types that the rooms take."""
+
+    values: Mapping[str, Value]
+    frame: LocalFrame
+    package_path: Path
+    localizer: LocalizerConfig
+    tracker: TrackerConfig
+    mounting: CameraMounting
+    R_base_imu: np.ndarray
+
+    @classmethod
+    def from_values(cls, given: Mapping[str, object]) -> Settings:
+        """Settings of the given values and the defaults of the others. Raises SettingsError."""
+        problems = find_problems(given)
+        if problems:
+            raise SettingsError("\n".join(problems))
+        v = {name: given.get(name, setting.default) for name, setting in SETTINGS.items()}
+        return cls(
+            values=v,
+            frame=LocalFrame(v["datum.latitude_deg"], v["datum.longitude_deg"], v["datum.altitude_m"]),
+            package_path=Path(v["model.package"]).expanduser() if v["model.package"] else default_package_path(),
+            localizer=LocalizerConfig(
+                min_confidence=v["gate.min_confidence"],
+                max_position_sigma_m=v["gate.max_position_sigma_m"],
+                threads=v["model.threads"],
+                providers=tuple(v["model.providers"]),
+            ),
+            tracker=TrackerConfig(
+                antenna_in_base_m=tuple(v["gnss.antenna_in_base_m"][:2]),
+                gnss_radius_sigmas=v["gnss.radius_sigmas"],
+                gnss_min_radius_m=v["gnss.min_radius_m"],
+                gnss_max_age_sec=v["gnss.max_age_sec"],
+                gnss_drift_m=v["gnss.drift_m"],
+                course_window_sec=v["course.window_sec"],
+                course_min_baseline_m=v["course.min_baseline_m"],
+                max_speed_mps=v["odometry.max_speed_mps"],
+                odometry_max_gap_sec=v["odometry.max_gap_sec"],
+                odometry_drift=OdometryDrift(
+                    v["odometry.drift_ratio"], float(np.radians(v["odometry.yaw_drift_deg_per_m"]))
+                ),
+                keyframes=v["keyframes.count"],
+                keyframe_spacing_m=v["keyframes.spacing_m"],
+                track_min_radius_m=v["track.min_radius_m"],
+                track_max_misses=v["track.max_misses"],
+                gate_sigmas=v["track.gate_sigmas"],
+                confirm_distance_m=v["track.confirm_distance_m"],
+            ),
+            mounting=CameraMounting(
+                R_base_optical_from_rpy(*np.radians(v["camera.rpy_deg"])),
+                np.array(v["camera.position_in_base_m"]),
+                v["camera.height_m"] or None,
+            ),
+            R_base_imu=R_base_optical_from_rpy(*np.radians(v["imu.rpy_deg"])) @ R_BODY_OPTICAL.T,
+        )
+
+
+def find_problems(given: Mapping[str, object]) -> list[str]:
+    """One line for each unknown, missing or invalid value."""
+    problems = []
+    for name, value in given.items():
+        if name in SETTINGS:
+            problems.append(SETTINGS[name].problem(value))
+        else:
+            close = difflib.get_close_matches(name, SETTINGS, 1)
+            problems.append(f"unknown parameter {name}" + (f"; did you mean {close[0]}?" if close else ""))
+    problems += [
+        f"{setting.name} must be given: {setting.description}"
+        for setting in SETTINGS.values()
+        if setting.default is None and setting.name not in given
+    ]
+    return [problem for problem in problems if problem]
+
+
+def read_parameter_file(path: Path | str) -> dict[str, object]:
+    """Values of a ROS parameter file (`/**` or `localizer`, then `ros__parameters`). Raises SettingsError."""
+    try:
+        document = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise SettingsError(f"cannot read {path}: {error}") from error
+    values: dict[str, object] = {}
+    for node, entry in (document if isinstance(document, dict) else {}).items():
+        if node.strip("/") in ("**", "localizer") and isinstance(entry, dict) and "ros__parameters" in entry:
+            values.update(_flat(entry["ros__parameters"]))
+    if not values:
+        raise SettingsError(f"{path} has no 'ros__parameters' under '/**' or 'localizer'")
+    values.pop("use_sim_time", None)
+    return values
+
+
+def parameter_file_text(values: Mapping[str, Value]) -> str:
+    """A ROS parameter file that gives the node these values."""
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return yaml.safe_dump({"/**": {"ros__parameters": plain}})
+
+
+def _flat(document: Mapping, prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in document.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
+    return flat

@@ -1,0 +1,285 @@
+"""A drive: GNSS, odometry and earlier images around single-image fixes. No ROS; the node and the offline replay share it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.geometry.pose import Pose2, Prior
+from xview_localizer.ground_view import GroundView
+from xview_localizer.localizer import Fix, Localizer, Observation, PlacedObservation, rejected_fix
+from xview_localizer.tracking.gnss import GnssSample, Heading, base_position, heading_from_course
+from xview_localizer.tracking.motion import OdometryBuffer, StampedBuffer
+from xview_localizer.tracking.track import OdometryDrift, PoseEstimate, carry, disagreement_sigmas
+
+# Longer than any bridge or keyframe window; bounds memory.
+BUFFER_SEC = 120.0
+# Smaller steps back in time are messages out of order; larger ones a restarted recording or simulation.
+TIME_JUMP_SEC = 1.0
+# An attitude older than this says nothing about the image.
+GRAVITY_WINDOW_SEC = 0.1
+NOWHERE = Pose2(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class TrackerConfig:
+    """What a user may tune around the localizer."""
+
+    antenna_in_base_m: tuple[float, float] = (0.0, 0.0)
+    gnss_radius_sigmas: float = 3.0
+    gnss_min_radius_m: float = 15.0
+    gnss_max_age_sec: float = 10.0
+    gnss_drift_m: float = 3.0
+    course_window_sec: float = 10.0
+    course_min_baseline_m: float = 8.0
+    max_speed_mps: float = 15.0
+    odometry_max_gap_sec: float = 0.5
+    odometry_drift: OdometryDrift = field(default_factory=OdometryDrift)
+    keyframes: int = 5
+    keyframe_spacing_m: float = 2.5
+    track_min_radius_m: float = 4.0
+    track_min_yaw_sigma_rad: float = float(np.radians(3.0))
+    track_max_misses: int = 8
+    gate_sigmas: float = 4.0
+    confirm_distance_m: float = 1.0
+
+
+@dataclass(frozen=True)
+class TrackedFix:
+    """The localizer's answer after the tracker's own checks, and the best pose for the image's stamp.
+
+    `estimate` is the fix where it is accepted, else the last accepted one carried on by odometry, else None.
+    """
+
+    fix: Fix
+    prior: Prior | None
+    keyframes: int  # images that took part, this one included
+    estimate: PoseEstimate | None
+
+
+class DriveTracker:
+    """Feeds a localizer with priors and keyframes, and checks its fixes against odometry and GNSS.
+
+    The `on_…` methods may be called from another thread than `locate`. Answers depend on stamps, not on the
+    order in which different sensors' messages arrive, provided that all sensors have reached the image's
+    stamp (see `awaits`). The same inputs give the same answers.
+    """
+
+    def __init__(self, localizer: Localizer, frame: LocalFrame, config: TrackerConfig = TrackerConfig()) -> None:
+        self._localizer, self._frame, self._config = localizer, frame, config
+        self._antenna_m = np.asarray(config.antenna_in_base_m, dtype=np.float64)
+        self._gnss: StampedBuffer[GnssSample] = StampedBuffer(BUFFER_SEC)
+        self._odometry = OdometryBuffer(BUFFER_SEC, config.odometry_max_gap_sec)
+        self._gravity: StampedBuffer[np.ndarray] = StampedBuffer(BUFFER_SEC)
+        self._lock = threading.Lock()
+        self._forget()
+
+    def on_gnss(self, stamp_sec: float, latitude_deg: float, longitude_deg: float, altitude_m: float, sigma_m: float) -> None:
+        """Position of the antenna and its standard deviation per axis. Raises ValueError where not finite."""
+        antenna_m = self._frame.enu_from_geodetic(latitude_deg, longitude_deg, altitude_m)[:2]
+        self._add(self._gnss, stamp_sec, GnssSample(antenna_m, sigma_m))
+
+    def on_odometry(self, stamp_sec: float, T_odom_base: Pose2) -> None:
+        self._add(self._odometry, stamp_sec, T_odom_base)
+
+    def on_gravity(self, stamp_sec: float, gravity_base: np.ndarray) -> None:
+        """Direction [3] of down in base_link."""
+        self._add(self._gravity, stamp_sec, np.asarray(gravity_base, dtype=np.float64))
+
+    def clear(self) -> None:
+        """Forget everything: time has jumped."""
+        with self._lock:
+            for buffer in (self._gnss, self._odometry, self._gravity):
+                buffer.clear()
+            self._forget()
+
+    @property
+    def gnss_newest_sec(self) -> float | None:
+        """Stamp of the newest GNSS position."""
+        return self._gnss.newest_sec
+
+    def awaits(self, stamp_sec: float) -> list[str]:
+        """Sensors that have spoken before and have not reached `stamp_sec` yet."""
+        buffers = {"gnss": self._gnss, "odometry": self._odometry, "gravity": self._gravity}
+        with self._lock:
+            return [name for name, buffer in buffers.items() if buffer.newest_sec is not None and not buffer.covers(stamp_sec)]
+
+    def gravity_at(self, stamp_sec: float) -> np.ndarray | None:
+        """Mean direction [3] of down in base_link just before `stamp_sec`; None where nothing was heard."""
+        with self._lock:
+            recent = self._gravity.between(stamp_sec - GRAVITY_WINDOW_SEC, stamp_sec)
+        return np.mean([gravity for _, gravity in recent], axis=0) if recent else None
+
+    def localize(self, view: GroundView) -> TrackedFix:
+        """`locate` what the localizer observes in `view`."""
+        return self.locate(self._localizer.observe(view))
+
+    def locate(self, observation: Observation) -> TrackedFix:
+        """Place an observation in the map. Call in the order of the images' stamps."""
+        stamp_sec = observation.stamp_sec
+        with self._lock:
+            late = self._image_sec is not None and stamp_sec <= self._image_sec
+            if late and stamp_sec > self._image_sec - TIME_JUMP_SEC:
+                reason = f"image stamp {stamp_sec:.3f} is not after the previous one, {self._image_sec:.3f}"
+                return TrackedFix(rejected_fix(observation, reason, {}), None, 1, None)
+            if late:
+                self._forget()
+            self._image_sec = stamp_sec
+            predicted = self._predicted(stamp_sec)
+            prior = self._prior(stamp_sec, predicted)
+            placed = self._placed(observation)
+        if observation.reason:
+            return TrackedFix(rejected_fix(observation, observation.reason, {}), prior, 1, predicted)
+        if prior is None:
+            reason = f"no GNSS position within {self._config.gnss_max_age_sec:.0f} s before the image"
+            return TrackedFix(rejected_fix(observation, reason, {}), None, len(placed), predicted)
+        fix = self._localizer.solve(placed, prior)
+        with self._lock:
+            fix = self._checked(fix, predicted)
+            self._keep_as_keyframe(observation)
+        estimate = _estimate(fix) if fix.accepted else predicted
+        return TrackedFix(fix, prior, len(placed), estimate)
+
+    def _forget(self) -> None:
+        self._image_sec: float | None = None
+        self._keyframes: list[Observation] = []
+        self._track: PoseEstimate | None = None  # last fix that was confirmed
+        self._candidate: PoseEstimate | None = None  # a fix that waits to be confirmed
+        self._misses = 0
+
+    def _add(self, buffer: StampedBuffer, stamp_sec: float, sample) -> None:
+        jumped_back = buffer.newest_sec is not None and stamp_sec < buffer.newest_sec - TIME_JUMP_SEC
+        if jumped_back:
+            self.clear()
+        with self._lock:
+            buffer.add(stamp_sec, sample)
+
+    @property
+    def _trusts_track(self) -> bool:
+        return self._track is not None and self._misses < self._config.track_max_misses
+
+    def _predicted(self, stamp_sec: float) -> PoseEstimate | None:
+        if self._track is None:
+            return None
+        return carry(self._track, stamp_sec, self._odometry, self._config.odometry_drift)
+
+    # --- what is known before looking ---
+
+    def _prior(self, stamp_sec: float, predicted: PoseEstimate | None) -> Prior | None:
+        """The track's where it is trusted and GNSS does not contradict it; else GNSS's."""
+        config = self._config
+        heading = self._heading(stamp_sec, predicted)
+        gnss = self._gnss_prior(stamp_sec, heading)
+        if predicted is None or not self._trusts_track:
+            return gnss
+        radius_m = max(config.track_min_radius_m, 3 * predicted.position_sigma_m)
+        if gnss is not None:
+            apart_m = np.hypot(gnss.x_m - predicted.pose.x_m, gnss.y_m - predicted.pose.y_m)
+            if apart_m > gnss.sigma_m + radius_m:
+                self._misses = config.track_max_misses
+                return self._gnss_prior(stamp_sec, self._heading(stamp_sec, None))
+        yaw_sigma_rad = max(config.track_min_yaw_sigma_rad, predicted.yaw_sigma_rad)
+        return Prior(predicted.pose.x_m, predicted.pose.y_m, radius_m, predicted.pose.yaw_rad, yaw_sigma_rad)
+
+    def _heading(self, stamp_sec: float, predicted: PoseEstimate | None) -> Heading | None:
+        config = self._config
+        T_odom_base = self._odometry.interpolate(stamp_sec)
+        if T_odom_base is not None and predicted is not None and self._trusts_track:
+            return Heading(predicted.pose.yaw_rad - T_odom_base.yaw_rad, predicted.yaw_sigma_rad)
+        samples = self._gnss.between(stamp_sec - config.course_window_sec, stamp_sec)
+        return heading_from_course(
+            samples, self._odometry, self._antenna_m, config.gnss_drift_m, config.course_min_baseline_m
+        )
+
+    def _gnss_prior(self, stamp_sec: float, heading: Heading | None) -> Prior | None:
+        """A disc about GNSS's newest position before the image, with the heading where one is known."""
+        config = self._config
+        recent = self._gnss.between(stamp_sec - config.gnss_max_age_sec, stamp_sec)
+        if not recent:
+            return None
+        gnss_sec, sample = recent[-1]
+        radius_m = max(config.gnss_min_radius_m, config.gnss_radius_sigmas * sample.sigma_m)
+        then, now = self._odometry.interpolate(gnss_sec), self._odometry.interpolate(stamp_sec)
+        if then is None or now is None:
+            moved_m = config.max_speed_mps * (stamp_sec - gnss_sec)
+            return Prior(*sample.antenna_xy_m, radius_m + moved_m + float(np.hypot(*self._antenna_m)))
+        travelled_m = self._odometry.travelled_m(gnss_sec, stamp_sec)
+        if heading is None:
+            return Prior(*sample.antenna_xy_m, radius_m + travelled_m + float(np.hypot(*self._antenna_m)))
+        xy_m = base_position(sample, then, now, heading, self._antenna_m)
+        radius_m += travelled_m * (config.odometry_drift.position_ratio + heading.sigma_rad)
+        yaw_rad = heading.yaw_map_odom_rad + now.yaw_rad
+        return Prior(*xy_m, radius_m, float(yaw_rad), max(config.track_min_yaw_sigma_rad, heading.sigma_rad))
+
+    # --- keyframes ---
+
+    def _placed(self, observation: Observation) -> list[PlacedObservation]:
+        """The keyframes that odometry still joins, at least half a spacing away, and the current observation."""
+        spacing_m = self._config.keyframe_spacing_m
+        now = self._odometry.interpolate(observation.stamp_sec)
+        placed = [PlacedObservation(observation, NOWHERE)]
+        if now is None:
+            return placed
+        for keyframe in reversed(self._keyframes):
+            then = self._odometry.interpolate(keyframe.stamp_sec)
+            if then is None or len(placed) == self._config.keyframes:
+                break
+            if self._odometry.travelled_m(keyframe.stamp_sec, observation.stamp_sec) >= spacing_m / 2:
+                placed.insert(0, PlacedObservation(keyframe, now.inverse() @ then))
+        return placed
+
+    def _keep_as_keyframe(self, observation: Observation) -> None:
+        if self._odometry.interpolate(observation.stamp_sec) is None:
+            return
+        if self._keyframes:
+            travelled_m = self._odometry.travelled_m(self._keyframes[-1].stamp_sec, observation.stamp_sec)
+            if travelled_m < self._config.keyframe_spacing_m:
+                return
+        self._keyframes = [*self._keyframes, observation][-self._config.keyframes :]
+
+    # --- what a fix has to agree with ---
+
+    def _checked(self, fix: Fix, predicted: PoseEstimate | None) -> Fix:
+        """Follow an accepted fix, hold it back until a second one confirms it, or turn it away."""
+        if not fix.accepted:
+            self._misses += 1
+            return fix
+        estimate = _estimate(fix)
+        nothing_to_compare = self._odometry.newest_sec is None
+        if nothing_to_compare or (self._config.confirm_distance_m == 0 and predicted is None):
+            return self._follow(fix, estimate)
+        if predicted is not None:
+            sigmas = self._disagreement(estimate, predicted)
+            if sigmas <= self._config.gate_sigmas:
+                return self._follow(fix, estimate)
+            if self._trusts_track:
+                self._misses += 1
+                return replace(fix, accepted=False, reason=f"disagrees with the track by {sigmas:.1f} sigmas")
+        if self._confirms(estimate):
+            return self._follow(fix, estimate)
+        return replace(fix, accepted=False, reason="waits for a second fix that agrees, further on")
+
+    def _follow(self, fix: Fix, estimate: PoseEstimate) -> Fix:
+        self._track, self._candidate, self._misses = estimate, None, 0
+        return fix
+
+    def _confirms(self, estimate: PoseEstimate) -> bool:
+        """Whether `estimate` agrees with the candidate and lies far enough on; else it may become the candidate."""
+        if self._candidate is not None:
+            carried = carry(self._candidate, estimate.stamp_sec, self._odometry, self._config.odometry_drift)
+            if carried is not None and self._disagreement(estimate, carried) <= self._config.gate_sigmas:
+                travelled_m = self._odometry.travelled_m(self._candidate.stamp_sec, estimate.stamp_sec)
+                return travelled_m >= self._config.confirm_distance_m
+        self._candidate = estimate
+        return False
+
+    def _disagreement(self, estimate: PoseEstimate, predicted: PoseEstimate) -> float:
+        floor = np.array([0.3, 0.3, np.radians(1.0)])
+        return disagreement_sigmas(estimate, predicted, floor)
+
+
+def _estimate(fix: Fix) -> PoseEstimate:
+    return PoseEstimate(fix.stamp_sec, Pose2(fix.x_m, fix.y_m, fix.yaw_rad), fix.covariance)

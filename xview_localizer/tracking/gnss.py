@@ -1,0 +1,63 @@
+"""What GNSS says about base_link: a disc for the position and, from the course driven, a heading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.tracking.motion import OdometryBuffer
+
+
+@dataclass(frozen=True)
+class GnssSample:
+    """Antenna position [2] in `map` and its standard deviation per axis."""
+
+    antenna_xy_m: np.ndarray
+    sigma_m: float
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Yaw of the odometry frame in `map`: base_link's yaw at any time is this plus odometry's."""
+
+    yaw_map_odom_rad: float
+    sigma_rad: float
+
+
+def heading_from_course(
+    samples: Sequence[tuple[float, GnssSample]],
+    odometry: OdometryBuffer,
+    antenna_in_base_m: np.ndarray,
+    drift_m: float,
+    min_baseline_m: float,
+) -> Heading | None:
+    """Turn the antenna's path in odometry onto its path in GNSS (Procrustes without scale).
+
+    A GNSS bias that stays constant cancels out; `drift_m` is what may change of it, noise included, over
+    the samples. None where the antenna moved less than `min_baseline_m`.
+    """
+    poses = [(odometry.interpolate(stamp_sec), sample) for stamp_sec, sample in samples]
+    known = [(pose.transform(antenna_in_base_m), sample.antenna_xy_m) for pose, sample in poses if pose is not None]
+    if len(known) < 3:
+        return None
+    odom, map_ = (np.array(xy_m) @ (1, 1j) for xy_m in zip(*known, strict=True))
+    odom, map_ = odom - odom.mean(), map_ - map_.mean()
+    # A straight path of length L, evenly sampled, has the spread L / sqrt(12).
+    baseline_m = float(np.sqrt(12 * np.mean(np.abs(odom) ** 2)))
+    if baseline_m < min_baseline_m:
+        return None
+    yaw_rad = float(np.angle(np.vdot(odom, map_)))
+    return Heading(yaw_rad, float(np.arctan2(drift_m, baseline_m)))
+
+
+def base_position(
+    sample: GnssSample, T_odom_base_then: Pose2, T_odom_base_now: Pose2, heading: Heading, antenna_in_base_m: np.ndarray
+) -> np.ndarray:
+    """base_link [2] in `map` now, from the antenna's position then: lever arm and motion taken out."""
+    R_map_odom = Pose2(0.0, 0.0, heading.yaw_map_odom_rad)
+    antenna_odom_m = T_odom_base_then.transform(antenna_in_base_m)
+    base_odom_m = np.array([T_odom_base_now.x_m, T_odom_base_now.y_m])
+    return sample.antenna_xy_m + R_map_odom.transform(base_odom_m - antenna_odom_m)
