@@ -59,6 +59,13 @@ class RasterGrid:
         """Grid whose middle lies at (x, y)."""
         return cls(x_m - columns * spacing_m / 2, y_m + rows * spacing_m / 2, spacing_m, rows, columns)
 
+    @classmethod
+    def covering(cls, bounds: Bounds, spacing_m: float) -> RasterGrid:
+        """The smallest grid from the north-west corner of `bounds` that covers it."""
+        rows = int(np.ceil(bounds.height_m / spacing_m - 1e-6))
+        columns = int(np.ceil(bounds.width_m / spacing_m - 1e-6))
+        return cls(bounds.west_m, bounds.north_m, spacing_m, rows, columns)
+
     @property
     def bounds(self) -> Bounds:
         return Bounds(

@@ -1,0 +1,130 @@
+"""A local map server: TiTiler over one GeoTIFF or COG, or an MBTiles file as it is, as XYZ tiles."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+import requests
+
+from xview_localizer.aerial.fetch import TileMissing
+from xview_localizer.aerial.source import MapSourceError
+from xview_localizer.aerial.tiles import mbtiles
+
+TILE_ROUTE = "/{z}/{x}/{y}.png"
+
+
+def make_app(path: Path):
+    """The ASGI application that serves `path`. Raises MapSourceError where it is no map."""
+    from fastapi import FastAPI, Response
+
+    app = FastAPI(title="xview_localizer map server", docs_url=None, redoc_url=None)
+
+    @app.get("/healthz")
+    def health() -> dict[str, str]:
+        return {"map": path.name}
+
+    if path.suffix.lower() == ".mbtiles":
+        tile, _ = mbtiles(path)
+
+        @app.get(TILE_ROUTE)
+        def stored_tile(z: int, x: int, y: int) -> Response:
+            try:
+                return Response(tile(z, x, y), media_type="image/png")
+            except TileMissing:
+                return Response(status_code=404)
+
+        return app
+
+    from rio_tiler.errors import TileOutsideBounds
+    from rio_tiler.io import Reader
+
+    try:
+        Reader(str(path)).close()
+    except Exception as error:  # rasterio's and rio-tiler's errors share no base class
+        raise MapSourceError(f"cannot serve {path}: {error}") from error
+
+    @app.get(TILE_ROUTE)
+    def rendered_tile(z: int, x: int, y: int) -> Response:
+        with Reader(str(path)) as reader:
+            try:
+                image = reader.tile(x, y, z, tilesize=256, resampling_method="bilinear", reproject_method="bilinear")
+            except TileOutsideBounds:
+                return Response(status_code=404)
+        return Response(image.render(img_format="PNG"), media_type="image/png")
+
+    return app
+
+
+def serve(path: Path | str, host: str = "127.0.0.1", port: int = 8080) -> None:
+    """Serve a map until interrupted. Raises MapSourceError where `path` is no map."""
+    import uvicorn
+
+    path = Path(path)
+    if not path.is_file():
+        raise MapSourceError(f"there is no map file {path}")
+    app = make_app(path)
+    print(f"serving {path.name} as http://{host}:{port}{TILE_ROUTE}", flush=True)
+    uvicorn.run(app, host=host, port=port, log_level="warning")
+
+
+class MapServerProcess:
+    """The map server in a process of its own, on a free port; a context manager.
+
+    Raises MapSourceError where it does not come up within `timeout_sec`.
+    """
+
+    def __init__(self, path: Path | str, timeout_sec: float = 30.0) -> None:
+        self._path, self._timeout_sec = Path(path), timeout_sec
+
+    def __enter__(self) -> MapServerProcess:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        command = [sys.executable, "-m", "xview_localizer.cli", "map-server", str(self._path), "--port", str(self._port)]
+        self._log = tempfile.TemporaryFile("w+")
+        self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT, env=os.environ)
+        try:
+            self._await_health()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    @property
+    def template(self) -> str:
+        """The XYZ template of the served map."""
+        return f"http://127.0.0.1:{self._port}{TILE_ROUTE}"
+
+    def stop(self) -> None:
+        """Stop the server; it gets five seconds to finish."""
+        self._process.terminate()
+        try:
+            self._process.wait(5.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+    def _await_health(self) -> None:
+        deadline = time.monotonic() + self._timeout_sec
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            try:
+                if requests.get(f"http://127.0.0.1:{self._port}/healthz", timeout=1.0).ok:
+                    return
+            except requests.RequestException:
+                time.sleep(0.1)
+        self._log.seek(0)
+        last_lines = self._log.read().strip()[-500:]
+        raise MapSourceError(f"the map server for {self._path} did not come up: {last_lines or 'no output'}")
