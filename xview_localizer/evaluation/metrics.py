@@ -1,0 +1,83 @@
+"""The numbers by which drives and data sets are judged; `metrics.json` and `evaluate --out` share them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+RECALL_RADII_M = (1, 2, 5, 10)
+FALSE_ACCEPT_M = 5.0
+YAW_RECALL_DEG = 10.0
+CONFIDENT_SHARES = (50, 70)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image judged. `error_m` is that of the best pose found, or of the prior where none was."""
+
+    id: str
+    error_m: float
+    along_m: float  # split of the error along and across the true heading; NaN where that is unknown
+    across_m: float
+    yaw_error_deg: float | None  # None where the true yaw is unknown, or none was found
+    accepted: bool
+    reason: str
+    confidence: float
+    nees: float | None  # of (x, y, yaw); None where no pose was found or the true yaw is unknown
+    latency_ms: float | None
+    prior_error_m: float
+
+
+def summarize(frames: Sequence[Frame]) -> dict:
+    """All metrics over `frames`, JSON-ready; figures that nothing supports are None."""
+    accepted = [frame for frame in frames if frame.accepted]
+    nees = [frame.nees for frame in accepted if frame.nees is not None]
+    latency = [frame.latency_ms for frame in frames if frame.latency_ms is not None]
+    return {
+        "n": len(frames),
+        "n_accepted": len(accepted),
+        **_errors(frames),
+        **{f"accepted_{key}": value for key, value in _errors(accepted).items()},
+        "false_accepts": sum(frame.error_m > FALSE_ACCEPT_M for frame in accepted),
+        **_confident(frames),
+        "nees_mean": _or_none(np.mean, nees),
+        "prior_rmse_m": _or_none(_rms, [frame.prior_error_m for frame in frames]),
+        "latency_ms_median": _or_none(np.median, latency),
+        "frames": [asdict(frame) for frame in frames],
+    }
+
+
+def _errors(frames: Sequence[Frame]) -> dict:
+    error_m = [frame.error_m for frame in frames]
+    yaw_deg = [abs(frame.yaw_error_deg) for frame in frames if frame.yaw_error_deg is not None]
+    split = [frame for frame in frames if np.isfinite(frame.along_m)]
+    return {
+        "position_median_m": _or_none(np.median, error_m),
+        "position_mean_m": _or_none(np.mean, error_m),
+        "position_rmse_m": _or_none(_rms, error_m),
+        **{f"recall_{r}m": _or_none(np.mean, [e <= r for e in error_m]) for r in RECALL_RADII_M},
+        "longitudinal_recall_2m": _or_none(np.mean, [abs(frame.along_m) <= 2 for frame in split]),
+        "lateral_recall_2m": _or_none(np.mean, [abs(frame.across_m) <= 2 for frame in split]),
+        "yaw_median_deg": _or_none(np.median, yaw_deg),
+        "yaw_recall_10deg": _or_none(np.mean, [e <= YAW_RECALL_DEG for e in yaw_deg]),
+    }
+
+
+def _confident(frames: Sequence[Frame]) -> dict:
+    """Recall within 2 m of the most confident half and 70 %."""
+    ranked = sorted(frames, key=lambda frame: -frame.confidence)
+    figures = {}
+    for share in CONFIDENT_SHARES:
+        best = ranked[: int(np.ceil(share / 100 * len(ranked)))]
+        figures[f"confident_{share}_recall_2m"] = _or_none(np.mean, [frame.error_m <= 2 for frame in best])
+    return figures
+
+
+def _rms(values: Sequence[float]) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def _or_none(reduce, values: Sequence) -> float | None:
+    return float(reduce(values)) if len(values) else None
