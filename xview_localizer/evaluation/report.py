@@ -1,0 +1,106 @@
+"""The report of a drive: metrics, trajectories, plots and one self-contained HTML page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from xview_localizer.aerial.source import AerialImage
+from xview_localizer.evaluation import plots
+from xview_localizer.evaluation.evaluate import write_json
+from xview_localizer.evaluation.metrics import summarize
+from xview_localizer.evaluation.overlay import film_strip
+from xview_localizer.evaluation.trajectory import DriveResult
+
+PAGE = Path(__file__).with_name("report.html")
+
+
+@dataclass(frozen=True)
+class ReportRow:
+    """One line of the page's table."""
+
+    name: str
+    value: str
+    note: str
+
+
+def write_report(folder: Path, result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray], about: dict[str, str]) -> dict:
+    """Write metrics.json, plots and report.html to `folder`; returns the metrics.
+
+    `images` are the drive's camera images [H, W, 3] RGB, one for each record of `result`; `about` are lines of
+    context (machine, model, map) for the page.
+    """
+    from jinja2 import Environment, FileSystemLoader
+
+    metrics = {**summarize(result.frames), **result.drive_metrics()}
+    write_json(metrics, folder / "metrics.json")
+    figures = {
+        "trajectory": plots.trajectory(result, aerial),
+        "error": plots.error_over_time(result),
+        "recall": plots.error_distribution(result),
+        "calibration": plots.calibration(result),
+        "latency": plots.latency(result),
+    }
+    pictures = {name: _png(figure) for name, figure in figures.items()}
+    strip = cv2.imencode(".jpg", film_strip(result, aerial, images)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    for name, data in pictures.items():
+        (folder / f"{name}.png").write_bytes(data)
+    (folder / "film_strip.jpg").write_bytes(strip.tobytes())
+    environment = Environment(loader=FileSystemLoader(PAGE.parent), autoescape=True)
+    page = environment.get_template(PAGE.name).render(
+        gnss_rmse=f"{metrics['prior_rmse_m']:.1f}",
+        ours_rmse=f"{metrics['trajectory_rmse_m']:.2f}" if metrics["trajectory_rmse_m"] is not None else "–",
+        ratio=f"{metrics['prior_rmse_m'] / metrics['trajectory_rmse_m']:.0f}" if metrics["trajectory_rmse_m"] else "–",
+        rows=_rows(metrics),
+        about=about,
+        pictures={name: _inline(data, "png") for name, data in pictures.items()},
+        strip=_inline(strip.tobytes(), "jpeg"),
+        rejected=_reasons(result),
+    )
+    (folder / "report.html").write_text(page)
+    return metrics
+
+
+def _rows(metrics: dict) -> list[ReportRow]:
+    def number(key: str, unit: str, digits: int = 2) -> str:
+        return "–" if metrics[key] is None else f"{metrics[key]:.{digits}f} {unit}".strip()
+
+    def percent(key: str) -> str:
+        return "–" if metrics[key] is None else f"{metrics[key]:.0%}"
+
+    return [
+        ReportRow("Published trajectory, RMSE", number("trajectory_rmse_m", "m"), "accepted fixes, odometry between them"),
+        ReportRow("GNSS, RMSE", number("prior_rmse_m", "m"), "the same stamps"),
+        ReportRow("Accepted fixes, median error", number("accepted_position_median_m", "m"), f"{metrics['n_accepted']} of {metrics['n']} images"),
+        ReportRow("Accepted fixes, yaw median", number("accepted_yaw_median_deg", "°"), ""),
+        ReportRow("False accepts", str(metrics["false_accepts"]), "accepted and off by more than 5 m"),
+        ReportRow("Within 2 m, all images", percent("recall_2m"), "best pose found, the gate ignored"),
+        ReportRow("NEES of (x, y, yaw)", number("nees_mean", ""), "3 where the covariance tells the truth"),
+        ReportRow("Rate", number("rate_hz", "Hz", 1), "images through the whole chain"),
+        ReportRow("Latency, median", number("latency_ms_median", "ms", 0), "image in, pose out"),
+    ]
+
+
+def _reasons(result: DriveResult) -> list[tuple[str, int]]:
+    """Why images were rejected, most frequent first; numbers in the reasons are dropped."""
+    import re
+    from collections import Counter
+
+    counted = Counter(re.sub(r"-?\d+(\.\d+)?", "…", frame.reason) for frame in result.frames if not frame.accepted)
+    return counted.most_common(8)
+
+
+def _png(figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def _inline(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
