@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from xview_localizer import messages
-from xview_localizer.aerial.source import MapSource
 from xview_localizer.bag import BagReader, Drive
 from xview_localizer.intake import DriveIntake
 from xview_localizer.localizer import Localizer
-from xview_localizer.models.package import ModelPackage
+from xview_localizer.records import ImageRecord
 from xview_localizer.settings import Settings
-from xview_localizer.tracker import TrackedFix
-
-
-@dataclass(frozen=True)
-class ImageRecord:
-    """What became of one image. `tracked` is None where the message itself was unusable (`reason` says why)."""
-
-    stamp_sec: float
-    tracked: TrackedFix | None
-    reason: str
-
-
-def build_localizer(settings: Settings, map_source: MapSource) -> Localizer:
-    """The localizer that the settings ask for. Raises ModelPackageError, EngineError."""
-    package = ModelPackage.load(settings.package_path)
-    return Localizer(package, map_source, settings.localizer, settings.values["random_seed"])
 
 
 def localize_drive(drive: Drive, localizer: Localizer, settings: Settings) -> Iterator[ImageRecord]:
@@ -52,9 +34,7 @@ def localize_drive(drive: Drive, localizer: Localizer, settings: Settings) -> It
 
 
 def _localized(intake: DriveIntake, message) -> ImageRecord:
-    stamp_sec = messages.stamp_sec(message)
     try:
-        tracked = intake.tracker.locate(intake.observe(message))
+        return ImageRecord.of(intake.tracker.locate(intake.observe(message)))
     except messages.MessageError as error:
-        return ImageRecord(stamp_sec, None, str(error))
-    return ImageRecord(stamp_sec, tracked, tracked.fix.reason)
+        return ImageRecord(messages.stamp_sec(message), accepted=False, reason=str(error))

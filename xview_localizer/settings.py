@@ -76,7 +76,10 @@ SETTINGS: dict[str, Setting] = {
         Setting("datum.altitude_m", 0.0, "Ellipsoidal altitude of the origin of map, metres.", minimum=-1000.0, maximum=10000.0),
         Setting("frames.map", "map", "Frame of the published poses: ENU about the datum.", str),
         Setting("map.source", None, "Aerial image: a GeoTIFF or MBTiles file, or a tile URL with {z}, {x}, {y} or {-y}.", str),
-        Setting("map.cache_dir", "", "Folder of the tile cache; empty: ~/.cache/xview_localizer.", str),
+        Setting("map.cache_dir", "", "Folder of the tile cache; empty: ~/.cache/xview_localizer/tiles.", str),
+        Setting("map.cache_mb", 2000, "Size limit of the tile cache, megabytes.", int, minimum=10, maximum=1_000_000),
+        Setting("map.tile_px", 256, "Side of a tile, pixels.", int, minimum=256, maximum=512),
+        Setting("map.max_zoom", 20, "Finest zoom level that the tile server has.", int, minimum=1, maximum=24),
         Setting("map.timeout_sec", 5.0, "Longest wait for one tile, seconds.", minimum=0.1, maximum=120.0),
         Setting("model.package", "", "Folder of a model package; empty: the embedded one.", str),
         Setting("model.threads", _LOCALIZER.threads, "Threads of ONNX Runtime; 0: its own choice.", int, minimum=0, maximum=256),
@@ -85,7 +88,6 @@ SETTINGS: dict[str, Setting] = {
         Setting("camera.rpy_deg", (0.0, 0.0, 0.0), "Turn of the camera's body (x along the view): roll, pitch (down positive), yaw (left positive), degrees.", length=3, minimum=-360.0, maximum=360.0),
         Setting("camera.height_m", 0.0, "Height of the camera over the ground, metres; 0: unknown, the scale is solved for.", minimum=0.0, maximum=50.0),
         Setting("camera.transport", "raw", "Which topic carries the images: image (raw) or image/compressed.", str, choices=("raw", "compressed")),
-        Setting("camera.reliable", False, "Ask for reliable delivery of images; needed for raw images above 0.5 MB over shared memory.", bool),
         Setting("imu.rpy_deg", (0.0, 0.0, 0.0), "Turn of the IMU in base_link: roll, pitch, yaw, degrees.", length=3, minimum=-360.0, maximum=360.0),
         Setting("gnss.antenna_in_base_m", (0.0, 0.0, 0.0), "GNSS antenna in base_link: x, y, z, metres.", length=3, minimum=-50.0, maximum=50.0),
         Setting("gnss.radius_sigmas", _TRACKER.gnss_radius_sigmas, "Search radius in standard deviations of the GNSS position.", minimum=1.0, maximum=10.0),
@@ -108,6 +110,7 @@ SETTINGS: dict[str, Setting] = {
         Setting("gate.min_confidence", _LOCALIZER.min_confidence, "Fixes below this chance of being within 2 m are rejected.", minimum=0.0, maximum=1.0),
         Setting("gate.max_position_sigma_m", _LOCALIZER.max_position_sigma_m, "Fixes less certain than this are rejected, metres.", minimum=0.1, maximum=100.0),
         Setting("inputs.wait_sec", 0.25, "Longest wait for sensors to reach an image's stamp, seconds.", minimum=0.0, maximum=5.0),
+        Setting("inputs.reliable", False, "Ask for reliable delivery of all inputs; needed for raw images above 0.5 MB over shared memory.", bool),
     )
 }  # fmt: skip
 

@@ -1,0 +1,34 @@
+"""From settings to a localizer with its map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xview_localizer.aerial.cache import TileCache
+from xview_localizer.aerial.fetch import FetchConfig
+from xview_localizer.aerial.open import open_map_source
+from xview_localizer.aerial.source import MapSource
+from xview_localizer.aerial.tiles import TileMatrix
+from xview_localizer.localizer import Localizer
+from xview_localizer.models.package import ModelPackage
+from xview_localizer.settings import Settings
+
+
+def open_map(settings: Settings) -> MapSource:
+    """The map that the settings name. Raises MapSourceError."""
+    v = settings.values
+    cache_folder = Path(v["map.cache_dir"] or "~/.cache/xview_localizer/tiles").expanduser()
+    cache = TileCache(cache_folder, v["map.cache_mb"] * 1_000_000) if "{" in v["map.source"] else None
+    return open_map_source(
+        v["map.source"],
+        settings.frame,
+        matrix=TileMatrix(tile_px=v["map.tile_px"], max_zoom=v["map.max_zoom"]),
+        fetch=FetchConfig(timeout_sec=v["map.timeout_sec"]),
+        cache=cache,
+    )
+
+
+def build_localizer(settings: Settings, map_source: MapSource) -> Localizer:
+    """The localizer that the settings ask for. Raises ModelPackageError, EngineError."""
+    package = ModelPackage.load(settings.package_path)
+    return Localizer(package, map_source, settings.localizer, settings.values["random_seed"])

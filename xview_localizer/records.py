@@ -1,0 +1,94 @@
+"""What became of one image: a flat record that the node publishes, the replays collect and reports read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+
+from xview_localizer.tracker import TrackedFix
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """Numbers are NaN where there is none. `covariance` is that of (x, y, yaw), row-major.
+
+    `x_m`, `y_m`, `yaw_rad` are the best pose found, accepted or not; `estimate_…` is the pose of the
+    trajectory: the accepted fix, else the last one carried on by odometry. `prior_radius_m` is Prior.sigma_m.
+    """
+
+    stamp_sec: float
+    accepted: bool
+    reason: str
+    x_m: float = NAN
+    y_m: float = NAN
+    yaw_rad: float = NAN
+    scale: float = NAN
+    covariance: tuple[float, ...] = (NAN,) * 9
+    confidence: float = 0.0
+    score_per_cell: float = 0.0
+    inlier_ratio: float = 0.0
+    keyframes: int = 0
+    prior_x_m: float = NAN
+    prior_y_m: float = NAN
+    prior_radius_m: float = NAN
+    estimate_x_m: float = NAN
+    estimate_y_m: float = NAN
+    estimate_yaw_rad: float = NAN
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, tracked: TrackedFix) -> ImageRecord:
+        fix, prior = tracked.fix, tracked.prior
+        estimate = tracked.estimate.pose if tracked.estimate else None
+        return cls(
+            stamp_sec=fix.stamp_sec,
+            accepted=fix.accepted,
+            reason=fix.reason,
+            x_m=float(fix.x_m),
+            y_m=float(fix.y_m),
+            yaw_rad=float(fix.yaw_rad),
+            scale=float(fix.scale),
+            covariance=tuple(np.ravel(fix.covariance).tolist()),
+            confidence=float(fix.confidence),
+            score_per_cell=float(fix.score_per_cell),
+            inlier_ratio=float(fix.inlier_ratio),
+            keyframes=tracked.keyframes,
+            prior_x_m=float(prior.x_m) if prior else NAN,
+            prior_y_m=float(prior.y_m) if prior else NAN,
+            prior_radius_m=float(prior.sigma_m) if prior else NAN,
+            estimate_x_m=estimate.x_m if estimate else NAN,
+            estimate_y_m=estimate.y_m if estimate else NAN,
+            estimate_yaw_rad=estimate.yaw_rad if estimate else NAN,
+            timings_ms={stage: float(value) for stage, value in fix.timings_ms.items()},
+        )
+
+    def to_texts(self) -> dict[str, str]:
+        """Each field as JSON text; numbers keep all their digits."""
+        return {name: json.dumps(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_texts(cls, texts: Mapping[str, str]) -> ImageRecord:
+        """Inverse of `to_texts`. Raises ValueError or KeyError where a field is missing or no JSON."""
+        values = {item.name: json.loads(texts[item.name]) for item in fields(cls)}
+        return cls(**{**values, "covariance": tuple(values["covariance"])})
+
+
+def write_records(path: Path, records: Iterable[ImageRecord]) -> None:
+    """One JSON object a line."""
+    path.write_text("".join(json.dumps(asdict(record)) + "\n" for record in records))
+
+
+def write_tum(path: Path, poses: Iterable[tuple[float, float, float, float]]) -> None:
+    """(stamp_sec, x_m, y_m, yaw_rad) as a TUM trajectory: stamp x y z qx qy qz qw."""
+    path.write_text(
+        "".join(
+            f"{stamp_sec:.6f} {x_m:.4f} {y_m:.4f} 0 0 0 {np.sin(yaw_rad / 2):.8f} {np.cos(yaw_rad / 2):.8f}\n"
+            for stamp_sec, x_m, y_m, yaw_rad in poses
+        )
+    )

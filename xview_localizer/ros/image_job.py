@@ -1,0 +1,75 @@
+"""What happens to one image, in the worker's thread: wait for the sensors, localize, publish."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from sensor_msgs.msg import CompressedImage, Image
+
+from xview_localizer.aerial.source import MapSource, MapSourceError
+from xview_localizer.intake import DriveIntake
+from xview_localizer.localizer import Observation
+from xview_localizer.messages import MessageError, stamp_sec
+from xview_localizer.records import ImageRecord
+from xview_localizer.ros.debug_image import render_overlay
+from xview_localizer.ros.diagnostics import INTERNAL_ERROR, Health
+from xview_localizer.ros.outputs import Outputs
+from xview_localizer.ros.worker import NewestItemWorker
+from xview_localizer.tracker import TrackedFix
+
+
+@dataclass(frozen=True)
+class ReceivedImage:
+    """An image message and when it came in (time.monotonic)."""
+
+    message: Image | CompressedImage
+    received_at: float
+
+
+@dataclass(frozen=True)
+class ImageJob:
+    """Localizes one image after the other. `wait_sec` bounds the wait for sensors that lag behind the image."""
+
+    intake: DriveIntake
+    map_source: MapSource
+    health: Health
+    outputs: Outputs
+    wait_sec: float
+    logger: RcutilsLogger
+
+    def run(self, image: ReceivedImage, worker: NewestItemWorker) -> None:
+        """Process an image; never raises."""
+        header = image.message.header
+        record, observation, tracked = self._localize(image, worker)
+        self.health.localized(record, 1e3 * (time.monotonic() - image.received_at))
+        if worker.stopping:
+            return
+        self.outputs.publish(header, record, tracked)
+        if tracked is not None and self.outputs.debug_wanted:
+            try:
+                overlay = render_overlay(observation, tracked, self.map_source)
+            except MapSourceError:
+                return  # the record has said so already
+            if overlay is not None:
+                self.outputs.publish_debug(header, overlay)
+
+    def _localize(
+        self, image: ReceivedImage, worker: NewestItemWorker
+    ) -> tuple[ImageRecord, Observation | None, TrackedFix | None]:
+        tracker, message = self.intake.tracker, image.message
+        stamp = stamp_sec(message)
+        try:
+            # Attitude is needed to look at the image; the slower sensors may arrive while that runs.
+            worker.wait_until(lambda: self.intake.camera and "gravity" not in tracker.awaits(stamp), self.wait_sec)
+            observation = self.intake.observe(message)
+            worker.wait_until(lambda: not tracker.awaits(stamp), self.wait_sec)
+            tracked = tracker.locate(observation)
+            return ImageRecord.of(tracked), observation, tracked
+        except MessageError as error:
+            self.health.malformed("image", str(error))
+            return ImageRecord(stamp, accepted=False, reason=str(error)), None, None
+        except Exception as error:  # whatever a model or library does, the next image gets its chance
+            self.logger.error(f"{INTERNAL_ERROR}{error!r}")
+            return ImageRecord(stamp, accepted=False, reason=f"{INTERNAL_ERROR}{error!r}"), None, None

@@ -1,0 +1,270 @@
+"""The lifecycle node `localizer`: messages in, poses out.
+
+Subscribes (relative names, to be remapped): `image` or `image/compressed`, `camera_info`, `fix`, `odom`, `imu`.
+Publishes what outputs.py lists, and `/diagnostics`. Parameters: settings.py and config/localizer.yaml.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry
+from rclpy.clock import ClockChange, JumpThreshold, TimeJump
+from rclpy.duration import Duration
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
+from std_msgs.msg import Header
+
+from xview_localizer.aerial.open import probe_map
+from xview_localizer.aerial.source import MapSource, MapSourceError
+from xview_localizer.assembly import build_localizer, open_map
+from xview_localizer.engines.engine import EngineError
+from xview_localizer.intake import DriveIntake
+from xview_localizer.localizer import Localizer
+from xview_localizer.messages import MessageError
+from xview_localizer.models.package import ModelPackageError
+from xview_localizer.ros import qos
+from xview_localizer.ros.conversions import diagnostics_message, image_decoder
+from xview_localizer.ros.diagnostics import Health
+from xview_localizer.ros.image_job import ImageJob, ReceivedImage
+from xview_localizer.ros.outputs import Outputs
+from xview_localizer.ros.parameters import check_change, declare_parameters, read_settings
+from xview_localizer.ros.worker import NewestItemWorker
+from xview_localizer.settings import Settings, SettingsError, find_problems, read_parameter_file
+
+STOP_TIMEOUT_SEC = 5.0
+DIAGNOSTICS_PERIOD_SEC = 1.0
+
+
+class LocalizerNode(LifecycleNode):
+    """Raises SettingsError where a parameter is unknown or invalid."""
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__("localizer", **kwargs)
+        self._worker: NewestItemWorker | None = None
+        self._intake: DriveIntake | None = None
+        self._resources: list[Callable[[], None]] = []  # undo steps of on_configure
+        self._inputs: list = []
+        self._state = "unconfigured"
+        try:
+            declare_parameters(self)
+        except SettingsError:
+            self.destroy_node()
+            raise
+        self.add_on_set_parameters_callback(lambda parameters: check_change(parameters, self._intake is not None))
+
+    # --- lifecycle ---
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            settings = self._settings = read_settings(self)
+            self._map = self._open_map(settings)
+            localizer = self._load_model(settings)
+            self._health = Health({"model": localizer.spec.name, "map": settings.values["map.source"]})
+            self._create_outputs(settings)
+            self._start_diagnostics()
+            self._watch_clock()
+            self._intake = DriveIntake(localizer, settings, image_decoder())
+            self._job = ImageJob(
+                self._intake, self._map, self._health, self._outputs, settings.values["inputs.wait_sec"], self.get_logger()
+            )
+        except (SettingsError, ModelPackageError, EngineError, MapSourceError) as error:
+            self.get_logger().error(f"cannot configure: {error}")
+            self._release()
+            return TransitionCallbackReturn.FAILURE
+        self._state = "inactive"
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._worker = NewestItemWorker(self._job.run)
+        self._subscribe()
+        self._state = "active"
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop_listening()
+        self._state = "inactive"
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop_listening()
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self.on_shutdown(state)
+
+    def close(self) -> None:
+        """Stop the worker; a node that is about to be destroyed."""
+        self._stop_listening()
+
+    # --- steps of on_configure ---
+
+    def _open_map(self, settings: Settings) -> MapSource:
+        """A map that does not answer yet may come up later; a map that cannot exist raises MapSourceError."""
+        source = open_map(settings)
+        try:
+            self.get_logger().info(f"map {settings.values['map.source']}: {probe_map(source, 0.0, 0.0, 0.2)}")
+        except MapSourceError as error:
+            self.get_logger().warning(f"map probe at the datum failed, images will be rejected until it answers: {error}")
+        return source
+
+    def _load_model(self, settings: Settings) -> Localizer:
+        localizer = build_localizer(settings, self._map)
+        self.get_logger().info(
+            f"model {localizer.spec.name} from {settings.package_path}, aerial images at "
+            f"{localizer.spec.aerial.metres_per_pixel:.3f} m/px"
+        )
+        return localizer
+
+    def _create_outputs(self, settings: Settings) -> None:
+        self._outputs = Outputs(self, settings.frame, settings.values["frames.map"])
+        self._resources.append(self._outputs.destroy)
+
+    def _start_diagnostics(self) -> None:
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.OUTPUT)
+        timer = self.create_timer(DIAGNOSTICS_PERIOD_SEC, self._publish_diagnostics)
+        self._resources += [lambda: self.destroy_publisher(self._diagnostics), lambda: self.destroy_timer(timer)]
+
+    def _watch_clock(self) -> None:
+        threshold = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1.0), on_clock_change=True)
+        handle = self.get_clock().create_jump_callback(threshold, post_callback=self._on_clock_jump)
+        self._resources.append(handle.unregister)
+
+    def _release(self) -> None:
+        """The steps of on_configure undone, last first."""
+        while self._resources:
+            self._resources.pop()()
+        self._intake = None
+        self._state = "unconfigured"
+
+    # --- inputs ---
+
+    def _subscribe(self) -> None:
+        transport, reliable = (self._settings.values[name] for name in ("camera.transport", "inputs.reliable"))
+        newest, every = qos.newest_input(reliable), qos.sensor_input(reliable)
+        intake = self._intake
+        self._listen(CameraInfo, "camera_info", newest, self._checked("camera_info", intake.on_camera_info))
+        self._listen(NavSatFix, "fix", every, self._checked("fix", intake.on_fix))
+        self._listen(Odometry, "odom", every, self._checked("odom", intake.on_odom))
+        self._listen(Imu, "imu", every, self._checked("imu", intake.on_imu))
+        if transport == "compressed":
+            self._listen(CompressedImage, "image/compressed", newest, self._on_image)
+        else:
+            self._listen(Image, "image", newest, self._on_image)
+
+    def _listen(self, message_type: type, topic: str, profile: QoSProfile, callback: Callable) -> None:
+        def warn_of_qos(_) -> None:
+            self._health.incompatible_qos(topic)
+            self.get_logger().warning(
+                f"a publisher on {topic} offers an incompatible QoS: its messages are lost; set inputs.reliable to false"
+            )
+
+        events = SubscriptionEventCallbacks(incompatible_qos=warn_of_qos)
+        self._inputs.append(self.create_subscription(message_type, topic, callback, profile, event_callbacks=events))
+
+    def _stop_listening(self) -> None:
+        while self._inputs:
+            self.destroy_subscription(self._inputs.pop())
+        if self._worker is not None and not self._worker.stop(STOP_TIMEOUT_SEC):
+            self.get_logger().warning(f"the image in work did not finish within {STOP_TIMEOUT_SEC:.0f} s; it is abandoned")
+        self._worker = None
+
+    def _checked(self, name: str, handle: Callable[[object], None]) -> Callable[[object], None]:
+        def callback(message) -> None:
+            self._health.heard(name)
+            try:
+                handle(message)
+            except MessageError as error:
+                self._health.malformed(name, str(error))
+                self.get_logger().warning(f"{name}: {error}", throttle_duration_sec=5.0)
+            self._worker.notify()
+
+        return callback
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        self._health.heard("image")
+        self._worker.submit(ReceivedImage(message, time.monotonic()))
+
+    def _on_clock_jump(self, jump: TimeJump) -> None:
+        if jump.clock_change == ClockChange.ROS_TIME_NO_CHANGE and jump.delta.nanoseconds >= 0:
+            return
+        self.get_logger().warning("time jumped back: starting afresh")
+        if self._intake is not None:
+            self._intake.tracker.clear()
+
+    def _publish_diagnostics(self) -> None:
+        dropped = self._worker.dropped if self._worker is not None else 0
+        level, text, values = self._health.report(self._state, dropped)
+        header = Header(stamp=self.get_clock().now().to_msg())
+        self._diagnostics.publish(diagnostics_message(header, "localizer: state", level, text, values))
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until SIGINT, SIGTERM or shutdown; `--check-config FILE` only checks a parameter file."""
+    parser = argparse.ArgumentParser(prog="localizer", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--check-config", metavar="FILE", help="check a ROS parameter file and exit")
+    options, ros_arguments = parser.parse_known_args(sys.argv[1:] if args is None else args)
+    if options.check_config:
+        return check_config(options.check_config)
+    rclpy.init(args=ros_arguments)
+    try:
+        node = LocalizerNode()
+    except SettingsError as error:
+        print(f"localizer: {error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return 2
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        if node.get_parameter("autostart").value and not _autostart(node):
+            return 1
+        # spin() can hang on SIGTERM; short turns notice the shutdown.
+        while rclpy.ok():
+            executor.spin_once(timeout_sec=0.25)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except rclpy_implementation.RCLError:
+        if rclpy.ok():
+            raise
+    finally:
+        node.close()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+def check_config(path: str) -> int:
+    """Print every problem of a ROS parameter file; 0 where there is none."""
+    try:
+        problems = find_problems(read_parameter_file(path))
+    except SettingsError as error:
+        problems = [str(error)]
+    for problem in problems:
+        print(f"{path}: {problem}", file=sys.stderr)
+    if not problems:
+        print(f"{path}: fine")
+    return 1 if problems else 0
+
+
+def _autostart(node: LocalizerNode) -> bool:
+    success = TransitionCallbackReturn.SUCCESS
+    return node.trigger_configure() == success and node.trigger_activate() == success
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""Named QoS profiles."""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+
+def _profile(depth: int, reliable: bool, latched: bool = False) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+def newest_input(reliable: bool) -> QoSProfile:
+    """Images and CameraInfo: only the newest counts. A best-effort subscriber hears every publisher."""
+    return _profile(1, reliable)
+
+
+def sensor_input(reliable: bool) -> QoSProfile:
+    """GNSS, odometry, IMU: every message counts; two seconds at 100 Hz."""
+    return _profile(200, reliable)
+
+
+# Poses, status and diagnostics.
+OUTPUT = _profile(10, reliable=True)
+# Debug images: for viewers, never worth a retransmission.
+DEBUG_OUTPUT = _profile(1, reliable=False)

@@ -1,0 +1,146 @@
+"""A recorded drive played to the real node over DDS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
+from nav_msgs.msg import Odometry
+
+from xview_localizer.bag import BagMessage, BagReader, Drive
+from xview_localizer.records import ImageRecord
+from xview_localizer.ros import qos
+from xview_localizer.ros.node_process import NodeProcess
+from xview_localizer.settings import Value
+
+START_TIMEOUT_SEC = 60.0
+ANSWER_TIMEOUT_SEC = 60.0
+
+_MESSAGE_TYPES = {
+    "sensor_msgs/msg/CompressedImage": CompressedImage,
+    "sensor_msgs/msg/Image": Image,
+    "sensor_msgs/msg/CameraInfo": CameraInfo,
+    "sensor_msgs/msg/NavSatFix": NavSatFix,
+    "sensor_msgs/msg/Imu": Imu,
+    "nav_msgs/msg/Odometry": Odometry,
+}
+
+
+class ReplayError(RuntimeError):
+    """The node did not start or did not answer; the message holds the end of its log."""
+
+
+@dataclass(frozen=True)
+class ReplayPace:
+    """`rate` None: lockstep, the next image waits for the answer to the last one, so that no machine is too
+    slow. Otherwise as recorded, times `rate`; images may then be dropped as on a robot."""
+
+    rate: float | None = None
+
+
+def replay_drive(
+    drive: Drive,
+    values: Mapping[str, Value],
+    pace: ReplayPace = ReplayPace(),
+    on_record: Callable[[ImageRecord], None] = lambda record: None,
+) -> list[ImageRecord]:
+    """Play a drive to the node (started here, with parameters `values`) and collect its answers.
+
+    `on_record` is called with each as it comes. Raises BagError, ReplayError.
+    """
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    try:
+        with BagReader(drive.bag, drive.topics) as bag:
+            compressed = bag.types["image"].endswith("CompressedImage")
+            transport: dict[str, Value] = {"camera.transport": "compressed" if compressed else "raw"}
+            image_topic = "image/compressed" if compressed else "image"
+            remaps = {image_topic if role == "image" else role: topic for role, topic in drive.topics.items() if role in bag.types}
+            node_values = dict(values) | transport | {"inputs.reliable": True, "autostart": True}
+            with NodeProcess(node_values, remaps) as process, _Player(context, drive.topics, bag.types, process, on_record) as player:
+                player.await_node()
+                player.play(bag, pace)
+                return player.records
+    finally:
+        context.try_shutdown()
+
+
+class _Player:
+    """Publishers for the roles of a bag, and the listener for the node's answers."""
+
+    def __init__(
+        self,
+        context: rclpy.Context,
+        topics: Mapping[str, str],
+        types: Mapping[str, str],
+        process: NodeProcess,
+        on_record: Callable[[ImageRecord], None],
+    ) -> None:
+        self.records: list[ImageRecord] = []
+        self._process, self._on_record = process, on_record
+        self._node = Node("xview_localizer_replay", context=context)
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self._node)
+        self._publishers = {
+            role: self._node.create_publisher(_MESSAGE_TYPES[type_name], topics[role], qos.sensor_input(reliable=True))
+            for role, type_name in types.items()
+        }
+        self._node.create_subscription(DiagnosticArray, "/localizer/status", self._on_status, qos.sensor_input(reliable=True))
+
+    def __enter__(self) -> _Player:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._executor.shutdown()
+        self._node.destroy_node()
+
+    def await_node(self) -> None:
+        """Wait until the active node listens to all topics and is heard."""
+
+        def ready() -> bool:
+            listened = all(publisher.get_subscription_count() for publisher in self._publishers.values())
+            return listened and self._node.count_publishers("/localizer/status") > 0
+
+        self._spin_until(ready, START_TIMEOUT_SEC, "did not become active")
+
+    def play(self, bag: BagReader, pace: ReplayPace) -> None:
+        began_at, began_ns, images = time.monotonic(), None, 0
+        for message in bag.messages():
+            began_ns = message.recorded_ns if began_ns is None else began_ns
+            if pace.rate is not None:
+                self._spin_for(began_at + 1e-9 * (message.recorded_ns - began_ns) / pace.rate - time.monotonic())
+            self._publish(message)
+            if message.role == "image":
+                images += 1
+                if pace.rate is None:
+                    expected = images
+                    self._spin_until(lambda: len(self.records) >= expected, ANSWER_TIMEOUT_SEC, "did not answer an image")
+        if pace.rate is not None:
+            self._spin_for(3.0)  # the last answers
+
+    def _publish(self, message: BagMessage) -> None:
+        self._publishers[message.role].publish(message.cdr)
+
+    def _on_status(self, message: DiagnosticArray) -> None:
+        record = ImageRecord.from_texts({entry.key: entry.value for entry in message.status[0].values})
+        self.records.append(record)
+        self._on_record(record)
+
+    def _spin_for(self, duration_sec: float) -> None:
+        end = time.monotonic() + duration_sec
+        while (left_sec := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left_sec)
+
+    def _spin_until(self, condition: Callable[[], bool], timeout_sec: float, complaint: str) -> None:
+        end = time.monotonic() + timeout_sec
+        while not condition():
+            if not self._process.running or time.monotonic() > end:
+                raise ReplayError(f"the localizer node {complaint}; its log ends with:\n{self._process.log[-3000:]}")
+            self._executor.spin_once(timeout_sec=0.05)

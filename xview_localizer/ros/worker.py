@@ -1,0 +1,66 @@
+"""One background thread that works on the newest item and lets go of older ones."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class NewestItemWorker(Generic[Item]):
+    """Calls `process(item, worker)` in a thread of its own; meanwhile one item waits, and a newer one replaces it.
+
+    `process` must not raise. `dropped` counts the replaced items.
+    """
+
+    def __init__(self, process: Callable[[Item, NewestItemWorker[Item]], None]) -> None:
+        self._process = process
+        self._waiting: Item | None = None
+        self._stopping = False
+        self._changed = threading.Condition()
+        self.dropped = 0
+        # A daemon, so that an inference that hangs can't keep the process alive.
+        self._thread = threading.Thread(target=self._run, name="localizer-worker", daemon=True)
+        self._thread.start()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    def submit(self, item: Item) -> None:
+        """Hand over an item; returns at once."""
+        with self._changed:
+            if self._waiting is not None:
+                self.dropped += 1
+            self._waiting = item
+            self._changed.notify_all()
+
+    def wait_until(self, condition: Callable[[], bool], timeout_sec: float) -> bool:
+        """Inside `process`: wait for `condition`, looked at after each `notify`. False after the timeout."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._stopping or condition(), timeout_sec) and not self._stopping
+
+    def notify(self) -> None:
+        """Look at the condition of a `wait_until` again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def stop(self, timeout_sec: float) -> bool:
+        """Drop what waits and end after the item in work; False where that took longer than the timeout."""
+        with self._changed:
+            self._stopping = True
+            self._waiting = None
+            self._changed.notify_all()
+        self._thread.join(timeout_sec)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping or self._waiting is not None)
+                if self._stopping:
+                    return
+                item, self._waiting = self._waiting, None
+            self._process(item, self)
