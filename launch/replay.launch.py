@@ -1,0 +1,70 @@
+"""A recorded drive played in simulated time to the localizer.
+
+ros2 launch xview_localizer replay.launch.py drive:=/data/drive
+"""
+
+import tempfile
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from xview_localizer.bag import BagReader, read_drive
+from xview_localizer.settings import parameter_file_text
+
+LOCALIZE = Path(get_package_share_directory("xview_localizer")) / "launch" / "localize.launch.py"
+# name: (default, description, choices); a default of None must be given.
+ARGUMENTS = {
+    "drive": (None, "Folder with drive.yaml and the recording it names", None),
+    "rate": ("1.0", "Speed of the replay", None),
+    "start_delay_sec": ("8.0", "Wait before playing, so that the node has loaded its model", None),
+    "map_server": ("false", "Serve the drive's map over HTTP instead of reading the file", ["true", "false"]),
+    "ekf": ("false", "Fuse poses and odometry with robot_localization's ekf_node", ["true", "false"]),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    arguments = [
+        DeclareLaunchArgument(name, default_value=default, description=description, choices=choices)
+        for name, (default, description, choices) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*arguments, OpaqueFunction(function=_actions)])
+
+
+def _actions(context: LaunchContext) -> list:
+    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    drive = read_drive(given["drive"])
+    with BagReader(drive.bag, drive.topics) as bag:
+        compressed = bag.types["image"].endswith("CompressedImage")
+        topics = {role: drive.topics[role] for role in bag.types}
+    with tempfile.NamedTemporaryFile("w", prefix="localizer_", suffix=".yaml", delete=False) as parameters:
+        parameters.write(parameter_file_text(drive.values))
+    arguments = topics | {
+        "params_file": parameters.name,
+        "map": str(drive.values["map.source"]),
+        "map_server": given["map_server"],
+        "transport": "compressed" if compressed else "raw",
+        "ekf": given["ekf"],
+        "use_sim_time": "true",
+    }
+    play = ExecuteProcess(
+        cmd=["ros2", "bag", "play", str(drive.bag), "--clock", "--rate", given["rate"], "--delay", given["start_delay_sec"]],
+        name="bag_play",
+        output="screen",
+    )
+    return [
+        IncludeLaunchDescription(PythonLaunchDescriptionSource(str(LOCALIZE)), launch_arguments=arguments.items()),
+        play,
+        RegisterEventHandler(OnProcessExit(target_action=play, on_exit=[EmitEvent(event=Shutdown(reason="the bag has ended"))])),
+    ]
