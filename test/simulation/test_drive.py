@@ -1,0 +1,105 @@
+"""A simulated drive: a bag that others read, stamps in order, and a truth that everything agrees with."""
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.warp
+import yaml
+from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
+
+from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.simulation.drive import DriveConfig, simulate_drive
+from xview_localizer.simulation.sensors import GnssError
+
+CONFIG = DriveConfig(
+    length_m=65.0, town_size_m=170.0, image_rate_hz=0.5, map_metres_per_pixel=0.5,
+    gnss_error=GnssError(bias_sigma_m=1e-6, noise_sigma_m=1e-6, outages=1, outage_sec=2.0),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory):
+    return simulate_drive(tmp_path_factory.mktemp("drive"), 3, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def messages(drive):
+    """Topic → [(stamp in seconds, message)], and the order of all (topic, stamp)."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    by_topic, order = {}, []
+    with Reader(drive / "bag") as reader:
+        for connection, stamp_ns, raw in reader.messages():
+            message = store.deserialize_cdr(raw, connection.msgtype)
+            by_topic.setdefault(connection.topic, []).append((stamp_ns, message))
+            order.append((connection.topic, stamp_ns))
+    return by_topic, order
+
+
+@pytest.fixture(scope="module")
+def truth(drive):
+    return np.loadtxt(drive / "truth.tum")
+
+
+def test_bag_holds_every_topic_in_time_order(drive, messages, truth):
+    by_topic, order = messages
+    description = yaml.safe_load((drive / "drive.yaml").read_text())
+    assert set(description["topics"].values()) <= set(by_topic)
+    stamps = [stamp_ns for _, stamp_ns in order]
+    assert stamps == sorted(stamps)
+    for topic in ("/camera/image/compressed", "/camera/camera_info", "/ground_truth/pose"):
+        assert len(by_topic[topic]) == len(truth)
+    span_sec = (stamps[-1] - stamps[0]) / 1e9
+    for topic in ("/odom", "/imu/data"):
+        assert len(by_topic[topic]) == pytest.approx(50 * span_sec, rel=0.1)
+
+
+def test_stamps_are_the_capture_times(messages):
+    for topic, entries in messages[0].items():
+        if topic == "/tf_static":
+            continue
+        for stamp_ns, message in entries:
+            assert message.header.stamp.sec * 10**9 + message.header.stamp.nanosec == stamp_ns
+
+
+def test_odometry_of_the_image_stamp_comes_before_the_image(messages):
+    order = messages[1]
+    place = {entry: i for i, entry in enumerate(order)}
+    for topic, stamp_ns in order:
+        if topic == "/camera/image/compressed":
+            assert place["/odom", stamp_ns] < place[topic, stamp_ns]
+
+
+def test_fix_is_the_antenna_and_not_base_link(messages, truth):
+    frame = LocalFrame(*CONFIG.datum)
+    stamp = np.array([stamp_ns / 1e9 for stamp_ns, _ in messages[0]["/gnss/fix"]])
+    fix = np.array(
+        [frame.enu_from_geodetic(m.latitude, m.longitude, m.altitude) for _, m in messages[0]["/gnss/fix"]]
+    )
+    away_m = []
+    for t, x, y, *_, qz, qw in truth:
+        if np.abs(stamp - t).min() < 1e-3:
+            yaw_rad = 2 * np.arctan2(qz, qw)
+            cos, sin = np.cos(yaw_rad), np.sin(yaw_rad)
+            base = np.array([[cos, sin], [-sin, cos]]) @ (fix[np.abs(stamp - t).argmin(), :2] - (x, y))
+            away_m.append(base - CONFIG.antenna_in_base_m[:2])
+    assert len(away_m) >= 3
+    np.testing.assert_allclose(away_m, 0.0, atol=0.03)
+
+
+def test_receiver_falls_silent_in_an_outage(messages):
+    stamp = np.array([stamp_ns / 1e9 for stamp_ns, _ in messages[0]["/gnss/fix"]])
+    assert np.diff(stamp).max() == pytest.approx(2.0, abs=0.3)
+
+
+def test_orthophoto_is_georeferenced_about_the_datum(drive):
+    with rasterio.open(drive / "orthophoto.tif") as raster:
+        assert raster.crs.to_epsg() == 32632
+        assert raster.res == pytest.approx((0.5, 0.5))
+        east, north = rasterio.warp.transform("EPSG:4326", raster.crs, [CONFIG.datum[1]], [CONFIG.datum[0]])
+        middle = (
+            (raster.bounds.left + raster.bounds.right) / 2,
+            (raster.bounds.bottom + raster.bounds.top) / 2,
+        )
+        assert np.hypot(east[0] - middle[0], north[0] - middle[1]) < 1.0
+        assert raster.dataset_mask().mean() > 0.9 * 255
