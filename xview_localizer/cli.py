@@ -1,0 +1,341 @@
+"""`xview-localizer …`: one command for each job. Heavy imports happen inside the command that needs them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Where a robot is, from one ground camera and an aerial photo.")
+models = typer.Typer(no_args_is_help=True, help="Model packages.")
+app.add_typer(models, name="models")
+console = Console()
+
+Package = Annotated[Optional[Path], typer.Option("--model", help="Model package folder; the embedded one by default.")]
+Out = Annotated[Path, typer.Option("--out", help="JSON file to write.")]
+
+
+def main() -> None:
+    """Entry point: errors that a user can mend are one line and exit code 1."""
+    from xview_localizer.aerial.source import MapSourceError
+    from xview_localizer.engines.engine import EngineError
+    from xview_localizer.models.package import ModelPackageError
+    from xview_localizer.pairs import PairsError
+    from xview_localizer.settings import SettingsError
+
+    mendable: tuple[type[Exception], ...] = (
+        MapSourceError, EngineError, ModelPackageError, PairsError, SettingsError, FileNotFoundError,
+    )  # fmt: skip
+    try:
+        from xview_localizer.bag import BagError
+
+        mendable += (BagError,)
+    except ModuleNotFoundError:  # bags are an extra
+        pass
+    try:
+        app()
+    except mendable as error:
+        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        Console(stderr=True).print(f"[red]error:[/red] this command needs {error.name}; see the extras in the README", highlight=False)
+        sys.exit(1)
+
+
+def _track(description: str):
+    def wrap(items: Iterable):
+        return track(list(items), description, console=console)
+
+    return wrap
+
+
+def _load(package: Path | None):
+    from xview_localizer.models.package import ModelPackage, default_package_path
+
+    return ModelPackage.load(package or default_package_path())
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
+    seed: Annotated[int, typer.Option(help="Seed of the town and the drive.")] = 7,
+    length_m: Annotated[float, typer.Option(help="Length of the drive, metres.")] = 220.0,
+) -> None:
+    """Simulate a drive, replay it through the real node over DDS, and report.
+
+    Example: xview-localizer demo --seed 12
+    """
+    from xview_localizer.demo import run_demo
+
+    folder, metrics = run_demo(out, seed, length_m, console.print, _track)
+    _print_drive(metrics)
+    console.print(f"report: {folder / 'report.html'}", highlight=False)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    pairs: Annotated[Optional[int], typer.Option(help="Write a pairs data set of this many towns instead of a drive.")] = None,
+    kind: Annotated[str, typer.Option(help="equirectangular or pinhole.")] = "equirectangular",
+    seed: Annotated[int, typer.Option(help="Seed of the (first) town.")] = 7,
+    length_m: Annotated[float, typer.Option(help="Length of the drive, metres.")] = 200.0,
+    images_per_town: Annotated[int, typer.Option(help="Images of each town (pairs).")] = 12,
+    keyframes: Annotated[int, typer.Option(help="Images of each short drive (pairs); 1: single images.")] = 1,
+    heading_sigma_deg: Annotated[Optional[float], typer.Option(help="Give the prior a heading, uniform within this (pairs).")] = None,
+    vary_camera: Annotated[bool, typer.Option(help="Vary image size and field of view (pairs).")] = True,
+    workers: Annotated[int, typer.Option(help="Processes (pairs).")] = 1,
+) -> None:
+    """Make a simulated drive (bag, orthophoto, truth) or a pairs data set.
+
+    Example: xview-localizer simulate drive7 --seed 7
+    Example: xview-localizer simulate val --pairs 25 --seed 500000 --kind pinhole --heading-sigma-deg 10
+    """
+    if pairs is None:
+        from xview_localizer.simulation.drive import DriveConfig, simulate_drive
+
+        simulate_drive(out, seed, DriveConfig(length_m=length_m, kind=kind), _track("rendering images"))
+    else:
+        from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
+
+        config = PairsConfig(kind, images_per_town, keyframes, heading_sigma_deg, vary_camera)
+        with console.status(f"rendering {pairs} towns"):
+            make_pairs(out, range(seed, seed + pairs), config, workers)
+    console.print(f"wrote {out}", highlight=False)
+
+
+@app.command()
+def train(
+    work: Annotated[Path, typer.Option(help="Folder of intermediate results; an interrupted training goes on from there.")],
+    out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
+    towns: Annotated[int, typer.Option(help="Training towns of each camera kind.")] = 40,
+    images_per_town: Annotated[int, typer.Option(help="Images of each town.")] = 12,
+    steps: Annotated[int, typer.Option(help="Training steps.")] = 1300,
+    seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
+    workers: Annotated[int, typer.Option(help="Rendering processes.")] = 2,
+    threads: Annotated[int, typer.Option(help="Threads of the networks.")] = 2,
+    backbone: Package = None,
+) -> None:
+    """Train a model package on simulated towns, from nothing.
+
+    Example: xview-localizer train --work work --out my_package
+    """
+    from xview_localizer.learning.recipe import Progress, RecipeConfig, train_package
+    from xview_localizer.learning.train import TrainConfig
+    from xview_localizer.models.package import default_package_path
+
+    config = RecipeConfig(
+        towns=towns, images_per_town=images_per_town, workers=workers, threads=threads,
+        train=TrainConfig(steps=steps, seed=seed),
+    )  # fmt: skip
+
+    def training(step: int, averages: dict[str, float]) -> None:
+        console.print(f"step {step}: " + "  ".join(f"{key} {value:.3f}" for key, value in averages.items()), highlight=False)
+
+    progress = Progress(console.print, _track("working"), training)
+    package = train_package(work, backbone or default_package_path(), out, config, progress)
+    console.print(f"package {package.spec.name} in {out}", highlight=False)
+
+
+@app.command()
+def export(
+    weights: Annotated[Path, typer.Argument(help="DINOv2 ViT-S/14 weights with official names, safetensors.")],
+    out: Annotated[Path, typer.Argument(help="ONNX file to write.")],
+    quantize: Annotated[bool, typer.Option(help="int8 weights: a quarter of the size, faster on CPUs.")] = True,
+) -> None:
+    """Export a backbone to ONNX for a model package.
+
+    Example: xview-localizer export dinov2_vits14.safetensors my_package/backbone.onnx
+    """
+    from xview_localizer.models.export import export_backbone
+
+    export_backbone(weights, out, quantize)
+    console.print(f"wrote {out}", highlight=False)
+
+
+@app.command()
+def evaluate(
+    pairs: Annotated[Optional[Path], typer.Option(help="Folder in the pairs format.")] = None,
+    bag: Annotated[Optional[Path], typer.Option(help="Drive folder (drive.yaml beside its bag and truth.tum).")] = None,
+    model: Package = None,
+    out: Out = Path("evaluation.json"),
+    keyframes: Annotated[int, typer.Option(help="Images of a sequence solved together (pairs).")] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime; 0: its own choice.")] = 0,
+) -> None:
+    """Measure accuracy, calibration and rejection, without ROS.
+
+    Example: xview-localizer evaluate --pairs val --out val.json
+    Example: xview-localizer evaluate --bag drive7 --out drive7.json
+    """
+    from xview_localizer.evaluation.evaluate import evaluate_pairs, write_json
+
+    if (pairs is None) == (bag is None):
+        raise typer.BadParameter("give either --pairs or --bag")
+    if pairs is not None:
+        from xview_localizer.localizer import LocalizerConfig
+        from xview_localizer.pairs import PairsDataset
+
+        config = LocalizerConfig(threads=threads)
+        metrics = evaluate_pairs(PairsDataset(pairs), _load(model), config, keyframes, _track("localizing"))
+    else:
+        metrics = _evaluate_bag(bag, model, threads)
+    write_json(metrics, out)
+    _print_metrics(metrics)
+    console.print(f"wrote {out}", highlight=False)
+
+
+def _evaluate_bag(folder: Path, model: Path | None, threads: int) -> dict:
+    import time
+
+    from xview_localizer.assembly import build_localizer, open_map
+    from xview_localizer.bag import read_drive
+    from xview_localizer.evaluation.drive import judge_drive
+    from xview_localizer.evaluation.metrics import summarize
+    from xview_localizer.offline import localize_drive
+    from xview_localizer.settings import Settings
+
+    drive = read_drive(folder)
+    values = {**drive.values, "model.threads": threads, "model.package": str(model or "")}
+    settings = Settings.from_values(values)
+    localizer = build_localizer(settings, open_map(settings))
+    began = time.perf_counter()
+    with console.status("localizing"):
+        records = list(localize_drive(drive, localizer, settings))
+    result = judge_drive(folder, records, len(records) / (time.perf_counter() - began))
+    return {**summarize(result.frames), **result.drive_metrics()}
+
+
+@app.command()
+def replay(
+    drive: Annotated[Path, typer.Argument(help="Drive folder (drive.yaml beside its bag).")],
+    out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
+    rate: Annotated[Optional[float], typer.Option(help="Speed factor; by default each image waits for its answer.")] = None,
+    model: Package = None,
+) -> None:
+    """Replay a recorded drive through the real node over DDS and report.
+
+    Example: xview-localizer replay drive7
+    """
+    from xview_localizer.demo import replay_and_report
+
+    folder, metrics = replay_and_report(drive, out, rate, model, console.print, _track)
+    _print_drive(metrics)
+    console.print(f"report: {folder / 'report.html'}", highlight=False)
+
+
+@app.command("map-server")
+def map_server(
+    path: Annotated[Path, typer.Argument(help="GeoTIFF, COG or MBTiles file.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+) -> None:
+    """Serve a map file as XYZ tiles.
+
+    Example: xview-localizer map-server orthophoto.tif --port 8080
+    """
+    from xview_localizer.aerial.map_server import serve
+
+    serve(path, host, port)
+
+
+@app.command()
+def bench(
+    out: Out = Path("bench.json"),
+    model: Package = None,
+    repeats: Annotated[int, typer.Option(help="Timed runs of each stage.")] = 30,
+) -> None:
+    """Time the solvers, the engines and a whole image on this machine.
+
+    Example: xview-localizer bench --out bench.json
+    """
+    from xview_localizer.evaluation.bench import run_bench
+    from xview_localizer.evaluation.evaluate import write_json
+
+    with console.status("measuring"):
+        figures = run_bench(_load(model), repeats)
+    write_json(figures, out)
+    table = Table("stage", "median", "5 %", "95 %", title=figures["machine"]["cpu"])
+    for name, row in figures["stages"].items():
+        table.add_row(name, *(f"{row[key]:.1f} ms" for key in ("median_ms", "p5_ms", "p95_ms")))
+    console.print(table)
+    console.print(f"wrote {out}", highlight=False)
+
+
+@app.command("check-config")
+def check_config(path: Annotated[Path, typer.Argument(help="ROS parameter file of the node.")]) -> None:
+    """Check a parameter file: unknown names, missing and invalid values.
+
+    Example: xview-localizer check-config localizer.yaml
+    """
+    from xview_localizer.settings import Settings, read_parameter_file
+
+    Settings.from_values(read_parameter_file(path))
+    console.print(f"{path} is fine", highlight=False)
+
+
+@models.command("list")
+def list_models(folder: Annotated[Optional[Path], typer.Argument(help="Folder of packages.")] = None) -> None:
+    """List the embedded package and those in a folder.
+
+    Example: xview-localizer models list ~/models
+    """
+    from xview_localizer.models.package import ModelPackage, default_package_path
+
+    table = Table("name", "folder", "size", "licence")
+    for path in [default_package_path(), *(sorted(folder.iterdir()) if folder else [])]:
+        if (path / "model.yaml").is_file():
+            package = ModelPackage.load(path)
+            size = sum(file.stat().st_size for file in package.graphs.values())
+            table.add_row(package.spec.name, str(path), f"{size / 1e6:.0f} MB", package.licence)
+    console.print(table)
+
+
+@models.command("check")
+def check_model(folder: Annotated[Optional[Path], typer.Argument(help="Package folder; the embedded one by default.")] = None) -> None:
+    """Verify a package: manifest, checksums, and that its graphs run.
+
+    Example: xview-localizer models check my_package
+    """
+    from xview_localizer.engines.onnx_engine import OnnxEngine
+
+    package = _load(folder)
+    for name, path in package.graphs.items():
+        engine = OnnxEngine(path)
+        shapes = ", ".join(f"{spec.name}{list(spec.shape)}" for spec in engine.inputs)
+        console.print(f"{name}: {shapes}", highlight=False, markup=False)
+    console.print(f"{package.folder} is whole; {package.provenance}", highlight=False)
+
+
+def _print_metrics(metrics: dict) -> None:
+    table = Table("measure", "all", "accepted")
+    for key in ("position_median_m", "recall_1m", "recall_2m", "recall_5m", "recall_10m", "yaw_median_deg", "yaw_recall_10deg"):
+        table.add_row(key, *(_number(metrics[prefix + key]) for prefix in ("", "accepted_")))
+    table.add_row("n", str(metrics["n"]), str(metrics["n_accepted"]))
+    console.print(table)
+    console.print(
+        f"false accepts {metrics['false_accepts']}, NEES {_number(metrics['nees_mean'])}, "
+        f"most confident 70 % within 2 m {_number(metrics['confident_70_recall_2m'])}, {_number(metrics['rate_hz'])} Hz",
+        highlight=False,
+    )
+
+
+def _print_drive(metrics: dict) -> None:
+    table = Table("measure", "value")
+    for key in ("prior_rmse_m", "trajectory_rmse_m", "accepted_position_median_m", "accepted_yaw_median_deg", "nees_mean", "rate_hz", "latency_ms_median"):
+        table.add_row(key, _number(metrics[key]))
+    table.add_row("accepted", f"{metrics['n_accepted']} of {metrics['n']}")
+    table.add_row("false accepts", str(metrics["false_accepts"]))
+    console.print(table)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The main job from end to end: a drive in, poses out, a report to look at."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+
+import yaml
+
+from xview_localizer.aerial.map_server import MapServerProcess
+from xview_localizer.aerial.open import open_map_source
+from xview_localizer.bag import read_drive
+from xview_localizer.evaluation.bench import machine
+from xview_localizer.evaluation.drive import drive_images, judge_drive
+from xview_localizer.evaluation.report import write_report
+from xview_localizer.geometry.grid import Bounds
+from xview_localizer.models.package import ModelPackage, default_package_path
+from xview_localizer.records import ImageRecord, write_records, write_tum
+from xview_localizer.settings import Settings, parameter_file_text
+from xview_localizer.simulation.drive import DriveConfig, simulate_drive
+
+Say = Callable[[str], None]
+Track = Callable[[str], Callable[[Iterable], Iterable]]
+MAP_MAX_ZOOM = 20
+REPORT_METRES_PER_PIXEL = 0.25
+REPORT_MARGIN_M = 40.0
+
+
+def run_demo(runs: Path, seed: int, length_m: float, say: Say, track: Track) -> tuple[Path, dict]:
+    """Simulate a drive and replay it; returns the run's folder and its metrics."""
+    drive = runs / "drives" / f"seed{seed}_{length_m:.0f}m"
+    if not (drive / "truth.tum").is_file():
+        say(f"simulating a town and a drive (seed {seed})")
+        simulate_drive(drive, seed, DriveConfig(length_m=length_m), track("rendering images"))
+    return replay_and_report(drive, runs, None, None, say, track)
+
+
+def replay_and_report(drive_folder: Path, runs: Path, rate: float | None, model: Path | None, say: Say, track: Track) -> tuple[Path, dict]:
+    """Serve the drive's map, replay its bag through the node over DDS, judge and report.
+
+    Raises BagError, MapSourceError, ReplayError.
+    """
+    from xview_localizer.ros.replay import ReplayPace, replay_drive
+
+    drive = read_drive(drive_folder)
+    folder = _new_run(runs)
+    with MapServerProcess(Path(str(drive.values["map.source"]))) as server:
+        say(f"map server: {server.template}")
+        values = {
+            **drive.values,
+            "map.source": server.template,
+            "map.max_zoom": MAP_MAX_ZOOM,
+            "map.cache_dir": str(folder / "tiles"),
+            "model.package": str(model or ""),
+        }
+        (folder / "localizer.yaml").write_text(parameter_file_text(values))
+        say("replaying through the localizer node")
+        answered: list[float] = []
+        began = time.monotonic()
+
+        def on_record(record: ImageRecord) -> None:
+            answered.append(time.monotonic())
+            state = "accepted" if record.accepted else record.reason
+            say(f"  {record.stamp_sec:.1f}  ({record.x_m:7.2f}, {record.y_m:7.2f}) m  {state}")
+
+        records = replay_drive(drive, values, ReplayPace(rate), on_record)
+    # The first image waits for the node and the map; the rate is that of the images after it.
+    rate_hz = (len(answered) - 1) / (answered[-1] - answered[0]) if len(answered) > 1 else 1 / (time.monotonic() - began)
+    shutil.rmtree(folder / "tiles", ignore_errors=True)
+    return folder, _report(folder, drive_folder, records, rate_hz, Settings.from_values(values), str(drive.values["map.source"]))
+
+
+def _report(folder: Path, drive_folder: Path, records: list[ImageRecord], rate_hz: float, settings: Settings, map_path: str) -> dict:
+    result = judge_drive(drive_folder, records, rate_hz)
+    write_records(folder / "records.jsonl", records)
+    write_tum(folder / "accepted.tum", [(r.stamp_sec, r.x_m, r.y_m, r.yaw_rad) for r in records if r.accepted])
+    write_tum(
+        folder / "published.tum",
+        [(r.stamp_sec, r.estimate_x_m, r.estimate_y_m, r.estimate_yaw_rad) for r in records if r.estimate_x_m == r.estimate_x_m],
+    )
+    write_tum(folder / "gnss.tum", [(r.stamp_sec, *xy, 0.0) for r, xy in zip(records, result.gnss_xy_m, strict=True)])
+    shutil.copyfile(drive_folder / "truth.tum", folder / "truth.tum")
+    shutil.copyfile(drive_folder / "drive.yaml", folder / "drive.yaml")
+    truth_xy_m = result.truth_xy_m
+    low, high = truth_xy_m.min(axis=0) - REPORT_MARGIN_M, truth_xy_m.max(axis=0) + REPORT_MARGIN_M
+    aerial = open_map_source(map_path, settings.frame).read(Bounds(*low, *high), REPORT_METRES_PER_PIXEL)
+    package = ModelPackage.load(settings.package_path or default_package_path())
+    about = {
+        "drive": drive_folder.name,
+        "model": package.spec.name,
+        "machine": str(machine()["cpu"]),
+        "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
+    }
+    (folder / "about.yaml").write_text(yaml.safe_dump(about))
+    return write_report(folder, result, aerial, drive_images(drive_folder, [r.stamp_sec for r in records]), about)
+
+
+def _new_run(runs: Path) -> Path:
+    """A fresh folder runs/<time> and the link runs/latest to it."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    folder = next(path for n in range(1000) if not (path := runs / (stamp if n == 0 else f"{stamp}-{n}")).exists())
+    folder.mkdir(parents=True)
+    link, fresh = runs / "latest", runs / f".latest-{os.getpid()}"
+    fresh.symlink_to(folder.name)
+    fresh.replace(link)
+    return folder

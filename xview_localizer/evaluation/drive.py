@@ -1,0 +1,47 @@
+"""What a recorded drive holds for judging: truth, GNSS and pictures at every image's stamp."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from xview_localizer import messages
+from xview_localizer.bag import BagReader, read_drive
+from xview_localizer.evaluation.trajectory import DriveResult, poses_at, read_tum
+from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.records import ImageRecord
+
+
+def judge_drive(folder: Path, records: Sequence[ImageRecord], rate_hz: float) -> DriveResult:
+    """Hold records against `truth.tum` and the recorded GNSS of a drive folder. Raises BagError, OSError."""
+    stamps = [record.stamp_sec for record in records]
+    truth = poses_at(read_tum(folder / "truth.tum"), stamps)
+    drive = read_drive(folder)
+    frame = LocalFrame(*(drive.values[f"datum.{key}"] for key in ("latitude_deg", "longitude_deg", "altitude_m")))
+    fix_stamps, antenna_xy_m = [], []
+    with BagReader(drive.bag, drive.topics) as bag:
+        for recorded in bag.messages():
+            if recorded.role == "fix":
+                fix = bag.decode(recorded)
+                fix_stamps.append(messages.stamp_sec(fix))
+                antenna_xy_m.append(frame.enu_from_geodetic(fix.latitude, fix.longitude, fix.altitude)[:2])
+    # The newest position at each image; through an outage a robot has only the last one.
+    newest = np.clip(np.searchsorted(fix_stamps, stamps, side="right") - 1, 0, None)
+    lever_m = np.array(drive.values["gnss.antenna_in_base_m"][:2])
+    turned = np.array([pose.transform(lever_m) - (pose.x_m, pose.y_m) for pose in truth])
+    return DriveResult(records, truth, np.array(antenna_xy_m)[newest] - turned, rate_hz)
+
+
+def drive_images(folder: Path, stamps_sec: Sequence[float]) -> list[np.ndarray]:
+    """Camera images [H, W, 3] RGB of a drive at the given stamps. Raises BagError, KeyError."""
+    drive = read_drive(folder)
+    found: dict[float, np.ndarray] = {}
+    with BagReader(drive.bag, drive.topics) as bag:
+        for recorded in bag.messages():
+            if recorded.role == "image":
+                image = bag.decode(recorded)
+                found[messages.stamp_sec(image)] = cv2.imdecode(image.data, cv2.IMREAD_COLOR)[..., ::-1]
+    return [found[stamp] for stamp in stamps_sec]
