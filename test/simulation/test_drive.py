@@ -9,6 +9,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.pairs import PairsDataset
 from xview_localizer.simulation.drive import DriveConfig, simulate_drive
 from xview_localizer.simulation.sensors import GnssError
 
@@ -103,3 +104,32 @@ def test_orthophoto_is_georeferenced_about_the_datum(drive):
         )
         assert np.hypot(east[0] - middle[0], north[0] - middle[1]) < 1.0
         assert raster.dataset_mask().mean() > 0.9 * 255
+
+
+def test_mountings_are_static_transforms(messages):
+    ((_, message),) = messages[0]["/tf_static"]
+    by_frame = {t.child_frame_id: t.transform.translation for t in message.transforms}
+    assert set(by_frame) == {"camera_optical_frame", "gnss_antenna"}
+    for frame_id, expected in (
+        ("camera_optical_frame", CONFIG.camera_in_base_m),
+        ("gnss_antenna", CONFIG.antenna_in_base_m),
+    ):
+        at = by_frame[frame_id]
+        assert (at.x, at.y, at.z) == pytest.approx(expected)
+
+
+def test_the_same_drive_as_pairs(drive, truth):
+    records = list(PairsDataset(drive / "pairs"))
+    assert len(records) == len(truth)
+    for before, after, (_, x0, y0, *_), (_, x1, y1, *_) in zip(records, records[1:], truth, truth[1:]):
+        step_m = np.hypot(x1 - x0, y1 - y0)
+        odom = before.odom.inverse() @ after.odom
+        assert np.hypot(odom.x_m, odom.y_m) == pytest.approx(step_m, rel=0.05)
+    for record, (*_, qz, qw) in zip(records, truth):
+        yaw_error = record.truth.yaw_rad - 2 * np.arctan2(qz, qw)
+        assert abs(np.angle(np.exp(1j * yaw_error))) < 1e-3
+        away_m = np.hypot(record.prior.x_m - record.truth.x_m, record.prior.y_m - record.truth.y_m)
+        assert away_m <= record.prior.sigma_m
+        # The mounting is turned by 0.4° and 1.2°; the body adds its sway.
+        assert abs(np.degrees(record.pitch_rad) - 1.2) < 4 and abs(np.degrees(record.roll_rad) - 0.4) < 4
+        assert record.camera_height_m == pytest.approx(CONFIG.camera_in_base_m[2], abs=0.05)

@@ -47,3 +47,17 @@ def test_imu_levels_to_a_fraction_of_a_degree(trajectory):
     samples = imu(trajectory, wheel_odometry(trajectory, rng), rng)
     error_rad = np.array([s.roll_rad for s in samples]) - trajectory.roll_rad
     assert np.degrees(error_rad.std()) == pytest.approx(0.3, rel=0.1)
+
+
+def test_accelerometer_feels_gravity_and_the_bend(trajectory):
+    rng = np.random.default_rng(2)
+    force = np.array([s.specific_force_mps2 for s in imu(trajectory, wheel_odometry(trajectory, rng), rng)])
+    assert force[:, 2].mean() == pytest.approx(9.81, abs=0.4)
+    assert force[:, 1].mean() == pytest.approx(5.0**2 / 80, abs=0.4)  # v² / r towards the left
+
+
+def test_gyro_follows_the_turn(trajectory):
+    rng = np.random.default_rng(3)
+    rate = np.array([s.angular_velocity_radps for s in imu(trajectory, wheel_odometry(trajectory, rng), rng)])
+    assert rate[:, 2].mean() == pytest.approx(5 / 80, abs=1e-3)
+    assert np.degrees(rate[:, 2].std()) == pytest.approx(0.2, rel=0.1)

@@ -8,8 +8,10 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
+from scipy.spatial.transform import Rotation
 
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2
@@ -20,7 +22,13 @@ _TYPES = _STORE.types
 _Header, _Time = _TYPES["std_msgs/msg/Header"], _TYPES["builtin_interfaces/msg/Time"]
 _Quaternion, _Vector3, _Point = (_TYPES[f"geometry_msgs/msg/{name}"] for name in ("Quaternion", "Vector3", "Point"))
 _Pose = _TYPES["geometry_msgs/msg/Pose"]
-GRAVITY_MPS2 = 9.81
+
+_TF_TYPE = "tf2_msgs/msg/TFMessage"
+# tf2 offers static transforms to late listeners; a player has to do the same.
+_LATCHED = Qos(
+    QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, QosTime(0, 0), QosTime(0, 0),
+    QosLiveliness.SYSTEM_DEFAULT, QosTime(0, 0), False,
+)  # fmt: skip
 
 
 class DriveBag:
@@ -46,6 +54,7 @@ class DriveBag:
     def __init__(self, path: Path, start_sec: float) -> None:
         shutil.rmtree(path, ignore_errors=True)
         self._start_ns = round(start_sec * 1e9)
+        self._mountings: list = []
         self._messages: list[tuple[int, int, str, Callable[[], bytes]]] = []
         self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
 
@@ -55,6 +64,17 @@ class DriveBag:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._writer.close()
+
+    def add_mounting(self, frame_id: str, xyz_m: np.ndarray, R_base_sensor: np.ndarray) -> None:
+        """Where a sensor sits on base_link."""
+        x, y, z, w = map(float, Rotation.from_matrix(R_base_sensor).as_quat())
+        transform = _TYPES["geometry_msgs/msg/Transform"](
+            translation=_Vector3(*map(float, xyz_m)), rotation=_Quaternion(x=x, y=y, z=z, w=w)
+        )
+        header = _Header(stamp=_stamp(self._start_ns), frame_id="base_link")
+        self._mountings.append(
+            _TYPES["geometry_msgs/msg/TransformStamped"](header=header, child_frame_id=frame_id, transform=transform)
+        )
 
     def add_gnss(self, sample: GnssSample, frame: LocalFrame) -> None:
         """NavSatFix of the antenna."""
@@ -86,18 +106,16 @@ class DriveBag:
         )  # fmt: skip
 
     def add_imu(self, sample: ImuSample) -> None:
-        """Attitude, angular velocity and specific force of a vehicle that does not accelerate."""
-        up = np.array([-np.sin(sample.pitch_rad), np.sin(sample.roll_rad) * np.cos(sample.pitch_rad), np.cos(sample.roll_rad) * np.cos(sample.pitch_rad)])
-        force = GRAVITY_MPS2 * up
+        """Attitude, angular velocity and specific force."""
+        rate = _Vector3(*map(float, sample.angular_velocity_radps))
+        force = _Vector3(*map(float, sample.specific_force_mps2))
         self._add(
             "imu", sample.stamp_sec,
             lambda header: _TYPES["sensor_msgs/msg/Imu"](
                 header=header("base_link"), orientation=_quaternion(sample.roll_rad, sample.pitch_rad, sample.yaw_rad),
                 orientation_covariance=np.diag([3e-5, 3e-5, 1e-2]).ravel(),
-                angular_velocity=_Vector3(x=0.0, y=0.0, z=sample.yaw_rate_radps),
-                angular_velocity_covariance=np.diag([1e-4] * 3).ravel(),
-                linear_acceleration=_Vector3(x=float(force[0]), y=float(force[1]), z=float(force[2])),
-                linear_acceleration_covariance=np.diag([1e-2] * 3).ravel(),
+                angular_velocity=rate, angular_velocity_covariance=np.diag([1e-4] * 3).ravel(),
+                linear_acceleration=force, linear_acceleration_covariance=np.diag([2e-2] * 3).ravel(),
             ),
         )  # fmt: skip
 
@@ -119,11 +137,16 @@ class DriveBag:
         )  # fmt: skip
 
     def write(self) -> None:
-        """Write everything collected, in time order."""
+        """Write everything collected, in time order, the mountings first."""
         connections = {
             name: self._writer.add_connection(topic, self._TYPE_OF[name], typestore=_STORE)
             for name, topic in self.TOPICS.items()
         }
+        static = self._writer.add_connection(
+            "/tf_static", _TF_TYPE, typestore=_STORE, offered_qos_profiles=[_LATCHED]
+        )
+        mountings = _TYPES[_TF_TYPE](transforms=self._mountings)
+        self._writer.write(static, self._start_ns, _STORE.serialize_cdr(mountings, _TF_TYPE))
         for stamp_ns, _, name, serialize in sorted(self._messages, key=lambda message: message[:2]):
             self._writer.write(connections[name], stamp_ns, serialize())
 
@@ -131,10 +154,14 @@ class DriveBag:
         stamp_ns = self._start_ns + round(stamp_sec * 1e9)
 
         def header(frame_id: str):
-            return _Header(stamp=_Time(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9), frame_id=frame_id)
+            return _Header(stamp=_stamp(stamp_ns), frame_id=frame_id)
 
         order = list(self._TYPE_OF).index(name)
         self._messages.append((stamp_ns, order, name, lambda: _STORE.serialize_cdr(make(header), self._TYPE_OF[name])))
+
+
+def _stamp(stamp_ns: int):
+    return _Time(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
 
 
 def _planar(pose: Pose2):

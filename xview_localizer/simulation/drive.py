@@ -9,13 +9,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import yaml
+from scipy.spatial.transform import Rotation
 
 from xview_localizer.geometry.camera import camera_from_dict
 from xview_localizer.geometry.grid import Bounds
-from xview_localizer.geometry.levelling import R_base_optical_from_rpy
+from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.geometry.pose import Pose2
 from xview_localizer.simulation.bag_writer import DriveBag
 from xview_localizer.simulation.capture import Capture
+from xview_localizer.simulation.drive_pairs import DrivePairs
 from xview_localizer.simulation.geotiff import write_utm_geotiff
 from xview_localizer.simulation.pairs_writer import sample_camera
 from xview_localizer.simulation.route import drive_along, plan_route
@@ -46,7 +49,7 @@ class DriveConfig:
 def simulate_drive(
     out: Path | str, seed: int, config: DriveConfig = DriveConfig(), track: Callable[[Iterable], Iterable] = iter
 ) -> Path:
-    """Write `bag/` (mcap), `orthophoto.tif` (UTM), `drive.yaml` and `truth.tum` to `out`; returns `out`.
+    """Write `bag/` (mcap), `orthophoto.tif` (UTM), `drive.yaml`, `truth.tum` and `pairs/` to `out`; returns it.
 
     Deterministic for a seed and config. base_link runs on the ground, so the camera's height over the
     ground is its z in base_link. Raises RuntimeError where the town has no free route.
@@ -72,7 +75,10 @@ def simulate_drive(
     mounting = R_base_optical_from_rpy(*np.radians(config.camera_rpy_deg))
     capture = Capture.sample(rng)
 
+    pairs = DrivePairs(out / "pairs", aerial, np.random.default_rng((seed, 5)))
     with DriveBag(out / "bag", config.start_sec) as bag:
+        bag.add_mounting("camera_optical_frame", np.asarray(config.camera_in_base_m), mounting)
+        bag.add_mounting("gnss_antenna", antenna_m, np.eye(3))
         for sample in gnss(trajectory, antenna_m, config.gnss_rate_hz, config.gnss_error, rng):
             bag.add_gnss(sample, frame)
         for sample in odometry:
@@ -83,15 +89,20 @@ def simulate_drive(
         for stamp_sec in track(list(stamps[1:])):
             pose = trajectory.pose(stamp_sec)
             roll_rad, pitch_rad = trajectory.roll_pitch_rad(stamp_sec)
-            R_level_base = R_base_optical_from_rpy(roll_rad, pitch_rad, 0.0) @ R_base_optical_from_rpy(0.0, 0.0, 0.0).T
+            R_level_base = R_base_optical_from_rpy(roll_rad, pitch_rad, 0.0) @ R_BODY_OPTICAL.T
             camera_in_level_m = R_level_base @ config.camera_in_base_m
-            camera_pose = pose @ type(pose)(float(camera_in_level_m[0]), float(camera_in_level_m[1]), 0.0)
-            image, _ = town.render_view(
-                camera, camera_pose, R_level_base @ mounting, float(camera_in_level_m[2]), capture, rng
-            )
-            bag.add_image(float(stamp_sec), _jpeg(image, capture.jpeg_quality), camera_record)
+            camera_pose = pose @ Pose2(float(camera_in_level_m[0]), float(camera_in_level_m[1]), 0.0)
+            R_level_camera, height_m = R_level_base @ mounting, float(camera_in_level_m[2])
+            image, range_m = town.render_view(camera, camera_pose, R_level_camera, height_m, capture, rng)
+            jpeg = _jpeg(image, capture.jpeg_quality)
+            bag.add_image(float(stamp_sec), jpeg, camera_record)
             bag.add_truth(float(stamp_sec), pose)
+            turn = Rotation.from_euler("z", pose.yaw_rad).as_matrix()
+            at = np.array([camera_pose.x_m, camera_pose.y_m])
+            odom = odometry[round(stamp_sec * SENSOR_RATE_HZ)].pose
+            pairs.add(float(stamp_sec), jpeg, range_m, camera_record, height_m, at, turn @ R_level_camera, odom)
         bag.write()
+    pairs.close()
     (out / "drive.yaml").write_text(yaml.safe_dump(_description(config), sort_keys=False))
     truth = (trajectory.pose(stamp) for stamp in stamps[1:])
     lines = [_tum(config.start_sec + stamp, pose) for stamp, pose in zip(stamps[1:], truth, strict=True)]

@@ -22,6 +22,7 @@ from xview_localizer.simulation.town import SIZE_M, Town
 CROP_M = 72.0
 PRIOR_RADIUS_M = 20.0
 KEYFRAME_SPACING_M = 2.5
+MAX_DEPTH_M = 65.5  # what 16 bits of millimetres hold
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ def sample_camera(rng: np.random.Generator, kind: str, vary: bool = True) -> dic
             "px_per_deg_v": width / 360, "horizon_row": height / 2,
         }  # fmt: skip
     elif kind == "pinhole":
-        width, height = (640, 480) if not vary else [(640, 480), (640, 360), (512, 384), (720, 540)][rng.integers(4)]
+        width, height = (
+            (640, 480) if not vary else [(640, 480), (640, 360), (512, 384), (720, 540)][rng.integers(4)]
+        )
         hfov_rad = np.radians(rng.uniform(65, 115) if vary and rng.random() < 0.6 else 90.0)
         focal = width / 2 / np.tan(hfov_rad / 2)
         record = {
@@ -88,7 +91,9 @@ def _write_town(job: tuple[Path, int, PairsConfig]) -> list[dict]:
     return entries
 
 
-def _write_crop(out: Path, town: Town, name: str, count: int, config: PairsConfig, rng: np.random.Generator) -> list[dict]:
+def _write_crop(
+    out: Path, town: Town, name: str, count: int, config: PairsConfig, rng: np.random.Generator
+) -> list[dict]:
     """One aerial crop and `count` images in it (single ones, or one short drive)."""
     poses = _drive(town, count, rng) if config.drive > 1 else _places(town, count, rng)
     anchor = poses[-1] if config.drive > 1 else poses[0]
@@ -101,7 +106,7 @@ def _write_crop(out: Path, town: Town, name: str, count: int, config: PairsConfi
     air = Capture.sample(rng, aerial=True)
     aerial = town.render_orthophoto(Bounds.around(*centre, half_m), metres_per_pixel, air, rng)
     aerial_name = f"{name}_aerial.jpg"
-    _write_jpeg(out / aerial_name, aerial.image, air.jpeg_quality)
+    write_jpeg(out / aerial_name, aerial.image, air.jpeg_quality)
 
     camera_record = sample_camera(rng, config.kind, config.vary_camera)
     camera = camera_from_dict(camera_record)
@@ -118,8 +123,8 @@ def _write_crop(out: Path, town: Town, name: str, count: int, config: PairsConfi
         R_base_camera = R_base_optical_from_rpy(np.radians(roll_deg), np.radians(pitch_deg), 0.0)
         image, range_m = town.render_view(camera, pose, R_base_camera, camera_record["height_m"], street, rng)
         stem = f"{name}_{index}"
-        _write_jpeg(out / f"{stem}_ground.jpg", image, street.jpeg_quality)
-        cv2.imwrite(str(out / f"{stem}_depth.png"), np.clip(range_m * 1000, 0, 65535).astype(np.uint16))
+        write_jpeg(out / f"{stem}_ground.jpg", image, street.jpeg_quality)
+        write_depth(out / f"{stem}_depth.png", range_m)
         entries.append(
             {
                 "id": stem,
@@ -140,16 +145,21 @@ def _write_crop(out: Path, town: Town, name: str, count: int, config: PairsConfi
 
 
 def _prior(pose: Pose2, centre: np.ndarray, config: PairsConfig, rng: np.random.Generator) -> dict:
-    radius_m, angle_rad = PRIOR_RADIUS_M * np.sqrt(rng.random()), rng.uniform(0, 2 * np.pi)
-    prior = {
-        "x": float(pose.x_m - centre[0] + radius_m * np.cos(angle_rad)),
-        "y": float(pose.y_m - centre[1] + radius_m * np.sin(angle_rad)),
-        "sigma_m": PRIOR_RADIUS_M,
-    }
+    prior = prior_disc(np.array([pose.x_m, pose.y_m]) - centre, rng)
     if config.heading_sigma_deg is not None:
         offset_deg = rng.uniform(-config.heading_sigma_deg, config.heading_sigma_deg)
-        prior |= {"yaw_deg": float(np.degrees(pose.yaw_rad) + offset_deg), "yaw_sigma_deg": config.heading_sigma_deg}
+        prior |= {
+            "yaw_deg": float(np.degrees(pose.yaw_rad) + offset_deg),
+            "yaw_sigma_deg": config.heading_sigma_deg,
+        }
     return prior
+
+
+def prior_disc(xy_m: np.ndarray, rng: np.random.Generator) -> dict:
+    """A `prior` record with the truth `xy_m` [2] uniformly inside its disc."""
+    radius_m, angle_rad = PRIOR_RADIUS_M * np.sqrt(rng.random()), rng.uniform(0, 2 * np.pi)
+    x, y = xy_m + radius_m * np.array([np.cos(angle_rad), np.sin(angle_rad)])
+    return {"x": float(x), "y": float(y), "sigma_m": PRIOR_RADIUS_M}
 
 
 def _noisy(step: Pose2, rng: np.random.Generator) -> Pose2:
@@ -159,7 +169,9 @@ def _noisy(step: Pose2, rng: np.random.Generator) -> Pose2:
     return Pose2(float(x_m), float(y_m), step.yaw_rad + float(rng.normal(0, np.radians(0.1))))
 
 
-def _usable_line(town: Town, rng: np.random.Generator, margin_m: float) -> tuple[np.ndarray, np.ndarray, float]:
+def _usable_line(
+    town: Town, rng: np.random.Generator, margin_m: float
+) -> tuple[np.ndarray, np.ndarray, float]:
     """A stretch of street inside the town: points, unit tangents, width."""
     limit_m = town.layout.size_m / 2 - margin_m
     for _ in range(100):
@@ -209,5 +221,11 @@ def _drive(town: Town, count: int, rng: np.random.Generator) -> list[Pose2]:
     raise RuntimeError(f"town {town.seed} has no free stretch of {count} keyframes")
 
 
-def _write_jpeg(path: Path, image: np.ndarray, quality: int) -> None:
+def write_jpeg(path: Path, image: np.ndarray, quality: int) -> None:
+    """Write an RGB image."""
     cv2.imwrite(str(path), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def write_depth(path: Path, range_m: np.ndarray) -> None:
+    """Write range along the ray as 16-bit millimetres; 0 where there is none or too far for 16 bits."""
+    cv2.imwrite(str(path), np.where(range_m < MAX_DEPTH_M, range_m * 1000, 0).astype(np.uint16))

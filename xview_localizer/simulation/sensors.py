@@ -9,6 +9,8 @@ import numpy as np
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.simulation.route import Trajectory
 
+GRAVITY_MPS2 = 9.81
+
 
 @dataclass(frozen=True)
 class GnssError:
@@ -78,22 +80,35 @@ def wheel_odometry(trajectory: Trajectory, rng: np.random.Generator) -> list[Odo
 
 @dataclass(frozen=True)
 class ImuSample:
-    """Attitude as a filter gives it (yaw in the odometry frame) and angular velocity about z."""
+    """Attitude as a filter gives it (yaw in the odometry frame), angular velocity and specific force [3],
+    both in base_link."""
 
     stamp_sec: float
     roll_rad: float
     pitch_rad: float
     yaw_rad: float
-    yaw_rate_radps: float
+    angular_velocity_radps: np.ndarray
+    specific_force_mps2: np.ndarray
 
 
 def imu(trajectory: Trajectory, odometry: list[OdometrySample], rng: np.random.Generator) -> list[ImuSample]:
-    """Roll and pitch with 0.3° noise."""
-    noise = np.radians(0.3) * rng.standard_normal((len(odometry), 2))
+    """Attitude with 0.3° noise, gyro with 0.2 °/s, accelerometer with 0.1 m/s² and a bias of that size.
+
+    The accelerometer feels gravity, braking and bends; roll and pitch are small, so their rates are the
+    gyro's x and y.
+    """
+    stamp, roll, pitch = trajectory.stamp_sec, trajectory.roll_rad, trajectory.pitch_rad
+    speed = np.hypot(np.gradient(trajectory.x_m, stamp), np.gradient(trajectory.y_m, stamp))
+    yaw_rate = np.gradient(trajectory.yaw_rad, stamp)
+    rate = np.column_stack([np.gradient(roll, stamp), np.gradient(pitch, stamp), yaw_rate])
+    up = np.column_stack([-np.sin(pitch), np.sin(roll) * np.cos(pitch), np.cos(roll) * np.cos(pitch)])
+    motion = np.column_stack([np.gradient(speed, stamp), speed * yaw_rate, np.zeros(len(stamp))])
+    force = GRAVITY_MPS2 * up + motion + 0.1 * rng.standard_normal(3)
+
+    force += 0.1 * rng.standard_normal(force.shape)
+    rate += np.radians(0.2) * rng.standard_normal(rate.shape)
+    roll, pitch = np.stack([roll, pitch]) + np.radians(0.3) * rng.standard_normal((2, len(stamp)))
     return [
-        ImuSample(
-            sample.stamp_sec, float(trajectory.roll_rad[i] + noise[i, 0]), float(trajectory.pitch_rad[i] + noise[i, 1]),
-            sample.pose.yaw_rad, sample.yaw_rate_radps,
-        )
+        ImuSample(float(stamp[i]), float(roll[i]), float(pitch[i]), sample.pose.yaw_rad, rate[i], force[i])
         for i, sample in enumerate(odometry)
-    ]  # fmt: skip
+    ]
