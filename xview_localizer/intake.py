@@ -49,6 +49,12 @@ class DriveIntake:
         gravity_base = self._settings.R_base_imu @ messages.gravity_from_imu(message)
         self.tracker.on_gravity(messages.stamp_sec(message), gravity_base)
 
+    def on_image(self, message) -> float:
+        """Announce an image that is about to be observed; returns its stamp in seconds."""
+        stamp_sec = messages.stamp_sec(message)
+        self.tracker.on_image(stamp_sec)
+        return stamp_sec
+
     def observe(self, message) -> Observation:
         """What a sensor_msgs/Image or CompressedImage shows."""
         if self.camera is None:

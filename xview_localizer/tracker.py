@@ -74,38 +74,39 @@ class DriveTracker:
         self._gnss: StampedBuffer[GnssSample] = StampedBuffer(BUFFER_SEC)
         self._odometry = OdometryBuffer(BUFFER_SEC, config.odometry_max_gap_sec)
         self._gravity: StampedBuffer[np.ndarray] = StampedBuffer(BUFFER_SEC)
+        self._buffers = {"gnss": self._gnss, "odometry": self._odometry, "gravity": self._gravity}
+        self._heard: set[str] = set()  # sensors that exist, whatever their buffers still hold
         self._lock = threading.Lock()
         self._forget()
 
     def on_gnss(self, stamp_sec: float, latitude_deg: float, longitude_deg: float, altitude_m: float, sigma_m: float) -> None:
         """Position of the antenna and its standard deviation per axis. Raises ValueError where not finite."""
         antenna_m = self._frame.enu_from_geodetic(latitude_deg, longitude_deg, altitude_m)[:2]
-        self._add(self._gnss, stamp_sec, GnssSample(antenna_m, sigma_m))
+        self._add("gnss", stamp_sec, GnssSample(antenna_m, sigma_m))
 
     def on_odometry(self, stamp_sec: float, T_odom_base: Pose2) -> None:
-        self._add(self._odometry, stamp_sec, T_odom_base)
+        self._add("odometry", stamp_sec, T_odom_base)
 
     def on_gravity(self, stamp_sec: float, gravity_base: np.ndarray) -> None:
         """Direction [3] of down in base_link."""
-        self._add(self._gravity, stamp_sec, np.asarray(gravity_base, dtype=np.float64))
+        self._add("gravity", stamp_sec, np.asarray(gravity_base, dtype=np.float64))
+
+    def on_image(self, stamp_sec: float) -> None:
+        """An image is about to be localized: its stamp may show that time has jumped back."""
+        if self._image_sec is not None and stamp_sec < self._image_sec - TIME_JUMP_SEC:
+            self.clear()
 
     def clear(self) -> None:
         """Forget everything: time has jumped."""
         with self._lock:
-            for buffer in (self._gnss, self._odometry, self._gravity):
+            for buffer in self._buffers.values():
                 buffer.clear()
             self._forget()
 
-    @property
-    def gnss_newest_sec(self) -> float | None:
-        """Stamp of the newest GNSS position."""
-        return self._gnss.newest_sec
-
     def awaits(self, stamp_sec: float) -> list[str]:
-        """Sensors that have spoken before and have not reached `stamp_sec` yet."""
-        buffers = {"gnss": self._gnss, "odometry": self._odometry, "gravity": self._gravity}
+        """Sensors that exist and have not reached `stamp_sec` yet."""
         with self._lock:
-            return [name for name, buffer in buffers.items() if buffer.newest_sec is not None and not buffer.covers(stamp_sec)]
+            return [name for name in self._buffers if name in self._heard and not self._buffers[name].covers(stamp_sec)]
 
     def gravity_at(self, stamp_sec: float) -> np.ndarray | None:
         """Mean direction [3] of down in base_link just before `stamp_sec`; None where nothing was heard."""
@@ -115,18 +116,16 @@ class DriveTracker:
 
     def localize(self, view: GroundView) -> TrackedFix:
         """`locate` what the localizer observes in `view`."""
+        self.on_image(view.stamp_sec)
         return self.locate(self._localizer.observe(view))
 
     def locate(self, observation: Observation) -> TrackedFix:
-        """Place an observation in the map. Call in the order of the images' stamps."""
+        """Place an observation in the map. Call in the order of the images' stamps, each after `on_image`."""
         stamp_sec = observation.stamp_sec
         with self._lock:
-            late = self._image_sec is not None and stamp_sec <= self._image_sec
-            if late and stamp_sec > self._image_sec - TIME_JUMP_SEC:
+            if self._image_sec is not None and stamp_sec <= self._image_sec:
                 reason = f"image stamp {stamp_sec:.3f} is not after the previous one, {self._image_sec:.3f}"
                 return TrackedFix(rejected_fix(observation, reason, {}), None, 1, None)
-            if late:
-                self._forget()
             self._image_sec = stamp_sec
             predicted = self._predicted(stamp_sec)
             prior = self._prior(stamp_sec, predicted)
@@ -150,11 +149,12 @@ class DriveTracker:
         self._candidate: PoseEstimate | None = None  # a fix that waits to be confirmed
         self._misses = 0
 
-    def _add(self, buffer: StampedBuffer, stamp_sec: float, sample) -> None:
-        jumped_back = buffer.newest_sec is not None and stamp_sec < buffer.newest_sec - TIME_JUMP_SEC
-        if jumped_back:
+    def _add(self, sensor: str, stamp_sec: float, sample) -> None:
+        buffer = self._buffers[sensor]
+        if buffer.newest_sec is not None and stamp_sec < buffer.newest_sec - TIME_JUMP_SEC:
             self.clear()
         with self._lock:
+            self._heard.add(sensor)
             buffer.add(stamp_sec, sample)
 
     @property
@@ -248,7 +248,7 @@ class DriveTracker:
             self._misses += 1
             return fix
         estimate = _estimate(fix)
-        nothing_to_compare = self._odometry.newest_sec is None
+        nothing_to_compare = "odometry" not in self._heard
         if nothing_to_compare or (self._config.confirm_distance_m == 0 and predicted is None):
             return self._follow(fix, estimate)
         if predicted is not None:

@@ -28,7 +28,7 @@ def pose_message(header: Header, estimate: PoseEstimate) -> PoseWithCovarianceSt
     message.pose.pose.orientation.z = float(np.sin(pose.yaw_rad / 2))
     message.pose.pose.orientation.w = float(np.cos(pose.yaw_rad / 2))
     covariance = np.diag([0.0, 0.0, UNKNOWN_HEIGHT_VARIANCE_M2, UNKNOWN_TILT_VARIANCE_RAD2, UNKNOWN_TILT_VARIANCE_RAD2, 0.0])
-    covariance[np.ix_([0, 1, 5], [0, 1, 5])] = estimate.covariance
+    covariance[np.ix_([0, 1, 5], [0, 1, 5])] = (estimate.covariance + estimate.covariance.T) / 2
     message.pose.covariance = covariance.ravel().tolist()
     return message
 

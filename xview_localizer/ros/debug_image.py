@@ -12,7 +12,7 @@ from xview_localizer.localizer import Observation
 from xview_localizer.tracker import TrackedFix
 
 HALF_EXTENT_M = 40.0
-METRES_PER_PIXEL = 0.2
+METRES_PER_PIXEL = 0.25
 ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB = (60, 220, 60), (240, 60, 60), (80, 160, 255)
 
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from rclpy.exceptions import InvalidHandle
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 from xview_localizer.aerial.source import MapSource, MapSourceError
 from xview_localizer.intake import DriveIntake
 from xview_localizer.localizer import Observation
-from xview_localizer.messages import MessageError, stamp_sec
+from xview_localizer.messages import MessageError
 from xview_localizer.records import ImageRecord
 from xview_localizer.ros.debug_image import render_overlay
 from xview_localizer.ros.diagnostics import INTERNAL_ERROR, Health
 from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.worker import NewestItemWorker
 from xview_localizer.tracker import TrackedFix
+
+RCLError = rclpy_implementation.RCLError
 
 
 @dataclass(frozen=True)
@@ -41,25 +46,34 @@ class ImageJob:
 
     def run(self, image: ReceivedImage, worker: NewestItemWorker) -> None:
         """Process an image; never raises."""
-        header = image.message.header
         record, observation, tracked = self._localize(image, worker)
         self.health.localized(record, 1e3 * (time.monotonic() - image.received_at))
-        if worker.stopping:
-            return
+        try:
+            if not worker.stopping:
+                self._publish(image.message.header, record, observation, tracked)
+        except (RCLError, InvalidHandle) as error:
+            # A signal ends the context, and deactivation the publishers, at any moment.
+            if not worker.stopping and self.outputs.alive:
+                self.logger.error(f"cannot publish: {error}")
+
+    def _publish(
+        self, header: Header, record: ImageRecord, observation: Observation | None, tracked: TrackedFix | None
+    ) -> None:
         self.outputs.publish(header, record, tracked)
-        if tracked is not None and self.outputs.debug_wanted:
-            try:
-                overlay = render_overlay(observation, tracked, self.map_source)
-            except MapSourceError:
-                return  # the record has said so already
-            if overlay is not None:
-                self.outputs.publish_debug(header, overlay)
+        if tracked is None or not self.outputs.debug_wanted:
+            return
+        try:
+            overlay = render_overlay(observation, tracked, self.map_source)
+        except MapSourceError:
+            return  # the record has said so already
+        if overlay is not None:
+            self.outputs.publish_debug(header, overlay)
 
     def _localize(
         self, image: ReceivedImage, worker: NewestItemWorker
     ) -> tuple[ImageRecord, Observation | None, TrackedFix | None]:
         tracker, message = self.intake.tracker, image.message
-        stamp = stamp_sec(message)
+        stamp = self.intake.on_image(message)
         try:
             # Attitude is needed to look at the image; the slower sensors may arrive while that runs.
             worker.wait_until(lambda: self.intake.camera and "gravity" not in tracker.awaits(stamp), self.wait_sec)

@@ -7,6 +7,7 @@ Publishes what outputs.py lists, and `/diagnostics`. Parameters: settings.py and
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -51,6 +52,7 @@ class LocalizerNode(LifecycleNode):
     def __init__(self, **kwargs) -> None:
         super().__init__("localizer", **kwargs)
         self._worker: NewestItemWorker | None = None
+        self._abandoned: list[NewestItemWorker] = []
         self._intake: DriveIntake | None = None
         self._resources: list[Callable[[], None]] = []  # undo steps of on_configure
         self._inputs: list = []
@@ -107,9 +109,10 @@ class LocalizerNode(LifecycleNode):
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self.on_shutdown(state)
 
-    def close(self) -> None:
-        """Stop the worker; a node that is about to be destroyed."""
+    def close(self) -> bool:
+        """Stop working, before the node is destroyed; False where a thread could not be ended in time."""
         self._stop_listening()
+        return not any(worker.alive for worker in self._abandoned)
 
     # --- steps of on_configure ---
 
@@ -180,6 +183,7 @@ class LocalizerNode(LifecycleNode):
         while self._inputs:
             self.destroy_subscription(self._inputs.pop())
         if self._worker is not None and not self._worker.stop(STOP_TIMEOUT_SEC):
+            self._abandoned.append(self._worker)
             self.get_logger().warning(f"the image in work did not finish within {STOP_TIMEOUT_SEC:.0f} s; it is abandoned")
         self._worker = None
 
@@ -241,10 +245,13 @@ def main(args: list[str] | None = None) -> int:
         if rclpy.ok():
             raise
     finally:
-        node.close()
+        ended = node.close()
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+    if not ended:
+        # A thread inside a native library would abort the interpreter on its way out.
+        os._exit(0)
     return 0
 
 

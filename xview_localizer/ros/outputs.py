@@ -37,6 +37,11 @@ class Outputs:
         self._debug = node.create_lifecycle_publisher(Image, "~/debug/image", qos.DEBUG_OUTPUT)
 
     @property
+    def alive(self) -> bool:
+        """Whether the node's context still is."""
+        return self._node.context.ok()
+
+    @property
     def debug_wanted(self) -> bool:
         return self._debug.get_subscription_count() > 0
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 
-def _profile(depth: int, reliable: bool, latched: bool = False) -> QoSProfile:
+def _profile(depth: int, reliable: bool) -> QoSProfile:
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=depth,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        durability=DurabilityPolicy.VOLATILE,
     )
 
 
@@ -20,11 +20,11 @@ def newest_input(reliable: bool) -> QoSProfile:
 
 
 def sensor_input(reliable: bool) -> QoSProfile:
-    """GNSS, odometry, IMU: every message counts; two seconds at 100 Hz."""
-    return _profile(200, reliable)
+    """GNSS, odometry, IMU: every message counts, also in a burst; ten seconds at 100 Hz."""
+    return _profile(1000, reliable)
 
 
 # Poses, status and diagnostics.
 OUTPUT = _profile(10, reliable=True)
-# Debug images: for viewers, never worth a retransmission.
-DEBUG_OUTPUT = _profile(1, reliable=False)
+# Debug images: only the newest; reliable, because large best-effort images get lost in shared memory.
+DEBUG_OUTPUT = _profile(1, reliable=True)

@@ -23,7 +23,7 @@ from xview_localizer.settings import Value
 START_TIMEOUT_SEC = 60.0
 ANSWER_TIMEOUT_SEC = 60.0
 
-_MESSAGE_TYPES = {
+MESSAGE_TYPES = {
     "sensor_msgs/msg/CompressedImage": CompressedImage,
     "sensor_msgs/msg/Image": Image,
     "sensor_msgs/msg/CameraInfo": CameraInfo,
@@ -89,7 +89,7 @@ class _Player:
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self._node)
         self._publishers = {
-            role: self._node.create_publisher(_MESSAGE_TYPES[type_name], topics[role], qos.sensor_input(reliable=True))
+            role: self._node.create_publisher(MESSAGE_TYPES[type_name], topics[role], qos.sensor_input(reliable=True))
             for role, type_name in types.items()
         }
         self._node.create_subscription(DiagnosticArray, "/localizer/status", self._on_status, qos.sensor_input(reliable=True))

@@ -29,6 +29,10 @@ class NewestItemWorker(Generic[Item]):
     def stopping(self) -> bool:
         return self._stopping
 
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
     def submit(self, item: Item) -> None:
         """Hand over an item; returns at once."""
         with self._changed:

@@ -1,0 +1,141 @@
+"""A short recorded drive, and a client that talks to the node in another process over DDS."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+
+import pytest
+
+from xview_localizer.bag import BagReader, read_drive
+
+_domains = itertools.count()
+# Accept whatever is found: these tests are about the node, not about the network's quality.
+ACCEPT_ALL = {"gate.min_confidence": 0.0, "gate.max_position_sigma_m": 100.0, "track.gate_sigmas": 100.0, "track.confirm_distance_m": 0.0}
+
+
+@pytest.fixture(scope="session")
+def drive(tmp_path_factory):
+    from xview_localizer.simulation.drive import DriveConfig, simulate_drive
+
+    config = DriveConfig(length_m=70.0, town_size_m=200.0, image_rate_hz=0.5, map_metres_per_pixel=0.3)
+    return read_drive(simulate_drive(tmp_path_factory.mktemp("drive"), 5, config))
+
+
+@pytest.fixture(scope="session")
+def values(drive):
+    """Parameters of the drive, one thread."""
+    return {**drive.values, **ACCEPT_ALL, "model.threads": 1, "inputs.reliable": True}
+
+
+@pytest.fixture(scope="session")
+def recorded(drive):
+    """All messages of the drive, in the order of a replay."""
+    with BagReader(drive.bag, drive.topics) as bag:
+        return list(bag.messages())
+
+
+@pytest.fixture
+def domain(monkeypatch):
+    """A DDS domain of the test's own."""
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(10 + (os.getpid() + next(_domains)) % 90))
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+
+@pytest.fixture
+def client(domain):
+    with Client() as client:
+        yield client
+
+
+class Client:
+    """Publishers to the node, and everything it says."""
+
+    def __init__(self) -> None:
+        import rclpy
+        from diagnostic_msgs.msg import DiagnosticArray
+        from geometry_msgs.msg import PoseWithCovarianceStamped
+        from rclpy.executors import SingleThreadedExecutor
+        from rclpy.node import Node
+        from sensor_msgs.msg import NavSatFix
+        from std_msgs.msg import Float64
+
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = Node("client", context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.records, self.poses, self.fixes, self.scales, self.diagnostics = [], [], [], [], []
+        for message_type, topic, keep in (
+            (PoseWithCovarianceStamped, "/localizer/pose", self.poses.append),
+            (NavSatFix, "/localizer/fix", self.fixes.append),
+            (Float64, "/localizer/scale", self.scales.append),
+            (DiagnosticArray, "/localizer/status", self._keep_record),
+            (DiagnosticArray, "/diagnostics", lambda message: self.diagnostics.append(message.status[0])),
+        ):
+            self.node.create_subscription(message_type, topic, keep, 50)
+        self._publishers = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.executor.shutdown()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+    def _keep_record(self, message) -> None:
+        from xview_localizer.records import ImageRecord
+
+        self.records.append(ImageRecord.from_texts({entry.key: entry.value for entry in message.status[0].values}))
+
+    def publish(self, topic, message_type, message, qos=1000) -> None:
+        """Publish once somebody listens."""
+        if topic not in self._publishers:
+            publisher = self._publishers[topic] = self.node.create_publisher(message_type, topic, qos)
+            self.until(lambda: publisher.get_subscription_count() > 0)
+        self._publishers[topic].publish(message)
+
+    def play(self, messages) -> None:
+        """Publish recorded messages on the node's own topic names."""
+        from xview_localizer.ros.replay import MESSAGE_TYPES
+
+        for message in messages:
+            topic = "image/compressed" if message.role == "image" else message.role
+            self.publish(topic, MESSAGE_TYPES[message.type_name], message.cdr)
+
+    def until(self, condition, timeout_sec=30.0):
+        """Spin until `condition` gives something true, and return it."""
+        end = time.monotonic() + timeout_sec
+        while not (found := condition()):
+            assert time.monotonic() < end, f"waited {timeout_sec} s in vain"
+            self.executor.spin_once(timeout_sec=0.05)
+        return found
+
+    def spin_for(self, duration_sec) -> None:
+        end = time.monotonic() + duration_sec
+        while time.monotonic() < end:
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def record_with(self, text):
+        """The first record whose reason holds `text`."""
+        return self.until(lambda: next((r for r in self.records if text in r.reason), None))
+
+    def diagnostic_with(self, text):
+        return self.until(lambda: next((d for d in self.diagnostics if text in d.message), None))
+
+    def call(self, service_type, name, request):
+        service = self.node.create_client(service_type, name)
+        assert service.wait_for_service(30.0)
+        answer = service.call_async(request)
+        self.until(answer.done)
+        self.node.destroy_client(service)
+        return answer.result()
+
+    def change_state(self, transition_id) -> bool:
+        from lifecycle_msgs.srv import ChangeState
+
+        request = ChangeState.Request()
+        request.transition.id = transition_id
+        return self.call(ChangeState, "/localizer/change_state", request).success

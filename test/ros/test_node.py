@@ -1,0 +1,193 @@
+import signal
+import subprocess
+import sys
+from array import array
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip("rclpy", reason="needs ROS 2 or its wheels")
+
+from lifecycle_msgs.msg import Transition  # noqa: E402
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue  # noqa: E402
+from rcl_interfaces.srv import SetParameters  # noqa: E402
+from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+from rclpy.serialization import deserialize_message  # noqa: E402
+from sensor_msgs.msg import CompressedImage, Image, NavSatFix  # noqa: E402
+from xview_localizer.assembly import build_localizer, open_map  # noqa: E402
+from xview_localizer.messages import rgb_from_compressed_image  # noqa: E402
+from xview_localizer.offline import localize_drive  # noqa: E402
+from xview_localizer.ros.node_process import NodeProcess  # noqa: E402
+from xview_localizer.ros.replay import replay_drive  # noqa: E402
+from xview_localizer.settings import Settings  # noqa: E402
+
+COMPRESSED = {"camera.transport": "compressed", "autostart": True}
+
+
+def of(recorded, role):
+    return [message for message in recorded if message.role == role]
+
+
+def without_timings(records):
+    # NaN differs from itself, its text does not.
+    return [repr(replace(record, timings_ms={})) for record in records]
+
+
+def test_replay_over_dds_equals_offline(domain, drive, values):
+    over_dds = replay_drive(drive, values)
+    settings = Settings.from_values(values)
+    offline = list(localize_drive(drive, build_localizer(settings, open_map(settings)), settings))
+    assert without_timings(over_dds) == without_timings(offline)
+    assert all(record.accepted for record in over_dds)
+
+
+def test_pose_carries_the_stamp_of_the_image_and_a_usable_covariance(client, values, recorded):
+    with NodeProcess(values | COMPRESSED):
+        client.play(recorded)
+        client.until(lambda: client.poses and client.fixes and client.scales)
+        pose = client.poses[0]
+        images = [deserialize_message(message.cdr, CompressedImage) for message in of(recorded, "image")]
+        assert pose.header.stamp in [image.header.stamp for image in images]
+        assert pose.header.frame_id == "map"
+        covariance = pose.pose.covariance.reshape(6, 6)
+        np.testing.assert_array_equal(covariance, covariance.T)
+        assert np.all(np.linalg.eigvalsh(covariance) > 0)
+        assert covariance[2, 2] > 1e3
+        fix = client.fixes[0]
+        frame = Settings.from_values(values).frame
+        xy_m = frame.enu_from_geodetic(fix.latitude, fix.longitude, fix.altitude)[:2]
+        np.testing.assert_allclose(xy_m, [pose.pose.pose.position.x, pose.pose.pose.position.y], atol=1e-3)
+
+
+def test_faulty_inputs_are_named_and_the_node_goes_on(client, values, recorded):
+    with NodeProcess(values | COMPRESSED) as process:
+        image = of(recorded, "image")[0]
+        client.play([image])
+        client.record_with("no CameraInfo")
+
+        client.play(of(recorded, "camera_info")[:1])
+        corrupt = deserialize_message(image.cdr, CompressedImage)
+        corrupt.data = array("B", bytes(corrupt.data)[:2000][::-1])
+        client.publish("image/compressed", CompressedImage, corrupt)
+        client.record_with("cannot be decoded")
+
+        nan_fix = deserialize_message(of(recorded, "fix")[0].cdr, NavSatFix)
+        nan_fix.latitude = float("nan")
+        client.publish("fix", NavSatFix, nan_fix)
+        assert "not finite" in client.diagnostic_with("malformed fix").message
+
+        client.play([image])
+        client.record_with("no GNSS position")
+        assert not client.poses
+
+        client.play(recorded)
+        client.until(lambda: client.poses)
+        assert process.running
+
+
+def test_dead_map_server_rejects_images_with_the_reason(client, values, recorded):
+    dead = {"map.source": "http://127.0.0.1:9/{z}/{x}/{y}.png", "map.timeout_sec": 0.2}
+    with NodeProcess(values | COMPRESSED | dead) as process:
+        client.play(recorded)
+        client.record_with("map: ")
+        assert client.diagnostic_with("map: ").level == b"\x02"
+        assert not client.poses
+        assert process.running
+
+
+def test_raw_images_unknown_encoding_and_debug_image_on_demand(client, values, recorded):
+    with NodeProcess(values | {"autostart": True}):
+        compressed = deserialize_message(of(recorded, "image")[0].cdr, CompressedImage)
+        pixels = rgb_from_compressed_image(compressed)
+        image = Image(
+            header=compressed.header, height=pixels.shape[0], width=pixels.shape[1], step=3 * pixels.shape[1], encoding="32FC7"
+        )
+        image.data = array("B", pixels.tobytes())
+        reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+        client.play([message for message in recorded if message.role != "image"])
+        client.publish("image", Image, image, reliable)
+        client.record_with("'32FC7' is not supported")
+
+        overlays = []
+        client.node.create_subscription(Image, "/localizer/debug/image", overlays.append, reliable)
+        image.encoding = "rgb8"
+
+        def shown():
+            image.header.stamp.sec += 1
+            client.publish("image", Image, image, reliable)
+            client.spin_for(1.0)
+            return overlays
+
+        client.until(shown)
+        assert overlays[0].encoding == "rgb8"
+        assert len(overlays[0].data) == overlays[0].height * overlays[0].step
+        assert np.std(overlays[0].data) > 5
+
+
+def test_lifecycle_there_and_back_again(client, values, recorded):
+    with NodeProcess(values | {"camera.transport": "compressed"}) as process:
+        for _ in range(2):
+            assert client.change_state(Transition.TRANSITION_CONFIGURE)
+            refused = client.call(
+                SetParameters, "/localizer/set_parameters",
+                SetParameters.Request(parameters=[Parameter(name="keyframes.count", value=ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=3))]),
+            )  # fmt: skip
+            assert "only while the node is unconfigured" in refused.results[0].reason
+            assert client.change_state(Transition.TRANSITION_ACTIVATE)
+            client.poses.clear()
+            client.play(recorded)
+            client.until(lambda: client.poses)
+            assert client.change_state(Transition.TRANSITION_DEACTIVATE)
+            assert client.change_state(Transition.TRANSITION_CLEANUP)
+        assert process.running
+        assert process.stop() == 0, process.log
+
+
+def test_looped_recording_starts_afresh(client, values, recorded):
+    first_image = recorded.index(of(recorded, "image")[0])
+    with NodeProcess(values | COMPRESSED):
+        for _ in range(2):
+            count = len(client.records)
+            client.play(recorded[: first_image + 1])
+            client.until(lambda: len(client.records) > count)
+            client.play(recorded[first_image + 1 :])
+            client.spin_for(2.0)
+        stamps = [record.stamp_sec for record in client.records]
+        firsts = [record for record in client.records if record.stamp_sec == stamps[0]]
+        assert len(firsts) == 2
+        assert without_timings(firsts[:1]) == without_timings(firsts[1:])
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
+def test_signal_during_inference_ends_the_node_cleanly(client, values, recorded, with_signal):
+    with NodeProcess(values | COMPRESSED) as process:
+        client.play(recorded)  # leaves images in work and waiting
+        client.until(lambda: client.records)
+        client.play(of(recorded, "image")[-1:])
+        assert process.stop(with_signal) == 0, process.log
+        assert "Traceback" not in process.log
+
+
+@pytest.mark.parametrize(
+    ("argument", "complaint"),
+    [
+        ("map.sourc:=x", "unknown parameter map.sourc; did you mean map.source?"),
+        ("camera.height_m:=90.0", "camera.height_m must lie in [0.0, 50.0], got 90.0"),
+        ("gate.min_confidence:=1", "gate.min_confidence must be of type float, got 1; write 1.0"),
+        ("camera.transport:=theora", "camera.transport must be one of raw, compressed"),
+    ],
+)
+def test_wrong_parameters_are_refused_by_name(domain, argument, complaint):
+    command = [sys.executable, "-m", "xview_localizer.ros.localizer_node", "--ros-args", "-p", argument]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_missing_datum_fails_to_configure_with_its_name(client):
+    with NodeProcess({"camera.height_m": 1.6}) as process:
+        assert not client.change_state(Transition.TRANSITION_CONFIGURE)
+        assert "datum.latitude_deg must be given" in process.log
+        assert process.stop() == 0, process.log
