@@ -201,15 +201,17 @@ class DriveTracker:
         if not recent:
             return None
         gnss_sec, sample = recent[-1]
+        antenna_xy_m = sample.antenna_xy_m.tolist()
+        lever_m = float(np.hypot(*self._antenna_m))
         radius_m = max(config.gnss_min_radius_m, config.gnss_radius_sigmas * sample.sigma_m)
         then, now = self._odometry.interpolate(gnss_sec), self._odometry.interpolate(stamp_sec)
         if then is None or now is None:
             moved_m = config.max_speed_mps * (stamp_sec - gnss_sec)
-            return Prior(*sample.antenna_xy_m, radius_m + moved_m + float(np.hypot(*self._antenna_m)))
+            return Prior(*antenna_xy_m, radius_m + moved_m + lever_m)
         travelled_m = self._odometry.travelled_m(gnss_sec, stamp_sec)
         if heading is None:
-            return Prior(*sample.antenna_xy_m, radius_m + travelled_m + float(np.hypot(*self._antenna_m)))
-        xy_m = base_position(sample, then, now, heading, self._antenna_m)
+            return Prior(*antenna_xy_m, radius_m + travelled_m + lever_m)
+        xy_m = base_position(sample, then, now, heading, self._antenna_m).tolist()
         radius_m += travelled_m * (config.odometry_drift.position_ratio + heading.sigma_rad)
         yaw_rad = heading.yaw_map_odom_rad + now.yaw_rad
         return Prior(*xy_m, radius_m, float(yaw_rad), max(config.track_min_yaw_sigma_rad, heading.sigma_rad))

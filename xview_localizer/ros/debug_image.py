@@ -46,7 +46,7 @@ def render_overlay(observation: Observation, tracked: TrackedFix, map_source: Ma
 
 def _draw_cells(canvas: np.ndarray, pixels: np.ndarray, ground_xy_m: np.ndarray) -> None:
     nearness = np.clip(1 - np.linalg.norm(ground_xy_m, axis=1) / HALF_EXTENT_M, 0, 1)
-    colours = cv2.applyColorMap((255 * nearness).astype(np.uint8), cv2.COLORMAP_PLASMA)[:, 0, ::-1]
+    colours = cv2.applyColorMap((255 * nearness).astype(np.uint8)[:, None], cv2.COLORMAP_PLASMA)[:, 0, ::-1]
     for centre, colour in zip(pixels.tolist(), colours.tolist(), strict=True):
         cv2.circle(canvas, centre, 2, colour, -1, cv2.LINE_AA)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from rclpy.exceptions import InvalidHandle
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -21,8 +19,6 @@ from xview_localizer.ros.diagnostics import INTERNAL_ERROR, Health
 from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.worker import NewestItemWorker
 from xview_localizer.tracker import TrackedFix
-
-RCLError = rclpy_implementation.RCLError
 
 
 @dataclass(frozen=True)
@@ -51,10 +47,10 @@ class ImageJob:
         try:
             if not worker.stopping:
                 self._publish(image.message.header, record, observation, tracked)
-        except (RCLError, InvalidHandle) as error:
+        except Exception as error:  # a picture that cannot be drawn must not end the drive
             # A signal ends the context, and deactivation the publishers, at any moment.
             if not worker.stopping and self.outputs.alive:
-                self.logger.error(f"cannot publish: {error}")
+                self.logger.error(f"cannot publish: {error!r}")
 
     def _publish(
         self, header: Header, record: ImageRecord, observation: Observation | None, tracked: TrackedFix | None

@@ -1,0 +1,196 @@
+from types import SimpleNamespace as Message
+
+import cv2
+import numpy as np
+import pytest
+
+from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
+from xview_localizer.messages import (
+    MessageError,
+    camera_from_info,
+    gravity_from_imu,
+    pose_from_odometry,
+    position_from_nav_sat_fix,
+    rgb_from_compressed_image,
+    rgb_from_image,
+)
+
+HEIGHT, WIDTH = 12, 16
+
+
+def picture():
+    """Smooth colours, so that Bayer and chroma subsampling lose little."""
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    return np.stack([60 + 8 * columns, 200 - 9 * rows, 40 + 5 * (rows + columns)], axis=-1).astype(np.uint8)
+
+
+def image(encoding, data, padding=0):
+    rows = np.pad(data.reshape(HEIGHT, -1), ((0, 0), (0, padding)))
+    return Message(encoding=encoding, height=HEIGHT, width=WIDTH, step=rows.shape[1], data=rows.tobytes())
+
+
+def bayer(first_row, second_row):
+    """Mosaic of the picture with the given colours (0 red, 1 green, 2 blue) in even and odd rows."""
+    rgb, mosaic = picture(), np.zeros((HEIGHT, WIDTH), np.uint8)
+    for row, colours in enumerate((first_row, second_row)):
+        for column, colour in enumerate(colours):
+            mosaic[row::2, column::2] = rgb[row::2, column::2, colour]
+    return mosaic
+
+
+@pytest.mark.parametrize("padding", [0, 5])
+@pytest.mark.parametrize(
+    ("encoding", "order"), [("rgb8", [0, 1, 2]), ("bgr8", [2, 1, 0]), ("rgba8", [0, 1, 2, 2]), ("bgra8", [2, 1, 0, 0])]
+)
+def test_interleaved_colours(encoding, order, padding):
+    np.testing.assert_array_equal(rgb_from_image(image(encoding, picture()[..., order], padding)), picture())
+
+
+def test_grey_becomes_three_equal_channels():
+    grey = picture()[..., 1]
+    np.testing.assert_array_equal(rgb_from_image(image("mono8", grey)), np.repeat(grey[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "first_row", "second_row"),
+    [("bayer_rggb8", (0, 1), (1, 2)), ("bayer_bggr8", (2, 1), (1, 0)), ("bayer_gbrg8", (1, 2), (0, 1)), ("bayer_grbg8", (1, 0), (2, 1))],
+)
+def test_bayer_patterns_name_the_first_row(encoding, first_row, second_row):
+    rgb = rgb_from_image(image(encoding, bayer(first_row, second_row)))
+    inner = (slice(2, -2), slice(2, -2))
+    np.testing.assert_allclose(rgb[inner].astype(int), picture()[inner].astype(int), atol=3)
+
+
+@pytest.mark.parametrize(("encoding", "luma", "chroma"), [("yuv422", 1, 0), ("uyvy", 1, 0), ("yuv422_yuy2", 0, 1), ("yuyv", 0, 1)])
+def test_yuv_422(encoding, luma, chroma):
+    yuv = cv2.cvtColor(picture(), cv2.COLOR_RGB2YUV)
+    packed = np.zeros((HEIGHT, WIDTH, 2), np.uint8)
+    packed[..., luma] = yuv[..., 0]
+    packed[:, 0::2, chroma], packed[:, 1::2, chroma] = yuv[:, 0::2, 1], yuv[:, 0::2, 2]
+    # The packed format is BT.601 with video range, cvtColor's YUV is full range: only hue and order are compared.
+    rgb = rgb_from_image(image(encoding, packed)).astype(float)
+    assert np.corrcoef(rgb.ravel(), picture().ravel().astype(float))[0, 1] > 0.97
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_compressed_images(suffix):
+    encoded = cv2.imencode(suffix, picture()[..., ::-1])[1]
+    rgb = rgb_from_compressed_image(Message(format=suffix, data=encoded.tobytes()))
+    np.testing.assert_allclose(rgb.astype(int), picture().astype(int), atol=30)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff\xe0 not a jpeg", bytes(1000)])
+def test_broken_compressed_images_are_refused(data):
+    with pytest.raises(MessageError, match="cannot be decoded"):
+        rgb_from_compressed_image(Message(format="jpeg", data=data))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"encoding": "32FC1"}, "encoding '32FC1' is not supported"),
+        ({"data": b"123"}, "cut off"),
+        ({"step": 3}, "impossible"),
+        ({"width": 0}, "impossible"),
+    ],
+)
+def test_broken_images_are_refused(change, complaint):
+    message = image("rgb8", picture())
+    message.__dict__.update(change)
+    with pytest.raises(MessageError, match=complaint):
+        rgb_from_image(message)
+
+
+def test_same_pixels_as_cv_bridge():
+    cv_bridge = pytest.importorskip("cv_bridge", reason="only a ROS installation has cv_bridge")
+    messages = pytest.importorskip("sensor_msgs.msg")
+    for encoding, data in (("rgb8", picture()), ("bgr8", picture()), ("mono8", picture()[..., 0]), ("bayer_rggb8", bayer((0, 1), (1, 2)))):
+        fields = image(encoding, data)
+        message = messages.Image(encoding=encoding, height=HEIGHT, width=WIDTH, step=fields.step, data=fields.data)
+        np.testing.assert_array_equal(rgb_from_image(message), cv_bridge.CvBridge().imgmsg_to_cv2(message, "rgb8"))
+
+
+def info(**changes):
+    k = [400.0, 0.0, 319.5, 0.0, 410.0, 239.5, 0.0, 0.0, 1.0]
+    fields = {"width": 640, "height": 480, "distortion_model": "plumb_bob", "d": [0.0] * 5, "k": k}
+    return Message(**{**fields, **changes})
+
+
+def test_camera_info():
+    camera = camera_from_info(info())
+    assert isinstance(camera, PinholeCamera)
+    assert (camera.cx, camera.cy) == (320.0, 240.0)
+    assert isinstance(camera_from_info(info(distortion_model="equirectangular", d=[])), EquirectangularCamera)
+    with pytest.raises(MessageError, match="CameraInfo: .*fisheye42"):
+        camera_from_info(info(distortion_model="fisheye42"))
+    with pytest.raises(MessageError, match="fx"):
+        camera_from_info(info(k=[0.0] * 8 + [1.0]))
+
+
+def fix(**changes):
+    fields = {
+        "status": Message(status=0), "latitude": 48.0, "longitude": 11.0, "altitude": 500.0,
+        "position_covariance": [4.0, 0, 0, 0, 9.0, 0, 0, 0, 100.0], "position_covariance_type": 2,
+    }  # fmt: skip
+    return Message(**{**fields, **changes})
+
+
+def test_nav_sat_fix():
+    position = position_from_nav_sat_fix(fix(), default_sigma_m=7.0)
+    assert (position.latitude_deg, position.longitude_deg, position.altitude_m, position.sigma_m) == (48.0, 11.0, 500.0, 3.0)
+    assert position_from_nav_sat_fix(fix(position_covariance_type=0), 7.0).sigma_m == 7.0
+    assert position_from_nav_sat_fix(fix(altitude=float("nan")), 7.0).altitude_m == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"status": Message(status=-1)}, "no fix"),
+        ({"latitude": float("nan")}, "not finite"),
+        ({"latitude": 91.0}, "out of range"),
+        ({"position_covariance": [0.0] * 9}, "not positive"),
+    ],
+)
+def test_broken_nav_sat_fixes_are_refused(change, complaint):
+    with pytest.raises(MessageError, match=complaint):
+        position_from_nav_sat_fix(fix(**change), 7.0)
+
+
+def quaternion(roll_rad=0.0, pitch_rad=0.0, yaw_rad=0.0):
+    (cr, cp, cy), (sr, sp, sy) = (f(np.array([roll_rad, pitch_rad, yaw_rad]) / 2) for f in (np.cos, np.sin))
+    return Message(
+        x=sr * cp * cy - cr * sp * sy, y=cr * sp * cy + sr * cp * sy, z=cr * cp * sy - sr * sp * cy, w=cr * cp * cy + sr * sp * sy
+    )
+
+
+def odometry(orientation, x=1.0):
+    return Message(pose=Message(pose=Message(position=Message(x=x, y=2.0, z=0.0), orientation=orientation)))
+
+
+def test_odometry():
+    pose = pose_from_odometry(odometry(quaternion(0.05, -0.1, 2.5)))
+    assert (pose.x_m, pose.y_m) == (1.0, 2.0)
+    assert pose.yaw_rad == pytest.approx(2.5)
+    with pytest.raises(MessageError, match="unit quaternion"):
+        pose_from_odometry(odometry(Message(x=0.0, y=0.0, z=0.0, w=0.0)))
+    with pytest.raises(MessageError, match="not finite"):
+        pose_from_odometry(odometry(quaternion(), x=float("inf")))
+
+
+def imu(orientation_known=True, force=(0.0, 0.0, 9.81), **angles):
+    return Message(
+        orientation=quaternion(**angles), orientation_covariance=[0.0 if orientation_known else -1.0],
+        linear_acceleration=Message(x=force[0], y=force[1], z=force[2]), linear_acceleration_covariance=[0.0],
+    )  # fmt: skip
+
+
+def test_gravity_of_an_imu():
+    np.testing.assert_allclose(gravity_from_imu(imu()), [0, 0, -1])
+    # Nose down: down has a part along x, forward.
+    np.testing.assert_allclose(gravity_from_imu(imu(pitch_rad=0.2, yaw_rad=1.0)), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12)
+    # Right side down: down has a part to the right, -y.
+    np.testing.assert_allclose(gravity_from_imu(imu(roll_rad=0.2)), [0, -np.sin(0.2), -np.cos(0.2)], atol=1e-12)
+    force = 9.81 * np.array([-np.sin(0.2), 0, np.cos(0.2)])
+    np.testing.assert_allclose(gravity_from_imu(imu(False, force)), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12)
+    with pytest.raises(MessageError, match="not gravity"):
+        gravity_from_imu(imu(False, (0.0, 0.0, 0.0)))

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from xview_localizer.settings import SETTINGS, Settings, SettingsError, find_problems, parameter_file_text, read_parameter_file
+
+MANUAL = Path(__file__).parents[1] / "config" / "localizer.yaml"
+REQUIRED = {"datum.latitude_deg": 48.0, "datum.longitude_deg": 11.0, "map.source": "map.tif"}
+
+
+def test_manual_shows_every_setting_with_its_default():
+    manual = read_parameter_file(MANUAL)
+    defaults = {name: setting.default for name, setting in SETTINGS.items() if setting.default is not None}
+    assert manual == defaults
+    text = MANUAL.read_text()
+    for name in REQUIRED:
+        assert f"# {name.split('.')[-1]}: " in text
+    assert find_problems(manual | REQUIRED) == []
+
+
+def test_required_settings_are_named():
+    with pytest.raises(SettingsError) as error:
+        Settings.from_values({})
+    assert all(name in str(error.value) for name in REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("keyframe.count", 3, "did you mean keyframes.count?"),
+        ("keyframes.count", 0, r"must lie in \[1, 20\]"),
+        ("keyframes.count", True, "must be of type int"),
+        ("gate.min_confidence", 1, "write 1.0"),
+        ("gate.min_confidence", float("nan"), "must be finite"),
+        ("camera.rpy_deg", (0.0, 1.0), "list of 3"),
+        ("camera.rpy_deg", (0.0, 1.0, 400.0), "must lie in"),
+        ("camera.transport", "h264", "one of raw, compressed"),
+        ("datum.latitude_deg", 91.0, "must lie in"),
+    ],
+)
+def test_wrong_values_are_named(name, value, complaint):
+    with pytest.raises(SettingsError, match=complaint):
+        Settings.from_values(REQUIRED | {name: value})
+
+
+def test_values_reach_the_rooms():
+    settings = Settings.from_values(
+        REQUIRED | {"keyframes.count": 7, "gate.min_confidence": 0.9, "gnss.antenna_in_base_m": (1.0, 2.0, 3.0), "camera.height_m": 1.5}
+    )
+    assert settings.tracker.keyframes == 7
+    assert settings.localizer.min_confidence == 0.9
+    assert settings.tracker.antenna_in_base_m == (1.0, 2.0)
+    assert settings.mounting.camera_height_m == 1.5
+    assert Settings.from_values(REQUIRED).mounting.camera_height_m is None
+
+
+def test_parameter_files_round_trip(tmp_path):
+    values = REQUIRED | {"camera.rpy_deg": (0.0, 1.0, 2.0)}
+    path = tmp_path / "parameters.yaml"
+    path.write_text(parameter_file_text(values))
+    assert find_problems(read_parameter_file(path)) == []
+    assert Settings.from_values(read_parameter_file(path)).values == Settings.from_values(values).values
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "localizer: {datum: 3}", "other: {ros__parameters: {autostart: true}}"])
+def test_files_without_parameters_are_refused(tmp_path, text):
+    path = tmp_path / "parameters.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match="parameters.yaml"):
+        read_parameter_file(path)
