@@ -13,12 +13,14 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 
 CONFIG = Path(get_package_share_directory("xview_localizer")) / "config"
+# argument: (topic of the node, description)
 TOPICS = {
-    "image": "Camera images (sensor_msgs/Image; with transport:=compressed the CompressedImage topic)",
-    "camera_info": "Calibration of the camera",
-    "fix": "GNSS positions",
-    "odom": "Wheel or visual odometry; optional",
-    "imu": "IMU that levels the images; optional",
+    "image": ("image", "Camera images (sensor_msgs/Image), read with transport:=raw"),
+    "compressed_image": ("image/compressed", "Camera images (CompressedImage), read with transport:=compressed"),
+    "camera_info": ("camera_info", "Calibration of the camera"),
+    "fix": ("fix", "GNSS positions"),
+    "odom": ("odom", "Wheel or visual odometry; optional"),
+    "imu": ("imu", "IMU that levels the images; optional"),
 }
 # name: (default, description, choices)
 ARGUMENTS = {
@@ -43,7 +45,9 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(name, default_value=default, description=description, choices=choices)
         for name, (default, description, choices) in ARGUMENTS.items()
     ]
-    topics = [DeclareLaunchArgument(name, default_value=name, description=text) for name, text in TOPICS.items()]
+    topics = [
+        DeclareLaunchArgument(name, default_value=topic, description=description) for name, (topic, description) in TOPICS.items()
+    ]
     return LaunchDescription([*arguments, *topics, OpaqueFunction(function=_actions)])
 
 
@@ -72,7 +76,7 @@ def _actions(context: LaunchContext) -> list:
             name="localizer",
             namespace=given["namespace"],
             parameters=[given["params_file"], overrides],
-            remappings=[(name, given[name]) for name in TOPICS] + [("image/compressed", given["image"])],
+            remappings=[(topic, given[name]) for name, (topic, _) in TOPICS.items()],
             arguments=["--ros-args", "--log-level", f"localizer:={given['log_level']}"],
             output="screen",
         )

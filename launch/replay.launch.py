@@ -48,6 +48,8 @@ def _actions(context: LaunchContext) -> list:
     with BagReader(drive.bag, drive.topics) as bag:
         compressed = bag.types["image"].endswith("CompressedImage")
         topics = {role: drive.topics[role] for role in bag.types}
+    if compressed:
+        topics["compressed_image"] = topics.pop("image")
     with tempfile.NamedTemporaryFile("w", prefix="localizer_", suffix=".yaml", delete=False) as parameters:
         parameters.write(parameter_file_text(drive.values))
     arguments = topics | {

@@ -95,6 +95,8 @@ class Client:
         if topic not in self._publishers:
             publisher = self._publishers[topic] = self.node.create_publisher(message_type, topic, qos)
             self.until(lambda: publisher.get_subscription_count() > 0)
+            # The node has found our subscriptions when its diagnostics come through.
+            self.until(lambda: any(entry.value == "active" for d in self.diagnostics for entry in d.values))
         self._publishers[topic].publish(message)
 
     def play(self, messages) -> None:

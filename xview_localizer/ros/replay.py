@@ -92,6 +92,8 @@ class _Player:
             role: self._node.create_publisher(MESSAGE_TYPES[type_name], topics[role], qos.sensor_input(reliable=True))
             for role, type_name in types.items()
         }
+        self._active = False
+        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.OUTPUT)
         self._node.create_subscription(DiagnosticArray, "/localizer/status", self._on_status, qos.sensor_input(reliable=True))
 
     def __enter__(self) -> _Player:
@@ -105,8 +107,8 @@ class _Player:
         """Wait until the active node listens to all topics and is heard."""
 
         def ready() -> bool:
-            listened = all(publisher.get_subscription_count() for publisher in self._publishers.values())
-            return listened and self._node.count_publishers("/localizer/status") > 0
+            # That diagnostics come through shows that the node has found our subscriptions, its first answer's too.
+            return self._active and all(publisher.get_subscription_count() for publisher in self._publishers.values())
 
         self._spin_until(ready, START_TIMEOUT_SEC, "did not become active")
 
@@ -127,6 +129,10 @@ class _Player:
 
     def _publish(self, message: BagMessage) -> None:
         self._publishers[message.role].publish(message.cdr)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        values = {entry.key: entry.value for status in message.status for entry in status.values}
+        self._active = self._active or values.get("state") == "active"
 
     def _on_status(self, message: DiagnosticArray) -> None:
         record = ImageRecord.from_texts({entry.key: entry.value for entry in message.status[0].values})
