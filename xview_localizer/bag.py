@@ -98,7 +98,7 @@ class BagReader:
     def __enter__(self) -> BagReader:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._reader.close()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +45,7 @@ class DescriptorMap:
     def __init__(self, source: MapSource, backbone: Engine, head: Engine, spec: AerialSpec, capacity: int = 64) -> None:
         self._source, self._backbone, self._head, self._spec = source, backbone, head, spec
         self._capacity = capacity
-        self._blocks: OrderedDict[tuple[int, int], _Block | None] = OrderedDict()
+        self._blocks: OrderedDict[tuple[int, int], Future[_Block | None]] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -99,15 +100,21 @@ class DescriptorMap:
                 yield block_row, block_column
 
     def _block(self, key: tuple[int, int]) -> _Block | None:
+        """Encoded by whoever asks first; who asks meanwhile waits for that. A failure is not kept."""
         with self._lock:
-            if key in self._blocks:
-                self._blocks.move_to_end(key)
-                return self._blocks[key]
-            block = self._encode(key)
-            self._blocks[key] = block
+            known = key in self._blocks
+            pending = self._blocks.setdefault(key, Future())
+            self._blocks.move_to_end(key)
             while len(self._blocks) > self._capacity:
                 self._blocks.popitem(last=False)
-            return block
+        if not known:
+            try:
+                pending.set_result(self._encode(key))
+            except Exception as error:
+                with self._lock:
+                    self._blocks.pop(key, None)
+                pending.set_exception(error)
+        return pending.result()
 
     def _encode(self, key: tuple[int, int]) -> _Block | None:
         spec = self._spec

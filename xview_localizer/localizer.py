@@ -109,6 +109,13 @@ class Localizer:
         """Where base_link was when `view` was taken."""
         return self.solve([PlacedObservation(self.observe(view), Pose2(0.0, 0.0, 0.0))], prior)
 
+    def prefetch(self, x_m: float, y_m: float) -> None:
+        """Read and encode the map around (x, y) now, so that `solve` finds it there; safe beside it.
+
+        Raises MapSourceError.
+        """
+        self._aerial.read(x_m, y_m, self.spec.aerial.block_m / 2)
+
     def observe(self, view: GroundView) -> Observation:
         """Steps 1 and 3 of the paper: describe every ground cell and lift it with depth."""
         reason = unusable_reason(view)

@@ -109,7 +109,7 @@ SETTINGS: dict[str, Setting] = {
         Setting("track.confirm_distance_m", _TRACKER.confirm_distance_m, "A first fix is held back until another agrees this much further on, metres; 0: publish at once.", minimum=0.0, maximum=100.0),
         Setting("gate.min_confidence", _LOCALIZER.min_confidence, "Fixes below this chance of being within 2 m are rejected.", minimum=0.0, maximum=1.0),
         Setting("gate.max_position_sigma_m", _LOCALIZER.max_position_sigma_m, "Fixes less certain than this are rejected, metres.", minimum=0.1, maximum=100.0),
-        Setting("inputs.wait_sec", 0.25, "Longest wait for sensors to reach an image's stamp, seconds.", minimum=0.0, maximum=5.0),
+        Setting("inputs.wait_sec", 0.25, "Longest wait for odometry and IMU to reach an image's stamp, seconds.", minimum=0.0, maximum=5.0),
         Setting("inputs.reliable", False, "Ask for reliable delivery of all inputs; needed for raw images above 0.5 MB over shared memory.", bool),
     )
 }  # fmt: skip

@@ -44,7 +44,7 @@ class TrackerConfig:
     track_min_yaw_sigma_rad: float = float(np.radians(3.0))
     track_max_misses: int = 8
     gate_sigmas: float = 4.0
-    confirm_distance_m: float = 1.0
+    confirm_distance_m: float = 2.5
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,12 @@ class DriveTracker:
             self._forget()
 
     def awaits(self, stamp_sec: float) -> list[str]:
-        """Sensors that exist and have not reached `stamp_sec` yet."""
+        """Of odometry and gravity, those that exist and have not reached `stamp_sec` yet.
+
+        GNSS is slow and its newest position before the image is as good as any: nobody should wait for it.
+        """
         with self._lock:
-            return [name for name in self._buffers if name in self._heard and not self._buffers[name].covers(stamp_sec)]
+            return [name for name in ("odometry", "gravity") if name in self._heard and not self._buffers[name].covers(stamp_sec)]
 
     def gravity_at(self, stamp_sec: float) -> np.ndarray | None:
         """Mean direction [3] of down in base_link just before `stamp_sec`; None where nothing was heard."""
@@ -179,7 +182,7 @@ class DriveTracker:
         if gnss is not None:
             apart_m = np.hypot(gnss.x_m - predicted.pose.x_m, gnss.y_m - predicted.pose.y_m)
             if apart_m > gnss.sigma_m + radius_m:
-                self._misses = config.track_max_misses
+                self._track = None
                 return self._gnss_prior(stamp_sec, self._heading(stamp_sec, None))
         yaw_sigma_rad = max(config.track_min_yaw_sigma_rad, predicted.yaw_sigma_rad)
         return Prior(predicted.pose.x_m, predicted.pose.y_m, radius_m, predicted.pose.yaw_rad, yaw_sigma_rad)

@@ -26,7 +26,7 @@ def drive(tmp_path_factory):
 @pytest.fixture(scope="session")
 def values(drive):
     """Parameters of the drive, one thread."""
-    return {**drive.values, **ACCEPT_ALL, "model.threads": 1, "inputs.reliable": True}
+    return {**drive.values, **ACCEPT_ALL, "model.threads": 1, "inputs.reliable": True, "inputs.wait_sec": 5.0}
 
 
 @pytest.fixture(scope="session")
@@ -119,6 +119,9 @@ class Client:
         end = time.monotonic() + duration_sec
         while time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.05)
+
+    def await_records(self, count) -> None:
+        self.until(lambda: len(self.records) >= count)
 
     def record_with(self, text):
         """The first record whose reason holds `text`."""

@@ -9,18 +9,18 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy", reason="needs ROS 2 or its wheels")
 
-from lifecycle_msgs.msg import Transition  # noqa: E402
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue  # noqa: E402
-from rcl_interfaces.srv import SetParameters  # noqa: E402
-from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
-from rclpy.serialization import deserialize_message  # noqa: E402
-from sensor_msgs.msg import CompressedImage, Image, NavSatFix  # noqa: E402
-from xview_localizer.assembly import build_localizer, open_map  # noqa: E402
-from xview_localizer.messages import rgb_from_compressed_image  # noqa: E402
-from xview_localizer.offline import localize_drive  # noqa: E402
-from xview_localizer.ros.node_process import NodeProcess  # noqa: E402
-from xview_localizer.ros.replay import replay_drive  # noqa: E402
-from xview_localizer.settings import Settings  # noqa: E402
+from lifecycle_msgs.msg import Transition
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CompressedImage, Image, NavSatFix
+from xview_localizer.assembly import build_localizer, open_map
+from xview_localizer.messages import rgb_from_compressed_image
+from xview_localizer.offline import localize_drive
+from xview_localizer.ros.node_process import NodeProcess
+from xview_localizer.ros.replay import replay_drive
+from xview_localizer.settings import Settings
 
 COMPRESSED = {"camera.transport": "compressed", "autostart": True}
 
@@ -150,7 +150,7 @@ def test_looped_recording_starts_afresh(client, values, recorded):
         for _ in range(2):
             count = len(client.records)
             client.play(recorded[: first_image + 1])
-            client.until(lambda: len(client.records) > count)
+            client.await_records(count + 1)
             client.play(recorded[first_image + 1 :])
             client.spin_for(2.0)
         stamps = [record.stamp_sec for record in client.records]
@@ -169,6 +169,14 @@ def test_signal_during_inference_ends_the_node_cleanly(client, values, recorded,
         assert "Traceback" not in process.log
 
 
+@pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
+def test_signal_while_configuring_ends_the_node_cleanly(client, values, with_signal):
+    with NodeProcess(values | COMPRESSED) as process:
+        client.until(lambda: "[localizer]: map" in process.log)
+        assert process.stop(with_signal) == 0, process.log
+        assert "Traceback" not in process.log
+
+
 @pytest.mark.parametrize(
     ("argument", "complaint"),
     [
@@ -180,7 +188,7 @@ def test_signal_during_inference_ends_the_node_cleanly(client, values, recorded,
 )
 def test_wrong_parameters_are_refused_by_name(domain, argument, complaint):
     command = [sys.executable, "-m", "xview_localizer.ros.localizer_node", "--ros-args", "-p", argument]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr

@@ -20,6 +20,8 @@ from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.worker import NewestItemWorker
 from xview_localizer.tracker import TrackedFix
 
+PREFETCH_AHEAD_M = 30.0
+
 
 @dataclass(frozen=True)
 class ReceivedImage:
@@ -31,9 +33,13 @@ class ReceivedImage:
 
 @dataclass(frozen=True)
 class ImageJob:
-    """Localizes one image after the other. `wait_sec` bounds the wait for sensors that lag behind the image."""
+    """Localizes one image after the other, and lets the map ahead be read meanwhile.
+
+    `wait_sec` bounds the wait for sensors that lag behind the image.
+    """
 
     intake: DriveIntake
+    prefetcher: NewestItemWorker[tuple[float, float]]
     map_source: MapSource
     health: Health
     outputs: Outputs
@@ -76,6 +82,8 @@ class ImageJob:
             observation = self.intake.observe(message)
             worker.wait_until(lambda: not tracker.awaits(stamp), self.wait_sec)
             tracked = tracker.locate(observation)
+            if tracked.estimate is not None:
+                self.prefetcher.submit(tuple(tracked.estimate.pose.transform([PREFETCH_AHEAD_M, 0.0])))
             return ImageRecord.of(tracked), observation, tracked
         except MessageError as error:
             self.health.malformed("image", str(error))

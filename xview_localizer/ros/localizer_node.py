@@ -42,7 +42,7 @@ from xview_localizer.ros.parameters import check_change, declare_parameters, rea
 from xview_localizer.ros.worker import NewestItemWorker
 from xview_localizer.settings import Settings, SettingsError, find_problems, read_parameter_file
 
-STOP_TIMEOUT_SEC = 5.0
+STOP_TIMEOUT_SEC = 3.0
 DIAGNOSTICS_PERIOD_SEC = 1.0
 
 
@@ -52,6 +52,7 @@ class LocalizerNode(LifecycleNode):
     def __init__(self, **kwargs) -> None:
         super().__init__("localizer", **kwargs)
         self._worker: NewestItemWorker | None = None
+        self._prefetcher: NewestItemWorker | None = None
         self._abandoned: list[NewestItemWorker] = []
         self._intake: DriveIntake | None = None
         self._resources: list[Callable[[], None]] = []  # undo steps of on_configure
@@ -70,15 +71,12 @@ class LocalizerNode(LifecycleNode):
         try:
             settings = self._settings = read_settings(self)
             self._map = self._open_map(settings)
-            localizer = self._load_model(settings)
+            localizer = self._localizer = self._load_model(settings)
             self._health = Health({"model": localizer.spec.name, "map": settings.values["map.source"]})
             self._create_outputs(settings)
             self._start_diagnostics()
             self._watch_clock()
             self._intake = DriveIntake(localizer, settings, image_decoder())
-            self._job = ImageJob(
-                self._intake, self._map, self._health, self._outputs, settings.values["inputs.wait_sec"], self.get_logger()
-            )
         except (SettingsError, ModelPackageError, EngineError, MapSourceError) as error:
             self.get_logger().error(f"cannot configure: {error}")
             self._release()
@@ -87,7 +85,12 @@ class LocalizerNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._worker = NewestItemWorker(self._job.run)
+        self._prefetcher = NewestItemWorker(self._prefetch)
+        wait_sec = self._settings.values["inputs.wait_sec"]
+        job = ImageJob(
+            self._intake, self._prefetcher, self._map, self._health, self._outputs, wait_sec, self.get_logger()
+        )
+        self._worker = NewestItemWorker(job.run)
         self._subscribe()
         self._state = "active"
         return super().on_activate(state)
@@ -182,10 +185,11 @@ class LocalizerNode(LifecycleNode):
     def _stop_listening(self) -> None:
         while self._inputs:
             self.destroy_subscription(self._inputs.pop())
-        if self._worker is not None and not self._worker.stop(STOP_TIMEOUT_SEC):
-            self._abandoned.append(self._worker)
-            self.get_logger().warning(f"the image in work did not finish within {STOP_TIMEOUT_SEC:.0f} s; it is abandoned")
-        self._worker = None
+        for worker in (self._worker, self._prefetcher):
+            if worker is not None and not worker.stop(STOP_TIMEOUT_SEC):
+                self._abandoned.append(worker)
+                self.get_logger().warning(f"work did not end within {STOP_TIMEOUT_SEC:.0f} s; it is abandoned")
+        self._worker = self._prefetcher = None
 
     def _checked(self, name: str, handle: Callable[[object], None]) -> Callable[[object], None]:
         def callback(message) -> None:
@@ -210,6 +214,13 @@ class LocalizerNode(LifecycleNode):
         if self._intake is not None:
             self._intake.tracker.clear()
 
+    def _prefetch(self, xy_m: tuple[float, float], worker: NewestItemWorker) -> None:
+        try:
+            self._localizer.prefetch(*xy_m)
+        except (MapSourceError, EngineError) as error:
+            # The drive meets this itself when it gets there, and reports it with the image.
+            self.get_logger().debug(f"cannot prefetch around {xy_m}: {error}")
+
     def _publish_diagnostics(self) -> None:
         dropped = self._worker.dropped if self._worker is not None else 0
         level, text, values = self._health.report(self._state, dropped)
@@ -226,33 +237,39 @@ def main(args: list[str] | None = None) -> int:
         return check_config(options.check_config)
     rclpy.init(args=ros_arguments)
     try:
-        node = LocalizerNode()
+        return _run()
     except SettingsError as error:
         print(f"localizer: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
         return 2
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except rclpy_implementation.RCLError:
+        # What ROS calls raise when a signal has ended the context under them.
+        if rclpy.ok():
+            raise
+        return 0
+    finally:
+        rclpy.try_shutdown()
+
+
+def _run() -> int:
+    node = LocalizerNode()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
         if node.get_parameter("autostart").value and not _autostart(node):
-            return 1
+            return 1 if rclpy.ok() else 0
         # spin() can hang on SIGTERM; short turns notice the shutdown.
         while rclpy.ok():
             executor.spin_once(timeout_sec=0.25)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except rclpy_implementation.RCLError:
-        if rclpy.ok():
-            raise
+        return 0
     finally:
         ended = node.close()
         executor.shutdown()
         node.destroy_node()
-        rclpy.try_shutdown()
-    if not ended:
-        # A thread inside a native library would abort the interpreter on its way out.
-        os._exit(0)
-    return 0
+        if not ended:
+            # A thread inside a native library would abort the interpreter on its way out.
+            os._exit(0)
 
 
 def check_config(path: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -22,6 +21,8 @@ from xview_localizer.settings import Value
 
 START_TIMEOUT_SEC = 60.0
 ANSWER_TIMEOUT_SEC = 60.0
+# A replay comes in bursts; however slow the machine, the sensors' messages are to count.
+PATIENT_WAIT_SEC = 5.0
 
 MESSAGE_TYPES = {
     "sensor_msgs/msg/CompressedImage": CompressedImage,
@@ -63,7 +64,7 @@ def replay_drive(
             transport: dict[str, Value] = {"camera.transport": "compressed" if compressed else "raw"}
             image_topic = "image/compressed" if compressed else "image"
             remaps = {image_topic if role == "image" else role: topic for role, topic in drive.topics.items() if role in bag.types}
-            node_values = dict(values) | transport | {"inputs.reliable": True, "autostart": True}
+            node_values = dict(values) | transport | {"inputs.reliable": True, "inputs.wait_sec": PATIENT_WAIT_SEC, "autostart": True}
             with NodeProcess(node_values, remaps) as process, _Player(context, drive.topics, bag.types, process, on_record) as player:
                 player.await_node()
                 player.play(bag, pace)
@@ -99,7 +100,7 @@ class _Player:
     def __enter__(self) -> _Player:
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self._executor.shutdown()
         self._node.destroy_node()
 
@@ -122,10 +123,12 @@ class _Player:
             if message.role == "image":
                 images += 1
                 if pace.rate is None:
-                    expected = images
-                    self._spin_until(lambda: len(self.records) >= expected, ANSWER_TIMEOUT_SEC, "did not answer an image")
+                    self._await_answers(images)
         if pace.rate is not None:
             self._spin_for(3.0)  # the last answers
+
+    def _await_answers(self, count: int) -> None:
+        self._spin_until(lambda: len(self.records) >= count, ANSWER_TIMEOUT_SEC, "did not answer an image")
 
     def _publish(self, message: BagMessage) -> None:
         self._publishers[message.role].publish(message.cdr)
