@@ -20,7 +20,7 @@ from xview_localizer.geometry.canonical_view import CanonicalView, canonical_vie
 from xview_localizer.geometry.dense import DenseSolverConfig, PoseSolution, solve_dense
 from xview_localizer.geometry.depth import calibrate_depth, flat_ground_range_m
 from xview_localizer.geometry.levelling import R_level_base
-from xview_localizer.geometry.match_field import MatchField
+from xview_localizer.geometry.match_field import Correspondences, MatchField
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
 from xview_localizer.imaging import network_image, render_canonical_view
@@ -165,8 +165,7 @@ class Localizer:
             return rejected_fix(current, current.reason, timings)
         try:
             with _stage(timings, "aerial"):
-                half_extent_m = max(self.spec.aerial.block_m / 2, prior.sigma_m + self.config.map_reach_m)
-                aerial = self._aerial.read(prior.x_m, prior.y_m, half_extent_m)
+                aerial = self._aerial_around(prior)
         except MapSourceError as error:
             return rejected_fix(current, f"map: {error}", timings)
         if not aerial.valid.any():
@@ -176,6 +175,20 @@ class Localizer:
         with _stage(timings, "solve"):
             solution = solve_dense(match_field, prior, self._solver_config(placed), self._seed)
         return self._judge(current, solution, timings)
+
+    def best_matches(self, observation: Observation, prior: Prior) -> Correspondences:
+        """The likeliest aerial cell of each ground cell, weighted by its probability; to look at, not to solve with.
+
+        Raises MapSourceError.
+        """
+        field = self._match([PlacedObservation(observation, Pose2(0.0, 0.0, 0.0))], self._aerial_around(prior))
+        best = field.log_likelihood.argmax(axis=1)
+        probability = np.exp(field.log_likelihood[np.arange(len(best)), best]) * field.inlier_probability
+        return Correspondences(field.ground_xy_m, field.grid.cell_centres_xy_m[best], probability)
+
+    def _aerial_around(self, prior: Prior) -> AerialDescriptors:
+        half_extent_m = max(self.spec.aerial.block_m / 2, prior.sigma_m + self.config.map_reach_m)
+        return self._aerial.read(prior.x_m, prior.y_m, half_extent_m)
 
     def _range_m(
         self, view: GroundView, canonical: CanonicalView, R_level_camera: np.ndarray, log_range: np.ndarray

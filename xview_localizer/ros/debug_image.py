@@ -7,53 +7,60 @@ import numpy as np
 
 from xview_localizer.aerial.source import MapSource
 from xview_localizer.geometry.grid import Bounds
+from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.localizer import Observation
 from xview_localizer.tracker import TrackedFix
 
 HALF_EXTENT_M = 40.0
-METRES_PER_PIXEL = 0.25
-ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB = (60, 220, 60), (240, 60, 60), (80, 160, 255)
+METRES_PER_PIXEL = 0.15
+SHOWN_MATCHES = 120
+ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB, MATCH_RGB = (60, 220, 60), (240, 60, 60), (80, 160, 255), (255, 255, 255)
 
 
-def render_overlay(observation: Observation, tracked: TrackedFix, map_source: MapSource) -> np.ndarray | None:
-    """RGB [H, W, 3] north-up around the prior; None where there is no prior. Raises MapSourceError.
+def render_overlay(
+    tracked: TrackedFix, observation: Observation, matches: Correspondences, map_source: MapSource
+) -> np.ndarray:
+    """RGB [H, W, 3] north-up around the prior. Raises MapSourceError.
 
     Blue: the prior's disc. Green (accepted) or red (rejected): base_link with its heading and 2-sigma ellipse.
-    Dots: ground cells, from yellow (near) to purple (far); they should lie on what the camera sees.
+    Dots: ground cells at the pose found, from yellow (near) to purple (far); they should lie on what the camera
+    sees. White lines: from the cells of the surest matches to where each alone would have been put.
     """
     prior, fix = tracked.prior, tracked.fix
-    if prior is None:
-        return None
     aerial = map_source.read(Bounds.around(prior.x_m, prior.y_m, HALF_EXTENT_M), METRES_PER_PIXEL)
     canvas = np.ascontiguousarray(aerial.image)
 
-    def pixel(xy_m: np.ndarray) -> np.ndarray:
-        return np.round(aerial.grid.uv_from_xy(xy_m)).astype(int)
+    def pixel(xy_m: np.ndarray) -> list:
+        return np.round(aerial.grid.uv_from_xy(xy_m)).astype(int).tolist()
 
-    cv2.circle(canvas, pixel(np.array([prior.x_m, prior.y_m])).tolist(), round(prior.sigma_m / METRES_PER_PIXEL), PRIOR_RGB, 1, cv2.LINE_AA)
+    cv2.circle(canvas, pixel(np.array([prior.x_m, prior.y_m])), round(prior.sigma_m / METRES_PER_PIXEL), PRIOR_RGB, 1, cv2.LINE_AA)
     if np.isfinite(fix.x_m):
         pose = Pose2(fix.x_m, fix.y_m, fix.yaw_rad)
         colour = ACCEPTED_RGB if fix.accepted else REJECTED_RGB
+        surest = np.argsort(-matches.weight)[:SHOWN_MATCHES]
+        starts = pixel(pose.transform(fix.scale * matches.ground_xy_m[surest]))
+        for start, end in zip(starts, pixel(matches.aerial_xy_m[surest]), strict=True):
+            cv2.line(canvas, start, end, MATCH_RGB, 1, cv2.LINE_AA)
         _draw_cells(canvas, pixel(pose.transform(fix.scale * observation.ground_xy_m)), observation.ground_xy_m)
-        _draw_ellipse(canvas, pixel(np.array([fix.x_m, fix.y_m])), fix.covariance[:2, :2], colour)
-        base, tip = pixel(pose.transform(np.array([[0.0, 0.0], [4.0, 0.0]]))).tolist()
+        base, tip = pixel(pose.transform(np.array([[0.0, 0.0], [4.0, 0.0]])))
+        _draw_ellipse(canvas, base, fix.covariance[:2, :2], colour)
         cv2.arrowedLine(canvas, base, tip, colour, 2, cv2.LINE_AA, tipLength=0.35)
-    text = "accepted" if fix.accepted else fix.reason
-    cv2.putText(canvas, f"{text}  confidence {fix.confidence:.2f}", (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
+    text = f"{'accepted' if fix.accepted else fix.reason}  confidence {fix.confidence:.2f}"
+    cv2.putText(canvas, text, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.4, MATCH_RGB, 1, cv2.LINE_AA)
     return canvas
 
 
-def _draw_cells(canvas: np.ndarray, pixels: np.ndarray, ground_xy_m: np.ndarray) -> None:
+def _draw_cells(canvas: np.ndarray, pixels: list, ground_xy_m: np.ndarray) -> None:
     nearness = np.clip(1 - np.linalg.norm(ground_xy_m, axis=1) / HALF_EXTENT_M, 0, 1)
     colours = cv2.applyColorMap((255 * nearness).astype(np.uint8)[:, None], cv2.COLORMAP_PLASMA)[:, 0, ::-1]
-    for centre, colour in zip(pixels.tolist(), colours.tolist(), strict=True):
-        cv2.circle(canvas, centre, 2, colour, -1, cv2.LINE_AA)
+    for centre, colour in zip(pixels, colours.tolist(), strict=True):
+        cv2.circle(canvas, centre, 1, colour, -1)
 
 
-def _draw_ellipse(canvas: np.ndarray, centre: np.ndarray, covariance: np.ndarray, colour: tuple[int, int, int]) -> None:
+def _draw_ellipse(canvas: np.ndarray, centre: list, covariance: np.ndarray, colour: tuple[int, int, int]) -> None:
     variances, axes = np.linalg.eigh(covariance)
     half_axes_px = np.maximum(1, np.round(2 * np.sqrt(variances) / METRES_PER_PIXEL)).astype(int)
     # Image rows grow to the south, so angles turn the other way.
     angle_deg = -float(np.degrees(np.arctan2(axes[1, 0], axes[0, 0])))
-    cv2.ellipse(canvas, centre.tolist(), half_axes_px.tolist(), angle_deg, 0, 360, colour, 1, cv2.LINE_AA)
+    cv2.ellipse(canvas, centre, half_axes_px.tolist(), angle_deg, 0, 360, colour, 1, cv2.LINE_AA)

@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 
 from xview_localizer.aerial.source import MapSource, MapSourceError
 from xview_localizer.intake import DriveIntake
-from xview_localizer.localizer import Observation
+from xview_localizer.localizer import Localizer, Observation
 from xview_localizer.messages import MessageError
 from xview_localizer.records import ImageRecord
 from xview_localizer.ros.debug_image import render_overlay
@@ -38,6 +38,7 @@ class ImageJob:
     `wait_sec` bounds the wait for sensors that lag behind the image.
     """
 
+    localizer: Localizer
     intake: DriveIntake
     prefetcher: NewestItemWorker[tuple[float, float]]
     map_source: MapSource
@@ -62,14 +63,13 @@ class ImageJob:
         self, header: Header, record: ImageRecord, observation: Observation | None, tracked: TrackedFix | None
     ) -> None:
         self.outputs.publish(header, record, tracked)
-        if tracked is None or not self.outputs.debug_wanted:
+        if tracked is None or tracked.prior is None or observation.reason or not self.outputs.debug_wanted:
             return
         try:
-            overlay = render_overlay(observation, tracked, self.map_source)
+            matches = self.localizer.best_matches(observation, tracked.prior)
+            self.outputs.publish_debug(header, render_overlay(tracked, observation, matches, self.map_source))
         except MapSourceError:
-            return  # the record has said so already
-        if overlay is not None:
-            self.outputs.publish_debug(header, overlay)
+            pass  # the record has said so already
 
     def _localize(
         self, image: ReceivedImage, worker: NewestItemWorker

@@ -88,7 +88,7 @@ class LocalizerNode(LifecycleNode):
         self._prefetcher = NewestItemWorker(self._prefetch)
         wait_sec = self._settings.values["inputs.wait_sec"]
         job = ImageJob(
-            self._intake, self._prefetcher, self._map, self._health, self._outputs, wait_sec, self.get_logger()
+            self._localizer, self._intake, self._prefetcher, self._map, self._health, self._outputs, wait_sec, self.get_logger()
         )
         self._worker = NewestItemWorker(job.run)
         self._subscribe()
