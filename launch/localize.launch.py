@@ -6,17 +6,21 @@ ros2 launch xview_localizer localize.launch.py params_file:=my_robot.yaml map:=/
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 
+from launch import LaunchContext, LaunchDescription
+
 CONFIG = Path(get_package_share_directory("xview_localizer")) / "config"
 # argument: (topic of the node, description)
 TOPICS = {
     "image": ("image", "Camera images (sensor_msgs/Image), read with transport:=raw"),
-    "compressed_image": ("image/compressed", "Camera images (CompressedImage), read with transport:=compressed"),
+    "compressed_image": (
+        "image/compressed",
+        "Camera images (CompressedImage), read with transport:=compressed",
+    ),
     "camera_info": ("camera_info", "Calibration of the camera"),
     "fix": ("fix", "GNSS positions"),
     "odom": ("odom", "Wheel or visual odometry; optional"),
@@ -28,10 +32,22 @@ ARGUMENTS = {
     "map": ("", "Aerial image: GeoTIFF, MBTiles file or tile URL; empty: map.source of params_file", None),
     "latitude_deg": ("", "Latitude of the datum; empty: that of params_file", None),
     "longitude_deg": ("", "Longitude of the datum; empty: that of params_file", None),
-    "transport": ("", "How images come: raw or compressed; empty: camera.transport of params_file", ["", "raw", "compressed"]),
-    "map_server": ("false", "Serve the file given by map:= as tiles over HTTP, and read it from there", ["true", "false"]),
+    "transport": (
+        "",
+        "How images come: raw or compressed; empty: camera.transport of params_file",
+        ["", "raw", "compressed"],
+    ),
+    "map_server": (
+        "false",
+        "Serve the file given by map:= as tiles over HTTP, and read it from there",
+        ["true", "false"],
+    ),
     "map_server_port": ("8080", "TCP port of the map server", None),
-    "autostart": ("true", "Configure and activate the node; false leaves that to a lifecycle manager", ["true", "false"]),
+    "autostart": (
+        "true",
+        "Configure and activate the node; false leaves that to a lifecycle manager",
+        ["true", "false"],
+    ),
     "ekf": ("false", "Fuse poses and odometry with robot_localization's ekf_node", ["true", "false"]),
     "ekf_params_file": (str(CONFIG / "ekf.yaml"), "Parameter file of the EKF", None),
     "use_sim_time": ("false", "Take the time from /clock", ["true", "false"]),
@@ -46,7 +62,8 @@ def generate_launch_description() -> LaunchDescription:
         for name, (default, description, choices) in ARGUMENTS.items()
     ]
     topics = [
-        DeclareLaunchArgument(name, default_value=topic, description=description) for name, (topic, description) in TOPICS.items()
+        DeclareLaunchArgument(name, default_value=topic, description=description)
+        for name, (topic, description) in TOPICS.items()
     ]
     return LaunchDescription([*arguments, *topics, OpaqueFunction(function=_actions)])
 

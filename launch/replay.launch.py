@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
@@ -20,6 +19,8 @@ from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
+
+from launch import LaunchContext, LaunchDescription
 from xview_localizer.bag import BagReader, read_drive
 from xview_localizer.settings import parameter_file_text
 
@@ -61,12 +62,26 @@ def _actions(context: LaunchContext) -> list:
         "use_sim_time": "true",
     }
     play = ExecuteProcess(
-        cmd=["ros2", "bag", "play", str(drive.bag), "--clock", "--rate", given["rate"], "--delay", given["start_delay_sec"]],
+        cmd=[
+            "ros2",
+            "bag",
+            "play",
+            str(drive.bag),
+            "--clock",
+            "--rate",
+            given["rate"],
+            "--delay",
+            given["start_delay_sec"],
+        ],
         name="bag_play",
         output="screen",
     )
     return [
-        IncludeLaunchDescription(PythonLaunchDescriptionSource(str(LOCALIZE)), launch_arguments=arguments.items()),
+        IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(str(LOCALIZE)), launch_arguments=arguments.items()
+        ),
         play,
-        RegisterEventHandler(OnProcessExit(target_action=play, on_exit=[EmitEvent(event=Shutdown(reason="the bag has ended"))])),
+        RegisterEventHandler(
+            OnProcessExit(target_action=play, on_exit=[EmitEvent(event=Shutdown(reason="the bag has ended"))])
+        ),
     ]

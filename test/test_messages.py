@@ -40,7 +40,8 @@ def bayer(first_row, second_row):
 
 @pytest.mark.parametrize("padding", [0, 5])
 @pytest.mark.parametrize(
-    ("encoding", "order"), [("rgb8", [0, 1, 2]), ("bgr8", [2, 1, 0]), ("rgba8", [0, 1, 2, 2]), ("bgra8", [2, 1, 0, 0])]
+    ("encoding", "order"),
+    [("rgb8", [0, 1, 2]), ("bgr8", [2, 1, 0]), ("rgba8", [0, 1, 2, 2]), ("bgra8", [2, 1, 0, 0])],
 )
 def test_interleaved_colours(encoding, order, padding):
     np.testing.assert_array_equal(rgb_from_image(image(encoding, picture()[..., order], padding)), picture())
@@ -53,7 +54,12 @@ def test_grey_becomes_three_equal_channels():
 
 @pytest.mark.parametrize(
     ("encoding", "first_row", "second_row"),
-    [("bayer_rggb8", (0, 1), (1, 2)), ("bayer_bggr8", (2, 1), (1, 0)), ("bayer_gbrg8", (1, 2), (0, 1)), ("bayer_grbg8", (1, 0), (2, 1))],
+    [
+        ("bayer_rggb8", (0, 1), (1, 2)),
+        ("bayer_bggr8", (2, 1), (1, 0)),
+        ("bayer_gbrg8", (1, 2), (0, 1)),
+        ("bayer_grbg8", (1, 0), (2, 1)),
+    ],
 )
 def test_bayer_patterns_name_the_first_row(encoding, first_row, second_row):
     rgb = rgb_from_image(image(encoding, bayer(first_row, second_row)))
@@ -61,13 +67,15 @@ def test_bayer_patterns_name_the_first_row(encoding, first_row, second_row):
     np.testing.assert_allclose(rgb[inner].astype(int), picture()[inner].astype(int), atol=3)
 
 
-@pytest.mark.parametrize(("encoding", "luma", "chroma"), [("yuv422", 1, 0), ("uyvy", 1, 0), ("yuv422_yuy2", 0, 1), ("yuyv", 0, 1)])
+@pytest.mark.parametrize(
+    ("encoding", "luma", "chroma"), [("yuv422", 1, 0), ("uyvy", 1, 0), ("yuv422_yuy2", 0, 1), ("yuyv", 0, 1)]
+)
 def test_yuv_422(encoding, luma, chroma):
     yuv = cv2.cvtColor(picture(), cv2.COLOR_RGB2YUV)
     packed = np.zeros((HEIGHT, WIDTH, 2), np.uint8)
     packed[..., luma] = yuv[..., 0]
     packed[:, 0::2, chroma], packed[:, 1::2, chroma] = yuv[:, 0::2, 1], yuv[:, 0::2, 2]
-    # The packed format is BT.601 with video range, cvtColor's YUV is full range: only hue and order are compared.
+    # The packed format is BT.601 with video range, cvtColor's YUV full range: only order is compared.
     rgb = rgb_from_image(image(encoding, packed)).astype(float)
     assert np.corrcoef(rgb.ravel(), picture().ravel().astype(float))[0, 1] > 0.97
 
@@ -104,10 +112,19 @@ def test_broken_images_are_refused(change, complaint):
 def test_same_pixels_as_cv_bridge():
     cv_bridge = pytest.importorskip("cv_bridge", reason="only a ROS installation has cv_bridge")
     messages = pytest.importorskip("sensor_msgs.msg")
-    for encoding, data in (("rgb8", picture()), ("bgr8", picture()), ("mono8", picture()[..., 0]), ("bayer_rggb8", bayer((0, 1), (1, 2)))):
+    for encoding, data in (
+        ("rgb8", picture()),
+        ("bgr8", picture()),
+        ("mono8", picture()[..., 0]),
+        ("bayer_rggb8", bayer((0, 1), (1, 2))),
+    ):
         fields = image(encoding, data)
-        message = messages.Image(encoding=encoding, height=HEIGHT, width=WIDTH, step=fields.step, data=fields.data)
-        np.testing.assert_array_equal(rgb_from_image(message), cv_bridge.CvBridge().imgmsg_to_cv2(message, "rgb8"))
+        message = messages.Image(
+            encoding=encoding, height=HEIGHT, width=WIDTH, step=fields.step, data=fields.data
+        )
+        np.testing.assert_array_equal(
+            rgb_from_image(message), cv_bridge.CvBridge().imgmsg_to_cv2(message, "rgb8")
+        )
 
 
 def info(**changes):
@@ -137,7 +154,12 @@ def fix(**changes):
 
 def test_nav_sat_fix():
     position = position_from_nav_sat_fix(fix(), default_sigma_m=7.0)
-    assert (position.latitude_deg, position.longitude_deg, position.altitude_m, position.sigma_m) == (48.0, 11.0, 500.0, 3.0)
+    assert (position.latitude_deg, position.longitude_deg, position.altitude_m, position.sigma_m) == (
+        48.0,
+        11.0,
+        500.0,
+        3.0,
+    )
     assert position_from_nav_sat_fix(fix(position_covariance_type=0), 7.0).sigma_m == 7.0
     assert position_from_nav_sat_fix(fix(altitude=float("nan")), 7.0).altitude_m == 0.0
 
@@ -159,7 +181,10 @@ def test_broken_nav_sat_fixes_are_refused(change, complaint):
 def quaternion(roll_rad=0.0, pitch_rad=0.0, yaw_rad=0.0):
     (cr, cp, cy), (sr, sp, sy) = (f(np.array([roll_rad, pitch_rad, yaw_rad]) / 2) for f in (np.cos, np.sin))
     return Message(
-        x=sr * cp * cy - cr * sp * sy, y=cr * sp * cy + sr * cp * sy, z=cr * cp * sy - sr * sp * cy, w=cr * cp * cy + sr * sp * sy
+        x=sr * cp * cy - cr * sp * sy,
+        y=cr * sp * cy + sr * cp * sy,
+        z=cr * cp * sy - sr * sp * cy,
+        w=cr * cp * cy + sr * sp * sy,
     )
 
 
@@ -187,10 +212,16 @@ def imu(orientation_known=True, force=(0.0, 0.0, 9.81), **angles):
 def test_gravity_of_an_imu():
     np.testing.assert_allclose(gravity_from_imu(imu()), [0, 0, -1])
     # Nose down: down has a part along x, forward.
-    np.testing.assert_allclose(gravity_from_imu(imu(pitch_rad=0.2, yaw_rad=1.0)), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12)
+    np.testing.assert_allclose(
+        gravity_from_imu(imu(pitch_rad=0.2, yaw_rad=1.0)), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12
+    )
     # Right side down: down has a part to the right, -y.
-    np.testing.assert_allclose(gravity_from_imu(imu(roll_rad=0.2)), [0, -np.sin(0.2), -np.cos(0.2)], atol=1e-12)
+    np.testing.assert_allclose(
+        gravity_from_imu(imu(roll_rad=0.2)), [0, -np.sin(0.2), -np.cos(0.2)], atol=1e-12
+    )
     force = 9.81 * np.array([-np.sin(0.2), 0, np.cos(0.2)])
-    np.testing.assert_allclose(gravity_from_imu(imu(False, force)), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12)
+    np.testing.assert_allclose(
+        gravity_from_imu(imu(False, force)), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12
+    )
     with pytest.raises(MessageError, match="not gravity"):
         gravity_from_imu(imu(False, (0.0, 0.0, 0.0)))

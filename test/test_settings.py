@@ -2,7 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from xview_localizer.settings import SETTINGS, Settings, SettingsError, find_problems, parameter_file_text, read_parameter_file
+from xview_localizer.settings import (
+    SETTINGS,
+    Settings,
+    SettingsError,
+    find_problems,
+    parameter_file_text,
+    read_parameter_file,
+)
 
 MANUAL = Path(__file__).parents[1] / "config" / "localizer.yaml"
 REQUIRED = {"datum.latitude_deg": 48.0, "datum.longitude_deg": 11.0, "map.source": "map.tif"}
@@ -45,7 +52,13 @@ def test_wrong_values_are_named(name, value, complaint):
 
 def test_values_reach_the_rooms():
     settings = Settings.from_values(
-        REQUIRED | {"keyframes.count": 7, "gate.min_confidence": 0.9, "gnss.antenna_in_base_m": (1.0, 2.0, 3.0), "camera.height_m": 1.5}
+        REQUIRED
+        | {
+            "keyframes.count": 7,
+            "gate.min_confidence": 0.9,
+            "gnss.antenna_in_base_m": (1.0, 2.0, 3.0),
+            "camera.height_m": 1.5,
+        }
     )
     assert settings.tracker.keyframes == 7
     assert settings.localizer.min_confidence == 0.9
@@ -62,7 +75,9 @@ def test_parameter_files_round_trip(tmp_path):
     assert Settings.from_values(read_parameter_file(path)).values == Settings.from_values(values).values
 
 
-@pytest.mark.parametrize("text", ["", "a: [", "localizer: {datum: 3}", "other: {ros__parameters: {autostart: true}}"])
+@pytest.mark.parametrize(
+    "text", ["", "a: [", "localizer: {datum: 3}", "other: {ros__parameters: {autostart: true}}"]
+)
 def test_files_without_parameters_are_refused(tmp_path, text):
     path = tmp_path / "parameters.yaml"
     path.write_text(text)

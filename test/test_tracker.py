@@ -1,4 +1,4 @@
-"""The tracker's own logic, around a localizer whose answers are scripted: what it is asked, and what it may accept."""
+"""The tracker's own logic, around a localizer whose answers are scripted."""
 
 from dataclasses import dataclass, field, replace
 
@@ -43,8 +43,10 @@ class ScriptedLocalizer:
         stamp_sec = placed[-1].observation.stamp_sec
         pose = true_pose(stamp_sec)
         return Fix(
-            stamp_sec, pose.x_m + self.error.x_m, pose.y_m + self.error.y_m, pose.yaw_rad + self.error.yaw_rad, 1.0,
-            np.diag([0.1, 0.1, 0.001]), 0.9, 1.0, 5.0, 0.5, 100, self.accepts, "" if self.accepts else "not sure",
+            stamp_sec, pose.x_m + self.error.x_m, pose.y_m + self.error.y_m,
+            pose.yaw_rad + self.error.yaw_rad, 1.0,
+            np.diag([0.1, 0.1, 0.001]), 0.9, 1.0, 5.0, 0.5, 100,
+            self.accepts, "" if self.accepts else "not sure",
         )  # fmt: skip
 
 
@@ -120,7 +122,10 @@ def test_gnss_prior_without_course_has_no_heading_and_contains_the_truth(tracker
     prior = scripted.asked[0][1]
     truth = true_pose(0.7)
     assert prior.yaw_rad is None
-    assert np.hypot(prior.x_m - truth.x_m, prior.y_m - truth.y_m) < prior.sigma_m - TrackerConfig().gnss_min_radius_m + 1e-6
+    assert (
+        np.hypot(prior.x_m - truth.x_m, prior.y_m - truth.y_m)
+        < prior.sigma_m - TrackerConfig().gnss_min_radius_m + 1e-6
+    )
 
 
 def test_confirmed_track_narrows_the_prior_through_a_gnss_outage(tracker, scripted):
@@ -141,7 +146,9 @@ def test_fix_off_the_track_is_rejected_and_the_estimate_goes_on(tracker, scripte
     assert not tracked.fix.accepted
     assert "disagrees with the track" in tracked.fix.reason
     truth = true_pose(4.0)
-    np.testing.assert_allclose([tracked.estimate.pose.x_m, tracked.estimate.pose.y_m], [truth.x_m, truth.y_m], atol=1e-6)
+    np.testing.assert_allclose(
+        [tracked.estimate.pose.x_m, tracked.estimate.pose.y_m], [truth.x_m, truth.y_m], atol=1e-6
+    )
 
 
 def test_wrong_track_is_given_up_after_misses_and_replaced(tracker, scripted):
@@ -212,7 +219,9 @@ def test_answers_do_not_depend_on_the_order_of_sensors():
             else:
                 xy_m = true_pose(t).transform(ANTENNA_M) + np.random.default_rng(int(t * 10)).normal(0, 2, 2)
                 tracker.on_gnss(t, *FRAME.geodetic_from_enu([*xy_m, 0.0]), 4.0)
-        return [repr((t.prior, t.estimate)) for t in (tracker.locate(observation(s)) for s in (2.0, 4.2, 6.1))]
+        return [
+            repr((t.prior, t.estimate)) for t in (tracker.locate(observation(s)) for s in (2.0, 4.2, 6.1))
+        ]
 
     assert run(0) == run(1)
 
@@ -262,7 +271,8 @@ def test_course_heading_is_as_good_as_it_says():
     for _ in range(200):
         bias = rng.normal(0, 8, 2) + np.outer(stamps / stamps[-1], rng.normal(0, 2, 2))  # constant + drift
         samples = [
-            (t, GnssSample(true_pose(t).transform(ANTENNA_M) + b + rng.normal(0, 0.8, 2), 4.0)) for t, b in zip(stamps, bias, strict=True)
+            (t, GnssSample(true_pose(t).transform(ANTENNA_M) + b + rng.normal(0, 0.8, 2), 4.0))
+            for t, b in zip(stamps, bias, strict=True)
         ]
         heading = heading_from_course(samples, odometry, np.array(ANTENNA_M), drift_m=2.0, min_baseline_m=8.0)
         normalized.append(wrap_angle_rad(heading.yaw_map_odom_rad - T_MAP_ODOM.yaw_rad) / heading.sigma_rad)

@@ -1,4 +1,4 @@
-"""Recorded drives: a rosbag2 recording and the `drive.yaml` that says how the robot is built. No ROS needed."""
+"""Recorded drives: a rosbag2 recording and the `drive.yaml` that describes the robot. No ROS needed."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def read_drive(path: Path | str) -> Drive:
         topics = {role: str(topic) for role, topic in document["topics"].items()}
         bag = path.parent / document["bag"]
     except OSError as error:
-        raise BagError(f"{path} cannot be read: {error}; a drive is a folder with drive.yaml beside its bag") from error
+        raise BagError(
+            f"{path} cannot be read: {error}; a drive is a folder with drive.yaml beside its bag"
+        ) from error
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise BagError(f"{path} cannot be understood: {error!r}") from error
     return Drive(bag, topics, values)
@@ -87,13 +89,17 @@ class BagReader:
             raise BagError(f"{bag} is no readable rosbag2 recording: {error}") from error
         self._connections = {}
         for role, types in ROLES.items():
-            found = [c for c in self._reader.connections if c.topic == topics.get(role) and c.msgtype in types]
+            found = [
+                c for c in self._reader.connections if c.topic == topics.get(role) and c.msgtype in types
+            ]
             self._connections.update({connection.id: (role, connection) for connection in found})
         missing = set(REQUIRED_ROLES) - {role for role, _ in self._connections.values()}
         if missing:
             self._reader.close()
             there = "\n".join(f"  {c.topic} ({c.msgtype})" for c in self._reader.connections)
-            raise BagError(f"{bag} has no topic for {', '.join(sorted(missing))}; name it in drive.yaml. It has:\n{there}")
+            raise BagError(
+                f"{bag} has no topic for {', '.join(sorted(missing))}; see drive.yaml. There are:\n{there}"
+            )
 
     def __enter__(self) -> BagReader:
         return self

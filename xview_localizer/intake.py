@@ -14,7 +14,7 @@ from xview_localizer.tracker import DriveTracker
 
 
 class DriveIntake:
-    """Checks messages at the door and hands them to a DriveTracker. Every method raises MessageError on bad ones.
+    """Checks messages at the door and hands them to a DriveTracker; raises MessageError on bad ones.
 
     `rgb_from_image` converts a sensor_msgs/Image.
     """
@@ -63,4 +63,6 @@ class DriveIntake:
         image = messages.rgb_from_compressed_image(message) if compressed else self._rgb_from_image(message)
         stamp_sec = messages.stamp_sec(message)
         gravity_base = self.tracker.gravity_at(stamp_sec)
-        return self._localizer.observe(self._settings.mounting.view(image, self.camera, gravity_base, stamp_sec))
+        return self._localizer.observe(
+            self._settings.mounting.view(image, self.camera, gravity_base, stamp_sec)
+        )

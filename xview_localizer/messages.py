@@ -1,4 +1,4 @@
-"""ROS messages into the package's own types. By field names only: messages of rclpy and of bag readers both fit."""
+"""ROS messages into the package's own types; by field names only, so that bag readers' messages fit too."""
 
 from __future__ import annotations
 
@@ -52,16 +52,22 @@ def stamp_sec(message) -> float:
 def rgb_from_image(message) -> np.ndarray:
     """sensor_msgs/Image to RGB [H, W, 3] uint8. Raises MessageError."""
     if message.encoding not in _TO_RGB:
-        raise MessageError(f"image encoding '{message.encoding}' is not supported; use one of {', '.join(_TO_RGB)}")
+        raise MessageError(
+            f"image encoding '{message.encoding}' is not supported; use one of {', '.join(_TO_RGB)}"
+        )
     channels, conversion = _TO_RGB[message.encoding]
     height, width, step = message.height, message.width, message.step
     if not 0 < height * width <= MAX_IMAGE_PX or step < width * channels:
-        raise MessageError(f"image of {width} × {height} with step {step} is impossible for {message.encoding}")
+        raise MessageError(
+            f"image of {width} × {height} with step {step} is impossible for {message.encoding}"
+        )
     data = np.frombuffer(message.data, np.uint8)
     if data.size < height * step:
         raise MessageError(f"image data is cut off: {data.size} of {height * step} bytes")
     rows = data[: height * step].reshape(height, step)[:, : width * channels]
-    pixels = np.ascontiguousarray(rows).reshape((height, width, channels) if channels > 1 else (height, width))
+    pixels = np.ascontiguousarray(rows).reshape(
+        (height, width, channels) if channels > 1 else (height, width)
+    )
     if conversion is None:
         return pixels
     try:
@@ -71,32 +77,38 @@ def rgb_from_image(message) -> np.ndarray:
 
 
 def rgb_from_compressed_image(message) -> np.ndarray:
-    """sensor_msgs/CompressedImage (JPEG, PNG, what OpenCV reads) to RGB [H, W, 3] uint8. Raises MessageError."""
+    """sensor_msgs/CompressedImage (JPEG, PNG, …) to RGB [H, W, 3] uint8. Raises MessageError."""
     data = np.frombuffer(message.data, np.uint8)
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except cv2.error:
         image = None
     if image is None:
-        raise MessageError(f"compressed image ({message.format or 'no format'}, {data.size} bytes) cannot be decoded")
+        raise MessageError(
+            f"compressed image ({message.format or 'no format'}, {data.size} bytes) cannot be decoded"
+        )
     return np.ascontiguousarray(image[..., ::-1])
 
 
 def camera_from_info(message) -> CameraModel:
     """sensor_msgs/CameraInfo to a camera model. Raises MessageError."""
     try:
-        return camera_from_info_fields(message.width, message.height, message.distortion_model, message.d, message.k)
+        return camera_from_info_fields(
+            message.width, message.height, message.distortion_model, message.d, message.k
+        )
     except ValueError as error:
         raise MessageError(f"CameraInfo: {error}") from error
 
 
 def position_from_nav_sat_fix(message, default_sigma_m: float) -> GnssPosition:
-    """sensor_msgs/NavSatFix; `default_sigma_m` stands in where no covariance is given. Raises MessageError."""
+    """sensor_msgs/NavSatFix; `default_sigma_m` stands in for a missing covariance. Raises MessageError."""
     if message.status.status < 0:
         raise MessageError("NavSatFix has no fix (status < 0)")
     position = (float(message.latitude), float(message.longitude), float(message.altitude))
     if not np.all(np.isfinite(position[:2])) or abs(position[0]) > 90 or abs(position[1]) > 360:
-        raise MessageError(f"NavSatFix is not finite or out of range: latitude {position[0]}, longitude {position[1]}")
+        raise MessageError(
+            f"NavSatFix is not finite or out of range: latitude {position[0]}, longitude {position[1]}"
+        )
     altitude_m = position[2] if np.isfinite(position[2]) else 0.0  # many 2-D fixes have no altitude
     variance = float(max(message.position_covariance[0], message.position_covariance[4]))
     if message.position_covariance_type == 0:

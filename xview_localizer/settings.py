@@ -28,7 +28,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Setting:
-    """One parameter. `kind` is the type of a value or of a list's items; `length` None is a scalar, 0 any length.
+    """One parameter. `kind` is a value's or a list item's type; `length` None is a scalar, 0 any length.
 
     `default` None means that the user must give a value.
     """
@@ -47,8 +47,13 @@ class Setting:
         """What is wrong with `value`, or an empty string."""
         items = [value]
         if self.length is not None:
-            if not isinstance(value, Sequence) or isinstance(value, str) or self.length not in (0, len(value)):
-                return f"{self.name} must be a list of {self.length or 'any number of'} {self.kind.__name__}s, got {value!r}"
+            if (
+                not isinstance(value, Sequence)
+                or isinstance(value, str)
+                or self.length not in (0, len(value))
+            ):
+                wanted = f"{self.length or 'any number of'} {self.kind.__name__}s"
+                return f"{self.name} must be a list of {wanted}, got {value!r}"
             items = list(value)
         for item in items:
             if type(item) is not self.kind:
@@ -56,7 +61,12 @@ class Setting:
                 return f"{self.name} must be of type {self.kind.__name__}, got {item!r}{hint}"
             if self.kind is float and not np.isfinite(item):
                 return f"{self.name} must be finite, got {item}"
-            if self.minimum is not None and item < self.minimum or self.maximum is not None and item > self.maximum:
+            if (
+                self.minimum is not None
+                and item < self.minimum
+                or self.maximum is not None
+                and item > self.maximum
+            ):
                 return f"{self.name} must lie in [{self.minimum}, {self.maximum}], got {item}"
         if self.choices and value not in self.choices:
             return f"{self.name} must be one of {', '.join(self.choices)}, got {value!r}"
@@ -69,48 +79,95 @@ _DRIFT = _TRACKER.odometry_drift
 SETTINGS: dict[str, Setting] = {
     setting.name: setting
     for setting in (
-        Setting("autostart", False, "Configure and activate without a lifecycle manager.", bool, read_only=True),
-        Setting("random_seed", 0, "Seed of the solver; the same inputs and seed give the same poses.", int, minimum=0),
-        Setting("datum.latitude_deg", None, "Latitude (WGS84) of the origin of map, degrees.", minimum=-90.0, maximum=90.0),
-        Setting("datum.longitude_deg", None, "Longitude (WGS84) of the origin of map, degrees.", minimum=-180.0, maximum=180.0),
-        Setting("datum.altitude_m", 0.0, "Ellipsoidal altitude of the origin of map, metres.", minimum=-1000.0, maximum=10000.0),
+        Setting("autostart", False,
+            "Configure and activate without a lifecycle manager.", bool, read_only=True),
+        Setting("random_seed", 0,
+            "Seed of the solver; the same inputs and seed give the same poses.", int, minimum=0),
+        Setting("datum.latitude_deg", None,
+            "Latitude (WGS84) of the origin of map, degrees.", minimum=-90.0, maximum=90.0),
+        Setting("datum.longitude_deg", None,
+            "Longitude (WGS84) of the origin of map, degrees.", minimum=-180.0, maximum=180.0),
+        Setting("datum.altitude_m", 0.0,
+            "Ellipsoidal altitude of the origin of map, metres.", minimum=-1000.0, maximum=10000.0),
         Setting("frames.map", "map", "Frame of the published poses: ENU about the datum.", str),
-        Setting("map.source", None, "Aerial image: a GeoTIFF or MBTiles file, or a tile URL with {z}, {x}, {y} or {-y}.", str),
+        Setting("map.source", None,
+            "Aerial image: a GeoTIFF or MBTiles file, or a tile URL with {z}, {x}, {y} or {-y}.", str),
         Setting("map.cache_dir", "", "Folder of the tile cache; empty: ~/.cache/xview_localizer/tiles.", str),
-        Setting("map.cache_mb", 2000, "Size limit of the tile cache, megabytes.", int, minimum=10, maximum=1_000_000),
+        Setting("map.cache_mb", 2000,
+            "Size limit of the tile cache, megabytes.", int, minimum=10, maximum=1_000_000),
         Setting("map.tile_px", 256, "Side of a tile, pixels.", int, minimum=256, maximum=512),
-        Setting("map.max_zoom", 20, "Finest zoom level that the tile server has.", int, minimum=1, maximum=24),
+        Setting("map.max_zoom", 20,
+            "Finest zoom level that the tile server has.", int, minimum=1, maximum=24),
         Setting("map.timeout_sec", 5.0, "Longest wait for one tile, seconds.", minimum=0.1, maximum=120.0),
         Setting("model.package", "", "Folder of a model package; empty: the embedded one.", str),
-        Setting("model.threads", _LOCALIZER.threads, "Threads of ONNX Runtime; 0: its own choice.", int, minimum=0, maximum=256),
-        Setting("model.providers", _LOCALIZER.providers, "Execution providers of ONNX Runtime, in order.", str, length=0),
-        Setting("camera.position_in_base_m", (0.0, 0.0, 0.0), "Camera in base_link: x, y, z, metres.", length=3, minimum=-50.0, maximum=50.0),
-        Setting("camera.rpy_deg", (0.0, 0.0, 0.0), "Turn of the camera's body (x along the view): roll, pitch (down positive), yaw (left positive), degrees.", length=3, minimum=-360.0, maximum=360.0),
-        Setting("camera.height_m", 0.0, "Height of the camera over the ground, metres; 0: unknown, the scale is solved for.", minimum=0.0, maximum=50.0),
-        Setting("camera.transport", "raw", "Which topic carries the images: image (raw) or image/compressed.", str, choices=("raw", "compressed")),
-        Setting("imu.rpy_deg", (0.0, 0.0, 0.0), "Turn of the IMU in base_link: roll, pitch, yaw, degrees.", length=3, minimum=-360.0, maximum=360.0),
-        Setting("gnss.antenna_in_base_m", (0.0, 0.0, 0.0), "GNSS antenna in base_link: x, y, z, metres.", length=3, minimum=-50.0, maximum=50.0),
-        Setting("gnss.radius_sigmas", _TRACKER.gnss_radius_sigmas, "Search radius in standard deviations of the GNSS position.", minimum=1.0, maximum=10.0),
-        Setting("gnss.min_radius_m", _TRACKER.gnss_min_radius_m, "Least search radius around GNSS, metres.", minimum=1.0, maximum=100.0),
-        Setting("gnss.max_age_sec", _TRACKER.gnss_max_age_sec, "Older GNSS positions are not used, seconds.", minimum=0.1, maximum=60.0),
-        Setting("gnss.drift_m", _TRACKER.gnss_drift_m, "How far GNSS's error wanders within course.window_sec, metres.", minimum=0.01, maximum=50.0),
-        Setting("gnss.default_sigma_m", 10.0, "Standard deviation of positions that come without covariance, metres.", minimum=0.01, maximum=100.0),
-        Setting("course.window_sec", _TRACKER.course_window_sec, "Span of GNSS positions that give a heading, seconds.", minimum=1.0, maximum=60.0),
-        Setting("course.min_baseline_m", _TRACKER.course_min_baseline_m, "Least path that gives a heading, metres.", minimum=1.0, maximum=100.0),
-        Setting("odometry.max_gap_sec", _TRACKER.odometry_max_gap_sec, "Longest gap that is interpolated, seconds.", minimum=0.01, maximum=5.0),
-        Setting("odometry.drift_ratio", _DRIFT.position_ratio, "Standard deviation of position gained per metre driven.", minimum=0.001, maximum=0.5),
-        Setting("odometry.yaw_drift_deg_per_m", float(np.degrees(_DRIFT.yaw_rad_per_m)), "Standard deviation of yaw gained per metre driven, degrees.", minimum=0.001, maximum=10.0),
-        Setting("odometry.max_speed_mps", _TRACKER.max_speed_mps, "Bounds the motion where there is no odometry, metres per second.", minimum=0.1, maximum=100.0),
-        Setting("keyframes.count", _TRACKER.keyframes, "Images solved together; 1: the current one alone.", int, minimum=1, maximum=20),
-        Setting("keyframes.spacing_m", _TRACKER.keyframe_spacing_m, "Distance between keyframes, metres.", minimum=0.1, maximum=50.0),
-        Setting("track.min_radius_m", _TRACKER.track_min_radius_m, "Least search radius around the track, metres.", minimum=0.5, maximum=50.0),
-        Setting("track.max_misses", _TRACKER.track_max_misses, "Rejected images in a row after which the track is no longer trusted.", int, minimum=1, maximum=1000),
-        Setting("track.gate_sigmas", _TRACKER.gate_sigmas, "A fix further than this from the track is rejected, standard deviations.", minimum=1.0, maximum=100.0),
-        Setting("track.confirm_distance_m", _TRACKER.confirm_distance_m, "A first fix is held back until another agrees this much further on, metres; 0: publish at once.", minimum=0.0, maximum=100.0),
-        Setting("gate.min_confidence", _LOCALIZER.min_confidence, "Fixes below this chance of being within 2 m are rejected.", minimum=0.0, maximum=1.0),
-        Setting("gate.max_position_sigma_m", _LOCALIZER.max_position_sigma_m, "Fixes less certain than this are rejected, metres.", minimum=0.1, maximum=100.0),
-        Setting("inputs.wait_sec", 0.25, "Longest wait for odometry and IMU to reach an image's stamp, seconds.", minimum=0.0, maximum=5.0),
-        Setting("inputs.reliable", False, "Ask for reliable delivery of all inputs; needed for raw images above 0.5 MB over shared memory.", bool),
+        Setting("model.threads", _LOCALIZER.threads,
+            "Threads of ONNX Runtime; 0: its own choice.", int, minimum=0, maximum=256),
+        Setting("model.providers", _LOCALIZER.providers,
+            "Execution providers of ONNX Runtime, in order.", str, length=0),
+        Setting("camera.position_in_base_m", (0.0, 0.0, 0.0),
+            "Camera in base_link: x, y, z, metres.", length=3, minimum=-50.0, maximum=50.0),
+        Setting("camera.rpy_deg", (0.0, 0.0, 0.0),
+            "Turn of the camera's body (x along the view): roll, pitch (down positive), yaw (left "
+            "positive), degrees.", length=3, minimum=-360.0, maximum=360.0),
+        Setting("camera.height_m", 0.0,
+            "Height of the camera over the ground, metres; 0: unknown, the scale is solved for.",
+            minimum=0.0, maximum=50.0),
+        Setting("camera.transport", "raw",
+            "Which topic carries the images: image (raw) or image/compressed.",
+            str, choices=("raw", "compressed")),
+        Setting("imu.rpy_deg", (0.0, 0.0, 0.0),
+            "Turn of the IMU in base_link: roll, pitch, yaw, degrees.",
+            length=3, minimum=-360.0, maximum=360.0),
+        Setting("gnss.antenna_in_base_m", (0.0, 0.0, 0.0),
+            "GNSS antenna in base_link: x, y, z, metres.", length=3, minimum=-50.0, maximum=50.0),
+        Setting("gnss.radius_sigmas", _TRACKER.gnss_radius_sigmas,
+            "Search radius in standard deviations of the GNSS position.", minimum=1.0, maximum=10.0),
+        Setting("gnss.min_radius_m", _TRACKER.gnss_min_radius_m,
+            "Least search radius around GNSS, metres.", minimum=1.0, maximum=100.0),
+        Setting("gnss.max_age_sec", _TRACKER.gnss_max_age_sec,
+            "Older GNSS positions are not used, seconds.", minimum=0.1, maximum=60.0),
+        Setting("gnss.drift_m", _TRACKER.gnss_drift_m,
+            "How far GNSS's error wanders within course.window_sec, metres.", minimum=0.01, maximum=50.0),
+        Setting("gnss.default_sigma_m", 10.0,
+            "Standard deviation of positions that come without covariance, metres.",
+            minimum=0.01, maximum=100.0),
+        Setting("course.window_sec", _TRACKER.course_window_sec,
+            "Span of GNSS positions that give a heading, seconds.", minimum=1.0, maximum=60.0),
+        Setting("course.min_baseline_m", _TRACKER.course_min_baseline_m,
+            "Least path that gives a heading, metres.", minimum=1.0, maximum=100.0),
+        Setting("odometry.max_gap_sec", _TRACKER.odometry_max_gap_sec,
+            "Longest gap that is interpolated, seconds.", minimum=0.01, maximum=5.0),
+        Setting("odometry.drift_ratio", _DRIFT.position_ratio,
+            "Standard deviation of position gained per metre driven.", minimum=0.001, maximum=0.5),
+        Setting("odometry.yaw_drift_deg_per_m", float(np.degrees(_DRIFT.yaw_rad_per_m)),
+            "Standard deviation of yaw gained per metre driven, degrees.", minimum=0.001, maximum=10.0),
+        Setting("odometry.max_speed_mps", _TRACKER.max_speed_mps,
+            "Bounds the motion where there is no odometry, metres per second.", minimum=0.1, maximum=100.0),
+        Setting("keyframes.count", _TRACKER.keyframes,
+            "Images solved together; 1: the current one alone.", int, minimum=1, maximum=20),
+        Setting("keyframes.spacing_m", _TRACKER.keyframe_spacing_m,
+            "Distance between keyframes, metres.", minimum=0.1, maximum=50.0),
+        Setting("track.min_radius_m", _TRACKER.track_min_radius_m,
+            "Least search radius around the track, metres.", minimum=0.5, maximum=50.0),
+        Setting("track.max_misses", _TRACKER.track_max_misses,
+            "Rejected images in a row after which the track is no longer trusted.",
+            int, minimum=1, maximum=1000),
+        Setting("track.gate_sigmas", _TRACKER.gate_sigmas,
+            "A fix further than this from the track is rejected, standard deviations.",
+            minimum=1.0, maximum=100.0),
+        Setting("track.confirm_distance_m", _TRACKER.confirm_distance_m,
+            "A first fix is held back until another agrees this much further on, metres; 0: publish at once.",
+            minimum=0.0, maximum=100.0),
+        Setting("gate.min_confidence", _LOCALIZER.min_confidence,
+            "Fixes below this chance of being within 2 m are rejected.", minimum=0.0, maximum=1.0),
+        Setting("gate.max_position_sigma_m", _LOCALIZER.max_position_sigma_m,
+            "Fixes less certain than this are rejected, metres.", minimum=0.1, maximum=100.0),
+        Setting("inputs.wait_sec", 0.25,
+            "Longest wait for odometry and IMU to reach an image's stamp, seconds.",
+            minimum=0.0, maximum=5.0),
+        Setting("inputs.reliable", False,
+            "Ask for reliable delivery of all inputs; needed for raw images above 0.5 MB over shared memory.",
+            bool),
     )
 }  # fmt: skip
 
@@ -123,10 +180,18 @@ class CameraMounting:
     camera_in_base_m: np.ndarray
     camera_height_m: float | None
 
-    def view(self, image: np.ndarray, camera: CameraModel, gravity_base: np.ndarray | None, stamp_sec: float) -> GroundView:
+    def view(
+        self, image: np.ndarray, camera: CameraModel, gravity_base: np.ndarray | None, stamp_sec: float
+    ) -> GroundView:
         """`image` [H, W, 3] RGB as the localizer takes it."""
         return GroundView(
-            image, camera, self.R_base_camera, self.camera_in_base_m, gravity_base, self.camera_height_m, stamp_sec
+            image,
+            camera,
+            self.R_base_camera,
+            self.camera_in_base_m,
+            gravity_base,
+            self.camera_height_m,
+            stamp_sec,
         )
 
 
@@ -152,7 +217,9 @@ class Settings:
         return cls(
             values=v,
             frame=LocalFrame(v["datum.latitude_deg"], v["datum.longitude_deg"], v["datum.altitude_m"]),
-            package_path=Path(v["model.package"]).expanduser() if v["model.package"] else default_package_path(),
+            package_path=Path(v["model.package"]).expanduser()
+            if v["model.package"]
+            else default_package_path(),
             localizer=LocalizerConfig(
                 min_confidence=v["gate.min_confidence"],
                 max_position_sigma_m=v["gate.max_position_sigma_m"],

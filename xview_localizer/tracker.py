@@ -1,4 +1,7 @@
-"""A drive: GNSS, odometry and earlier images around single-image fixes. No ROS; the node and the offline replay share it."""
+"""A drive: GNSS, odometry and earlier images around single-image fixes.
+
+No ROS here; the node and the offline replay share it.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,9 @@ class DriveTracker:
     stamp (see `awaits`). The same inputs give the same answers.
     """
 
-    def __init__(self, localizer: Localizer, frame: LocalFrame, config: TrackerConfig = TrackerConfig()) -> None:
+    def __init__(
+        self, localizer: Localizer, frame: LocalFrame, config: TrackerConfig = TrackerConfig()
+    ) -> None:
         self._localizer, self._frame, self._config = localizer, frame, config
         self._antenna_m = np.asarray(config.antenna_in_base_m, dtype=np.float64)
         self._gnss: StampedBuffer[GnssSample] = StampedBuffer(BUFFER_SEC)
@@ -79,7 +84,9 @@ class DriveTracker:
         self._lock = threading.Lock()
         self._forget()
 
-    def on_gnss(self, stamp_sec: float, latitude_deg: float, longitude_deg: float, altitude_m: float, sigma_m: float) -> None:
+    def on_gnss(
+        self, stamp_sec: float, latitude_deg: float, longitude_deg: float, altitude_m: float, sigma_m: float
+    ) -> None:
         """Position of the antenna and its standard deviation per axis. Raises ValueError where not finite."""
         antenna_m = self._frame.enu_from_geodetic(latitude_deg, longitude_deg, altitude_m)[:2]
         self._add("gnss", stamp_sec, GnssSample(antenna_m, sigma_m))
@@ -109,7 +116,11 @@ class DriveTracker:
         GNSS is slow and its newest position before the image is as good as any: nobody should wait for it.
         """
         with self._lock:
-            return [name for name in ("odometry", "gravity") if name in self._heard and not self._buffers[name].covers(stamp_sec)]
+            return [
+                name
+                for name in ("odometry", "gravity")
+                if name in self._heard and not self._buffers[name].covers(stamp_sec)
+            ]
 
     def gravity_at(self, stamp_sec: float) -> np.ndarray | None:
         """Mean direction [3] of down in base_link just before `stamp_sec`; None where nothing was heard."""
@@ -222,7 +233,7 @@ class DriveTracker:
     # --- keyframes ---
 
     def _placed(self, observation: Observation) -> list[PlacedObservation]:
-        """The keyframes that odometry still joins, at least half a spacing away, and the current observation."""
+        """Keyframes that odometry still joins, half a spacing away or more, and the current observation."""
         spacing_m = self._config.keyframe_spacing_m
         now = self._odometry.interpolate(observation.stamp_sec)
         placed = [PlacedObservation(observation, NOWHERE)]
@@ -272,7 +283,7 @@ class DriveTracker:
         return fix
 
     def _confirms(self, estimate: PoseEstimate) -> bool:
-        """Whether `estimate` agrees with the candidate and lies far enough on; else it may become the candidate."""
+        """Whether `estimate` agrees with the candidate, far enough on; else it may become the candidate."""
         if self._candidate is not None:
             carried = carry(self._candidate, estimate.stamp_sec, self._odometry, self._config.odometry_drift)
             if carried is not None and self._disagreement(estimate, carried) <= self._config.gate_sigmas:

@@ -12,7 +12,12 @@ from xview_localizer.bag import BagReader, read_drive
 
 _domains = itertools.count()
 # Accept whatever is found: these tests are about the node, not about the network's quality.
-ACCEPT_ALL = {"gate.min_confidence": 0.0, "gate.max_position_sigma_m": 100.0, "track.gate_sigmas": 100.0, "track.confirm_distance_m": 0.0}
+ACCEPT_ALL = {
+    "gate.min_confidence": 0.0,
+    "gate.max_position_sigma_m": 100.0,
+    "track.gate_sigmas": 100.0,
+    "track.confirm_distance_m": 0.0,
+}
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +93,9 @@ class Client:
     def _keep_record(self, message) -> None:
         from xview_localizer.records import ImageRecord
 
-        self.records.append(ImageRecord.from_texts({entry.key: entry.value for entry in message.status[0].values}))
+        self.records.append(
+            ImageRecord.from_texts({entry.key: entry.value for entry in message.status[0].values})
+        )
 
     def publish(self, topic, message_type, message, qos=1000) -> None:
         """Publish once somebody listens."""

@@ -1,4 +1,4 @@
-"""Static checks run everywhere; launch files are executed where launch_ros is installed (the rest is reported as skipped)."""
+"""Static checks run everywhere; launch files are executed where launch_ros is installed, else skipped."""
 
 import os
 import re
@@ -50,7 +50,14 @@ def test_static_manual_loads_into_the_real_node(client, values):
 def installed(tmp_path, monkeypatch, domain):
     """What a ROS installation of this package looks like: share/, lib/ and the index, in the prefix path."""
     pytest.importorskip("launch_ros.actions", reason="needs launch_ros of a ROS installation")
-    share, lib, index = (tmp_path / part for part in ("share/xview_localizer", "lib/xview_localizer", "share/ament_index/resource_index/packages"))
+    share, lib, index = (
+        tmp_path / part
+        for part in (
+            "share/xview_localizer",
+            "lib/xview_localizer",
+            "share/ament_index/resource_index/packages",
+        )
+    )
     for folder in (share, lib, index, tmp_path / "bin"):
         folder.mkdir(parents=True)
     (index / "xview_localizer").touch()
@@ -58,8 +65,13 @@ def installed(tmp_path, monkeypatch, domain):
         (share / name).mkdir()
         for source in (ROOT / name).iterdir():
             (share / name / source.name).write_bytes(source.read_bytes())
-    for path, module in ((lib / "localizer", "ros.localizer_node"), (tmp_path / "bin" / "xview-localizer", "cli")):
-        path.write_text(f"#!{sys.executable}\nimport sys\nfrom xview_localizer.{module} import main\nsys.exit(main())\n")
+    for path, module in (
+        (lib / "localizer", "ros.localizer_node"),
+        (tmp_path / "bin" / "xview-localizer", "cli"),
+    ):
+        path.write_text(
+            f"#!{sys.executable}\nimport sys\nfrom xview_localizer.{module} import main\nsys.exit(main())\n"
+        )
         path.chmod(0o755)
     prefixes = os.pathsep.join([str(tmp_path), os.environ.get("AMENT_PREFIX_PATH", "")])
     monkeypatch.setenv("AMENT_PREFIX_PATH", prefixes.strip(os.pathsep))
@@ -75,7 +87,8 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 arguments = [tuple(a.split(":=", 1)) for a in sys.argv[2:]]
 service = LaunchService()
 source = PythonLaunchDescriptionSource(sys.argv[1])
-service.include_launch_description(LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments)]))
+included = IncludeLaunchDescription(source, launch_arguments=arguments)
+service.include_launch_description(LaunchDescription([included]))
 sys.exit(service.run())
 """
 
@@ -90,20 +103,32 @@ def test_every_argument_is_described(installed, name):
     assert all(argument.description != "no description given" for argument in arguments)
 
 
-def test_localize_launch_serves_the_map_activates_the_node_and_ends_on_sigint(installed, client, drive, recorded):
+def test_localize_launch_serves_the_map_activates_the_node_and_ends_on_sigint(
+    installed, client, drive, recorded
+):
     arguments = [
-        f"map:={drive.values['map.source']}", "map_server:=true", f"map_server_port:={20000 + os.getpid() % 20000}",
-        "transport:=compressed", f"latitude_deg:={drive.values['datum.latitude_deg']}", f"longitude_deg:={drive.values['datum.longitude_deg']}",
-    ]  # fmt: skip
+        f"map:={drive.values['map.source']}",
+        "map_server:=true",
+        f"map_server_port:={20000 + os.getpid() % 20000}",
+        "transport:=compressed",
+        f"latitude_deg:={drive.values['datum.latitude_deg']}",
+        f"longitude_deg:={drive.values['datum.longitude_deg']}",
+    ]
     launched = subprocess.Popen(
-        [sys.executable, "-c", RUN_LAUNCH, str(installed / "localize.launch.py"), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        [sys.executable, "-c", RUN_LAUNCH, str(installed / "localize.launch.py"), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
     try:
         client.play([message for message in recorded if message.role != "image"])
         for image in (message for message in recorded if message.role == "image"):
             client.play([image])
             client.spin_for(0.5)
-        client.until(lambda: any(record.prior_x_m == record.prior_x_m for record in client.records), timeout_sec=60.0)
+        client.until(
+            lambda: any(record.prior_x_m == record.prior_x_m for record in client.records), timeout_sec=60.0
+        )
     finally:
         os.killpg(launched.pid, signal.SIGINT)  # as Ctrl-C does: launch does not pass it on
         output, _ = launched.communicate(timeout=60)

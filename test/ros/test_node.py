@@ -15,6 +15,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image, NavSatFix
+
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.messages import rgb_from_compressed_image
 from xview_localizer.offline import localize_drive
@@ -101,7 +102,11 @@ def test_raw_images_unknown_encoding_and_debug_image_on_demand(client, values, r
         compressed = deserialize_message(of(recorded, "image")[0].cdr, CompressedImage)
         pixels = rgb_from_compressed_image(compressed)
         image = Image(
-            header=compressed.header, height=pixels.shape[0], width=pixels.shape[1], step=3 * pixels.shape[1], encoding="32FC7"
+            header=compressed.header,
+            height=pixels.shape[0],
+            width=pixels.shape[1],
+            step=3 * pixels.shape[1],
+            encoding="32FC7",
         )
         image.data = array("B", pixels.tobytes())
         reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
@@ -126,12 +131,13 @@ def test_raw_images_unknown_encoding_and_debug_image_on_demand(client, values, r
 
 
 def test_lifecycle_there_and_back_again(client, values, recorded):
+    three = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=3)
     with NodeProcess(values | {"camera.transport": "compressed"}) as process:
         for _ in range(2):
             assert client.change_state(Transition.TRANSITION_CONFIGURE)
             refused = client.call(
                 SetParameters, "/localizer/set_parameters",
-                SetParameters.Request(parameters=[Parameter(name="keyframes.count", value=ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=3))]),
+                SetParameters.Request(parameters=[Parameter(name="keyframes.count", value=three)]),
             )  # fmt: skip
             assert "only while the node is unconfigured" in refused.results[0].reason
             assert client.change_state(Transition.TRANSITION_ACTIVATE)

@@ -27,7 +27,9 @@ def pose_message(header: Header, estimate: PoseEstimate) -> PoseWithCovarianceSt
     message.pose.pose.position.x, message.pose.pose.position.y = pose.x_m, pose.y_m
     message.pose.pose.orientation.z = float(np.sin(pose.yaw_rad / 2))
     message.pose.pose.orientation.w = float(np.cos(pose.yaw_rad / 2))
-    covariance = np.diag([0.0, 0.0, UNKNOWN_HEIGHT_VARIANCE_M2, UNKNOWN_TILT_VARIANCE_RAD2, UNKNOWN_TILT_VARIANCE_RAD2, 0.0])
+    covariance = np.diag(
+        [0.0, 0.0, UNKNOWN_HEIGHT_VARIANCE_M2, UNKNOWN_TILT_VARIANCE_RAD2, UNKNOWN_TILT_VARIANCE_RAD2, 0.0]
+    )
     covariance[np.ix_([0, 1, 5], [0, 1, 5])] = (estimate.covariance + estimate.covariance.T) / 2
     message.pose.covariance = covariance.ravel().tolist()
     return message
@@ -50,7 +52,9 @@ def nav_sat_fix_message(header: Header, estimate: PoseEstimate, frame: LocalFram
     )
 
 
-def diagnostics_message(header: Header, name: str, level: int, text: str, values: Mapping[str, str]) -> DiagnosticArray:
+def diagnostics_message(
+    header: Header, name: str, level: int, text: str, values: Mapping[str, str]
+) -> DiagnosticArray:
     """A DiagnosticArray with one status; `level` 0 is OK, 1 WARN, 2 ERROR."""
     status = DiagnosticStatus(level=bytes([level]), name=name, message=text, hardware_id="xview_localizer")
     status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
@@ -66,7 +70,7 @@ def image_message(header: Header, image: np.ndarray) -> Image:
 
 
 def image_decoder() -> Callable[[Image], np.ndarray]:
-    """sensor_msgs/Image to RGB [H, W, 3] uint8: cv_bridge's conversion where it is installed, else our own."""
+    """sensor_msgs/Image to RGB [H, W, 3] uint8: cv_bridge's conversion where installed, else our own."""
     try:
         from cv_bridge import CvBridge, CvBridgeError
     except (ImportError, AttributeError):  # cv_bridges built for another NumPy raise the latter
@@ -77,6 +81,8 @@ def image_decoder() -> Callable[[Image], np.ndarray]:
         try:
             return np.ascontiguousarray(bridge.imgmsg_to_cv2(message, "rgb8"))
         except (CvBridgeError, ValueError, TypeError) as error:
-            raise messages.MessageError(f"image of encoding '{message.encoding}' cannot be converted: {error}") from error
+            raise messages.MessageError(
+                f"image of encoding '{message.encoding}' cannot be converted: {error}"
+            ) from error
 
     return decode

@@ -15,7 +15,12 @@ from xview_localizer.tracker import TrackedFix
 HALF_EXTENT_M = 40.0
 METRES_PER_PIXEL = 0.15
 SHOWN_MATCHES = 120
-ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB, MATCH_RGB = (60, 220, 60), (240, 60, 60), (80, 160, 255), (255, 255, 255)
+ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB, MATCH_RGB = (
+    (60, 220, 60),
+    (240, 60, 60),
+    (80, 160, 255),
+    (255, 255, 255),
+)
 
 
 def render_overlay(
@@ -23,9 +28,9 @@ def render_overlay(
 ) -> np.ndarray:
     """RGB [H, W, 3] north-up around the prior. Raises MapSourceError.
 
-    Blue: the prior's disc. Green (accepted) or red (rejected): base_link with its heading and 2-sigma ellipse.
-    Dots: ground cells at the pose found, from yellow (near) to purple (far); they should lie on what the camera
-    sees. White lines: from the cells of the surest matches to where each alone would have been put.
+    Blue: the prior's disc. Green (accepted) or red (rejected): base_link with heading and 2-sigma ellipse.
+    Dots: ground cells at the pose found, from yellow (near) to purple (far); they should lie on what the
+    camera sees. White lines: from the cells of the surest matches to where each alone would have been put.
     """
     prior, fix = tracked.prior, tracked.fix
     aerial = map_source.read(Bounds.around(prior.x_m, prior.y_m, HALF_EXTENT_M), METRES_PER_PIXEL)
@@ -34,7 +39,14 @@ def render_overlay(
     def pixel(xy_m: np.ndarray) -> list:
         return np.round(aerial.grid.uv_from_xy(xy_m)).astype(int).tolist()
 
-    cv2.circle(canvas, pixel(np.array([prior.x_m, prior.y_m])), round(prior.sigma_m / METRES_PER_PIXEL), PRIOR_RGB, 1, cv2.LINE_AA)
+    cv2.circle(
+        canvas,
+        pixel(np.array([prior.x_m, prior.y_m])),
+        round(prior.sigma_m / METRES_PER_PIXEL),
+        PRIOR_RGB,
+        1,
+        cv2.LINE_AA,
+    )
     if np.isfinite(fix.x_m):
         pose = Pose2(fix.x_m, fix.y_m, fix.yaw_rad)
         colour = ACCEPTED_RGB if fix.accepted else REJECTED_RGB
@@ -42,7 +54,9 @@ def render_overlay(
         starts = pixel(pose.transform(fix.scale * matches.ground_xy_m[surest]))
         for start, end in zip(starts, pixel(matches.aerial_xy_m[surest]), strict=True):
             cv2.line(canvas, start, end, MATCH_RGB, 1, cv2.LINE_AA)
-        _draw_cells(canvas, pixel(pose.transform(fix.scale * observation.ground_xy_m)), observation.ground_xy_m)
+        _draw_cells(
+            canvas, pixel(pose.transform(fix.scale * observation.ground_xy_m)), observation.ground_xy_m
+        )
         base, tip = pixel(pose.transform(np.array([[0.0, 0.0], [4.0, 0.0]])))
         _draw_ellipse(canvas, base, fix.covariance[:2, :2], colour)
         cv2.arrowedLine(canvas, base, tip, colour, 2, cv2.LINE_AA, tipLength=0.35)
@@ -58,7 +72,9 @@ def _draw_cells(canvas: np.ndarray, pixels: list, ground_xy_m: np.ndarray) -> No
         cv2.circle(canvas, centre, 1, colour, -1)
 
 
-def _draw_ellipse(canvas: np.ndarray, centre: list, covariance: np.ndarray, colour: tuple[int, int, int]) -> None:
+def _draw_ellipse(
+    canvas: np.ndarray, centre: list, covariance: np.ndarray, colour: tuple[int, int, int]
+) -> None:
     variances, axes = np.linalg.eigh(covariance)
     half_axes_px = np.maximum(1, np.round(2 * np.sqrt(variances) / METRES_PER_PIXEL)).astype(int)
     # Image rows grow to the south, so angles turn the other way.

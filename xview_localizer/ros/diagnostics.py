@@ -95,7 +95,11 @@ class Health:
             }
             for name, entry in self._inputs.items():
                 age_sec = "" if entry.heard_at is None else f"{time.monotonic() - entry.heard_at:.1f}"
-                values |= {f"{name}_age_sec": age_sec, f"{name}_malformed": str(entry.malformed), f"{name}_problem": entry.problem}
+                values |= {
+                    f"{name}_age_sec": age_sec,
+                    f"{name}_malformed": str(entry.malformed),
+                    f"{name}_problem": entry.problem,
+                }
                 entry.malformed_reported = entry.malformed
             self._localized_reported, self._dropped_reported = total, dropped
             return level, text, values
@@ -117,6 +121,11 @@ class Health:
         ]
         localized = self._accepted + self._rejected - self._localized_reported
         if dropped - self._dropped_reported > localized:
-            findings.append((WARN, f"{dropped - self._dropped_reported} images dropped, {localized} localized: too slow"))
-        findings += [(WARN, f"QoS of a publisher on {topic} is incompatible") for topic in sorted(self._incompatible_qos)]
+            findings.append(
+                (WARN, f"{dropped - self._dropped_reported} images dropped, {localized} localized: too slow")
+            )
+        findings += [
+            (WARN, f"QoS of a publisher on {topic} is incompatible")
+            for topic in sorted(self._incompatible_qos)
+        ]
         return findings

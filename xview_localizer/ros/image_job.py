@@ -78,7 +78,9 @@ class ImageJob:
         stamp = self.intake.on_image(message)
         try:
             # Attitude is needed to look at the image; the slower sensors may arrive while that runs.
-            worker.wait_until(lambda: self.intake.camera and "gravity" not in tracker.awaits(stamp), self.wait_sec)
+            worker.wait_until(
+                lambda: self.intake.camera and "gravity" not in tracker.awaits(stamp), self.wait_sec
+            )
             observation = self.intake.observe(message)
             worker.wait_until(lambda: not tracker.awaits(stamp), self.wait_sec)
             tracked = tracker.locate(observation)

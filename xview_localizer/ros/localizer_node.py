@@ -1,6 +1,6 @@
 """The lifecycle node `localizer`: messages in, poses out.
 
-Subscribes (relative names, to be remapped): `image` or `image/compressed`, `camera_info`, `fix`, `odom`, `imu`.
+Subscribes to `image` or `image/compressed`, `camera_info`, `fix`, `odom`, `imu` (remap them).
 Publishes what outputs.py lists, and `/diagnostics`. Parameters: settings.py and config/localizer.yaml.
 """
 
@@ -63,7 +63,9 @@ class LocalizerNode(LifecycleNode):
         except SettingsError:
             self.destroy_node()
             raise
-        self.add_on_set_parameters_callback(lambda parameters: check_change(parameters, self._intake is not None))
+        self.add_on_set_parameters_callback(
+            lambda parameters: check_change(parameters, self._intake is not None)
+        )
 
     # --- lifecycle ---
 
@@ -88,7 +90,14 @@ class LocalizerNode(LifecycleNode):
         self._prefetcher = NewestItemWorker(self._prefetch)
         wait_sec = self._settings.values["inputs.wait_sec"]
         job = ImageJob(
-            self._localizer, self._intake, self._prefetcher, self._map, self._health, self._outputs, wait_sec, self.get_logger()
+            self._localizer,
+            self._intake,
+            self._prefetcher,
+            self._map,
+            self._health,
+            self._outputs,
+            wait_sec,
+            self.get_logger(),
         )
         self._worker = NewestItemWorker(job.run)
         self._subscribe()
@@ -125,7 +134,9 @@ class LocalizerNode(LifecycleNode):
         try:
             self.get_logger().info(f"map {settings.values['map.source']}: {probe_map(source, 0.0, 0.0, 0.2)}")
         except MapSourceError as error:
-            self.get_logger().warning(f"map probe at the datum failed, images will be rejected until it answers: {error}")
+            self.get_logger().warning(
+                f"map probe at the datum failed, images will be rejected until it answers: {error}"
+            )
         return source
 
     def _load_model(self, settings: Settings) -> Localizer:
@@ -143,7 +154,10 @@ class LocalizerNode(LifecycleNode):
     def _start_diagnostics(self) -> None:
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.OUTPUT)
         timer = self.create_timer(DIAGNOSTICS_PERIOD_SEC, self._publish_diagnostics)
-        self._resources += [lambda: self.destroy_publisher(self._diagnostics), lambda: self.destroy_timer(timer)]
+        self._resources += [
+            lambda: self.destroy_publisher(self._diagnostics),
+            lambda: self.destroy_timer(timer),
+        ]
 
     def _watch_clock(self) -> None:
         threshold = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1.0), on_clock_change=True)
@@ -160,7 +174,9 @@ class LocalizerNode(LifecycleNode):
     # --- inputs ---
 
     def _subscribe(self) -> None:
-        transport, reliable = (self._settings.values[name] for name in ("camera.transport", "inputs.reliable"))
+        transport, reliable = (
+            self._settings.values[name] for name in ("camera.transport", "inputs.reliable")
+        )
         newest, every = qos.newest_input(reliable), qos.sensor_input(reliable)
         intake = self._intake
         self._listen(CameraInfo, "camera_info", newest, self._checked("camera_info", intake.on_camera_info))
@@ -176,11 +192,14 @@ class LocalizerNode(LifecycleNode):
         def warn_of_qos(_) -> None:
             self._health.incompatible_qos(topic)
             self.get_logger().warning(
-                f"a publisher on {topic} offers an incompatible QoS: its messages are lost; set inputs.reliable to false"
+                f"a publisher on {topic} offers an incompatible QoS, its messages are lost; "
+                "set inputs.reliable to false"
             )
 
         events = SubscriptionEventCallbacks(incompatible_qos=warn_of_qos)
-        self._inputs.append(self.create_subscription(message_type, topic, callback, profile, event_callbacks=events))
+        self._inputs.append(
+            self.create_subscription(message_type, topic, callback, profile, event_callbacks=events)
+        )
 
     def _stop_listening(self) -> None:
         while self._inputs:
@@ -188,7 +207,9 @@ class LocalizerNode(LifecycleNode):
         for worker in (self._worker, self._prefetcher):
             if worker is not None and not worker.stop(STOP_TIMEOUT_SEC):
                 self._abandoned.append(worker)
-                self.get_logger().warning(f"work did not end within {STOP_TIMEOUT_SEC:.0f} s; it is abandoned")
+                self.get_logger().warning(
+                    f"work did not end within {STOP_TIMEOUT_SEC:.0f} s; it is abandoned"
+                )
         self._worker = self._prefetcher = None
 
     def _checked(self, name: str, handle: Callable[[object], None]) -> Callable[[object], None]:
@@ -230,7 +251,9 @@ class LocalizerNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT, SIGTERM or shutdown; `--check-config FILE` only checks a parameter file."""
-    parser = argparse.ArgumentParser(prog="localizer", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="localizer", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--check-config", metavar="FILE", help="check a ROS parameter file and exit")
     options, ros_arguments = parser.parse_known_args(sys.argv[1:] if args is None else args)
     if options.check_config:

@@ -27,17 +27,28 @@ class NodeProcess:
         parameters = Path(self._folder.name) / "parameters.yaml"
         parameters.write_text(parameter_file_text(values))
         self._log_path = Path(self._folder.name) / "log.txt"
-        command = [sys.executable, "-m", "xview_localizer.ros.localizer_node", "--ros-args", "--params-file", str(parameters)]
+        command = [
+            sys.executable,
+            "-m",
+            "xview_localizer.ros.localizer_node",
+            "--ros-args",
+            "--params-file",
+            str(parameters),
+        ]
         for name, topic in (remaps or {}).items():
             command += ["-r", f"{name}:={topic}"]
         with self._log_path.open("w") as output:
             environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-            self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+            self._process = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, env=environment
+            )
 
     def __enter__(self) -> NodeProcess:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
         self._folder.cleanup()
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image, NavSatFix
 from std_msgs.msg import Float64, Header
-from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseWithCovarianceStamped
 
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.records import ImageRecord
 from xview_localizer.ros import qos
-from xview_localizer.ros.conversions import diagnostics_message, image_message, nav_sat_fix_message, pose_message
+from xview_localizer.ros.conversions import (
+    diagnostics_message,
+    image_message,
+    nav_sat_fix_message,
+    pose_message,
+)
 from xview_localizer.ros.diagnostics import OK, WARN
 from xview_localizer.tracker import TrackedFix
 
@@ -56,7 +61,9 @@ class Outputs:
                 self._scale.publish(Float64(data=record.scale))
         level = OK if record.accepted else WARN
         self._status.publish(
-            diagnostics_message(header, "localizer: image", level, record.reason or "accepted", record.to_texts())
+            diagnostics_message(
+                header, "localizer: image", level, record.reason or "accepted", record.to_texts()
+            )
         )
 
     def publish_debug(self, image_header: Header, image) -> None:

@@ -29,7 +29,9 @@ def declare_parameters(node: Node) -> None:
     missing = {f"{name} must be given" for name in SETTINGS if name not in overrides}
     problems = [
         problem
-        for problem in find_problems({name: value for name, value in overrides.items() if not node.has_parameter(name)})
+        for problem in find_problems(
+            {name: value for name, value in overrides.items() if not node.has_parameter(name)}
+        )
         if not any(problem.startswith(start) for start in missing)
     ]
     if problems:
@@ -74,7 +76,9 @@ def _descriptor(setting: Setting) -> ParameterDescriptor:
     if setting.length is not None or setting.minimum is None:
         return descriptor
     if setting.kind is float:
-        descriptor.floating_point_range = [FloatingPointRange(from_value=setting.minimum, to_value=setting.maximum)]
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=setting.minimum, to_value=setting.maximum)
+        ]
     else:
         highest = 2**31 - 1 if setting.maximum is None else int(setting.maximum)
         descriptor.integer_range = [IntegerRange(from_value=int(setting.minimum), to_value=highest, step=1)]

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
-from nav_msgs.msg import Odometry
 
 from xview_localizer.bag import BagMessage, BagReader, Drive
 from xview_localizer.records import ImageRecord
@@ -63,9 +63,20 @@ def replay_drive(
             compressed = bag.types["image"].endswith("CompressedImage")
             transport: dict[str, Value] = {"camera.transport": "compressed" if compressed else "raw"}
             image_topic = "image/compressed" if compressed else "image"
-            remaps = {image_topic if role == "image" else role: topic for role, topic in drive.topics.items() if role in bag.types}
-            node_values = dict(values) | transport | {"inputs.reliable": True, "inputs.wait_sec": PATIENT_WAIT_SEC, "autostart": True}
-            with NodeProcess(node_values, remaps) as process, _Player(context, drive.topics, bag.types, process, on_record) as player:
+            remaps = {
+                image_topic if role == "image" else role: topic
+                for role, topic in drive.topics.items()
+                if role in bag.types
+            }
+            node_values = (
+                dict(values)
+                | transport
+                | {"inputs.reliable": True, "inputs.wait_sec": PATIENT_WAIT_SEC, "autostart": True}
+            )
+            with (
+                NodeProcess(node_values, remaps) as process,
+                _Player(context, drive.topics, bag.types, process, on_record) as player,
+            ):
                 player.await_node()
                 player.play(bag, pace)
                 return player.records
@@ -90,12 +101,16 @@ class _Player:
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self._node)
         self._publishers = {
-            role: self._node.create_publisher(MESSAGE_TYPES[type_name], topics[role], qos.sensor_input(reliable=True))
+            role: self._node.create_publisher(
+                MESSAGE_TYPES[type_name], topics[role], qos.sensor_input(reliable=True)
+            )
             for role, type_name in types.items()
         }
         self._active = False
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.OUTPUT)
-        self._node.create_subscription(DiagnosticArray, "/localizer/status", self._on_status, qos.sensor_input(reliable=True))
+        self._node.create_subscription(
+            DiagnosticArray, "/localizer/status", self._on_status, qos.sensor_input(reliable=True)
+        )
 
     def __enter__(self) -> _Player:
         return self
@@ -108,8 +123,10 @@ class _Player:
         """Wait until the active node listens to all topics and is heard."""
 
         def ready() -> bool:
-            # That diagnostics come through shows that the node has found our subscriptions, its first answer's too.
-            return self._active and all(publisher.get_subscription_count() for publisher in self._publishers.values())
+            # Diagnostics that come through show that the node has found our subscriptions.
+            return self._active and all(
+                publisher.get_subscription_count() for publisher in self._publishers.values()
+            )
 
         self._spin_until(ready, START_TIMEOUT_SEC, "did not become active")
 
@@ -118,7 +135,9 @@ class _Player:
         for message in bag.messages():
             began_ns = message.recorded_ns if began_ns is None else began_ns
             if pace.rate is not None:
-                self._spin_for(began_at + 1e-9 * (message.recorded_ns - began_ns) / pace.rate - time.monotonic())
+                self._spin_for(
+                    began_at + 1e-9 * (message.recorded_ns - began_ns) / pace.rate - time.monotonic()
+                )
             self._publish(message)
             if message.role == "image":
                 images += 1
@@ -151,5 +170,7 @@ class _Player:
         end = time.monotonic() + timeout_sec
         while not condition():
             if not self._process.running or time.monotonic() > end:
-                raise ReplayError(f"the localizer node {complaint}; its log ends with:\n{self._process.log[-3000:]}")
+                raise ReplayError(
+                    f"the localizer node {complaint}; its log ends with:\n{self._process.log[-3000:]}"
+                )
             self._executor.spin_once(timeout_sec=0.05)

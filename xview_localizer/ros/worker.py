@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 
 
 class NewestItemWorker(Generic[Item]):
-    """Calls `process(item, worker)` in a thread of its own; meanwhile one item waits, and a newer one replaces it.
+    """Calls `process(item, worker)` in a thread of its own; one item waits, and a newer one replaces it.
 
     `process` must not raise. `dropped` counts the replaced items.
     """
@@ -44,7 +44,10 @@ class NewestItemWorker(Generic[Item]):
     def wait_until(self, condition: Callable[[], bool], timeout_sec: float) -> bool:
         """Inside `process`: wait for `condition`, looked at after each `notify`. False after the timeout."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._stopping or condition(), timeout_sec) and not self._stopping
+            return (
+                self._changed.wait_for(lambda: self._stopping or condition(), timeout_sec)
+                and not self._stopping
+            )
 
     def notify(self) -> None:
         """Look at the condition of a `wait_until` again."""

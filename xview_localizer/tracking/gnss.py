@@ -40,7 +40,9 @@ def heading_from_course(
     the samples. None where the antenna moved less than `min_baseline_m`.
     """
     poses = [(odometry.interpolate(stamp_sec), sample) for stamp_sec, sample in samples]
-    known = [(pose.transform(antenna_in_base_m), sample.antenna_xy_m) for pose, sample in poses if pose is not None]
+    known = [
+        (pose.transform(antenna_in_base_m), sample.antenna_xy_m) for pose, sample in poses if pose is not None
+    ]
     if len(known) < 3:
         return None
     odom, map_ = (np.array(xy_m) @ (1, 1j) for xy_m in zip(*known, strict=True))
@@ -54,7 +56,11 @@ def heading_from_course(
 
 
 def base_position(
-    sample: GnssSample, T_odom_base_then: Pose2, T_odom_base_now: Pose2, heading: Heading, antenna_in_base_m: np.ndarray
+    sample: GnssSample,
+    T_odom_base_then: Pose2,
+    T_odom_base_now: Pose2,
+    heading: Heading,
+    antenna_in_base_m: np.ndarray,
 ) -> np.ndarray:
     """base_link [2] in `map` now, from the antenna's position then: lever arm and motion taken out."""
     R_map_odom = Pose2(0.0, 0.0, heading.yaw_map_odom_rad)

@@ -36,7 +36,9 @@ class OdometryDrift:
     yaw_rad_per_m: float = float(np.radians(0.1))
 
 
-def carry(estimate: PoseEstimate, stamp_sec: float, odometry: OdometryBuffer, drift: OdometryDrift) -> PoseEstimate | None:
+def carry(
+    estimate: PoseEstimate, stamp_sec: float, odometry: OdometryBuffer, drift: OdometryDrift
+) -> PoseEstimate | None:
     """`estimate` moved to `stamp_sec` by odometry; None where odometry does not cover both stamps."""
     then, now = odometry.interpolate(estimate.stamp_sec), odometry.interpolate(stamp_sec)
     if then is None or now is None:
