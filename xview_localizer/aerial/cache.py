@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,6 +10,11 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from xview_localizer.aerial.source import MapSourceError
+
+_EVICT_TO = 0.9  # of the limit, so that not every new tile evicts
+_ABANDONED_AFTER_SEC = 3600.0
 
 
 @dataclass(frozen=True)
@@ -24,32 +30,40 @@ class Provenance:
 class TileCache:
     """A folder of tiles, safe for several threads and processes: files appear and vanish whole.
 
-    A tile that does not match its note (a crash, a full disk) counts as absent.
+    A tile that does not match its note (a crash, a full disk) counts as absent. Every process bounds the
+    bytes that it knows of. Raises MapSourceError where the folder cannot be used.
     """
 
     def __init__(self, folder: Path | str, max_bytes: int = 2_000_000_000) -> None:
         if max_bytes <= 0:
             raise ValueError(f"the tile cache's max_bytes must be positive, got {max_bytes}")
         self.folder, self._max_bytes = Path(folder).expanduser(), max_bytes
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._bytes = sum(path.stat().st_size for path in self.folder.rglob("*.tile"))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MapSourceError(
+                f"cannot use the tile cache {self.folder}: {error}; choose another"
+            ) from error
+        self._drop_abandoned()
+        self._bytes = sum(size for _, size, _ in self._tiles())
 
     def get(self, url: str) -> bytes | None:
         """The tile of `url`, or None."""
-        tile, note = self._paths(url)
+        tile, _ = self._paths(url)
+        provenance = self.provenance(url)
         try:
             data = tile.read_bytes()
-            whole = json.loads(note.read_text())["sha256"] == hashlib.sha256(data).hexdigest()
-        except (OSError, ValueError, KeyError):
+        except OSError:
             return None
-        if not whole:
+        if provenance is None or provenance.sha256 != hashlib.sha256(data).hexdigest():
             return None
-        os.utime(tile)
+        with contextlib.suppress(OSError):  # read-only, or evicted meanwhile
+            os.utime(tile)
         return data
 
     def put(self, url: str, data: bytes, content_type: str) -> None:
-        """Keep a tile; older ones go when the size limit is passed."""
+        """Keep a tile; older ones go when the size limit is passed. Raises OSError where the disk refuses."""
         tile, note = self._paths(url)
         tile.parent.mkdir(parents=True, exist_ok=True)
         provenance = Provenance(url, time.time(), content_type, hashlib.sha256(data).hexdigest())
@@ -63,8 +77,8 @@ class TileCache:
     def provenance(self, url: str) -> Provenance | None:
         """The note beside a cached tile."""
         try:
-            return Provenance(**json.loads(self._paths(url)[1].read_text()))
-        except (OSError, ValueError, TypeError):
+            return Provenance(**json.loads(self._paths(url)[1].read_bytes()))
+        except (OSError, ValueError, TypeError):  # absent or corrupt
             return None
 
     def _paths(self, url: str) -> tuple[Path, Path]:
@@ -72,25 +86,39 @@ class TileCache:
         base = self.folder / name[:2] / name
         return base.with_suffix(".tile"), base.with_suffix(".json")
 
-    def _evict(self) -> None:
-        """Drop the least recently used tiles down to nine tenths of the limit."""
+    def _tiles(self) -> list[tuple[float, int, Path]]:
+        """(last use, bytes, path) of every tile."""
         tiles = []
         for path in self.folder.rglob("*.tile"):
-            try:
+            with contextlib.suppress(OSError):  # another process dropped it
                 status = path.stat()
-            except OSError:  # another process dropped it
-                continue
-            tiles.append((status.st_mtime, status.st_size, path))
+                tiles.append((status.st_mtime, status.st_size, path))
+        return tiles
+
+    def _evict(self) -> None:
+        """Drop the least recently used tiles."""
+        tiles = self._tiles()
         self._bytes = sum(size for _, size, _ in tiles)
-        for _, size, path in sorted(tiles, key=lambda entry: entry[0]):
-            if self._bytes <= 0.9 * self._max_bytes:
+        for _, size, path in sorted(tiles):
+            if self._bytes <= _EVICT_TO * self._max_bytes:
                 return
             path.unlink(missing_ok=True)
             path.with_suffix(".json").unlink(missing_ok=True)
             self._bytes -= size
 
+    def _drop_abandoned(self) -> None:
+        """Remove what processes that died left half written."""
+        for path in self.folder.rglob("*.partial"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_SEC:
+                    path.unlink()
+
 
 def _write_whole(path: Path, data: bytes) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
-    partial.write_bytes(data)
-    partial.replace(path)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,4 +1,4 @@
-"""A local map server: TiTiler over one GeoTIFF or COG, or an MBTiles file as it is, as XYZ tiles."""
+"""A local map server: rio-tiler over one GeoTIFF or COG, or an MBTiles file as it is, as XYZ tiles."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from types import TracebackType
 
 import requests
 
-from xview_localizer.aerial.fetch import TileMissing
+from xview_localizer.aerial.fetch import NO_PROXY, TileMissing
+from xview_localizer.aerial.mbtiles import open_mbtiles
+from xview_localizer.aerial.raster import colour_bands, open_raster
 from xview_localizer.aerial.source import MapSourceError
-from xview_localizer.aerial.tiles import mbtiles
+from xview_localizer.aerial.tile_image import image_format
 
 TILE_ROUTE = "/{z}/{x}/{y}.png"
+SAMPLING = {"resampling_method": "bilinear", "reproject_method": "bilinear"}
+# Another map may be served at the same address tomorrow, so clients must not keep its tiles.
+FRESH = {"Cache-Control": "no-store"}
 
 
 def make_app(path: Path):
@@ -31,33 +36,32 @@ def make_app(path: Path):
         return {"map": path.name}
 
     if path.suffix.lower() == ".mbtiles":
-        tile, _ = mbtiles(path)
+        tile, _ = open_mbtiles(path)
 
         @app.get(TILE_ROUTE)
         def stored_tile(z: int, x: int, y: int) -> Response:
             try:
-                return Response(tile(z, x, y), media_type="image/png")
+                data = tile(z, x, y)
             except TileMissing:
                 return Response(status_code=404)
+            return Response(data, media_type=f"image/{image_format(data)}".lower(), headers=FRESH)
 
         return app
 
     from rio_tiler.errors import TileOutsideBounds
     from rio_tiler.io import Reader
 
-    try:
-        Reader(str(path)).close()
-    except Exception as error:  # rasterio's and rio-tiler's errors share no base class
-        raise MapSourceError(f"cannot serve {path}: {error}") from error
+    with open_raster(path) as raster:
+        bands = colour_bands(raster)
 
     @app.get(TILE_ROUTE)
     def rendered_tile(z: int, x: int, y: int) -> Response:
         with Reader(str(path)) as reader:
             try:
-                image = reader.tile(x, y, z, tilesize=256, resampling_method="bilinear", reproject_method="bilinear")
+                image = reader.tile(x, y, z, tilesize=256, indexes=bands, **SAMPLING)
             except TileOutsideBounds:
                 return Response(status_code=404)
-        return Response(image.render(img_format="PNG"), media_type="image/png")
+        return Response(image.render(img_format="PNG"), media_type="image/png", headers=FRESH)
 
     return app
 
@@ -87,7 +91,8 @@ class MapServerProcess:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
-        command = [sys.executable, "-m", "xview_localizer.cli", "map-server", str(self._path), "--port", str(self._port)]
+        command = [sys.executable, "-m", "xview_localizer.cli", "map-server", str(self._path)]
+        command += ["--port", str(self._port)]
         self._log = tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT, env=os.environ)
         try:
@@ -97,7 +102,9 @@ class MapServerProcess:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     @property
@@ -121,7 +128,7 @@ class MapServerProcess:
             if self._process.poll() is not None:
                 break
             try:
-                if requests.get(f"http://127.0.0.1:{self._port}/healthz", timeout=1.0).ok:
+                if requests.get(f"http://127.0.0.1:{self._port}/healthz", timeout=1.0, proxies=NO_PROXY).ok:
                     return
             except requests.RequestException:
                 time.sleep(0.1)

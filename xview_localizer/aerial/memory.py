@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import cv2
-
-from xview_localizer.aerial.source import AerialImage
+from xview_localizer.aerial.source import AerialImage, SourceLevel, crop_grid
 from xview_localizer.aerial.warp import resample
-from xview_localizer.geometry.grid import Bounds, RasterGrid
+from xview_localizer.geometry.grid import Bounds
 
 
 class InMemoryMap:
@@ -16,11 +14,12 @@ class InMemoryMap:
         self._aerial = aerial
 
     def read(self, bounds: Bounds, metres_per_pixel: float) -> AerialImage:
-        """See MapSource.read. Averages when the crop is coarser than the image."""
-        grid = RasterGrid.covering(bounds, metres_per_pixel)
-        image, source = self._aerial.image, self._aerial.grid
-        step = metres_per_pixel / source.spacing_m
-        if step > 1.2:
-            image = cv2.GaussianBlur(image, (0, 0), 0.4 * step)
-        uv = source.uv_from_xy(grid.cell_centres_xy_m).reshape(grid.rows, grid.columns, 2)
-        return resample(image, self._aerial.valid, uv, grid)
+        """See MapSource.read."""
+        grid = crop_grid(bounds, metres_per_pixel)
+        uv = self._aerial.grid.uv_from_xy(grid.cell_centres_xy_m).reshape(grid.rows, grid.columns, 2)
+        image, seen = resample(self._aerial.image, self._aerial.valid, uv)
+        return AerialImage(image, seen, grid)
+
+    def level(self, x_m: float, y_m: float, metres_per_pixel: float) -> SourceLevel:
+        """See MapSource.level."""
+        return SourceLevel(self._aerial.grid.spacing_m, "an image in memory")

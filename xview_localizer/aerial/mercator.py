@@ -14,13 +14,17 @@ def metres_per_pixel(latitude_deg: float, zoom: int, tile_px: int = 256) -> floa
     return float(EQUATOR_METRES_PER_PIXEL * np.cos(np.radians(latitude_deg)) / 2**zoom * 256 / tile_px)
 
 
-def zoom_for(latitude_deg: float, wanted_metres_per_pixel: float, tile_px: int, lowest: int, highest: int) -> int:
+def zoom_for(
+    latitude_deg: float, wanted_metres_per_pixel: float, tile_px: int, lowest: int, highest: int
+) -> int:
     """The coarsest zoom that is at least as fine as wanted (with 20 % grace), within [lowest, highest]."""
     finest = metres_per_pixel(latitude_deg, 0, tile_px) / (1.2 * wanted_metres_per_pixel)
     return int(np.clip(np.ceil(np.log2(finest)), lowest, highest))
 
 
-def pixel_from_geodetic(latitude_deg: np.ndarray, longitude_deg: np.ndarray, zoom: int, tile_px: int) -> np.ndarray:
+def pixel_from_geodetic(
+    latitude_deg: np.ndarray, longitude_deg: np.ndarray, zoom: int, tile_px: int
+) -> np.ndarray:
     """Global pixel coordinates [..., 2] (right, down; centres at +0.5) at a zoom level; float64."""
     latitude_rad = np.radians(np.clip(latitude_deg, -MAX_LATITUDE_DEG, MAX_LATITUDE_DEG))
     size_px = tile_px * 2.0**zoom

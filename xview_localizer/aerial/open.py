@@ -1,19 +1,24 @@
-"""From what a user writes (a file or a URL template) to a map source."""
+"""From what a user writes (a file or a URL template) to a map source, and a look at it before it is used."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 from xview_localizer.aerial.cache import TileCache
 from xview_localizer.aerial.fetch import FetchConfig, Fetcher
+from xview_localizer.aerial.mbtiles import open_mbtiles
 from xview_localizer.aerial.raster import RasterMap
-from xview_localizer.aerial.source import MapSource, MapSourceError
-from xview_localizer.aerial.tiles import TiledMap, TileMatrix, mbtiles, template_tiles
+from xview_localizer.aerial.source import MapSource, MapSourceError, SourceLevel
+from xview_localizer.aerial.template import template_tiles
+from xview_localizer.aerial.tiles import TiledMap, TileMatrix
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".gpkg")
+PROBE_HALF_EXTENT_M = 20.0
 
 
 def open_map_source(
@@ -31,15 +36,17 @@ def open_map_source(
     """
     if "{" in uri:
         return TiledMap(template_tiles(uri, Fetcher(fetch, cache)), frame, matrix)
-    path = Path(uri.removeprefix("file://")).expanduser()
-    if path.suffix.lower() == ".mbtiles":
-        tile, found = mbtiles(path)
+    parsed = urlparse(uri)
+    path = Path(url2pathname(parsed.path) if parsed.scheme == "file" else uri).expanduser()
+    if parsed.scheme in ("", "file") and path.suffix.lower() == ".mbtiles":
+        tile, found = open_mbtiles(path)
         return TiledMap(tile, frame, found)
-    if path.suffix.lower() in RASTER_SUFFIXES:
+    if parsed.scheme in ("", "file") and path.suffix.lower() in RASTER_SUFFIXES:
         return RasterMap(path, frame)
     raise MapSourceError(
-        f"cannot tell what map {uri!r} is: give a tile template such as http://localhost:8080/{{z}}/{{x}}/{{y}}.png, "
-        f"an .mbtiles file, or a raster ({', '.join(RASTER_SUFFIXES)})"
+        f"cannot tell what map {uri!r} is: give a tile template such as "
+        "http://localhost:8080/{z}/{x}/{y}.png, an .mbtiles file on this machine, "
+        f"or a raster on this machine ({', '.join(RASTER_SUFFIXES)})"
     )
 
 
@@ -47,22 +54,27 @@ def open_map_source(
 class Probe:
     """What a start-up probe saw around a place."""
 
-    metres_per_pixel: float
+    level: SourceLevel
+    wanted_metres_per_pixel: float
     valid_ratio: float
-    zoom: int | None  # of tiled maps
+    problems: tuple[str, ...]
 
     def __str__(self) -> str:
-        level = f", zoom {self.zoom}" if self.zoom is not None else ""
-        return f"{self.valid_ratio:.0%} imagery at {self.metres_per_pixel:g} m/px{level}"
+        coarse = self.level.metres_per_pixel > 1.5 * self.wanted_metres_per_pixel
+        remarks = [f" (coarser than the wanted {self.wanted_metres_per_pixel:g} m/px)"] if coarse else []
+        remarks += [f"; {problem}" for problem in self.problems[:1]]
+        seen = f"{self.valid_ratio:.0%} imagery, {self.level.metres_per_pixel:.3g} m/px, {self.level.detail}"
+        return seen + "".join(remarks)
 
 
-def probe_map(source: MapSource, x_m: float, y_m: float, metres_per_pixel: float, half_extent_m: float = 20.0) -> Probe:
+def probe_map(source: MapSource, x_m: float, y_m: float, metres_per_pixel: float) -> Probe:
     """Read a small crop around (x, y). Raises MapSourceError where there is no imagery at all."""
-    crop = source.read(Bounds.around(x_m, y_m, half_extent_m), metres_per_pixel)
+    crop = source.read(Bounds.around(x_m, y_m, PROBE_HALF_EXTENT_M), metres_per_pixel)
+    level = source.level(x_m, y_m, metres_per_pixel)
     if not crop.valid.any():
         raise MapSourceError(
-            f"the map has no imagery within {half_extent_m:.0f} m of ({x_m:.0f}, {y_m:.0f}) m; "
-            "check that the datum lies on the map"
+            f"the map has no imagery within {PROBE_HALF_EXTENT_M:.0f} m of ({x_m:.0f}, {y_m:.0f}) m "
+            f"({level.detail}); "
+            "check that the datum lies on the map, the tile template, and that its pyramid has this zoom"
         )
-    zoom = source.zoom(metres_per_pixel) if isinstance(source, TiledMap) else None
-    return Probe(metres_per_pixel, crop.valid_ratio, zoom)
+    return Probe(level, metres_per_pixel, crop.valid_ratio, crop.problems)

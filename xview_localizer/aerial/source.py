@@ -9,6 +9,8 @@ import numpy as np
 
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 
+MAX_CROP_PIXELS = 64_000_000
+
 
 class MapSourceError(RuntimeError):
     """A map could not be read; the message names the source, the place and what to do."""
@@ -21,10 +23,19 @@ class AerialImage:
     image: np.ndarray  # [H, W, 3] uint8 RGB
     valid: np.ndarray  # [H, W] bool, False where the map has no data
     grid: RasterGrid
+    problems: tuple[str, ...] = ()  # what could not be read although it may exist (broken tiles, timeouts)
 
     @property
     def valid_ratio(self) -> float:
         return float(self.valid.mean())
+
+
+@dataclass(frozen=True)
+class SourceLevel:
+    """What a map source makes its crops from."""
+
+    metres_per_pixel: float
+    detail: str
 
 
 class MapSource(Protocol):
@@ -38,3 +49,20 @@ class MapSource(Protocol):
         can be read.
         """
         ...
+
+    def level(self, x_m: float, y_m: float, metres_per_pixel: float) -> SourceLevel:
+        """What a crop around (x, y) at `metres_per_pixel` would be made from. Raises MapSourceError."""
+        ...
+
+
+def crop_grid(bounds: Bounds, metres_per_pixel: float) -> RasterGrid:
+    """The grid of a crop. Raises MapSourceError where it would be no image or a huge one."""
+    if not 0 < metres_per_pixel < np.inf:
+        raise MapSourceError(f"metres_per_pixel must be positive and finite, got {metres_per_pixel}")
+    pixels = bounds.width_m * bounds.height_m / metres_per_pixel**2
+    if pixels > MAX_CROP_PIXELS:
+        raise MapSourceError(
+            f"a crop of {bounds.width_m:.0f} × {bounds.height_m:.0f} m at {metres_per_pixel:g} m/px has "
+            f"{pixels / 1e6:.0f} megapixels, more than {MAX_CROP_PIXELS / 1e6:.0f}; ask for less"
+        )
+    return RasterGrid.covering(bounds, metres_per_pixel)

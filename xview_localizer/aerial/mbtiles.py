@@ -1,0 +1,52 @@
+"""MBTiles files: a tile pyramid in one SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from xview_localizer.aerial.fetch import TileMissing
+from xview_localizer.aerial.source import MapSourceError
+from xview_localizer.aerial.tiles import TileMatrix
+
+_TILE_QUERY = "SELECT tile_data FROM tiles WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?"
+
+
+def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], TileMatrix]:
+    """Tile function `tile(zoom, x, y)` (y from the north, thread-safe) and matrix of an MBTiles file.
+
+    Raises MapSourceError where the file is no MBTiles of images.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MapSourceError(f"there is no MBTiles file {path}")
+    lock = threading.Lock()
+    try:
+        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        lowest, highest = database.execute("SELECT min(zoom_level), max(zoom_level) FROM tiles").fetchone()
+        sample = database.execute("SELECT tile_data FROM tiles LIMIT 1").fetchone()
+    except sqlite3.Error as error:
+        raise MapSourceError(f"{path} is no MBTiles file: {error}") from error
+    if sample is None:
+        raise MapSourceError(f"{path} holds no tiles")
+    image = cv2.imdecode(np.frombuffer(sample[0], np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise MapSourceError(f"{path} holds no PNG, JPEG or WebP tiles (vector tiles are not imagery)")
+
+    def tile(zoom: int, x: int, y: int) -> bytes:
+        row_from_south = 2**zoom - 1 - y  # as the MBTiles standard counts
+        try:
+            with lock:
+                found = database.execute(_TILE_QUERY, (zoom, x, row_from_south)).fetchone()
+        except sqlite3.Error as error:
+            raise MapSourceError(f"cannot read tile {zoom}/{x}/{y} of {path}: {error}") from error
+        if found is None:
+            raise TileMissing(f"{path} {zoom}/{x}/{y}")
+        return found[0]
+
+    return tile, TileMatrix(image.shape[1], lowest, highest)
