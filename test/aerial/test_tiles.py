@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import socket
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import ZOOM, Reply, TileServer, encoded, world_tile
+from aerial_world import ZOOM, Reply, TileServer, centre_tile, encoded, world_tile, write_mbtiles
 
 from xview_localizer.aerial.fetch import FetchConfig, TileMissing
 from xview_localizer.aerial.mercator import metres_per_pixel, pixel_from_geodetic
@@ -22,11 +21,6 @@ from xview_localizer.geometry.local_frame import LocalFrame
 
 BOUNDS = Bounds(-40.0, -35.0, 45.0, 50.0)
 QUICK = FetchConfig(timeout_sec=0.3, retries=1)
-
-
-def centre_tile(frame: LocalFrame, zoom: int = ZOOM, tile_px: int = 256) -> tuple[int, int]:
-    u, v = pixel_from_geodetic(frame.latitude_deg, frame.longitude_deg, zoom, tile_px)
-    return int(u // tile_px), int(v // tile_px)
 
 
 def publish(
@@ -117,17 +111,6 @@ def test_file_template(tmp_path: Path, frame, reference) -> None:
     crop = read(f"file://{folder}/{{z}}/{{x}}/{{y}}.png", frame)
     np.testing.assert_array_equal(crop.image, reference.image)
     assert crop.valid.all()
-
-
-def write_mbtiles(path: Path, frame: LocalFrame) -> Path:
-    x0, y0 = centre_tile(frame)
-    with sqlite3.connect(path) as database:
-        database.execute("CREATE TABLE tiles (zoom_level, tile_column, tile_row, tile_data)")
-        for x in range(x0 - 2, x0 + 3):
-            for y in range(y0 - 2, y0 + 3):
-                row = (ZOOM, x, 2**ZOOM - 1 - y, encoded(world_tile(ZOOM, x, y)))
-                database.execute("INSERT INTO tiles VALUES (?, ?, ?, ?)", row)
-    return path
 
 
 def test_mbtiles_equals_xyz(tmp_path: Path, frame, reference) -> None:

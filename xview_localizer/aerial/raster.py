@@ -19,7 +19,7 @@ from xview_localizer.geometry.local_frame import LocalFrame
 
 
 def open_raster(path: Path) -> rasterio.DatasetReader:
-    """Open a georeferenced raster of 8-bit colours. Raises MapSourceError saying what to do where it is none."""
+    """Open a georeferenced raster of 8-bit colours. Raises MapSourceError naming what is wrong with it."""
     try:
         raster = rasterio.open(path)
     except RasterioError as error:

@@ -83,9 +83,11 @@ class TiledMap:
         uv = pixel_from_geodetic(latitude_deg, longitude_deg, zoom, tile_px)
         x, y = (uv // tile_px).astype(int).tolist()
         try:
-            kind = image_format(self._tile(zoom, x, y)) or "unreadable"
+            kind = image_format(self._tile(zoom, x % 2**zoom, y)) or "unreadable"
         except TileMissing:
             kind = "no"
+        except MapSourceError:
+            kind = "unreadable"
         detail = f"{kind} tiles of {tile_px} px, zoom {zoom}"
         return SourceLevel(tile_metres_per_pixel(float(latitude_deg), zoom, tile_px), detail)
 

@@ -1,0 +1,131 @@
+"""From what a user writes to a map: what is accepted, and what a start-up probe says."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import numpy as np
+import pytest
+from aerial_world import ZOOM, Reply, centre_tile, encoded, served, world_tile, write_mbtiles
+
+from xview_localizer.aerial.fetch import FetchConfig
+from xview_localizer.aerial.memory import InMemoryMap
+from xview_localizer.aerial.open import open_map_source, probe_map
+from xview_localizer.aerial.source import AerialImage, MapSourceError
+from xview_localizer.aerial.tiles import TileMatrix
+from xview_localizer.geometry.grid import Bounds, RasterGrid
+from xview_localizer.simulation.geotiff import write_utm_geotiff
+
+QUICK = FetchConfig(timeout_sec=0.3, retries=0)
+
+
+@pytest.fixture
+def geotiff(tmp_path, frame):
+    image = np.full((300, 300, 3), 120, np.uint8)
+    grid = RasterGrid.centred(0.0, 0.0, 0.25, 300, 300)
+    path = tmp_path / "an ortho.tif"
+    write_utm_geotiff(path, AerialImage(image, np.ones((300, 300), bool), grid), frame)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("map.png", "cannot tell what map 'map.png' is: give a tile template.*mbtiles.*tif"),
+        ("", "cannot tell what map"),
+        ("http://host/ortho.tif", "raster on this machine"),
+        ("http://host/{z}/{x}.png", "must hold {z}, {x} and one of {y}"),
+        ("http://host/{z}/{x}/{y}/{-y}.png", "one of {y}"),
+        ("https://{s}.host/{z}/{x}/{y}.png?key={key}", "holds {key}, {s}; write its value in its place"),
+        ("tiles/{z}/{x}/{y}.png", "must begin with http://, https:// or file://"),
+        ("ftp://host/{z}/{x}/{y}.png", "must begin with http"),
+        ("absent.mbtiles", "there is no MBTiles file absent.mbtiles"),
+    ],
+)
+def test_what_is_no_map_is_refused(uri, message, frame) -> None:
+    with pytest.raises(MapSourceError, match=message):
+        open_map_source(uri, frame)
+
+
+def test_broken_mbtiles_are_refused(tmp_path, frame) -> None:
+    rubbish, empty, vector = (tmp_path / f"{name}.mbtiles" for name in ("rubbish", "empty", "vector"))
+    rubbish.write_bytes(b"no database" * 100)
+    for path, rows in ((empty, []), (vector, [(3, 1, 1, b"\x1f\x8bvector")])):
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("CREATE TABLE tiles (zoom_level, tile_column, tile_row, tile_data)")
+            database.executemany("INSERT INTO tiles VALUES (?, ?, ?, ?)", rows)
+    for path, message in (
+        (rubbish, "is no MBTiles file"),
+        (empty, "holds no tiles"),
+        (vector, "vector tiles"),
+    ):
+        with pytest.raises(MapSourceError, match=message):
+            open_map_source(str(path), frame)
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_files_are_opened_with_and_without_scheme(geotiff, tmp_path, frame, scheme) -> None:
+    mbtiles = write_mbtiles(tmp_path / "m.mbtiles", frame)
+    for path in (geotiff, mbtiles):
+        quoted = path.as_uri() if scheme else str(path)
+        assert open_map_source(quoted, frame).read(Bounds.around(0, 0, 10), 0.3).valid.all()
+
+
+def test_probe_tells_the_sources_own_resolution(geotiff, tmp_path, frame) -> None:
+    assert str(probe_map(open_map_source(str(geotiff), frame), 0, 0, 0.2)) == (
+        "100% imagery, 0.25 m/px, GTiff of 310 × 310 px in EPSG:32632"
+    )
+    source = open_map_source(str(write_mbtiles(tmp_path / "m.mbtiles", frame, ".webp")), frame)
+    assert str(probe_map(source, 0, 0, 0.2)) == "100% imagery, 0.199 m/px, WebP tiles of 256 px, zoom 19"
+    assert str(probe_map(source, 0, 0, 0.1)) == (
+        "100% imagery, 0.199 m/px, WebP tiles of 256 px, zoom 19 (coarser than the wanted 0.1 m/px)"
+    )
+
+
+def test_probe_of_an_image_in_memory(frame) -> None:
+    grid = RasterGrid.centred(0.0, 0.0, 0.5, 200, 200)
+    source = InMemoryMap(AerialImage(np.zeros((200, 200, 3), np.uint8), np.ones((200, 200), bool), grid))
+    assert probe_map(source, 0, 0, 0.5).level.metres_per_pixel == 0.5
+
+
+def test_probe_reports_broken_tiles(server, frame) -> None:
+    x0, y0 = centre_tile(frame)
+    for x in range(x0 - 1, x0 + 2):
+        for y in range(y0 - 1, y0 + 2):
+            server.replies[f"/{ZOOM}/{x}/{y}"] = Reply(encoded(world_tile(ZOOM, x, y)))
+    server.replies[f"/{ZOOM}/{x0}/{y0}"] = Reply(b"<html>")
+    source = open_map_source(server.url + "/{z}/{x}/{y}", frame, TileMatrix(max_zoom=ZOOM), QUICK)
+    probe = probe_map(source, 30.0, 30.0, 0.2)
+    assert 0 < probe.valid_ratio <= 1
+    probe = probe_map(source, 0.0, 0.0, 0.2)
+    assert probe.valid_ratio < 1 and "is no PNG, JPEG or WebP image" in str(probe)
+
+
+def test_probe_off_the_map_says_what_to_check(server, geotiff, frame) -> None:
+    empty = open_map_source(server.url + "/{z}/{x}/{y}", frame, fetch=QUICK)
+    with pytest.raises(
+        MapSourceError, match=r"no imagery within 20 m .*no tiles of 256 px, zoom 19.*pyramid has this zoom"
+    ):
+        probe_map(empty, 0, 0, 0.2)
+    with pytest.raises(MapSourceError, match="check that the datum lies on the map"):
+        probe_map(open_map_source(str(geotiff), frame), 4000, 0, 0.2)
+
+
+def test_the_served_map_equals_the_file(geotiff, frame) -> None:
+    direct = open_map_source(str(geotiff), frame).read(Bounds.around(0, 0, 25), 0.25)
+    with served(geotiff) as template:
+        tiled = open_map_source(template, frame, TileMatrix(max_zoom=20)).read(Bounds.around(0, 0, 25), 0.25)
+    assert direct.valid.all() and tiled.valid.all()
+    np.testing.assert_array_equal(tiled.image, direct.image)
+
+
+def test_reading_maps_needs_no_server_packages() -> None:
+    code = (
+        "import sys; import xview_localizer.aerial.open, xview_localizer.aerial.map_server; "
+        "print(sorted({'fastapi', 'uvicorn', 'rio_tiler', 'torch', 'rclpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,140 @@
+"""GeoTIFF maps: colours, masks, projections, and files that are no maps."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from aerial_world import write_raster
+from pyproj import Transformer
+from rasterio.enums import ColorInterp
+from rasterio.transform import Affine
+
+from xview_localizer.aerial.raster import RasterMap
+from xview_localizer.aerial.source import MapSourceError
+from xview_localizer.geometry.grid import Bounds
+from xview_localizer.geometry.local_frame import LocalFrame
+
+FRAME = LocalFrame(48.1, 11.6, 520.0)
+
+
+def write(path: Path, bands: np.ndarray, *args, **profile) -> Path:
+    return write_raster(path, bands, FRAME, *args, **profile)
+
+
+def halves(count: int = 3, side: int = 400) -> np.ndarray:
+    """West half red, east half blue (bands beyond the third: 255)."""
+    bands = np.full((count, side, side), 255, np.uint8)
+    bands[:3] = 0
+    bands[0, :, : side // 2] = 200
+    bands[2, :, side // 2 :] = 100
+    return bands
+
+
+@pytest.mark.parametrize(
+    ("epsg", "pixel"),
+    [(32632, 0.25), (25832, 0.25), (31468, 0.25), (3857, 0.4), (4326, 3e-6), (3035, 0.25)],
+    ids=["utm", "etrs89-utm", "gauss-krueger", "web-mercator", "geographic", "laea-europe"],
+)
+def test_any_crs_gives_north_up_colours(tmp_path, epsg, pixel) -> None:
+    source = RasterMap(write(tmp_path / "map.tif", halves(), epsg, pixel), FRAME)
+    crop = source.read(Bounds.around(0, 0, 15), 0.25)
+    assert crop.valid.all()
+    np.testing.assert_array_equal(crop.image[60, 30], (200, 0, 0))
+    np.testing.assert_array_equal(crop.image[60, 90], (0, 0, 100))
+
+
+def test_a_turned_raster_is_made_north_up(tmp_path) -> None:
+    east, north = Transformer.from_crs(4326, 32632, always_xy=True).transform(11.6, 48.1)
+    turned = Affine(0, 0.25, east - 50, 0.25, 0, north - 50)  # columns run north, rows run east
+    source = RasterMap(write(tmp_path / "map.tif", halves(), transform=turned), FRAME)
+    crop = source.read(Bounds.around(0, 0, 15), 0.25)
+    np.testing.assert_array_equal(crop.image[90, 60], (200, 0, 0))  # the raster's left is the south
+    np.testing.assert_array_equal(crop.image[30, 60], (0, 0, 100))
+
+
+def test_grey_and_four_bands(tmp_path) -> None:
+    grey = RasterMap(write(tmp_path / "grey.tif", np.full((1, 400, 400), 77, np.uint8)), FRAME)
+    assert (grey.read(Bounds.around(0, 0, 5), 0.5).image == 77).all()
+    infrared = RasterMap(
+        write(tmp_path / "rgbi.tif", halves(4), photometric="RGB", alpha="unspecified"), FRAME
+    )
+    crop = infrared.read(Bounds.around(0, 0, 5), 0.5)
+    assert crop.valid.all()
+    np.testing.assert_array_equal(crop.image[5, 2], (200, 0, 0))
+
+
+@pytest.mark.parametrize("kind", ["alpha", "nodata"])
+@pytest.mark.parametrize("metres_per_pixel", [0.2, 1.0])
+def test_masked_pixels_are_invalid_and_do_not_shine_through(tmp_path, kind, metres_per_pixel) -> None:
+    bands = np.full((4 if kind == "alpha" else 3, 400, 400), 255, np.uint8)
+    bands[:3] = 90
+    bands[:, :, :200] = 0
+    options = {"photometric": "RGB", "alpha": "yes"} if kind == "alpha" else {"nodata": 0}
+    crop = RasterMap(write(tmp_path / "map.tif", bands, **options), FRAME).read(
+        Bounds.around(0, 0, 20), metres_per_pixel
+    )
+    assert crop.valid_ratio == pytest.approx(0.5, abs=0.06)
+    x_m = crop.grid.cell_centres_xy_m[:, 0].reshape(crop.valid.shape)
+    assert not crop.valid[x_m < -1.0].any() and crop.valid[x_m > 2.5].all()
+    assert np.abs(crop.image[crop.valid].astype(int) - 90).max() <= 1
+
+
+def test_crops_beyond_the_raster_are_invalid(tmp_path) -> None:
+    source = RasterMap(write(tmp_path / "map.tif", halves()), FRAME)
+    assert source.read(Bounds.around(48, 0, 10), 0.5).valid_ratio == pytest.approx(0.6, abs=0.1)
+    for x_m in (500.0, 2_000_000.0):
+        beyond = source.read(Bounds.around(x_m, 0, 10), 0.5)
+        assert not beyond.valid.any() and not beyond.image.any()
+
+
+def test_threads_read_at_once(tmp_path) -> None:
+    source = RasterMap(write(tmp_path / "map.tif", halves()), FRAME)
+    alone = [source.read(Bounds.around(x, x, 12), 0.3) for x in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda x: source.read(Bounds.around(x, x, 12), 0.3), range(8)))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+
+
+def palette(path: Path) -> Path:
+    write(path, np.zeros((1, 8, 8), np.uint8))
+    with rasterio.open(path, "r+") as raster:
+        raster.write_colormap(1, {0: (9, 9, 9)})
+        raster.colorinterp = [ColorInterp.palette]
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: write(path, np.zeros((3, 8, 8), np.uint16)), "holds uint16.*gdal_translate -ot Byte"),
+        (
+            lambda path: write(path, np.zeros((3, 8, 8), np.uint8), None),
+            "no coordinate reference system.*a_srs",
+        ),
+        (palette, "palette colours.*-expand rgb"),
+        (lambda path: path.write_bytes(b"II*\0 rubbish"), "cannot open the map"),
+        (lambda path: None, "cannot open the map .*No such file"),
+    ],
+    ids=["16-bit", "no-crs", "palette", "rubbish", "absent"],
+)
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_what_is_no_map_is_refused_with_what_to_do(tmp_path, make, message) -> None:
+    path = tmp_path / "map.tif"
+    make(path)
+    with pytest.raises(MapSourceError, match=message):
+        RasterMap(path, FRAME)
+
+
+def test_a_damaged_file_is_named(tmp_path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (3, 400, 400), dtype=np.uint8)
+    path = write(tmp_path / "map.tif", noise, compress="deflate", tiled=True, blockxsize=128, blockysize=128)
+    data = bytearray(path.read_bytes())
+    data[20_000:] = bytes(len(data) - 20_000)
+    path.write_bytes(data)
+    with pytest.raises(MapSourceError, match="cannot (read|open) the map .*map.tif"):
+        RasterMap(path, FRAME).read(Bounds.around(0, 0, 40), 0.25)
