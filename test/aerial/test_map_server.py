@@ -68,6 +68,18 @@ def test_edges_are_transparent_and_beyond_is_404(tmp_path, frame) -> None:
     assert crop.image[crop.valid].min() >= 99  # no black from beyond the edge
 
 
+@pytest.mark.parametrize("name", ["map.tif", "map.mbtiles"])
+def test_tiles_outside_the_pyramid_are_404(tmp_path, frame, name) -> None:
+    path = tmp_path / name
+    if name.endswith("tif"):
+        write_raster(path, np.full((3, 40, 40), 9, np.uint8), frame)
+    else:
+        write_mbtiles(path, frame)
+    with served(path) as template:
+        for z, x, y in ((-1, 0, 0), (2, 9, 9), (19, -1, 0), (19, 0, 2**19), (31, 1, 1), (90, 1, 1)):
+            assert requests.get(template.format(z=z, x=x, y=y), timeout=5).status_code == 404
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_grey_and_infrared_rasters_are_served(tmp_path, frame, count) -> None:
     bands = np.full((count, 400, 400), 77, np.uint8)

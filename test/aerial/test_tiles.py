@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -202,6 +204,29 @@ def test_dead_map_is_given_up_after_the_first_round(frame) -> None:
     with pytest.raises(MapSourceError, match="no answer"):
         TiledMap(tile, frame).read(Bounds.around(0, 0, 300), 0.2)
     assert 8 <= len(asked) < 16  # of some 140
+
+
+def test_every_tile_that_is_not_had_is_a_problem_also_when_a_failing_map_recovers(frame) -> None:
+    wanted, calls, most_failed = [], itertools.count(), threading.Event()
+
+    def healthy(zoom: int, x: int, y: int) -> bytes:
+        wanted.append((x, y))
+        return encoded(world_tile(zoom, x, y))
+
+    def recovering(zoom: int, x: int, y: int) -> bytes:
+        call = next(calls)
+        if call == 0:
+            assert most_failed.wait(5)
+            return encoded(world_tile(zoom, x, y))
+        if call == 8:
+            most_failed.set()
+        raise MapSourceError("no answer")
+
+    bounds = Bounds.around(0, 0, 100)
+    TiledMap(healthy, frame).read(bounds, 0.2)
+    crop = TiledMap(recovering, frame).read(bounds, 0.2)
+    assert 0 < crop.valid_ratio < 0.2
+    assert len(crop.problems) == len(wanted) - 1
 
 
 def test_crop_of_holes_only_is_invalid_and_raises_nothing(server, frame) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -20,6 +21,7 @@ from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.aerial.tile_image import image_format
 
 TILE_ROUTE = "/{z}/{x}/{y}.png"
+MAX_ZOOM = 30
 SAMPLING = {"resampling_method": "bilinear", "reproject_method": "bilinear"}
 # Another map may be served at the same address tomorrow, so clients must not keep its tiles.
 FRESH = {"Cache-Control": "no-store"}
@@ -29,41 +31,43 @@ def make_app(path: Path):
     """The ASGI application that serves `path`. Raises MapSourceError where it is no map."""
     from fastapi import FastAPI, Response
 
+    tile = open_mbtiles(path)[0] if path.suffix.lower() == ".mbtiles" else _rendered_tiles(path)
     app = FastAPI(title="xview_localizer map server", docs_url=None, redoc_url=None)
 
     @app.get("/healthz")
     def health() -> dict[str, str]:
         return {"map": path.name}
 
-    if path.suffix.lower() == ".mbtiles":
-        tile, _ = open_mbtiles(path)
+    @app.get(TILE_ROUTE)
+    def xyz(z: int, x: int, y: int) -> Response:
+        if not (0 <= z <= MAX_ZOOM and 0 <= x < 2**z and 0 <= y < 2**z):
+            return Response(status_code=404)
+        try:
+            data = tile(z, x, y)
+        except TileMissing:
+            return Response(status_code=404)
+        return Response(data, media_type=f"image/{image_format(data)}".lower(), headers=FRESH)
 
-        @app.get(TILE_ROUTE)
-        def stored_tile(z: int, x: int, y: int) -> Response:
-            try:
-                data = tile(z, x, y)
-            except TileMissing:
-                return Response(status_code=404)
-            return Response(data, media_type=f"image/{image_format(data)}".lower(), headers=FRESH)
+    return app
 
-        return app
 
+def _rendered_tiles(path: Path) -> Callable[[int, int, int], bytes]:
+    """Tile function of a raster: 256-px PNG with transparency, reprojected by rio-tiler."""
     from rio_tiler.errors import TileOutsideBounds
     from rio_tiler.io import Reader
 
     with open_raster(path) as raster:
         bands = colour_bands(raster)
 
-    @app.get(TILE_ROUTE)
-    def rendered_tile(z: int, x: int, y: int) -> Response:
+    def tile(zoom: int, x: int, y: int) -> bytes:
         with Reader(str(path)) as reader:
             try:
-                image = reader.tile(x, y, z, tilesize=256, indexes=bands, **SAMPLING)
-            except TileOutsideBounds:
-                return Response(status_code=404)
-        return Response(image.render(img_format="PNG"), media_type="image/png", headers=FRESH)
+                image = reader.tile(x, y, zoom, tilesize=256, indexes=bands, **SAMPLING)
+            except TileOutsideBounds as error:
+                raise TileMissing(f"{path} {zoom}/{x}/{y}") from error
+        return image.render(img_format="PNG")
 
-    return app
+    return tile
 
 
 def serve(path: Path | str, host: str = "127.0.0.1", port: int = 8080) -> None:

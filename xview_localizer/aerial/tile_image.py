@@ -45,7 +45,10 @@ def decode_tile(data: bytes, tile_px: int, name: str) -> tuple[np.ndarray, np.nd
     Raises MapSourceError naming the tile where it is broken or has another size.
     """
     check_whole(data, name)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # such as a size beyond what OpenCV accepts
+        image = None
     if image is None:
         raise MapSourceError(f"tile {name} is a corrupt {image_format(data)} image ({len(data)} bytes)")
     if image.shape[:2] != (tile_px, tile_px):

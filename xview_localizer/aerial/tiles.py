@@ -107,10 +107,11 @@ class TiledMap:
 
         def fetch(place: tuple[int, int]) -> _Tile | None:
             x, y = place[0] % 2**zoom, place[1]
-            gave_up = len(failures) >= PARALLEL_FETCHES and not answered.is_set()
-            if gave_up or not 0 <= y < 2**zoom:
+            if not 0 <= y < 2**zoom:
                 return None
             try:
+                if len(failures) >= PARALLEL_FETCHES and not answered.is_set():
+                    raise MapSourceError(f"tile {zoom}/{x}/{y} was not tried, the map had failed before")
                 tile = _Tile(*decode_tile(self._tile(zoom, x, y), self._matrix.tile_px, f"{zoom}/{x}/{y}"))
             except TileMissing:
                 answered.set()
@@ -123,7 +124,7 @@ class TiledMap:
 
         with ThreadPoolExecutor(min(PARALLEL_FETCHES, len(xy))) as pool:
             tiles = list(pool.map(fetch, xy))
-        if failures and not any(tiles):
+        if failures and all(tile is None for tile in tiles):
             raise failures[0]
         for failure in failures:
             log.warning("tile left out: %s", failure)
