@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 PACKAGE = "xview_localizer"
 ROS_WHEELS = ["rclpy[fastrtps]", "sensor-msgs", "geometry-msgs", "nav-msgs", "diagnostic-msgs", "std-msgs", "std-srvs"]
 SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.10"]
-MAP_SERVER = ["titiler.core", "rio-tiler", "uvicorn"]
+MAP_SERVER = ["fastapi", "rio-tiler", "uvicorn"]
 REPORT = ["matplotlib", "jinja2", "rosbags>=0.10"]
 LEARN = [*SIMULATION, "torch==2.13.0", "onnx", "safetensors"]
 
