@@ -9,7 +9,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from aerial_world import ZOOM, Reply, centre_tile, encoded, served, world_tile, write_mbtiles
+from aerial_world import ZOOM, Reply, centre_tile, encoded, served, world_tile, write_mbtiles, write_raster
 
 from xview_localizer.aerial.fetch import FetchConfig
 from xview_localizer.aerial.memory import InMemoryMap
@@ -114,12 +114,15 @@ def test_probe_off_the_map_says_what_to_check(server, geotiff, frame) -> None:
         probe_map(open_map_source(str(geotiff), frame), 4000, 0, 0.2)
 
 
-def test_the_served_map_equals_the_file(geotiff, frame) -> None:
-    direct = open_map_source(str(geotiff), frame).read(Bounds.around(0, 0, 25), 0.25)
-    with served(geotiff) as template:
-        tiled = open_map_source(template, frame, TileMatrix(max_zoom=20)).read(Bounds.around(0, 0, 25), 0.25)
+def test_the_served_map_equals_the_file(tmp_path, frame) -> None:
+    v, u = np.mgrid[0:400, 0:400]
+    waves = (128 + 100 * np.sin(u / 2) * np.sin(v / 2)).astype(np.uint8)  # 3 m long
+    path = write_raster(tmp_path / "map.tif", np.stack([waves] * 3), frame)
+    direct = open_map_source(str(path), frame).read(Bounds.around(0, 0, 25), 0.25)
+    with served(path) as template:
+        tiled = open_map_source(template, frame, TileMatrix(max_zoom=21)).read(Bounds.around(0, 0, 25), 0.25)
     assert direct.valid.all() and tiled.valid.all()
-    np.testing.assert_array_equal(tiled.image, direct.image)
+    assert np.abs(tiled.image.astype(int) - direct.image).mean() < 4  # both interpolate
 
 
 def test_reading_maps_needs_no_server_packages() -> None:

@@ -83,6 +83,13 @@ def test_masked_pixels_are_invalid_and_do_not_shine_through(tmp_path, kind, metr
     assert np.abs(crop.image[crop.valid].astype(int) - 90).max() <= 1
 
 
+def test_coarse_crops_are_averaged(tmp_path) -> None:
+    checkers = (np.indices((400, 400)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    source = RasterMap(write(tmp_path / "map.tif", np.stack([checkers] * 3)), FRAME)
+    crop = source.read(Bounds.around(0, 0, 20), 1.0)
+    assert np.abs(crop.image.astype(int) - 127).max() < 12
+
+
 def test_crops_beyond_the_raster_are_invalid(tmp_path) -> None:
     source = RasterMap(write(tmp_path / "map.tif", halves()), FRAME)
     assert source.read(Bounds.around(48, 0, 10), 0.5).valid_ratio == pytest.approx(0.6, abs=0.1)
