@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A genuine ROS installation is used as it is; elsewhere real rclpy comes from wheels.
 HAVE_ROS := $(shell $(PYTHON) -c "import rclpy" 2>/dev/null && echo yes)
-WHEELS := $(if $(HAVE_ROS),,wheels$(comma))
 comma := ,
+WHEELS := $(if $(HAVE_ROS),,wheels$(comma))
 
 .PHONY: demo test clean
 
