@@ -8,10 +8,17 @@ import yaml
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
+from xview_localizer.aerial.source import AerialImage
+from xview_localizer.geometry.grid import RasterGrid
+from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.geometry.pose import Pose2
 from xview_localizer.pairs import PairsDataset
 from xview_localizer.simulation.drive import DriveConfig, simulate_drive
+from xview_localizer.simulation.drive_pairs import DrivePairs
+from xview_localizer.simulation.pairs_writer import sample_camera
 from xview_localizer.simulation.sensors import GnssError
+from xview_localizer.simulation.town import TownError
 
 CONFIG = DriveConfig(
     length_m=65.0, town_size_m=170.0, image_rate_hz=0.5, map_metres_per_pixel=0.5,
@@ -121,6 +128,7 @@ def test_mountings_are_static_transforms(messages):
 def test_the_same_drive_as_pairs(drive, truth):
     records = list(PairsDataset(drive / "pairs"))
     assert len(records) == len(truth)
+    assert len({(record.sequence, record.aerial_path) for record in records}) == 1  # so keyframes can be joined
     for before, after, (_, x0, y0, *_), (_, x1, y1, *_) in zip(records, records[1:], truth, truth[1:]):
         step_m = np.hypot(x1 - x0, y1 - y0)
         odom = before.odom.inverse() @ after.odom
@@ -133,3 +141,29 @@ def test_the_same_drive_as_pairs(drive, truth):
         # The mounting is turned by 0.4° and 1.2°; the body adds its sway.
         assert abs(np.degrees(record.pitch_rad) - 1.2) < 4 and abs(np.degrees(record.roll_rad) - 0.4) < 4
         assert record.camera_height_m == pytest.approx(CONFIG.camera_in_base_m[2], abs=0.05)
+
+
+def test_odometry_of_pairs_is_the_camera_s(tmp_path):
+    """base_link turns on the spot; the camera in front of it, which looks to the left, swings around."""
+    town = AerialImage(np.zeros((20, 30, 3), np.uint8), np.ones((20, 30), bool), RasterGrid(5.0, 9.0, 0.5, 20, 30))
+    pairs = DrivePairs(tmp_path, town, np.random.default_rng(0))
+    camera = sample_camera(np.random.default_rng(0), "pinhole", vary=False)
+    odom_from_map = Pose2(40.0, -7.0, 2.0)
+    for number, yaw_rad in enumerate((0.3, 1.2)):
+        base = Pose2(8.0, 6.0, yaw_rad)
+        R_map_camera = R_base_optical_from_rpy(0.0, 0.0, yaw_rad + 0.7)
+        at = base.transform(np.array([0.4, 0.1]))
+        pairs.add(float(number), b"", np.ones((2, 2)), camera, 1.8, at, R_map_camera, base, odom_from_map @ base)
+    pairs.close()
+    before, after = PairsDataset(tmp_path)
+    by_odom = before.odom.inverse() @ after.odom
+    truth = Pose2(before.truth.x_m, before.truth.y_m, before.truth.yaw_rad).inverse() @ Pose2(after.truth.x_m, after.truth.y_m, after.truth.yaw_rad)
+    assert np.hypot(truth.x_m, truth.y_m) > 0.3
+    assert (by_odom.x_m, by_odom.y_m, by_odom.yaw_rad) == pytest.approx((truth.x_m, truth.y_m, truth.yaw_rad))
+    # The middle of the aerial image is the origin.
+    assert (before.truth.x_m, before.truth.y_m) == pytest.approx(Pose2(8.0, 6.0, 0.3).transform(np.array([0.4, 0.1])) - (12.5, 4.0))
+
+
+def test_town_without_room_says_so(tmp_path):
+    with pytest.raises(TownError, match="no free route of 60 m; take another seed or a larger town"):
+        simulate_drive(tmp_path, 3, DriveConfig(town_size_m=90.0, map_metres_per_pixel=1.0))

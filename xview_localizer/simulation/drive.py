@@ -52,7 +52,7 @@ def simulate_drive(
     """Write `bag/` (mcap), `orthophoto.tif` (UTM), `drive.yaml`, `truth.tum` and `pairs/` to `out`; returns it.
 
     Deterministic for a seed and config. base_link runs on the ground, so the camera's height over the
-    ground is its z in base_link. Raises RuntimeError where the town has no free route.
+    ground is its z in base_link. Raises TownError where the town has no free route.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def simulate_drive(
             turn = Rotation.from_euler("z", pose.yaw_rad).as_matrix()
             at = np.array([camera_pose.x_m, camera_pose.y_m])
             odom = odometry[round(stamp_sec * SENSOR_RATE_HZ)].pose
-            pairs.add(float(stamp_sec), jpeg, range_m, camera_record, height_m, at, turn @ R_level_camera, odom)
+            pairs.add(float(stamp_sec), jpeg, range_m, camera_record, height_m, at, turn @ R_level_camera, pose, odom)
         bag.write()
     pairs.close()
     (out / "drive.yaml").write_text(yaml.safe_dump(_description(config), sort_keys=False))

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.simulation.layout import Street
-from xview_localizer.simulation.town import Town
+from xview_localizer.simulation.town import Town, TownError
 
 MIN_LENGTH_M = 60.0
 
@@ -38,7 +38,7 @@ class Trajectory:
 def plan_route(town: Town, length_m: float, margin_m: float, rng: np.random.Generator) -> np.ndarray:
     """Lane path [N, 2], about 0.25 m between points, at most `length_m` long and `margin_m` inside the town.
 
-    Of many random walks over the street network the longest free one is taken. Raises RuntimeError where
+    Of many random walks over the street network the longest free one is taken. Raises TownError where
     nothing of at least 60 m is found.
     """
     best = np.zeros((0, 2))
@@ -49,7 +49,7 @@ def plan_route(town: Town, length_m: float, margin_m: float, rng: np.random.Gene
         if len(best) * 0.25 >= 0.95 * length_m:
             break
     if len(best) * 0.25 < MIN_LENGTH_M:
-        raise RuntimeError(f"town {town.seed} has no free route of {MIN_LENGTH_M:.0f} m; take another seed or a larger town")
+        raise TownError(f"town {town.seed} has no free route of {MIN_LENGTH_M:.0f} m; take another seed or a larger town")
     return best[: int(length_m / 0.25)]
 
 

@@ -22,6 +22,10 @@ SIZE_M = 200.0
 FLYING_HEIGHT_M = 1000.0
 
 
+class TownError(RuntimeError):
+    """A town has no room for what was asked; another seed or a larger town may have."""
+
+
 @dataclass(frozen=True)
 class Town:
     """One town. The cars seen from the air are not those seen from the street (some stay)."""
