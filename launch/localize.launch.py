@@ -3,6 +3,7 @@
 ros2 launch xview_localizer localize.launch.py params_file:=my_robot.yaml map:=/data/orthophoto.tif
 """
 
+import sys
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
@@ -75,7 +76,8 @@ def _actions(context: LaunchContext) -> list:
     if given["map_server"] == "true":
         if "{" in map_source or not Path(map_source).expanduser().is_file():
             raise ValueError(f"map_server:=true serves a file, but map:={map_source!r} is none")
-        command = ["xview-localizer", "map-server", map_source, "--port", given["map_server_port"]]
+        module = [sys.executable, "-m", "xview_localizer.cli"]  # its executable need not be on PATH
+        command = [*module, "map-server", map_source, "--port", given["map_server_port"]]
         actions.append(ExecuteProcess(cmd=command, name="map_server", output="screen"))
         map_source = f"http://127.0.0.1:{given['map_server_port']}/{{z}}/{{x}}/{{y}}.png"
 

@@ -1,7 +1,9 @@
 """Static checks run everywhere; launch files are executed where launch_ros is installed, else skipped."""
 
+import importlib.util
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,11 +27,25 @@ def test_static_launch_file_compiles_and_generates(path):
 
 def test_static_executables_of_the_launch_files_are_installed():
     source = "".join(path.read_text() for path in LAUNCH_FILES)
-    entry_points = (ROOT / "setup.py").read_text()
-    for executable in re.findall(r'package="xview_localizer",\s*executable="([\w-]+)"', source):
-        assert f"{executable} = " in entry_points
-    for command in re.findall(r'\["(xview-localizer)"', source):
-        assert f"{command} = " in entry_points
+    executables = re.findall(r'package="xview_localizer",\s*executable="([\w-]+)"', source)
+    assert executables
+    for executable in executables:
+        assert os.access(ROOT / "scripts" / executable, os.X_OK)
+    for module in re.findall(r'"-m", "([\w.]+)"', source):
+        assert importlib.util.find_spec(module)
+    # Our own executables are not on everybody's PATH.
+    assert '"xview-localizer"' not in source
+
+
+@pytest.mark.parametrize("name", ["localizer", "xview-localizer"])
+def test_static_scripts_are_the_entry_points(name):
+    script = ROOT / "scripts" / name
+    (module,) = re.findall(r"from ([\w.]+) import main", script.read_text())
+    assert f"{name} = {module}:main" in (ROOT / "setup.py").read_text().replace(
+        "{PACKAGE}", "xview_localizer"
+    )
+    done = subprocess.run([sys.executable, str(script), "--help"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_static_files_named_by_the_launch_files_exist():
@@ -58,24 +74,24 @@ def installed(tmp_path, monkeypatch, domain):
             "share/ament_index/resource_index/packages",
         )
     )
-    for folder in (share, lib, index, tmp_path / "bin"):
+    for folder in (share, lib, index):
         folder.mkdir(parents=True)
     (index / "xview_localizer").touch()
     for name in ("launch", "config"):
         (share / name).mkdir()
         for source in (ROOT / name).iterdir():
             (share / name / source.name).write_bytes(source.read_bytes())
-    for path, module in (
-        (lib / "localizer", "ros.localizer_node"),
-        (tmp_path / "bin" / "xview-localizer", "cli"),
-    ):
-        path.write_text(
-            f"#!{sys.executable}\nimport sys\nfrom xview_localizer.{module} import main\nsys.exit(main())\n"
-        )
-        path.chmod(0o755)
+    for script in (ROOT / "scripts").iterdir():
+        shutil.copy(script, lib)
     prefixes = os.pathsep.join([str(tmp_path), os.environ.get("AMENT_PREFIX_PATH", "")])
     monkeypatch.setenv("AMENT_PREFIX_PATH", prefixes.strip(os.pathsep))
-    monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]]))
+    # The scripts take this Python, whose own folder would lend its `xview-localizer` to the launch files.
+    python = tmp_path / "bin" / "python3"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    others = [folder for folder in os.get_exec_path() if not (Path(folder) / "xview-localizer").exists()]
+    monkeypatch.setenv("PATH", os.pathsep.join([str(python.parent), *others]))
     return share / "launch"
 
 
