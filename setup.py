@@ -5,7 +5,7 @@ from glob import glob
 from setuptools import find_packages, setup
 
 PACKAGE = "xview_localizer"
-ROS_WHEELS = ["rclpy[fastrtps]", "sensor-msgs", "geometry-msgs", "nav-msgs", "diagnostic-msgs", "std-msgs", "std-srvs"]
+ROS_WHEELS = ["rclpy[fastrtps]", "sensor-msgs", "geometry-msgs", "nav-msgs", "diagnostic-msgs", "std-msgs"]
 SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.10"]
 MAP_SERVER = ["fastapi", "rio-tiler", "uvicorn"]
 REPORT = ["matplotlib", "jinja2", "rosbags>=0.10"]
@@ -21,7 +21,7 @@ setup(
         (f"share/{PACKAGE}", ["package.xml"]),
         (f"share/{PACKAGE}/launch", glob("launch/*.launch.py")),
         (f"share/{PACKAGE}/config", glob("config/*")),
-        # ros2 run and ros2 launch look here, where pip itself puts nothing.
+        # ros2 run and ros2 launch look here, where pip puts no entry points; see setup.cfg.
         (f"lib/{PACKAGE}", glob("scripts/*")),
     ],
     python_requires=">=3.10",
