@@ -129,7 +129,10 @@ def test_same_pixels_as_cv_bridge():
 
 def info(**changes):
     k = [400.0, 0.0, 319.5, 0.0, 410.0, 239.5, 0.0, 0.0, 1.0]
-    fields = {"width": 640, "height": 480, "distortion_model": "plumb_bob", "d": [0.0] * 5, "k": k}
+    fields = {
+        "width": 640, "height": 480, "distortion_model": "plumb_bob", "d": [0.0] * 5, "k": k,
+        "binning_x": 0, "binning_y": 0, "roi": Message(x_offset=0, y_offset=0, width=0, height=0),
+    }  # fmt: skip
     return Message(**{**fields, **changes})
 
 
@@ -142,6 +145,11 @@ def test_camera_info():
         camera_from_info(info(distortion_model="fisheye42"))
     with pytest.raises(MessageError, match="fx"):
         camera_from_info(info(k=[0.0] * 8 + [1.0]))
+    with pytest.raises(MessageError, match="not calibrated"):
+        camera_from_info(info(k=[0.0] * 9))
+    part = camera_from_info(info(binning_x=2, roi=Message(x_offset=20, y_offset=40, width=600, height=400)))
+    assert (part.width, part.height, part.fx, part.fy) == (300, 400, 200.0, 410.0)
+    assert (part.cx, part.cy) == (150.0, 200.0)
 
 
 def fix(**changes):

@@ -92,9 +92,16 @@ def rgb_from_compressed_image(message) -> np.ndarray:
 
 def camera_from_info(message) -> CameraModel:
     """sensor_msgs/CameraInfo to a camera model. Raises MessageError."""
+    roi = message.roi
     try:
         return camera_from_info_fields(
-            message.width, message.height, message.distortion_model, message.d, message.k
+            message.width,
+            message.height,
+            message.distortion_model,
+            message.d,
+            message.k,
+            binning=(message.binning_x, message.binning_y),
+            roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
         )
     except ValueError as error:
         raise MessageError(f"CameraInfo: {error}") from error

@@ -151,6 +151,18 @@ def test_camera_info_of_a_rectified_image():
     )[0] == pytest.approx(np.array([[CX + 0.3 * FX, CY + 0.2 * FY]]))
 
 
+@pytest.mark.parametrize("model", DISTORTIONS)
+def test_binned_region_of_interest_looks_the_same_way(model):
+    full = camera_from_info_fields(WIDTH, HEIGHT, model, DISTORTIONS[model], K_INFO, (0, 0), (0,) * 4)
+    assert full == pinhole(model)
+    part = camera_from_info_fields(
+        WIDTH, HEIGHT, model, DISTORTIONS[model], K_INFO, binning=(2, 4), roi=(40, 60, 401, 320)
+    )
+    assert (part.width, part.height) == (200, 80)
+    uv = pixels(part)
+    np.testing.assert_allclose(part.rays(uv), full.rays(uv * (2, 4) + (40, 60)), atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -164,11 +176,14 @@ def test_camera_info_of_a_rectified_image():
         ({"distortion_model": "none"}, "takes no coefficients, got 5"),
         ({"distortion_model": "equidistant", "d": []}, "takes 4 coefficients, got 0"),
         ({"d": [np.nan, 0, 0, 0, 0]}, "coefficients must be finite"),
-        ({"k": [0.0] * 9}, "camera matrix k must be"),
+        ({"k": [0.0] * 9}, "not calibrated"),
         ({"k": [0, 0, 320, 0, 400, 240, 0, 0, 1]}, "camera fx must be finite and positive"),
         ({"k": [400, 0, np.nan, 0, 400, 240, 0, 0, 1]}, "camera cx must be finite"),
         ({"k": [400, 0, 320]}, "camera matrix k must be"),
         ({"width": 0}, "camera width must be"),
+        ({"roi": (600, 0, 41, 480)}, r"roi \(600, 0, 41, 480\) does not lie in the image of 640 × 480"),
+        ({"roi": (100, 0, 0, 0)}, "camera width must be"),
+        ({"binning": (1, 481)}, "camera height must be"),
     ],
 )
 def test_bad_camera_info_is_refused(changes, message):

@@ -174,26 +174,43 @@ def camera_from_dict(record: Mapping) -> CameraModel:
 
 
 def camera_from_info_fields(
-    width: int, height: int, distortion_model: str, d: Sequence[float], k: Sequence[float]
+    width: int,
+    height: int,
+    distortion_model: str,
+    d: Sequence[float],
+    k: Sequence[float],
+    binning: tuple[int, int] = (1, 1),
+    roi: tuple[int, int, int, int] = (0, 0, 0, 0),
 ) -> CameraModel:
     """Camera of the fields of a sensor_msgs/CameraInfo (`k`: 9 numbers, row-major; pixel centres at 0).
 
+    `width`, `height` and `k` are those of the full image. The camera delivers its region of interest `roi`
+    (x_offset, y_offset, width, height; all 0: everything) with `binning` pixels joined (across, down; 0 is 1).
     Besides the distortion models of ROS, "equirectangular" is understood, with
     `k` = [px_per_rad_h, 0, centre_column - 0.5, 0, px_per_rad_v, horizon_row - 0.5, 0, 0, 1] and no `d`.
     An empty model without coefficients is a rectified image. Raises ValueError for anything else.
     """
     k = np.asarray(k, dtype=np.float64).ravel()
+    if not np.any(k):
+        raise ValueError("the camera is not calibrated (k is 0)")
     if k.shape != (9,) or k[1] != 0 or not np.array_equal(k[[3, 6, 7]], (0, 0, 0)) or k[8] != 1:
         raise ValueError(f"camera matrix k must be [fx, 0, cx, 0, fy, cy, 0, 0, 1], got {k.tolist()}")
-    # Not calibrated is CameraInfo's default, and says so by fx = 0.
-    fx, cx, fy, cy = k[[0, 2, 4, 5]] + (0.0, 0.5, 0.0, 0.5)
+    left, top, roi_width, roi_height = roi if any(roi) else (0, 0, width, height)
+    if left + roi_width > width or top + roi_height > height:
+        raise ValueError(f"roi {tuple(roi)} does not lie in the image of {width} × {height}")
+    across, down = (max(1, int(factor)) for factor in binning)
+    size = int(roi_width) // across, int(roi_height) // down
+    intrinsics = (
+        float(k[0] / across),
+        float(k[4] / down),
+        float((k[2] + 0.5 - left) / across),
+        float((k[5] + 0.5 - top) / down),
+    )
     if distortion_model == "equirectangular":
         if np.any(d):
             raise ValueError(f"an equirectangular image takes no distortion coefficients, got {list(d)}")
-        return EquirectangularCamera(int(width), int(height), float(fx), float(fy), float(cx), float(cy))
+        return EquirectangularCamera(*size, *intrinsics)
     distortion = tuple(float(value) for value in d)
     if distortion_model == "" and not distortion:
         distortion_model = "none"
-    return PinholeCamera(
-        int(width), int(height), float(fx), float(fy), float(cx), float(cy), distortion_model, distortion
-    )
+    return PinholeCamera(*size, *intrinsics, distortion_model, distortion)
