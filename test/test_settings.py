@@ -42,6 +42,7 @@ def test_required_settings_are_named():
         ("camera.rpy_deg", (0.0, 1.0), "list of 3"),
         ("camera.rpy_deg", (0.0, 1.0, 400.0), "must lie in"),
         ("camera.transport", "h264", "one of raw, compressed"),
+        ("map.tile_px", 300, "one of 256, 512, got 300"),
         ("datum.latitude_deg", 91.0, "must lie in"),
     ],
 )

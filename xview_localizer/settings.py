@@ -40,7 +40,7 @@ class Setting:
     length: int | None = None
     minimum: float | None = None
     maximum: float | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[str, ...] | tuple[int, ...] = ()
     read_only: bool = False
 
     def problem(self, value: object) -> str:
@@ -69,7 +69,7 @@ class Setting:
             ):
                 return f"{self.name} must lie in [{self.minimum}, {self.maximum}], got {item}"
         if self.choices and value not in self.choices:
-            return f"{self.name} must be one of {', '.join(self.choices)}, got {value!r}"
+            return f"{self.name} must be one of {', '.join(map(str, self.choices))}, got {value!r}"
         return ""
 
 
@@ -95,7 +95,7 @@ SETTINGS: dict[str, Setting] = {
         Setting("map.cache_dir", "", "Folder of the tile cache; empty: ~/.cache/xview_localizer/tiles.", str),
         Setting("map.cache_mb", 2000,
             "Size limit of the tile cache, megabytes.", int, minimum=10, maximum=1_000_000),
-        Setting("map.tile_px", 256, "Side of a tile, pixels.", int, minimum=256, maximum=512),
+        Setting("map.tile_px", 256, "Side of a tile, pixels.", int, choices=(256, 512)),
         Setting("map.max_zoom", 20,
             "Finest zoom level that the tile server has.", int, minimum=1, maximum=24),
         Setting("map.timeout_sec", 5.0, "Longest wait for one tile, seconds.", minimum=0.1, maximum=120.0),

@@ -72,7 +72,7 @@ def check_change(parameters: list[Parameter], configured: bool) -> SetParameters
 def _descriptor(setting: Setting) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(description=setting.description, read_only=setting.read_only)
     if setting.choices:
-        descriptor.additional_constraints = "one of: " + ", ".join(setting.choices)
+        descriptor.additional_constraints = "one of: " + ", ".join(map(str, setting.choices))
     if setting.length is not None or setting.minimum is None:
         return descriptor
     if setting.kind is float:
