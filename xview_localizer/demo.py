@@ -15,7 +15,7 @@ from xview_localizer.aerial.map_server import MapServerProcess
 from xview_localizer.aerial.open import open_map_source
 from xview_localizer.bag import read_drive
 from xview_localizer.evaluation.bench import machine
-from xview_localizer.evaluation.drive import drive_images, judge_drive
+from xview_localizer.evaluation.drive import drive_images, judge_drive, read_truth
 from xview_localizer.evaluation.report import write_report
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.models.package import ModelPackage, default_package_path
@@ -47,6 +47,7 @@ def replay_and_report(drive_folder: Path, runs: Path, rate: float | None, model:
     from xview_localizer.ros.replay import ReplayPace, replay_drive
 
     drive = read_drive(drive_folder)
+    read_truth(drive_folder)  # what cannot be judged need not be played
     folder = _new_run(runs)
     with MapServerProcess(Path(str(drive.values["map.source"]))) as server:
         say(f"map server: {server.template}")

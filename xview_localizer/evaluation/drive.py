@@ -5,20 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from xview_localizer import messages
-from xview_localizer.bag import BagReader, read_drive
+from xview_localizer.bag import BagError, BagReader, read_drive
 from xview_localizer.evaluation.trajectory import DriveResult, poses_at, read_tum
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.records import ImageRecord
 
 
+def read_truth(folder: Path) -> dict[str, np.ndarray]:
+    """The true trajectory of a drive folder, see read_tum. Raises BagError."""
+    path = folder / "truth.tum"
+    if not path.is_file():
+        raise BagError(
+            f"{path} is missing: judging takes a folder with drive.yaml, its bag, its map and truth.tum "
+            "(stamp x y z qx qy qz qw of base_link in map); replay.launch.py plays a drive without truth"
+        )
+    try:
+        return read_tum(path)
+    except (ValueError, IndexError) as error:
+        raise BagError(f"{path} is no TUM trajectory (stamp x y z qx qy qz qw a line): {error}") from error
+
+
 def judge_drive(folder: Path, records: Sequence[ImageRecord], rate_hz: float) -> DriveResult:
-    """Hold records against `truth.tum` and the recorded GNSS of a drive folder. Raises BagError, OSError."""
+    """Hold records against `truth.tum` and the recorded GNSS of a drive folder. Raises BagError."""
     stamps = [record.stamp_sec for record in records]
-    truth = poses_at(read_tum(folder / "truth.tum"), stamps)
+    truth = poses_at(read_truth(folder), stamps)
     drive = read_drive(folder)
     frame = LocalFrame(*(drive.values[f"datum.{key}"] for key in ("latitude_deg", "longitude_deg", "altitude_m")))
     fix_stamps, antenna_xy_m = [], []
@@ -35,13 +48,21 @@ def judge_drive(folder: Path, records: Sequence[ImageRecord], rate_hz: float) ->
     return DriveResult(records, truth, np.array(antenna_xy_m)[newest] - turned, rate_hz)
 
 
-def drive_images(folder: Path, stamps_sec: Sequence[float]) -> list[np.ndarray]:
-    """Camera images [H, W, 3] RGB of a drive at the given stamps. Raises BagError, KeyError."""
+def drive_images(folder: Path, stamps_sec: Sequence[float]) -> list[np.ndarray | None]:
+    """Camera images [H, W, 3] RGB of a drive at the given stamps, None where one cannot be decoded.
+
+    Raises BagError, KeyError.
+    """
     drive = read_drive(folder)
-    found: dict[float, np.ndarray] = {}
+    found: dict[float, np.ndarray | None] = {}
     with BagReader(drive.bag, drive.topics) as bag:
         for recorded in bag.messages():
             if recorded.role == "image":
                 image = bag.decode(recorded)
-                found[messages.stamp_sec(image)] = cv2.imdecode(image.data, cv2.IMREAD_COLOR)[..., ::-1]
+                compressed = recorded.type_name.endswith("CompressedImage")
+                decode = messages.rgb_from_compressed_image if compressed else messages.rgb_from_image
+                try:
+                    found[messages.stamp_sec(image)] = decode(image)
+                except messages.MessageError:  # the record of this image says what is wrong with it
+                    found[messages.stamp_sec(image)] = None
     return [found[stamp] for stamp in stamps_sec]

@@ -16,11 +16,14 @@ CROP_M = 50.0
 TRUTH_RGB, ACCEPTED_RGB, REJECTED_RGB = (30, 30, 30), (23, 105, 170), (209, 73, 91)
 
 
-def film_strip(result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray], frames: int = 8) -> np.ndarray:
-    """[H, W, 3] RGB: `frames` rows spread over the drive, image left, map right."""
-    chosen = np.unique(np.linspace(0, len(images) - 1, min(frames, len(images))).astype(int))
+def film_strip(result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray | None], frames: int = 8) -> np.ndarray | None:
+    """[H, W, 3] RGB: `frames` rows spread over the drive, image left, map right; None where there is no image."""
+    there = [index for index, image in enumerate(images) if image is not None]
+    if not there:
+        return None
+    chosen = np.unique(np.linspace(0, len(there) - 1, min(frames, len(there))).astype(int))
     rows = []
-    for index in chosen:
+    for index in (there[number] for number in chosen):
         record, truth = result.records[index], result.truth[index]
         picture = images[index]
         picture = cv2.resize(picture, (round(picture.shape[1] * HEIGHT_PX / picture.shape[0]), HEIGHT_PX), interpolation=cv2.INTER_AREA)

@@ -30,11 +30,11 @@ class ReportRow:
     note: str
 
 
-def write_report(folder: Path, result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray], about: dict[str, str]) -> dict:
+def write_report(folder: Path, result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray | None], about: dict[str, str]) -> dict:
     """Write metrics.json, plots and report.html to `folder`; returns the metrics.
 
-    `images` are the drive's camera images [H, W, 3] RGB, one for each record of `result`; `about` are lines of
-    context (machine, model, map) for the page.
+    `images` are the drive's camera images [H, W, 3] RGB, one for each record of `result`, None where there
+    is none; `about` are lines of context (machine, model, map) for the page.
     """
     from jinja2 import Environment, FileSystemLoader
 
@@ -48,10 +48,12 @@ def write_report(folder: Path, result: DriveResult, aerial: AerialImage, images:
         "latency": plots.latency(result),
     }
     pictures = {name: _png(figure) for name, figure in figures.items()}
-    strip = cv2.imencode(".jpg", film_strip(result, aerial, images)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     for name, data in pictures.items():
         (folder / f"{name}.png").write_bytes(data)
-    (folder / "film_strip.jpg").write_bytes(strip.tobytes())
+    strip = film_strip(result, aerial, images)
+    if strip is not None:
+        strip = cv2.imencode(".jpg", strip[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+        (folder / "film_strip.jpg").write_bytes(strip)
     environment = Environment(loader=FileSystemLoader(PAGE.parent), autoescape=True)
     page = environment.get_template(PAGE.name).render(
         gnss_rmse=f"{metrics['prior_rmse_m']:.1f}",
@@ -60,7 +62,7 @@ def write_report(folder: Path, result: DriveResult, aerial: AerialImage, images:
         rows=_rows(metrics),
         about=about,
         pictures={name: _inline(data, "png") for name, data in pictures.items()},
-        strip=_inline(strip.tobytes(), "jpeg"),
+        strip=_inline(strip, "jpeg") if strip else None,
         rejected=_reasons(result),
     )
     (folder / "report.html").write_text(page)

@@ -1,0 +1,91 @@
+"""What judging reads from a drive folder: truth, GNSS at base_link, and images of either type."""
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from xview_localizer.bag import BagError
+from xview_localizer.evaluation.drive import drive_images, judge_drive, read_truth
+from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.records import ImageRecord, write_tum
+
+STORE = get_typestore(Stores.ROS2_JAZZY)
+TYPES = STORE.types
+STAMPS_SEC = [100.0, 101.0]
+DATUM = {"latitude_deg": 48.0, "longitude_deg": 11.0, "altitude_m": 0.0}
+TOPICS = {"image": "/image", "camera_info": "/info", "fix": "/fix"}
+RGB = np.stack(np.broadcast_arrays(np.full((8, 16), 200), 10 * np.arange(16), 30), axis=-1).astype(np.uint8)
+
+
+def raw_image(header, number):
+    data = np.full((8, 16, 3), 7, np.uint8) if number else RGB[..., ::-1]
+    return TYPES["sensor_msgs/msg/Image"](header, 8, 16, "bgr8", 0, 48, np.ascontiguousarray(data).ravel())
+
+
+def odd_image(header, number):
+    return TYPES["sensor_msgs/msg/Image"](header, 8, 16, "rgb16", 0, 96, np.zeros(768, np.uint8))
+
+
+def compressed_image(header, number):
+    png = cv2.imencode(".png", RGB[..., ::-1])[1] if not number else np.zeros(5, np.uint8)
+    return TYPES["sensor_msgs/msg/CompressedImage"](header, "png", png.ravel())
+
+
+def write_drive(folder, make_image):
+    """Two images; GNSS has its antenna 2 m ahead of base_link, which stands at (3, 4) and looks north."""
+    frame = LocalFrame(*DATUM.values())
+    latitude, longitude, altitude = map(float, frame.geodetic_from_enu(np.array([3.0, 6.0, 0.0])))
+    status = TYPES["sensor_msgs/msg/NavSatStatus"](status=0, service=1)
+    k = np.array([8.0, 0, 8, 0, 8, 4, 0, 0, 1])
+    roi = TYPES["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+    with Writer(folder / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connections = {}
+        for number, stamp_sec in enumerate(STAMPS_SEC):
+            header = TYPES["std_msgs/msg/Header"](TYPES["builtin_interfaces/msg/Time"](int(stamp_sec), 0), "")
+            fix = TYPES["sensor_msgs/msg/NavSatFix"](header, status, latitude, longitude, altitude, np.zeros(9), 0)
+            info = TYPES["sensor_msgs/msg/CameraInfo"](header, 8, 16, "", np.zeros(0), k, np.eye(3).ravel(), np.zeros(12), 0, 0, roi)
+            for role, message in (("fix", fix), ("camera_info", info), ("image", make_image(header, number))):
+                kind = message.__msgtype__
+                if role not in connections:
+                    connections[role] = writer.add_connection(TOPICS[role], kind, typestore=STORE)
+                writer.write(connections[role], int(stamp_sec * 1e9), STORE.serialize_cdr(message, kind))
+    description = {
+        "datum": DATUM, "camera": {"in_base_m": [0.0, 0.0, 1.5], "rpy_deg": [0.0, 0.0, 0.0], "height_m": 1.5},
+        "antenna_in_base_m": [2.0, 0.0, 1.0], "topics": TOPICS, "map": "map.tif", "bag": "bag",
+    }  # fmt: skip
+    (folder / "drive.yaml").write_text(yaml.safe_dump(description))
+    return folder
+
+
+@pytest.mark.parametrize("make_image", [raw_image, compressed_image])
+def test_images_of_either_type(tmp_path, make_image):
+    first, second = drive_images(write_drive(tmp_path, make_image), STAMPS_SEC)
+    np.testing.assert_array_equal(first, RGB)
+    assert (second is None) if make_image is compressed_image else (second == 7).all()
+
+
+def test_image_that_cannot_be_decoded_is_none(tmp_path):
+    assert drive_images(write_drive(tmp_path, odd_image), STAMPS_SEC) == [None, None]
+
+
+def test_gnss_is_brought_to_base_link(tmp_path):
+    folder = write_drive(tmp_path, raw_image)
+    write_tum(folder / "truth.tum", [(99.0, 3.0, 4.0, np.pi / 2), (102.0, 3.0, 4.0, np.pi / 2)])
+    result = judge_drive(folder, [ImageRecord(stamp, False, "") for stamp in STAMPS_SEC], 1.0)
+    np.testing.assert_allclose(result.truth_xy_m, [(3.0, 4.0)] * 2)
+    np.testing.assert_allclose(result.gnss_xy_m, [(3.0, 4.0)] * 2, atol=1e-3)
+
+
+def test_missing_truth_is_named(tmp_path):
+    with pytest.raises(BagError, match=r"truth.tum is missing: judging takes a folder with drive.yaml, its bag, its map and truth.tum"):
+        read_truth(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["100.0 1 2 0\n", "stamp,x,y\n1,2,3\n"])
+def test_other_truth_is_refused(tmp_path, text):
+    (tmp_path / "truth.tum").write_text(text)
+    with pytest.raises(BagError, match="is no TUM trajectory"):
+        read_truth(tmp_path)
