@@ -76,6 +76,7 @@ def judge_frame(id: str, fix: Fix, truth: Truth, prior: Prior, latency_ms: float
         nees=nees,
         latency_ms=latency_ms,
         prior_error_m=float(np.hypot(prior.x_m - truth.x_m, prior.y_m - truth.y_m)),
+        tolerance_m=truth.tolerance_m,
     )
 
 

@@ -28,6 +28,7 @@ class Frame:
     nees: float | None  # of (x, y, yaw); None where no pose was found or the true yaw is unknown
     latency_ms: float | None
     prior_error_m: float
+    tolerance_m: float = 0.0  # how far the truth itself can be off; not taken off the errors
 
 
 def summarize(frames: Sequence[Frame]) -> dict:
