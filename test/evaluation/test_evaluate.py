@@ -1,0 +1,108 @@
+"""Judging pairs: one frame, the windows of keyframes, and the file that is written."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace as Record
+
+import numpy as np
+import pytest
+
+from xview_localizer.evaluation.evaluate import _relative, _windows, judge_frame, write_json
+from xview_localizer.geometry.pose import Pose2, Prior
+from xview_localizer.localizer import Fix
+from xview_localizer.pairs import PairsError, Truth
+
+PRIOR = Prior(3.0, 6.0, 20.0)
+NORTH = np.pi / 2
+
+
+def fix(x_m=0.0, y_m=0.0, yaw_rad=0.0, accepted=True):
+    covariance = np.diag([1.0, 4.0, 0.01]) if np.isfinite(x_m) else np.full((3, 3), np.nan)
+    return Fix(0.0, x_m, y_m, yaw_rad, 1.0, covariance, 0.7, 0.0, 0.0, 0.5, 9, accepted, "" if accepted else "blank")
+
+
+def test_error_is_split_along_and_across_the_true_heading():
+    frame = judge_frame("a", fix(1.0, 4.0, NORTH + 0.1), Truth(0.0, 2.0, NORTH, 0.25), PRIOR, 12.0)
+    assert (frame.error_m, frame.along_m, frame.across_m) == pytest.approx((np.sqrt(5), 2.0, -1.0))
+    assert frame.yaw_error_deg == pytest.approx(np.degrees(0.1))
+    assert frame.nees == pytest.approx(1 / 1 + 4 / 4 + 0.01 / 0.01)
+    assert (frame.accepted, frame.confidence, frame.latency_ms, frame.tolerance_m) == (True, 0.7, 12.0, 0.25)
+    assert frame.prior_error_m == 5.0
+
+
+def test_yaw_error_takes_the_short_way():
+    frame = judge_frame("a", fix(yaw_rad=np.pi - 0.1), Truth(0.0, 0.0, -np.pi + 0.1, 0.0), PRIOR, None)
+    assert frame.yaw_error_deg == pytest.approx(np.degrees(-0.2))
+
+
+def test_unknown_true_yaw_leaves_what_needs_it_open():
+    frame = judge_frame("a", fix(3.0, 4.0), Truth(0.0, 0.0, None, 0.0), PRIOR, None)
+    assert frame.error_m == 5.0
+    assert frame.yaw_error_deg is None and frame.nees is None
+    assert np.isnan(frame.along_m) and np.isnan(frame.across_m)
+
+
+def test_where_no_pose_was_found_the_prior_counts():
+    nan = float("nan")
+    frame = judge_frame("a", fix(nan, nan, nan, accepted=False), Truth(0.0, 2.0, 0.0, 0.0), PRIOR, None)
+    assert frame.error_m == frame.prior_error_m == 5.0
+    assert (frame.along_m, frame.across_m) == pytest.approx((3.0, 4.0))
+    assert frame.yaw_error_deg is None and frame.nees is None
+    assert not frame.accepted and frame.reason == "blank"
+
+
+def records(*groups):
+    """Records of (sequence, aerial image, count)."""
+    return [
+        Record(id=f"{sequence}{number}", sequence=sequence, aerial_path=Path(aerial), odom=Pose2(3.0 * number, 0.0, NORTH))
+        for sequence, aerial, count in groups
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def ids(windows):
+    return [[record.id for record in window] for window in windows]
+
+
+def test_windows_keep_to_one_sequence_and_aerial_image():
+    assert ids(_windows(records(("a", "1", 3), ("b", "1", 2), ("b", "2", 2)), 2)) == [
+        ["a0", "a1"], ["a1", "a2"], ["b0", "b1"], ["b0", "b1"],
+    ]  # fmt: skip
+    assert ids(_windows(records((None, "1", 2)), 1)) == [["None0"], ["None1"]]
+
+
+@pytest.mark.parametrize("keyframes", [0, -1])
+def test_windows_of_nothing_are_refused(keyframes):
+    with pytest.raises(PairsError, match="keyframes must be at least 1"):
+        _windows(records(("a", "1", 3)), keyframes)
+
+
+@pytest.mark.parametrize("groups", [[("a", "1", 3)], [("a", "1", 2), ("a", "2", 2)], [(None, "1", 5)]])
+def test_too_short_sequences_are_refused(groups):
+    with pytest.raises(PairsError, match="no sequence has 4 records in a row on one aerial image; use --keyframes 1"):
+        _windows(records(*groups), 4)
+
+
+def test_keyframes_without_odometry_are_refused():
+    lost = records(("a", "1", 3))
+    lost[1].odom = None
+    with pytest.raises(PairsError, match="record a1 has no odom"):
+        _windows(lost, 2)
+
+
+def test_past_records_are_placed_by_odometry():
+    past, current = records(("a", "1", 2))  # 3 m to the east, looking north: the past one lies to the left
+    placed = _relative(current, past)
+    assert (placed.x_m, placed.y_m, placed.yaw_rad) == pytest.approx((0.0, 3.0, 0.0))
+    assert _relative(current, current) == Pose2(0.0, 0.0, 0.0)
+
+
+def test_json_has_null_for_what_is_no_number(tmp_path):
+    path = tmp_path / "new" / "metrics.json"
+    write_json({"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": float("nan"), "e": None}, "f": "NaN", "g": True}, path)
+
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    read = json.loads(path.read_text(), parse_constant=refuse)
+    assert read == {"a": None, "b": [1.5, None], "c": {"d": None, "e": None}, "f": "NaN", "g": True}

@@ -1,0 +1,70 @@
+"""The report of a drive is one file that needs nothing else, and shows the numbers of metrics.json."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from xview_localizer.aerial.source import AerialImage
+from xview_localizer.evaluation.report import write_report
+from xview_localizer.geometry.grid import RasterGrid
+
+ABOUT = {"drive": "drive1", "model": "small <one>"}
+
+
+@pytest.fixture
+def aerial():
+    image = np.random.default_rng(0).integers(0, 255, (120, 100, 3)).astype(np.uint8)
+    return AerialImage(image, np.ones((120, 100), bool), RasterGrid.centred(0.0, 20.0, 1.0, 120, 100))
+
+
+@pytest.fixture
+def images():
+    return [np.full((60, 120, 3), 40 * number, np.uint8) for number in range(5)]
+
+
+def test_numbers_appear(tmp_path, drive, aerial, images):
+    metrics = write_report(tmp_path, drive, aerial, images, ABOUT)
+    page = (tmp_path / "report.html").read_text()
+    assert "<b>6.0 m</b>GNSS, RMSE" in page
+    assert f"<b>{np.sqrt(54 / 5):.2f} m</b>published trajectory, RMSE" in page
+    assert "<b>2 ×</b>" in page
+    shown = dict(re.findall(r'<tr><td>([^<]*)</td><td class="value">([^<]*)</td>', page))
+    assert shown["Accepted fixes, median error"] == "1.50 m"
+    assert shown["False accepts"] == "0"
+    assert shown["Within 2 m, all images"] == "40%"
+    assert shown["Rate"] == "2.5 Hz"
+    assert shown["Latency, median"] == "50 ms"
+    assert "2 of 5 images" in page
+    # Reasons are counted without their numbers.
+    assert '<td class="value">2</td><td>confidence … is below …</td>' in page
+    assert "model: small &lt;one&gt;" in page
+    written = json.loads((tmp_path / "metrics.json").read_text())
+    assert written["trajectory_rmse_m"] == metrics["trajectory_rmse_m"] == pytest.approx(np.sqrt(54 / 5))
+
+
+def test_page_needs_no_other_file(tmp_path, drive, aerial, images):
+    write_report(tmp_path, drive, aerial, images, ABOUT)
+    page = (tmp_path / "report.html").read_text()
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert len(sources) == 6
+    assert all(source.startswith("data:image/") and len(source) > 1000 for source in sources)
+    assert "http:" not in page and "https:" not in page and "<script" not in page and "url(" not in page
+
+
+def test_drive_without_any_accepted_fix_is_reported(tmp_path, drive, aerial, images):
+    nan = float("nan")
+    records = [replace(record, accepted=False, reason="blank", estimate_x_m=nan, estimate_y_m=nan) for record in drive.records]
+    write_report(tmp_path, replace(drive, records=records), aerial, images, ABOUT)
+    page = (tmp_path / "report.html").read_text()
+    assert "0 of 5 images" in page and '<td class="value">–</td>' in page and ">nan" not in page
+
+
+def test_images_that_cannot_be_decoded_are_left_out(tmp_path, drive, aerial, images):
+    for name, some in (("four", [None, *images[1:]]), ("none", [None] * 5)):
+        (tmp_path / name).mkdir()
+        write_report(tmp_path / name, drive, aerial, some, ABOUT)
+        assert (tmp_path / name / "film_strip.jpg").exists() == (name == "four")
+        assert ("Along the way" in (tmp_path / name / "report.html").read_text()) == (name == "four")
