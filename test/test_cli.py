@@ -1,0 +1,157 @@
+"""The command line explains itself, and tells what a user can mend without a traceback."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+from typer.testing import CliRunner
+
+from xview_localizer import cli
+
+PACKAGE = Path(cli.__file__).parent
+RUNNER = CliRunner()
+
+
+def commands(group, words=()):
+    """Words of every command → its click command."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*words, name))
+        else:
+            yield (*words, name), command
+
+
+def plain(text):
+    """Without colours, which some CI services force upon it."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+COMMANDS = dict(commands(typer.main.get_command(cli.app)))
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run `xview-localizer …`; returns its exit code and what it wrote to stderr."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["xview-localizer", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code, plain(capsys.readouterr().err)
+
+    return run
+
+
+def fails(error):
+    def command():
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_shows_examples_that_parse(words):
+    """Every example is a call of its own command, with options and values that the command takes."""
+    text = plain(RUNNER.invoke(cli.app, [*words, "--help"], env={"COLUMNS": "200"}).output)
+    shown = re.findall(r"Example: xview-localizer ((?:(?!Example:)[^\n│])+)", text)
+    assert shown
+    for example in shown:
+        given = example.split()
+        assert given[: len(words)] == list(words)
+        COMMANDS[words].make_context(words[-1], given[len(words) :])
+
+
+def test_mendable_errors_exist():
+    """They are known by name: a renamed class must not become a traceback."""
+    trees = [ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")]
+    classes = {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    assert cli.MENDABLE <= classes | {"FileNotFoundError"}
+
+
+def test_towns_by_default_are_no_training_towns():
+    from xview_localizer.learning.recipe import VALIDATION_FIRST_SEED
+
+    defaults = {p.default for c in COMMANDS.values() for p in c.params if p.name == "seed"} - {0}  # 0: of train itself
+    assert defaults == {cli.TOWN_SEED}
+    assert cli.TOWN_SEED > VALIDATION_FIRST_SEED + 10_000
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["replay", "EMPTY"], "drive.yaml cannot be read"),
+        (["evaluate", "--bag", "EMPTY"], "drive.yaml cannot be read"),
+        (["replay", "DRIVE"], "truth.tum is missing: judging takes a folder with drive.yaml, its bag, its map and truth.tum"),
+        (["evaluate", "--bag", "DRIVE"], "truth.tum is missing: judging takes a folder with drive.yaml, its bag, its map and truth.tum"),
+        (["evaluate", "--pairs", "EMPTY"], "it has no pairs.jsonl"),
+        (["check-config", "EMPTY/none.yaml"], "none.yaml"),
+        (["map-server", "EMPTY/none.tif"], "there is no map file"),
+        (["models", "check", "EMPTY"], "it has no model.yaml"),
+    ],
+)  # fmt: skip
+def test_what_a_user_can_mend_is_one_line(run, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("EMPTY", "DRIVE"):
+        (tmp_path / folder).mkdir()
+    description = {
+        "datum": {"latitude_deg": 48.0, "longitude_deg": 11.0, "altitude_m": 0.0},
+        "camera": {"in_base_m": [0.0, 0.0, 1.5], "rpy_deg": [0.0, 0.0, 0.0], "height_m": 1.5},
+        "antenna_in_base_m": [0.0, 0.0, 1.0], "topics": {}, "map": "map.tif", "bag": "bag",
+    }  # fmt: skip
+    (tmp_path / "DRIVE" / "drive.yaml").write_text(yaml.safe_dump(description))
+    code, err = run(*words)
+    assert code == 1
+    assert err.startswith("error: ") and message in err and err.count("\n") == 1
+    assert not (tmp_path / "runs").exists()  # nothing was begun
+
+
+def test_town_without_a_route_is_one_line(run, tmp_path, monkeypatch):
+    from xview_localizer.simulation import drive
+    from xview_localizer.simulation.town import TownError
+
+    monkeypatch.setattr(drive, "simulate_drive", lambda *_: fails(TownError("town 5 has no free route"))())
+    assert run("simulate", tmp_path / "drive1", "--seed", 5) == (1, "error: town 5 has no free route\n")
+
+
+def test_replay_that_fails_shows_the_node_s_log(run, tmp_path, monkeypatch):
+    replay = pytest.importorskip("xview_localizer.ros.replay")
+    from xview_localizer import demo
+
+    error = replay.ReplayError("the localizer node did not become active; its log ends with:\nboom")
+    monkeypatch.setattr(demo, "replay_and_report", lambda *_: fails(error)())
+    code, err = run("replay", tmp_path)
+    assert code == 1 and err.endswith("its log ends with:\nboom\n") and "Traceback" not in err
+
+
+def test_missing_extra_is_named(run, monkeypatch):
+    monkeypatch.setattr(cli, "app", fails(ModuleNotFoundError("No module named 'torch'", name="torch")))
+    assert run() == (1, "error: this command needs torch; see the extras in the README\n")
+
+
+def test_brackets_of_a_message_are_no_markup(run, monkeypatch):
+    monkeypatch.setattr(cli, "app", fails(FileNotFoundError("got [red] and [/nothing]")))
+    assert run() == (1, "error: got [red] and [/nothing]\n")
+
+
+def test_bugs_keep_their_traceback(monkeypatch):
+    monkeypatch.setattr(cli, "app", fails(RuntimeError("a bug")))
+    with pytest.raises(RuntimeError, match="a bug"):
+        cli.main()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["simulate", "out", "--kind", "fisheye"], "'fisheye' is not one of 'equirectangular', 'pinhole'"),
+        (["evaluate"], "give either --pairs or --bag"),
+        (["evaluate", "--pairs", "a", "--bag", "b"], "give either --pairs or --bag"),
+    ],
+)
+def test_wrong_options_are_explained(run, monkeypatch, words, message):
+    monkeypatch.setenv("COLUMNS", "200")
+    code, err = run(*words)
+    assert code == 2 and message in err and "Traceback" not in err
