@@ -34,7 +34,7 @@ def compressed_image(header, number):
     return TYPES["sensor_msgs/msg/CompressedImage"](header, "png", png.ravel())
 
 
-def write_drive(folder, make_image):
+def write_drive(folder, make_image, first_latitude=None):
     """Two images; GNSS has its antenna 2 m ahead of base_link, which stands at (3, 4) and looks north."""
     frame = LocalFrame(*DATUM.values())
     latitude, longitude, altitude = map(float, frame.geodetic_from_enu(np.array([3.0, 6.0, 0.0])))
@@ -44,8 +44,9 @@ def write_drive(folder, make_image):
     with Writer(folder / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         connections = {}
         for number, stamp_sec in enumerate(STAMPS_SEC):
+            here = latitude if number or first_latitude is None else first_latitude
             header = TYPES["std_msgs/msg/Header"](TYPES["builtin_interfaces/msg/Time"](int(stamp_sec), 0), "")
-            fix = TYPES["sensor_msgs/msg/NavSatFix"](header, status, latitude, longitude, altitude, np.zeros(9), 0)
+            fix = TYPES["sensor_msgs/msg/NavSatFix"](header, status, here, longitude, altitude, np.zeros(9), 0)
             info = TYPES["sensor_msgs/msg/CameraInfo"](header, 8, 16, "", np.zeros(0), k, np.eye(3).ravel(), np.zeros(12), 0, 0, roi)
             for role, message in (("fix", fix), ("camera_info", info), ("image", make_image(header, number))):
                 kind = message.__msgtype__
@@ -77,6 +78,13 @@ def test_gnss_is_brought_to_base_link(tmp_path):
     result = judge_drive(folder, [ImageRecord(stamp, False, "") for stamp in STAMPS_SEC], 1.0)
     np.testing.assert_allclose(result.truth_xy_m, [(3.0, 4.0)] * 2)
     np.testing.assert_allclose(result.gnss_xy_m, [(3.0, 4.0)] * 2, atol=1e-3)
+
+
+def test_receiver_without_a_position_is_skipped(tmp_path):
+    folder = write_drive(tmp_path, raw_image, first_latitude=float("nan"))
+    write_tum(folder / "truth.tum", [(100.0, 3.0, 4.0, np.pi / 2)])
+    result = judge_drive(folder, [ImageRecord(101.0, False, "")], 1.0)
+    np.testing.assert_allclose(result.gnss_xy_m, [(3.0, 4.0)], atol=1e-3)
 
 
 def test_missing_truth_is_named(tmp_path):

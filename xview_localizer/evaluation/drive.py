@@ -38,9 +38,15 @@ def judge_drive(folder: Path, records: Sequence[ImageRecord], rate_hz: float) ->
     with BagReader(drive.bag, drive.topics) as bag:
         for recorded in bag.messages():
             if recorded.role == "fix":
-                fix = bag.decode(recorded)
-                fix_stamps.append(messages.stamp_sec(fix))
-                antenna_xy_m.append(frame.enu_from_geodetic(fix.latitude, fix.longitude, fix.altitude)[:2])
+                message = bag.decode(recorded)
+                try:
+                    fix = messages.position_from_nav_sat_fix(message, default_sigma_m=1.0)
+                except messages.MessageError:  # as in the node: no position
+                    continue
+                fix_stamps.append(messages.stamp_sec(message))
+                antenna_xy_m.append(frame.enu_from_geodetic(fix.latitude_deg, fix.longitude_deg, fix.altitude_m)[:2])
+    if not fix_stamps:
+        raise BagError(f"{drive.bag} has no GNSS position on {drive.topics['fix']} to compare with")
     # The newest position at each image; through an outage a robot has only the last one.
     newest = np.clip(np.searchsorted(fix_stamps, stamps, side="right") - 1, 0, None)
     lever_m = np.array(drive.values["gnss.antenna_in_base_m"][:2])
