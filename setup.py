@@ -8,7 +8,7 @@ PACKAGE = "xview_localizer"
 ROS_WHEELS = ["rclpy[fastrtps]", "sensor-msgs", "geometry-msgs", "nav-msgs", "diagnostic-msgs", "std-msgs"]
 SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.10"]
 MAP_SERVER = ["fastapi", "rio-tiler", "uvicorn"]
-REPORT = ["matplotlib", "jinja2", "rosbags>=0.10"]
+REPORT = ["matplotlib", "jinja2", "scipy", "rosbags>=0.10"]
 LEARN = [*SIMULATION, "torch==2.13.0", "onnx", "safetensors"]
 
 setup(

@@ -21,7 +21,6 @@ from xview_localizer.geometry.grid import Bounds
 from xview_localizer.models.package import ModelPackage, default_package_path
 from xview_localizer.records import ImageRecord, write_records, write_tum
 from xview_localizer.settings import Settings, parameter_file_text
-from xview_localizer.simulation.drive import DriveConfig, simulate_drive
 
 Say = Callable[[str], None]
 Track = Callable[[str], Callable[[Iterable], Iterable]]
@@ -32,6 +31,8 @@ REPORT_MARGIN_M = 40.0
 
 def run_demo(runs: Path, seed: int, length_m: float, say: Say, track: Track) -> tuple[Path, dict]:
     """Simulate a drive and replay it; returns the run's folder and its metrics."""
+    from xview_localizer.simulation.drive import DriveConfig, simulate_drive
+
     drive = runs / "drives" / f"seed{seed}_{length_m:.0f}m"
     if not (drive / "truth.tum").is_file():
         say(f"simulating a town and a drive (seed {seed})")

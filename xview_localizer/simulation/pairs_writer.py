@@ -17,7 +17,7 @@ from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.simulation.capture import Capture
-from xview_localizer.simulation.town import SIZE_M, Town
+from xview_localizer.simulation.town import SIZE_M, Town, TownError
 
 CROP_M = 72.0
 PRIOR_RADIUS_M = 20.0
@@ -179,7 +179,7 @@ def _usable_line(
         inside = np.flatnonzero((np.abs(street.line_xy_m) < limit_m).all(axis=1))
         if len(inside) > 20:
             return street.line_xy_m[inside], street.direction[inside], street.width_m
-    raise RuntimeError(f"town {town.seed} has no street inside its bounds")
+    raise TownError(f"town {town.seed} has no street inside its bounds")
 
 
 def _places(town: Town, count: int, rng: np.random.Generator) -> list[Pose2]:
@@ -218,7 +218,7 @@ def _drive(town: Town, count: int, rng: np.random.Generator) -> list[Pose2]:
         yaw = np.arctan2(dy, dx) + rng.normal(0, np.radians(1.5), count)
         if not any(town.is_blocked(np.array(p)) for p in zip(x, y, strict=True)):
             return [Pose2(float(a), float(b), float(c)) for a, b, c in zip(x, y, yaw, strict=True)]
-    raise RuntimeError(f"town {town.seed} has no free stretch of {count} keyframes")
+    raise TownError(f"town {town.seed} has no free stretch of {count} keyframes")
 
 
 def write_jpeg(path: Path, image: np.ndarray, quality: int) -> None:
