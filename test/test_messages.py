@@ -179,6 +179,8 @@ def test_nav_sat_fix():
         ({"latitude": float("nan")}, "not finite"),
         ({"latitude": 91.0}, "out of range"),
         ({"position_covariance": [0.0] * 9}, "not positive"),
+        ({"position_covariance": [4.0, 0, 0, 0, float("nan"), 0, 0, 0, 1.0]}, "not positive and finite: nan"),
+        ({"position_covariance": [float("inf"), 0, 0, 0, 4.0, 0, 0, 0, 1.0]}, "not positive and finite: inf"),
     ],
 )
 def test_broken_nav_sat_fixes_are_refused(change, complaint):

@@ -58,12 +58,14 @@ def test_values_reach_the_rooms():
             "keyframes.count": 7,
             "gate.min_confidence": 0.9,
             "gnss.antenna_in_base_m": (1.0, 2.0, 3.0),
+            "gnss.max_radius_m": 120.0,
             "camera.height_m": 1.5,
         }
     )
     assert settings.tracker.keyframes == 7
     assert settings.localizer.min_confidence == 0.9
     assert settings.tracker.antenna_in_base_m == (1.0, 2.0)
+    assert settings.tracker.gnss_max_radius_m == 120.0
     assert settings.mounting.camera_height_m == 1.5
     assert Settings.from_values(REQUIRED).mounting.camera_height_m is None
 

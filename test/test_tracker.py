@@ -108,6 +108,15 @@ def test_no_gnss_no_prior(tracker, scripted):
     assert not scripted.asked
 
 
+def test_search_without_bounds_is_refused_until_gnss_is_better(scripted):
+    tracker = DriveTracker(scripted, FRAME, TrackerConfig())
+    tracker.on_gnss(1.0, 48.0, 11.0, 500.0, 900.0)
+    assert "search radius 2702 m is above 200 m" in tracker.locate(observation(1.1)).fix.reason
+    assert not scripted.asked
+    tracker.on_gnss(2.0, 48.0, 11.0, 500.0, 4.0)
+    assert tracker.locate(observation(2.1)).fix.accepted
+
+
 def test_gnss_prior_takes_out_lever_arm_and_motion_once_the_course_is_known(tracker, scripted):
     drive(tracker, [6.25])  # a quarter of a second after the last GNSS position
     prior = scripted.asked[0][1]

@@ -117,7 +117,7 @@ def position_from_nav_sat_fix(message, default_sigma_m: float) -> GnssPosition:
             f"NavSatFix is not finite or out of range: latitude {position[0]}, longitude {position[1]}"
         )
     altitude_m = position[2] if np.isfinite(position[2]) else 0.0  # many 2-D fixes have no altitude
-    variance = float(max(message.position_covariance[0], message.position_covariance[4]))
+    variance = float(np.max([message.position_covariance[0], message.position_covariance[4]]))  # NaN stays
     if message.position_covariance_type == 0:
         return GnssPosition(position[0], position[1], altitude_m, default_sigma_m)
     if not np.isfinite(variance) or variance <= 0:

@@ -34,6 +34,7 @@ class TrackerConfig:
     antenna_in_base_m: tuple[float, float] = (0.0, 0.0)
     gnss_radius_sigmas: float = 3.0
     gnss_min_radius_m: float = 15.0
+    gnss_max_radius_m: float = 200.0
     gnss_max_age_sec: float = 10.0
     gnss_drift_m: float = 3.0
     course_window_sec: float = 10.0
@@ -149,7 +150,11 @@ class DriveTracker:
         if prior is None:
             reason = f"no GNSS position within {self._config.gnss_max_age_sec:.0f} s before the image"
             return TrackedFix(rejected_fix(observation, reason, {}), None, len(placed), predicted)
-        fix = self._localizer.solve(placed, prior)
+        if prior.sigma_m <= self._config.gnss_max_radius_m:
+            fix = self._localizer.solve(placed, prior)
+        else:
+            reason = f"search radius {prior.sigma_m:.0f} m is above {self._config.gnss_max_radius_m:.0f} m"
+            fix = rejected_fix(observation, reason, {})
         with self._lock:
             fix = self._checked(fix, predicted)
             self._keep_as_keyframe(observation)
