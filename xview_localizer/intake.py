@@ -13,6 +13,10 @@ from xview_localizer.settings import Settings
 from xview_localizer.tracker import DriveTracker
 
 
+class NoCameraError(messages.MessageError):
+    """No CameraInfo has come yet; there is nothing wrong with the image."""
+
+
 class DriveIntake:
     """Checks messages at the door and hands them to a DriveTracker; raises MessageError on bad ones.
 
@@ -35,7 +39,7 @@ class DriveIntake:
     def on_fix(self, message) -> None:
         position = messages.position_from_nav_sat_fix(message, self._settings.values["gnss.default_sigma_m"])
         self.tracker.on_gnss(
-            messages.stamp_sec(message),
+            _stamp_sec(message),
             position.latitude_deg,
             position.longitude_deg,
             position.altitude_m,
@@ -43,22 +47,22 @@ class DriveIntake:
         )
 
     def on_odom(self, message) -> None:
-        self.tracker.on_odometry(messages.stamp_sec(message), messages.pose_from_odometry(message))
+        self.tracker.on_odometry(_stamp_sec(message), messages.pose_from_odometry(message))
 
     def on_imu(self, message) -> None:
         gravity_base = self._settings.R_base_imu @ messages.gravity_from_imu(message)
-        self.tracker.on_gravity(messages.stamp_sec(message), gravity_base)
+        self.tracker.on_gravity(_stamp_sec(message), gravity_base)
 
     def on_image(self, message) -> float:
         """Announce an image that is about to be observed; returns its stamp in seconds."""
-        stamp_sec = messages.stamp_sec(message)
+        stamp_sec = _stamp_sec(message)
         self.tracker.on_image(stamp_sec)
         return stamp_sec
 
     def observe(self, message) -> Observation:
         """What a sensor_msgs/Image or CompressedImage shows."""
         if self.camera is None:
-            raise messages.MessageError("no CameraInfo yet; publish it on camera_info, or remap the topic")
+            raise NoCameraError("no CameraInfo yet; publish it on camera_info, or remap the topic")
         compressed = not hasattr(message, "encoding")
         image = messages.rgb_from_compressed_image(message) if compressed else self._rgb_from_image(message)
         stamp_sec = messages.stamp_sec(message)
@@ -66,3 +70,11 @@ class DriveIntake:
         return self._localizer.observe(
             self._settings.mounting.view(image, self.camera, gravity_base, stamp_sec)
         )
+
+
+def _stamp_sec(message) -> float:
+    """The header's stamp. The tracker would take that of a driver which sets none for a jump back in time."""
+    stamp_sec = messages.stamp_sec(message)
+    if stamp_sec <= 0:
+        raise messages.MessageError("header.stamp is not set (0)")
+    return stamp_sec

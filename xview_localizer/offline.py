@@ -34,8 +34,8 @@ def localize_drive(drive: Drive, localizer: Localizer, settings: Settings) -> It
 
 
 def _localized(intake: DriveIntake, message) -> ImageRecord:
-    stamp_sec = intake.on_image(message)
     try:
+        intake.on_image(message)
         return ImageRecord.of(intake.tracker.locate(intake.observe(message)))
     except messages.MessageError as error:
-        return ImageRecord(stamp_sec, accepted=False, reason=str(error))
+        return ImageRecord(messages.stamp_sec(message), accepted=False, reason=str(error))

@@ -4,15 +4,15 @@
 |---|---|
 | ERROR | the map could not be read for the last image |
 | ERROR | the last image met an internal error (a model or library failed) |
-| WARN | no image, CameraInfo or GNSS position for more than 3 s while active |
+| WARN | no image or GNSS position for more than 3 s while active, or no CameraInfo at all |
 | WARN | 5 or more images in a row were rejected |
 | WARN | a malformed message came in since the last report |
 | WARN | more images were dropped than localized since the last report |
 | WARN | a publisher's QoS is incompatible with our subscription |
 | OK | none of these |
 
-Values: state, model, map, images, accepted, rejected, accepted_ratio, dropped, last_reason, latency_ms,
-latency_max_ms, and for each input its age in seconds, its count of malformed messages and the last problem.
+Values: state, model, map, images (accepted or rejected; malformed ones count by themselves), accepted,
+rejected, accepted_ratio, dropped, last_reason, latency_ms, latency_max_ms, and for each input its age in seconds, its count of malformed messages and the last problem.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ OK, WARN, ERROR = 0, 1, 2
 SILENT_AFTER_SEC = 3.0
 REJECTED_IN_A_ROW = 5
 EXPECTED_INPUTS = ("image", "camera_info", "fix")
+STAYS_VALID = "camera_info"  # may be published only once
 INTERNAL_ERROR = "internal error: "
 
 
@@ -110,7 +111,10 @@ class Health:
         if self._last_reason.startswith(("map: ", INTERNAL_ERROR)):
             findings.append((ERROR, self._last_reason))
         for name in EXPECTED_INPUTS:
-            if now - (self._inputs[name].heard_at or self._began_at) > SILENT_AFTER_SEC:
+            heard_at = self._inputs[name].heard_at
+            if name == STAYS_VALID and heard_at is not None:
+                continue
+            if now - (heard_at or self._began_at) > SILENT_AFTER_SEC:
                 findings.append((WARN, f"nothing on {name} for more than {SILENT_AFTER_SEC:.0f} s"))
         if self._in_a_row >= REJECTED_IN_A_ROW:
             findings.append((WARN, f"{self._in_a_row} images in a row rejected, last: {self._last_reason}"))

@@ -10,9 +10,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from xview_localizer.aerial.source import MapSource, MapSourceError
-from xview_localizer.intake import DriveIntake
+from xview_localizer.intake import DriveIntake, NoCameraError
 from xview_localizer.localizer import Localizer, Observation
-from xview_localizer.messages import MessageError
+from xview_localizer.messages import MessageError, stamp_sec
 from xview_localizer.records import ImageRecord
 from xview_localizer.ros.debug_image import render_overlay
 from xview_localizer.ros.diagnostics import INTERNAL_ERROR, Health
@@ -49,8 +49,12 @@ class ImageJob:
 
     def run(self, image: ReceivedImage, worker: NewestItemWorker) -> None:
         """Process an image; never raises."""
-        record, observation, tracked = self._localize(image, worker)
-        self.health.localized(record, 1e3 * (time.monotonic() - image.received_at))
+        try:
+            record, observation, tracked = self._localize(image.message, worker)
+            self.health.localized(record, 1e3 * (time.monotonic() - image.received_at))
+        except MessageError as error:
+            self.health.malformed("image", str(error))
+            record, observation, tracked = _refused(image.message, str(error))
         try:
             if not worker.stopping:
                 self._publish(image.message.header, record, observation, tracked)
@@ -72,11 +76,12 @@ class ImageJob:
             pass  # the record has said so already
 
     def _localize(
-        self, image: ReceivedImage, worker: NewestItemWorker
+        self, message: Image | CompressedImage, worker: NewestItemWorker
     ) -> tuple[ImageRecord, Observation | None, TrackedFix | None]:
-        tracker, message = self.intake.tracker, image.message
-        stamp = self.intake.on_image(message)
+        """Raises MessageError where the image is malformed."""
+        tracker = self.intake.tracker
         try:
+            stamp = self.intake.on_image(message)
             # Attitude is needed to look at the image; the slower sensors may arrive while that runs.
             worker.wait_until(
                 lambda: self.intake.camera and "gravity" not in tracker.awaits(stamp), self.wait_sec
@@ -87,9 +92,14 @@ class ImageJob:
             if tracked.estimate is not None:
                 self.prefetcher.submit(tuple(tracked.estimate.pose.transform([PREFETCH_AHEAD_M, 0.0])))
             return ImageRecord.of(tracked), observation, tracked
-        except MessageError as error:
-            self.health.malformed("image", str(error))
-            return ImageRecord(stamp, accepted=False, reason=str(error)), None, None
+        except NoCameraError as error:
+            return _refused(message, str(error))
+        except MessageError:
+            raise
         except Exception as error:  # whatever a model or library does, the next image gets its chance
             self.logger.error(f"{INTERNAL_ERROR}{error!r}")
-            return ImageRecord(stamp, accepted=False, reason=f"{INTERNAL_ERROR}{error!r}"), None, None
+            return _refused(message, f"{INTERNAL_ERROR}{error!r}")
+
+
+def _refused(message: Image | CompressedImage, reason: str) -> tuple[ImageRecord, None, None]:
+    return ImageRecord(stamp_sec(message), accepted=False, reason=reason), None, None
