@@ -12,9 +12,9 @@ rclpy = pytest.importorskip("rclpy", reason="needs ROS 2 or its wheels")
 from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import CompressedImage, Image, NavSatFix
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.messages import rgb_from_compressed_image
@@ -56,6 +56,7 @@ def test_pose_carries_the_stamp_of_the_image_and_a_usable_covariance(client, val
         assert np.all(np.linalg.eigvalsh(covariance) > 0)
         assert covariance[2, 2] > 1e3
         fix = client.fixes[0]
+        assert fix.header.frame_id == "base_link"
         frame = Settings.from_values(values).frame
         xy_m = frame.enu_from_geodetic(fix.latitude, fix.longitude, fix.altitude)[:2]
         np.testing.assert_allclose(xy_m, [pose.pose.pose.position.x, pose.pose.pose.position.y], atol=1e-3)
@@ -85,6 +86,18 @@ def test_faulty_inputs_are_named_and_the_node_goes_on(client, values, recorded):
         client.play(recorded)
         client.until(lambda: client.poses)
         assert process.running
+
+
+def test_camera_info_that_was_published_once_before_the_node_was_there(client, values, recorded):
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    publisher = client.node.create_publisher(CameraInfo, "camera_info", latched)
+    publisher.publish(of(recorded, "camera_info")[0].cdr)
+    with NodeProcess(values | COMPRESSED):
+        client.play([message for message in recorded if message.role != "camera_info"])
+        client.until(lambda: client.poses)
+        assert not any("CameraInfo" in record.reason for record in client.records)
+        client.spin_for(4.0)
+        assert "camera_info" not in client.diagnostics[-1].message
 
 
 def test_dead_map_server_rejects_images_with_the_reason(client, values, recorded):
@@ -178,7 +191,7 @@ def test_signal_during_inference_ends_the_node_cleanly(client, values, recorded,
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
 def test_signal_while_configuring_ends_the_node_cleanly(client, values, with_signal):
     with NodeProcess(values | COMPRESSED) as process:
-        client.until(lambda: "[localizer]: map" in process.log)
+        client.until(lambda: "localizer" in client.node.get_node_names())
         assert process.stop(with_signal) == 0, process.log
         assert "Traceback" not in process.log
 

@@ -26,7 +26,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 from std_msgs.msg import Header
 
 from xview_localizer.aerial.open import probe_map
-from xview_localizer.aerial.source import MapSource, MapSourceError
+from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.engines.engine import EngineError
 from xview_localizer.intake import DriveIntake
@@ -72,8 +72,9 @@ class LocalizerNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             settings = self._settings = read_settings(self)
-            self._map = self._open_map(settings)
+            self._map = open_map(settings)
             localizer = self._localizer = self._load_model(settings)
+            self._probe_map(settings, localizer.spec.aerial.metres_per_pixel)
             self._health = Health({"model": localizer.spec.name, "map": settings.values["map.source"]})
             self._create_outputs(settings)
             self._start_diagnostics()
@@ -128,17 +129,6 @@ class LocalizerNode(LifecycleNode):
 
     # --- steps of on_configure ---
 
-    def _open_map(self, settings: Settings) -> MapSource:
-        """A map that does not answer yet may come up later; a map that cannot exist raises MapSourceError."""
-        source = open_map(settings)
-        try:
-            self.get_logger().info(f"map {settings.values['map.source']}: {probe_map(source, 0.0, 0.0, 0.2)}")
-        except MapSourceError as error:
-            self.get_logger().warning(
-                f"map probe at the datum failed, images will be rejected until it answers: {error}"
-            )
-        return source
-
     def _load_model(self, settings: Settings) -> Localizer:
         localizer = build_localizer(settings, self._map)
         self.get_logger().info(
@@ -147,8 +137,19 @@ class LocalizerNode(LifecycleNode):
         )
         return localizer
 
+    def _probe_map(self, settings: Settings, metres_per_pixel: float) -> None:
+        """Log what the map offers at the datum; one that does not answer yet may come up later."""
+        try:
+            probe = probe_map(self._map, 0.0, 0.0, metres_per_pixel)
+            self.get_logger().info(f"map {settings.values['map.source']}: {probe}")
+        except MapSourceError as error:
+            self.get_logger().warning(
+                f"map probe at the datum failed, images will be rejected until it answers: {error}"
+            )
+
     def _create_outputs(self, settings: Settings) -> None:
-        self._outputs = Outputs(self, settings.frame, settings.values["frames.map"])
+        frames = [settings.values[name] for name in ("frames.map", "frames.base")]
+        self._outputs = Outputs(self, settings.frame, *frames)
         self._resources.append(self._outputs.destroy)
 
     def _start_diagnostics(self) -> None:
@@ -179,7 +180,15 @@ class LocalizerNode(LifecycleNode):
         )
         newest, every = qos.newest_input(reliable), qos.sensor_input(reliable)
         intake = self._intake
-        self._listen(CameraInfo, "camera_info", newest, self._checked("camera_info", intake.on_camera_info))
+        on_camera_info = self._checked("camera_info", intake.on_camera_info)
+        self._listen(CameraInfo, "camera_info", newest, on_camera_info)
+        # No warning of publishers that keep no message for it: the other subscription hears them.
+        silent = SubscriptionEventCallbacks(use_default_callbacks=False)
+        self._inputs.append(
+            self.create_subscription(
+                CameraInfo, "camera_info", on_camera_info, qos.LATCHED_INPUT, event_callbacks=silent
+            )
+        )
         self._listen(NavSatFix, "fix", every, self._checked("fix", intake.on_fix))
         self._listen(Odometry, "odom", every, self._checked("odom", intake.on_odom))
         self._listen(Imu, "imu", every, self._checked("imu", intake.on_imu))

@@ -29,11 +29,11 @@ class Outputs:
     - `~/status`: an ImageRecord for every image, as the key-values of one DiagnosticStatus.
     - `~/debug/image`: see debug_image.py.
 
-    All but `~/scale` carry the image's stamp.
+    All but `~/scale` carry the image's stamp. `~/fix` names the frame whose position it is, as receivers do.
     """
 
-    def __init__(self, node: LifecycleNode, frame: LocalFrame, map_frame: str) -> None:
-        self._node, self._frame, self._map_frame = node, frame, map_frame
+    def __init__(self, node: LifecycleNode, frame: LocalFrame, map_frame: str, base_frame: str) -> None:
+        self._node, self._frame, self._map_frame, self._base_frame = node, frame, map_frame, base_frame
         self._pose = node.create_lifecycle_publisher(PoseWithCovarianceStamped, "~/pose", qos.OUTPUT)
         self._fix = node.create_lifecycle_publisher(NavSatFix, "~/fix", qos.OUTPUT)
         self._scale = node.create_lifecycle_publisher(Float64, "~/scale", qos.OUTPUT)
@@ -57,7 +57,8 @@ class Outputs:
             self._estimate.publish(pose_message(header, tracked.estimate))
             if record.accepted:
                 self._pose.publish(pose_message(header, tracked.estimate))
-                self._fix.publish(nav_sat_fix_message(header, tracked.estimate, self._frame))
+                base_header = Header(stamp=image_header.stamp, frame_id=self._base_frame)
+                self._fix.publish(nav_sat_fix_message(base_header, tracked.estimate, self._frame))
                 self._scale.publish(Float64(data=record.scale))
         level = OK if record.accepted else WARN
         self._status.publish(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 
-def _profile(depth: int, reliable: bool) -> QoSProfile:
+def _profile(
+    depth: int, reliable: bool, durability: DurabilityPolicy = DurabilityPolicy.VOLATILE
+) -> QoSProfile:
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=depth,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.VOLATILE,
+        durability=durability,
     )
 
 
@@ -24,6 +26,8 @@ def sensor_input(reliable: bool) -> QoSProfile:
     return _profile(1000, reliable)
 
 
+# A CameraInfo that was published once, before we listened; hears only publishers that keep their last message.
+LATCHED_INPUT = _profile(1, reliable=True, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # Poses, status and diagnostics.
 OUTPUT = _profile(10, reliable=True)
 # Debug images: only the newest; reliable, because large best-effort images get lost in shared memory.
