@@ -211,7 +211,34 @@ def test_image_stamps_must_grow_and_time_may_restart(tracker, scripted):
 def test_sensor_time_that_jumps_back_clears_everything(tracker):
     drive(tracker, [2.0, 3.0])
     tracker.on_odometry(0.0, odometry_pose(0.0))
+    tracker.on_image(0.0)
     assert "no GNSS position" in tracker.locate(observation(0.0)).fix.reason
+
+
+@pytest.mark.parametrize("when", ["observed", "solved"])
+def test_image_that_a_jump_of_time_overtakes_leaves_nothing_behind(tracker, scripted, monkeypatch, when):
+    drive(tracker, [2.0, 3.0])
+    feed(tracker, 4.0, from_sec=3.05)
+    tracker.on_image(4.0)
+    solve = scripted.solve
+
+    def overtaken(placed, prior):
+        feed(tracker, 1.0)  # the recording starts again
+        return solve(placed, prior)
+
+    if when == "observed":
+        feed(tracker, 1.0)
+    else:
+        monkeypatch.setattr(scripted, "solve", overtaken)
+    late = tracker.locate(observation(4.0))
+    assert "time jumped back" in late.fix.reason
+    assert late.estimate is None
+    monkeypatch.undo()
+    tracker.on_image(1.0)
+    first = tracker.locate(observation(1.0))
+    assert "second fix" in first.fix.reason
+    assert first.keyframes == 1
+    assert first.prior.sigma_m >= TrackerConfig().gnss_min_radius_m
 
 
 def test_answers_do_not_depend_on_the_order_of_sensors():

@@ -83,6 +83,7 @@ class DriveTracker:
         self._buffers = {"gnss": self._gnss, "odometry": self._odometry, "gravity": self._gravity}
         self._heard: set[str] = set()  # sensors that exist, whatever their buffers still hold
         self._lock = threading.Lock()
+        self._epoch = self._image_epoch = 0  # how often time has jumped, now and when the image was announced
         self._forget()
 
     def on_gnss(
@@ -103,10 +104,12 @@ class DriveTracker:
         """An image is about to be localized: its stamp may show that time has jumped back."""
         if self._image_sec is not None and stamp_sec < self._image_sec - TIME_JUMP_SEC:
             self.clear()
+        self._image_epoch = self._epoch
 
     def clear(self) -> None:
         """Forget everything: time has jumped."""
         with self._lock:
+            self._epoch += 1
             for buffer in self._buffers.values():
                 buffer.clear()
             self._forget()
@@ -138,6 +141,8 @@ class DriveTracker:
         """Place an observation in the map. Call in the order of the images' stamps, each after `on_image`."""
         stamp_sec = observation.stamp_sec
         with self._lock:
+            if self._epoch != self._image_epoch:
+                return self._overtaken(observation)
             if self._image_sec is not None and stamp_sec <= self._image_sec:
                 reason = f"image stamp {stamp_sec:.3f} is not after the previous one, {self._image_sec:.3f}"
                 return TrackedFix(rejected_fix(observation, reason, {}), None, 1, None)
@@ -156,10 +161,17 @@ class DriveTracker:
             reason = f"search radius {prior.sigma_m:.0f} m is above {self._config.gnss_max_radius_m:.0f} m"
             fix = rejected_fix(observation, reason, {})
         with self._lock:
+            if self._epoch != self._image_epoch:
+                return self._overtaken(observation)
             fix = self._checked(fix, predicted)
             self._keep_as_keyframe(observation)
         estimate = _estimate(fix) if fix.accepted else predicted
         return TrackedFix(fix, prior, len(placed), estimate)
+
+    def _overtaken(self, observation: Observation) -> TrackedFix:
+        """An image from before the jump of time must not touch what has come since."""
+        reason = "time jumped back while the image was worked on"
+        return TrackedFix(rejected_fix(observation, reason, {}), None, 1, None)
 
     def _forget(self) -> None:
         self._image_sec: float | None = None

@@ -17,7 +17,7 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 
 from xview_localizer.assembly import build_localizer, open_map
-from xview_localizer.messages import rgb_from_compressed_image
+from xview_localizer.messages import rgb_from_compressed_image, stamp_sec
 from xview_localizer.offline import localize_drive
 from xview_localizer.ros.node_process import NodeProcess
 from xview_localizer.ros.replay import replay_drive
@@ -164,14 +164,23 @@ def test_lifecycle_there_and_back_again(client, values, recorded):
 
 
 def test_looped_recording_starts_afresh(client, values, recorded):
-    first_image = recorded.index(of(recorded, "image")[0])
+    images = of(recorded, "image")
+    first_image = recorded.index(images[0])
+    last_sec = stamp_sec(deserialize_message(images[-1].cdr, CompressedImage))
+
+    def sensors_are_heard():
+        heard = {entry.key for entry in client.diagnostics[-1].values if entry.value}
+        return heard >= {"camera_info_age_sec", "fix_age_sec", "odom_age_sec", "imu_age_sec"}
+
     with NodeProcess(values | COMPRESSED):
         for _ in range(2):
             count = len(client.records)
-            client.play(recorded[: first_image + 1])
+            client.play(recorded[:first_image])
+            client.until(sensors_are_heard)
+            client.play(images[:1])
             client.await_records(count + 1)
             client.play(recorded[first_image + 1 :])
-            client.spin_for(2.0)
+            client.until(lambda: client.records[-1].stamp_sec == last_sec, timeout_sec=60.0)
         stamps = [record.stamp_sec for record in client.records]
         firsts = [record for record in client.records if record.stamp_sec == stamps[0]]
         assert len(firsts) == 2
