@@ -121,13 +121,13 @@ def simulate(
 def train(
     work: Annotated[Path, typer.Option(help="Folder of intermediate results; an interrupted training goes on from there.")],
     out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
-    towns: Annotated[int, typer.Option(help="Training towns of each camera kind.")] = 40,
-    images_per_town: Annotated[int, typer.Option(help="Images of each town.")] = 12,
-    steps: Annotated[int, typer.Option(help="Training steps.")] = 1300,
+    towns: Annotated[int, typer.Option(help="Training towns of each camera kind.")] = 200,
+    images_per_town: Annotated[int, typer.Option(help="Images of each town.")] = 8,
+    steps: Annotated[int, typer.Option(help="Training steps.")] = 3000,
     seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
     workers: Annotated[int, typer.Option(help="Rendering processes.")] = 2,
     threads: Annotated[int, typer.Option(help="Threads of the networks.")] = 2,
-    backbone: Package = None,
+    backbone: Annotated[Optional[Path], typer.Option(help="Model package whose backbone is taken; the embedded one by default.")] = None,
 ) -> None:
     """Train a model package on simulated towns, from nothing.
 

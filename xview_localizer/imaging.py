@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from xview_localizer.geometry.canonical_view import CanonicalView
+from xview_localizer.geometry.plan_view import PlanView
 
 # What the network sees where there is no image: the mean colour of photographs.
 NO_DATA_RGB = (124, 116, 104)
@@ -38,6 +39,15 @@ def _median_step_px(view: CanonicalView) -> float:
         return 1.0
     steps = np.linalg.norm(np.diff(view.source_uv, axis=0)[inside], axis=-1)
     return float(np.median(steps))
+
+
+def render_plan_view(image: np.ndarray, view: PlanView) -> np.ndarray:
+    """Resample `image` [H, W, 3] uint8 to the plan raster [size_px, size_px, 3] uint8."""
+    # Pixel centres lie at +0.5 here and at integers in cv2.remap.
+    source = (view.source_uv - 0.5).astype(np.float32)
+    fine = cv2.remap(image, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    fine[~view.valid] = NO_DATA_RGB
+    return cv2.resize(fine, (view.spec.size_px, view.spec.size_px), interpolation=cv2.INTER_AREA)
 
 
 def network_image(image: np.ndarray) -> np.ndarray:

@@ -20,10 +20,11 @@ from xview_localizer.geometry.canonical_view import CanonicalView, canonical_vie
 from xview_localizer.geometry.dense import DenseSolverConfig, PoseSolution, solve_dense
 from xview_localizer.geometry.depth import calibrate_depth, flat_ground_range_m
 from xview_localizer.geometry.levelling import R_level_base
+from xview_localizer.geometry.plan_view import plan_coordinates, plan_view
 from xview_localizer.geometry.match_field import Correspondences, MatchField
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
-from xview_localizer.imaging import network_image, render_canonical_view
+from xview_localizer.imaging import network_image, render_canonical_view, render_plan_view
 from xview_localizer.models.package import ModelPackage
 
 
@@ -130,6 +131,9 @@ class Localizer:
             R_level_camera = R_level @ view.R_base_camera
             canonical = canonical_view(view.camera, R_level_camera, self.spec.view)
             image = network_image(render_canonical_view(view.image, canonical))
+            height_m = view.camera_height_m or self.config.assumed_camera_height_m
+            plan = plan_view(view.camera, R_level_camera, height_m, self.spec.plan)
+            plan_xy = plan_coordinates(canonical.cell_azimuth_rad, canonical.cell_elevation_rad, height_m, plan.spec)
         if not canonical.cell_valid.any():
             return _empty_observation(view, "the camera sees nothing between the horizon and its feet; check its mounting")
         with _stage(timings, "encode"):
@@ -140,10 +144,12 @@ class Localizer:
                     "image": image,
                     "elevation_rad": canonical.cell_elevation_rad[None].astype(np.float32),
                     "valid": canonical.cell_valid[None].astype(np.float32),
+                    "plan": network_image(render_plan_view(view.image, plan)),
+                    "plan_xy": plan_xy[None].astype(np.float32),
                 }
             )
         with _stage(timings, "lift"):
-            range_m, depth_source = self._range_m(view, canonical, R_level_camera, cells["log_range"][0])
+            range_m, depth_source = self._range_m(height_m, canonical, R_level_camera, cells["log_range"][0])
             xy_m = canonical.cell_directions[..., :2] * range_m[..., None]
             usable = canonical.cell_valid & (range_m > 0.5) & (range_m < self.config.max_range_m)
             camera_xy_m = (R_level @ view.camera_in_base_m)[:2]
@@ -191,10 +197,9 @@ class Localizer:
         return self._aerial.read(prior.x_m, prior.y_m, half_extent_m)
 
     def _range_m(
-        self, view: GroundView, canonical: CanonicalView, R_level_camera: np.ndarray, log_range: np.ndarray
+        self, height_m: float, canonical: CanonicalView, R_level_camera: np.ndarray, log_range: np.ndarray
     ) -> tuple[np.ndarray, str]:
         """Range of every cell, calibrated on the ground plane; flat ground where the depth disagrees with it."""
-        height_m = view.camera_height_m or self.config.assumed_camera_height_m
         rays_level = canonical.cell_directions.reshape(-1, 3)
         calibrated = calibrate_depth(
             np.exp(log_range).ravel().astype(np.float64),

@@ -85,3 +85,15 @@ def test_info_nce_falls_when_matches_are_right():
 def test_depth_loss_ignores_unknown_cells():
     predicted, truth = torch.tensor([1.0, 5.0]), torch.tensor([1.5, 0.0])
     assert losses.depth_loss(predicted, truth, torch.tensor([1.0, 0.0])).item() == pytest.approx(0.5)
+
+
+def test_the_hardest_hypotheses_are_kept_behind_the_truth():
+    matches, _ = random_matches(64, 20)
+    xy_m = torch.rand(64, 2) * 8 - 4
+    poses = torch.cat([torch.zeros(1, 3), torch.rand(200, 3) * 6 - 3])
+    kept = losses.keep_hardest(matches, xy_m, poses, half_extent_m=12.0, count=50)
+    assert torch.equal(kept[0], poses[0]) and len(kept) == 51
+    scores = losses.pose_scores(matches, xy_m, poses, half_extent_m=12.0).sum(0)
+    hard = losses.pose_scores(matches, xy_m, kept, half_extent_m=12.0).sum(0)
+    assert hard[1:].mean() > scores[1:].mean() + scores[1:].std() / 2
+    assert len(losses.keep_hardest(matches, xy_m, poses, 12.0, 500)) == len(poses)

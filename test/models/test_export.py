@@ -22,6 +22,8 @@ def test_heads_match_torch_at_another_width(tmp_path):
         "image": torch.rand(1, 3, 280, 126),
         "elevation_rad": torch.linspace(0.4, -0.8, 40)[None],
         "valid": torch.ones(1, 40, 9),
+        "plan": torch.rand(1, 3, 280, 280),
+        "plan_xy": 2.4 * torch.rand(1, 40, 9, 2) - 1.2,
     }
     with torch.no_grad():
         expected = ground(*inputs.values())

@@ -44,6 +44,8 @@ def test_embedded_graphs_fit_the_spec():
             "image": image,
             "elevation_rad": np.linspace(0.39, -0.8, cells[1], dtype=np.float32)[None],
             "valid": np.ones(cells, np.float32),
+            "plan": np.full((1, 3, spec.plan.size_px, spec.plan.size_px), 0.5, np.float32),
+            "plan_xy": np.zeros((*cells, 2), np.float32),
         }
     )
     assert out["dustbin"].shape == out["log_range"].shape == cells

@@ -7,7 +7,7 @@ that the normalized estimation error squared (NEES) of right poses averages 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from xview_localizer.models.package import MAX_LEAD, CalibrationSpec
 from xview_localizer.pairs import Truth
 
 RIGHT_WITHIN_M = 2.0
-TEMPERATURES = (1.5, 2.5, 4.0, 6.0, 9.0, 13.0, 20.0, 30.0, 45.0)
+TEMPERATURES = (2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 22.0, 33.0)
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,16 @@ def fit_confidence(judged: Sequence[JudgedFix]) -> tuple[float, float, float]:
     return float(bias), float(score_weight), float(gap_weight)
 
 
-def choose_temperature(nees_of: Callable[[float], Sequence[float]], temperatures: Iterable[float] = TEMPERATURES) -> float:
-    """The temperature whose mean NEES over right poses comes nearest to 3 (on a log scale)."""
-    distance = {t: abs(np.log(np.mean(nees_of(t)) / 3)) for t in temperatures}
+def nees_of_right(judged: Sequence[JudgedFix]) -> list[float]:
+    """NEES of the poses that are right: a covariance describes one mode, wrong ones are confidence's business."""
+    return [fix.nees for fix in judged if fix.position_error_m <= RIGHT_WITHIN_M]
+
+
+def choose_temperature(nees_at: Mapping[float, Sequence[float]]) -> float:
+    """The temperature whose mean NEES comes nearest to 3 (on a log scale). Raises ValueError without any NEES."""
+    distance = {t: abs(np.log(np.mean(nees) / 3)) for t, nees in nees_at.items() if len(nees)}
+    if not distance:
+        raise ValueError(f"no pose was found within {RIGHT_WITHIN_M:g} m of the truth: there is nothing to calibrate")
     return min(distance, key=distance.__getitem__)
 
 

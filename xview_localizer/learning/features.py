@@ -18,7 +18,8 @@ from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.engines.engine import Engine
 from xview_localizer.geometry.canonical_view import CanonicalView, canonical_view
 from xview_localizer.geometry.grid import Bounds
-from xview_localizer.imaging import network_image, render_canonical_view
+from xview_localizer.geometry.plan_view import PlanSpec, plan_coordinates, plan_view
+from xview_localizer.imaging import network_image, render_canonical_view, render_plan_view
 from xview_localizer.learning.augment import augment_photometric
 from xview_localizer.models.package import ModelSpec
 from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
@@ -51,6 +52,8 @@ class GroundFeatures:
     azimuth_rad: Tensor  # [w]
     valid: Tensor  # [2 h, w] bool
     range_m: Tensor  # [2 h, w], 0 = nothing there (sky)
+    plan: Tensor  # [3, S, S] in [0, 1]
+    plan_xy: Tensor  # [2 h, w, 2]
     height_m: float
     pose: Tensor  # [3] x, y, yaw
 
@@ -79,6 +82,8 @@ class GroundFeatures:
             azimuth_rad=-self.azimuth_rad.flip(-1),
             valid=self.valid.flip(-1),
             range_m=self.range_m.flip(-1),
+            plan=self.plan.flip(-2),
+            plan_xy=self.plan_xy.flip(-2) * torch.tensor([1.0, -1.0]),
         )
 
 
@@ -125,12 +130,17 @@ def encode_pairs(
 def _encode_ground(record: PairRecord, spec: ModelSpec, backbone: Engine, augment: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Canonical view, tokens, range per cell and truth of one record; mounting errors are part of life."""
     view = ground_view(record)
-    rotation_error = cv2.Rodrigues(rng.normal(0, np.radians(0.4), 3) * augment)[0]
+    R_level_camera = cv2.Rodrigues(rng.normal(0, np.radians(0.4), 3) * augment)[0] @ view.R_base_camera
     height_m = record.camera_height_m * float(np.exp(rng.normal(0, 0.03 * augment)))
-    canonical = canonical_view(view.camera, rotation_error @ view.R_base_camera, spec.view)
+    canonical = canonical_view(view.camera, R_level_camera, spec.view)
+    # Where the camera's height is unknown, the plan is drawn for an assumed one.
+    plan_height_m = height_m * float(np.exp(rng.normal(0, 0.12))) if rng.random() < 0.15 * augment else height_m
+    plan = plan_view(view.camera, R_level_camera, plan_height_m, spec.plan)
     if rng.random() < 0.4 * augment:
         canonical = with_cropped_field(canonical, rng)
-    image = augment_photometric(render_canonical_view(view.image, canonical), rng, augment)
+        plan = replace(plan, valid=plan.valid & sees_plan(canonical, plan_height_m, plan.valid.shape[0], spec.plan))
+    photographed = augment_photometric(view.image, rng, augment)
+    image = render_canonical_view(photographed, canonical)
     rows, columns = canonical.cell_valid.shape
     centre_uv = canonical.source_uv.reshape(rows, spec.view.cell_rows_px, columns, spec.view.cell_columns_px, 2)
     centre_uv = centre_uv[:, spec.view.cell_rows_px // 2, :, spec.view.cell_columns_px // 2]
@@ -145,6 +155,10 @@ def _encode_ground(record: PairRecord, spec: ModelSpec, backbone: Engine, augmen
         "valid": canonical.cell_valid,
         "range_m": np.where(canonical.cell_valid, range_m[v, u], 0).astype(np.float32),
         "height_m": np.float64(height_m),
+        "plan": render_plan_view(photographed, plan),
+        "plan_xy": plan_coordinates(
+            canonical.cell_azimuth_rad, canonical.cell_elevation_rad, plan_height_m, spec.plan
+        ).astype(np.float32),
         "pose": np.array([record.truth.x_m, record.truth.y_m, record.truth.yaw_rad], dtype=np.float32),
     }
 
@@ -155,6 +169,15 @@ def with_cropped_field(view: CanonicalView, rng: np.random.Generator) -> Canonic
     cells = (view.cell_elevation_rad > lowest_rad) & (view.cell_elevation_rad < highest_rad)
     rows = np.repeat(cells, view.spec.cell_rows_px)
     return replace(view, valid=view.valid & rows[:, None], cell_valid=view.cell_valid & cells[:, None])
+
+
+def sees_plan(view: CanonicalView, camera_height_m: float, side_px: int, spec: PlanSpec) -> np.ndarray:
+    """Mask [side_px, side_px] of the plan's points that are not below the view's lowest valid row."""
+    rows = np.flatnonzero(view.cell_valid.any(axis=1))
+    lowest_rad = view.cell_elevation_rad[rows[-1]] if len(rows) else 0.0
+    nearest_m = camera_height_m / np.tan(max(-lowest_rad, 1e-3))
+    x_m = (np.arange(side_px) + 0.5) / side_px * 2 * spec.half_extent_m - spec.half_extent_m
+    return np.hypot(x_m, x_m[:, None]) > nearest_m
 
 
 class FeatureFolder:
@@ -187,7 +210,8 @@ def _load_group(arrays) -> tuple[AerialFeatures, list[GroundFeatures]]:
     grounds = [
         GroundFeatures(
             tensor(f"tokens_{i}"), image(f"image_{i}"), tensor(f"elevation_rad_{i}"), tensor(f"azimuth_rad_{i}"),
-            tensor(f"valid_{i}"), tensor(f"range_m_{i}"), float(arrays[f"height_m_{i}"]), tensor(f"pose_{i}"),
+            tensor(f"valid_{i}"), tensor(f"range_m_{i}"), image(f"plan_{i}"), tensor(f"plan_xy_{i}"),
+            float(arrays[f"height_m_{i}"]), tensor(f"pose_{i}"),
         )
         for i in range(int(arrays["count"]))
     ]  # fmt: skip

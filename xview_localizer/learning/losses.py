@@ -109,17 +109,29 @@ def sample_pose_hypotheses(true_pose: Tensor, prior_radius_m: float, generator: 
         return sigma_rad * torch.randn(count, generator=generator)
 
     prior_from_truth_m = disc(1, 0.0, prior_radius_m)
-    turned = torch.pi * (uniform(32) < 0.6)
+    turned = torch.pi * (uniform(240) < 0.6)
     groups = [
-        poses(disc(40, 0.6, 2.0), yaw_noise(40, 0.04)),
-        poses(disc(48, 1.5, 6.0), yaw_noise(48, 0.12)),
-        poses(prior_from_truth_m + disc(48, 0.0, prior_radius_m), 2 * torch.pi * uniform(48)),
-        poses(prior_from_truth_m + disc(32, 0.0, prior_radius_m), turned + yaw_noise(32, 0.08)),
+        poses(disc(60, 0.6, 2.0), yaw_noise(60, 0.04)),
+        poses(disc(100, 1.5, 6.0), yaw_noise(100, 0.12)),
+        poses(prior_from_truth_m + disc(400, 0.0, prior_radius_m), 2 * torch.pi * uniform(400)),
+        poses(prior_from_truth_m + disc(240, 0.0, prior_radius_m), turned + yaw_noise(240, 0.08)),
     ]
     wrong = torch.cat(groups)
     # A wrong pose that falls on the truth by chance would teach the wrong thing.
     distinct = ((wrong[:, :2] - true_pose[:2]).norm(dim=1) > 0.5) | (torch.cos(wrong[:, 2] - true_pose[2]) < 0.99)
     return torch.cat([true_pose.unsqueeze(0), wrong[distinct]])
+
+
+@torch.no_grad()
+def keep_hardest(matches: MatchProbabilities, xy_m: Tensor, poses: Tensor, half_extent_m: float, count: int) -> Tensor:
+    """The first of `poses` [K, 3] and those `count` others that the match likes best: they teach the most.
+
+    Judged by every fourth ground cell, which is enough to rank.
+    """
+    some = MatchProbabilities(matches.logits[::4], matches.probability[::4], matches.inlier_probability[::4])
+    scores = pose_scores(some, xy_m[::4], poses[1:], half_extent_m).sum(0)
+    hardest = scores.topk(min(count, len(scores))).indices
+    return torch.cat([poses[:1], poses[1:][hardest]])
 
 
 def depth_loss(log_range: Tensor, true_log_range: Tensor, known: Tensor) -> Tensor:

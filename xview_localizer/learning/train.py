@@ -24,12 +24,13 @@ from xview_localizer.models.heads import AerialHead, GroundHead, HeadConfig
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Knobs of the training loop; the defaults trained the embedded package."""
+    """Knobs of the training loop."""
 
     steps: int = 3000
     aerial_per_step: int = 2
     ground_per_aerial: int = 4
     cells: int = 320
+    hypotheses: int = 128
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.02
     warmup_steps: int = 100
@@ -70,12 +71,10 @@ class LiftedCells:
 
 def lift_cells(matcher: Matcher, ground: GroundFeatures, predicted_share: float, config: TrainConfig, rng: np.random.Generator):
     """Run the ground head, lift a weighted sample of its cells; returns LiftedCells and the depth loss."""
-    descriptor, dustbin, log_range = (
-        out[0]
-        for out in matcher.ground(
-            ground.tokens[None].float(), ground.image[None].float(), ground.elevation_rad[None], ground.valid[None].float()
-        )
-    )
+    inputs = (ground.tokens, ground.image, ground.elevation_rad, ground.valid, ground.plan, ground.plan_xy)
+    with half_precision():
+        outputs = matcher.ground(*(tensor[None].float() for tensor in inputs))
+    descriptor, dustbin, log_range = (out[0].float() for out in outputs)
     known = (ground.range_m > 0) & (ground.range_m < 60) & ground.valid
     true_log_range = torch.log(ground.range_m.clamp(min=0.3) / ground.height_m)
     loss = losses.depth_loss(log_range, true_log_range, known.float())
@@ -101,6 +100,11 @@ def lift_cells(matcher: Matcher, ground: GroundFeatures, predicted_share: float,
     return cells, loss
 
 
+def half_precision() -> torch.autocast:
+    """bfloat16 where it is safe: the heads' convolutions, a third faster on CPUs that have it."""
+    return torch.autocast("cpu", torch.bfloat16)
+
+
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
     """Unit-variance noise, smooth over the image, as a depth network's error is."""
     import cv2
@@ -109,14 +113,13 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray
     return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
 
 
-
-
 def pair_losses(
     cells: LiftedCells, aerial: Tensor, pose: Tensor, half_extent_m: float, matcher: Matcher, config: TrainConfig, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, float]]:
     """Pose loss and InfoNCE of one ground image over its aerial crop."""
     matches = losses.match(cells.descriptor, aerial, cells.dustbin, matcher.inverse_temperature)
     hypotheses = losses.sample_pose_hypotheses(pose, config.prior_radius_m, generator)
+    hypotheses = losses.keep_hardest(matches, cells.xy_m, hypotheses, half_extent_m, config.hypotheses)
     scores = losses.pose_scores(matches, cells.xy_m, hypotheses, half_extent_m)
     pose_term = losses.pose_loss(scores, config.evidence)
     true_xy_m = losses.transform(cells.true_xy_m, pose.unsqueeze(0))[:, 0]
@@ -127,7 +130,7 @@ def pair_losses(
         per_cell = float(scores[:, 0].mean())
     return pose_term + config.info_nce_weight * nce, {
         "pose": pose_term.item(), "nce": nce.item(), "truth_wins": won, "score": per_cell,
-        "inliers": float(matches.inlier_probability.mean()),
+        "inliers": matches.inlier_probability.mean().item(),
     }  # fmt: skip
 
 
@@ -181,7 +184,8 @@ def train(
             aerial, grounds = features.group(features.aerial_keys[crop])
             quarter_turns, flip = int(rng.integers(4)), bool(rng.integers(2))
             aerial = aerial.turned(quarter_turns, flip)
-            descriptors = matcher.aerial(aerial.tokens[None].float(), aerial.image[None].float())[0]
+            with half_precision():
+                descriptors = matcher.aerial(aerial.tokens[None].float(), aerial.image[None].float())[0].float()
             maps.append(descriptors)
             picked = rng.choice(len(grounds), min(config.ground_per_aerial, len(grounds)), replace=False)
             for index in picked:

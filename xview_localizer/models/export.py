@@ -10,6 +10,7 @@ import torch
 import yaml
 from torch import nn
 
+from xview_localizer.geometry.plan_view import PlanSpec
 from xview_localizer.models.backbone import PATCH_PX, Backbone, load_official_weights
 from xview_localizer.models.heads import AerialHead, GroundHead
 from xview_localizer.models.package import ModelSpec, sha256, spec_to_dict
@@ -56,7 +57,7 @@ def export_backbone(weights: Path, out: Path, quantize: bool = True) -> None:
 def export_heads(ground: GroundHead, aerial: AerialHead, folder: Path) -> None:
     """Write ground_head.onnx (any width) and aerial_head.onnx."""
     channels = ground.tokens.in_channels
-    h, w = 20, 26
+    h, w, plan_px = 20, 26, PlanSpec().size_px
     _to_onnx(
         ground,
         {
@@ -64,9 +65,11 @@ def export_heads(ground: GroundHead, aerial: AerialHead, folder: Path) -> None:
             "image": torch.rand(1, 3, h * PATCH_PX, w * PATCH_PX),
             "elevation_rad": torch.linspace(0.4, -0.8, 2 * h)[None],
             "valid": torch.ones(1, 2 * h, w),
+            "plan": torch.rand(1, 3, plan_px, plan_px),
+            "plan_xy": torch.rand(1, 2 * h, w, 2),
         },
         {"descriptor": {3: "cell_columns"}, "dustbin": {2: "cell_columns"}, "log_range": {2: "cell_columns"}},
-        {"tokens": {3: "columns"}, "image": {3: "width"}, "valid": {2: "cell_columns"}},
+        {"tokens": {3: "columns"}, "image": {3: "width"}, "valid": {2: "cell_columns"}, "plan_xy": {2: "cell_columns"}},
         folder / "ground_head.onnx",
     )
     _to_onnx(

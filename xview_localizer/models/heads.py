@@ -22,6 +22,7 @@ class HeadConfig:
     width: int = 128
     stem_width: int = 16
     ground_blocks: int = 4
+    plan_blocks: int = 2
     aerial_blocks: int = 3
     descriptor: int = 128
 
@@ -72,6 +73,9 @@ class GroundHead(nn.Module):
         self.tokens = nn.Conv2d(config.backbone_channels, config.width, 1)
         self.texture = TextureStem(config, (CELL_PX, 2 * CELL_PX))
         self.geometry = nn.Conv2d(3, config.width, 1)
+        self.plan = nn.Sequential(
+            TextureStem(config, (CELL_PX, CELL_PX)), *(ConvBlock(config.width) for _ in range(config.plan_blocks))
+        )
         self.blocks = nn.Sequential(*(ConvBlock(config.width) for _ in range(config.ground_blocks)))
         self.norm = nn.GroupNorm(1, config.width)
         self.descriptor = nn.Conv2d(config.width, config.descriptor, 1)
@@ -79,8 +83,10 @@ class GroundHead(nn.Module):
         nn.init.constant_(self.dustbin.bias, 9.0)  # about the log-sum-exp over an aerial block at the start
         self.closeness = nn.Conv2d(config.width, 1, 1)
 
-    def forward(self, tokens: Tensor, image: Tensor, elevation_rad: Tensor, valid: Tensor):
-        """Shapes: tokens [B, C, h, w], image [B, 3, 14 h, 14 w], elevation_rad [B, 2 h], valid [B, 2 h, w].
+    def forward(self, tokens: Tensor, image: Tensor, elevation_rad: Tensor, valid: Tensor, plan: Tensor, plan_xy: Tensor):
+        """Shapes: tokens [B, C, h, w], image [B, 3, 14 h, 14 w], elevation_rad [B, 2 h], valid [B, 2 h, w],
+        plan [B, 3, S, S] (the ground seen from above), plan_xy [B, 2 h, w, 2] (the cells' places on it, ±1 at
+        its edges, beyond where a cell is not on it).
 
         Returns descriptor [B, D, 2 h, w] (unit length), dustbin [B, 2 h, w] (in cosine / τ units) and
         log_range [B, 2 h, w], the log of the range along the ray in camera heights.
@@ -92,7 +98,8 @@ class GroundHead(nn.Module):
         upsampled = F.interpolate(
             self.tokens(tokens), size=valid.shape[-2:], mode="bilinear", align_corners=False
         )
-        x = self.blocks(upsampled + self.texture(image) + self.geometry(geometry))
+        from_above = F.grid_sample(self.plan(plan), plan_xy, align_corners=False)
+        x = self.blocks(upsampled + self.texture(image) + self.geometry(geometry) + from_above)
         x = F.gelu(self.norm(x))
         # A ray cannot pass through the ground: things are nearer than the flat ground, or a little below it.
         log_range = flat_log_range.unsqueeze(-1) + 0.1 - F.softplus(self.closeness(x)[:, 0])

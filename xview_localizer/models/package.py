@@ -2,8 +2,9 @@
 
 Graphs of the embedded kind:
 - `backbone`: image [1, 3, H, W] RGB in [0, 1] -> tokens [1, C, H/14, W/14], shared by ground and air.
-- `ground_head`: tokens, image, elevation_rad [1, R], valid [1, R, W] -> descriptor [1, D, R, W],
-  dustbin [1, R, W], log_range [1, R, W].
+- `ground_head`: tokens, image, elevation_rad [1, R], valid [1, R, W], plan [1, 3, S, S] (the plan view),
+  plan_xy [1, R, W, 2] (each cell's place on it) -> descriptor [1, D, R, W], dustbin [1, R, W],
+  log_range [1, R, W].
 - `aerial_head`: tokens, image -> descriptor [1, D, 2 h, 2 w].
 """
 
@@ -19,6 +20,7 @@ import yaml
 
 from xview_localizer.geometry.canonical_view import ViewSpec
 from xview_localizer.geometry.depth import DepthKind
+from xview_localizer.geometry.plan_view import PlanSpec
 
 
 # A lead beyond this says nothing more about whether the pose is right.
@@ -84,6 +86,7 @@ class ModelSpec:
     name: str = "xview-dinov2s"
     inverse_temperature: float = 10.0
     view: ViewSpec = field(default_factory=ViewSpec)
+    plan: PlanSpec = field(default_factory=PlanSpec)
     aerial: AerialSpec = field(default_factory=AerialSpec)
     depth: DepthSpec = field(default_factory=DepthSpec)
     calibration: CalibrationSpec = field(default_factory=CalibrationSpec)
@@ -151,7 +154,7 @@ def default_package_path() -> Path:
 
 def spec_from_dict(document: dict) -> ModelSpec:
     """`spec` of model.yaml (angles in degrees there) to ModelSpec."""
-    view, aerial, depth = document["view"], document["aerial"], document["depth"]
+    view, plan, aerial, depth = (document[key] for key in ("view", "plan", "aerial", "depth"))
     per_deg = 180 / np.pi
     return ModelSpec(
         name=str(document["name"]),
@@ -166,6 +169,7 @@ def spec_from_dict(document: dict) -> ModelSpec:
             cell_rows_px=int(view["cell_rows_px"]),
             cell_columns_px=int(view["cell_columns_px"]),
         ),
+        plan=PlanSpec(int(plan["cells"]), float(plan["cell_m"]), int(plan["cell_px"])),
         aerial=AerialSpec(float(aerial["cell_m"]), int(aerial["block_cells"]), int(aerial["cell_px"])),
         depth=DepthSpec(DepthKind(depth["kind"]), str(depth["unit"]), bool(depth["planar"])),
         calibration=CalibrationSpec(**{key: float(value) for key, value in document["calibration"].items()}),
@@ -175,7 +179,7 @@ def spec_from_dict(document: dict) -> ModelSpec:
 def spec_to_dict(spec: ModelSpec) -> dict:
     """Inverse of `spec_from_dict`."""
     deg = np.pi / 180
-    view, aerial = spec.view, spec.aerial
+    view, plan, aerial = spec.view, spec.plan, spec.aerial
     return {
         "name": spec.name,
         "inverse_temperature": round(float(spec.inverse_temperature), 4),
@@ -189,6 +193,7 @@ def spec_to_dict(spec: ModelSpec) -> dict:
             "cell_rows_px": view.cell_rows_px,
             "cell_columns_px": view.cell_columns_px,
         },
+        "plan": {"cells": plan.cells, "cell_m": plan.cell_m, "cell_px": plan.cell_px},
         "aerial": {"cell_m": aerial.cell_m, "block_cells": aerial.block_cells, "cell_px": aerial.cell_px},
         "depth": {"kind": spec.depth.kind.value, "unit": spec.depth.unit, "planar": spec.depth.planar},
         "calibration": {key: round(value, 4) for key, value in vars(spec.calibration).items()},

@@ -1,0 +1,72 @@
+"""The plan view: the ground around the camera as seen from above, were it level and flat.
+
+Markings, joints and kerbs look alike here and in the aerial image, at any distance; in the canonical view
+their size and shape change with every row. Upright things are smeared outwards, which the network learns to
+see through. North-up conventions hold with the level frame's x as east: columns grow forward, rows to the right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xview_localizer.geometry.camera import CameraModel
+from xview_localizer.geometry.grid import RasterGrid
+
+# Rays flatter than this meet the ground too far away for the plan to show anything.
+MIN_DEPRESSION_RAD = float(np.radians(2.0))
+OUTSIDE = 2.0  # a plan coordinate that is certainly off the plan
+
+
+@dataclass(frozen=True)
+class PlanSpec:
+    """A square of cells² cells about the camera, at the aerial encoder's resolution."""
+
+    cells: int = 40
+    cell_m: float = 1.2
+    cell_px: int = 7
+
+    @property
+    def half_extent_m(self) -> float:
+        return self.cells * self.cell_m / 2
+
+    @property
+    def size_px(self) -> int:
+        return self.cells * self.cell_px
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """`source_uv` [S, S, 2] are camera pixels of a raster of `supersampling` times the plan's resolution,
+    `valid` [S, S] whether the camera sees them."""
+
+    spec: PlanSpec
+    supersampling: int
+    source_uv: np.ndarray
+    valid: np.ndarray
+
+
+def plan_view(
+    camera: CameraModel, R_level_camera: np.ndarray, camera_height_m: float, spec: PlanSpec, supersampling: int = 2
+) -> PlanView:
+    """Where each point of the plan lies in the image of `camera`; `R_level_camera` [3, 3] levels its rays."""
+    side = supersampling * spec.size_px
+    grid = RasterGrid.centred(0.0, 0.0, spec.cell_m / spec.cell_px / supersampling, side, side)
+    xy_m = grid.cell_centres_xy_m
+    points = np.column_stack([xy_m, np.full(len(xy_m), -camera_height_m)])
+    uv, valid = camera.project(points @ R_level_camera)  # = R_level_camera.T @ point
+    return PlanView(spec, supersampling, uv.reshape(side, side, 2), valid.reshape(side, side))
+
+
+def plan_coordinates(
+    azimuth_rad: np.ndarray, elevation_rad: np.ndarray, camera_height_m: float, spec: PlanSpec
+) -> np.ndarray:
+    """Where the canonical view's cells meet flat ground: [rows, columns, 2] as (right, down) in [-1, 1] on the
+    plan, `OUTSIDE` where they do not."""
+    down = -elevation_rad > MIN_DEPRESSION_RAD
+    distance_m = camera_height_m / np.tan(np.where(down, -elevation_rad, MIN_DEPRESSION_RAD))
+    x = distance_m[:, None] * np.cos(azimuth_rad) / spec.half_extent_m
+    y = -distance_m[:, None] * np.sin(azimuth_rad) / spec.half_extent_m
+    inside = down[:, None] & (np.abs(x) < 1) & (np.abs(y) < 1)
+    return np.where(inside[..., None], np.stack([x, y], axis=-1), OUTSIDE)
