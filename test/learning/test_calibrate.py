@@ -10,8 +10,8 @@ from xview_localizer.models.package import CalibrationSpec
 def drawn(n: int = 3000) -> list[JudgedFix]:
     """Fixes whose chance to be right is a known logistic of score and lead."""
     rng = np.random.default_rng(0)
-    score, lead = rng.normal(0.4, 0.2, n), rng.uniform(0, 10, n)
-    chance = 1 / (1 + np.exp(-(-3 + 5 * score + 0.4 * lead)))
+    score, lead = rng.normal(0.3, 0.2, n), rng.uniform(0, 10, n)
+    chance = 1 / (1 + np.exp(-(-3 + 5 * score + 1.2 * np.log1p(lead))))
     right = rng.random(n) < chance
     return [JudgedFix(s, g, 0.5 if r else 9.0, 3.0) for s, g, r in zip(score, lead, right, strict=True)]
 
@@ -20,7 +20,7 @@ def test_confidence_recovers_the_law_that_made_the_data():
     bias, score_weight, gap_weight = fit_confidence(drawn())
     assert bias == pytest.approx(-3, abs=0.4)
     assert score_weight == pytest.approx(5, abs=0.7)
-    assert gap_weight == pytest.approx(0.4, abs=0.06)
+    assert gap_weight == pytest.approx(1.2, abs=0.2)
 
 
 def test_confidence_is_calibrated():

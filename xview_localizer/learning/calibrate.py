@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 
 from xview_localizer.geometry.pose import wrap_angle_rad
 from xview_localizer.localizer import Fix, Localizer
-from xview_localizer.models.package import MAX_LEAD, CalibrationSpec
+from xview_localizer.models.package import CalibrationSpec, lead_feature
 from xview_localizer.pairs import Truth
 
 RIGHT_WITHIN_M = 2.0
@@ -49,7 +49,7 @@ def fit_confidence(judged: Sequence[JudgedFix]) -> tuple[float, float, float]:
     right = np.array([fix.position_error_m <= RIGHT_WITHIN_M for fix in judged], dtype=np.float64)
     if right.min(initial=1) == right.max(initial=0):
         raise ValueError(f"confidence needs right and wrong poses to tell apart, got {int(right.sum())} right of {len(right)}")
-    features = np.array([[1.0, fix.score_per_cell, min(fix.second_mode_gap, MAX_LEAD)] for fix in judged])
+    features = np.array([[1.0, fix.score_per_cell, lead_feature(fix.second_mode_gap)] for fix in judged])
 
     def loss(weights: np.ndarray) -> float:
         margin = np.where(right > 0, 1, -1) * (features @ weights)

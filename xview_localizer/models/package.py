@@ -24,7 +24,7 @@ from xview_localizer.geometry.plan_view import PlanSpec
 
 
 # A lead beyond this says nothing more about whether the pose is right.
-MAX_LEAD = 10.0
+MAX_LEAD = 100.0
 
 
 class ModelPackageError(ValueError):
@@ -57,11 +57,16 @@ class DepthSpec:
     planar: bool = False
 
 
+def lead_feature(second_mode_gap: float) -> float:
+    """log(1 + gap), the gap kept within [0, MAX_LEAD]: from 5 to 10 counts as much as from 20 to 40."""
+    return float(np.log1p(np.clip(second_mode_gap, 0.0, MAX_LEAD)))
+
+
 @dataclass(frozen=True)
 class CalibrationSpec:
     """Numbers fitted on validation drives, never on the data they are judged by.
 
-    Confidence = sigmoid(bias + score_weight * score + gap_weight * gap), see localizer.py.
+    Confidence = sigmoid(bias + score_weight * score + gap_weight * log(1 + gap)), see localizer.py.
     """
 
     evidence_temperature: float = 4.0
@@ -74,7 +79,7 @@ class CalibrationSpec:
         x = (
             self.confidence_bias
             + self.confidence_score_weight * score_per_cell
-            + self.confidence_gap_weight * min(second_mode_gap, MAX_LEAD)
+            + self.confidence_gap_weight * lead_feature(second_mode_gap)
         )
         return float(1 / (1 + np.exp(-x)))
 
