@@ -168,7 +168,7 @@ def _fix(view: GroundView, solution: PairsSolution) -> Fix:
         covariance=solution.covariance,
         confidence=float(inliers),
         score_per_cell=np.nan,
-        second_mode_gap=np.nan,
+        lead=np.nan,
         inlier_ratio=solution.inlier_ratio,
         inliers=inliers,
         accepted=not reason,

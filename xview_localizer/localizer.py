@@ -70,7 +70,7 @@ class Fix:
     covariance: np.ndarray  # [3, 3] of (x, y, yaw)
     confidence: float  # in [0, 1], calibrated: chance that the position is within 2 m
     score_per_cell: float  # mean log-likelihood ratio of the cells at the pose
-    second_mode_gap: float  # tempered log-likelihood by which the pose leads the best distant rival
+    lead: float  # tempered log-likelihood by which the pose leads its best rival: a distant pose, or chance
     inlier_ratio: float
     inliers: int
     accepted: bool
@@ -82,7 +82,7 @@ class Fix:
 class LocalizerConfig:
     """What a user may tune; what the network fixes stands in its package's model.yaml."""
 
-    min_confidence: float = 0.9
+    min_confidence: float = 0.85
     max_position_sigma_m: float = 3.0
     max_range_m: float = 45.0
     max_cells: int = 900
@@ -242,8 +242,11 @@ class Localizer:
         if solution.pose is None:
             return rejected_fix(current, solution.reason, timings)
         calibration = self.spec.calibration
-        lead = solution.second_mode.score_gap / calibration.evidence_temperature if solution.second_mode else np.inf
-        confidence = calibration.confidence(solution.score_per_cell, lead)
+        # Chance is a rival too: inside a narrow prior there may be no other, and an image that shows nothing
+        # of the map leads by nothing.
+        rival = solution.second_mode.score_gap if solution.second_mode else np.inf
+        lead = min(rival, solution.score) / calibration.evidence_temperature
+        confidence = calibration.confidence(lead)
         position_sigma_m = float(np.sqrt(np.linalg.eigvalsh(solution.covariance[:2, :2])[-1]))
         reason = ""
         if confidence < self.config.min_confidence:
@@ -259,7 +262,7 @@ class Localizer:
             covariance=solution.covariance,
             confidence=confidence,
             score_per_cell=solution.score_per_cell,
-            second_mode_gap=lead,
+            lead=lead,
             inlier_ratio=solution.inlier_ratio,
             inliers=solution.inliers,
             accepted=not reason,

@@ -8,25 +8,24 @@ from xview_localizer.models.package import CalibrationSpec
 
 
 def drawn(n: int = 3000) -> list[JudgedFix]:
-    """Fixes whose chance to be right is a known logistic of score and lead."""
+    """Fixes whose chance to be right is a known logistic of the lead."""
     rng = np.random.default_rng(0)
-    score, lead = rng.normal(0.3, 0.2, n), rng.uniform(0, 10, n)
-    chance = 1 / (1 + np.exp(-(-3 + 5 * score + 1.2 * np.log1p(lead))))
+    lead = rng.exponential(12, n)
+    chance = 1 / (1 + np.exp(-(-3 + 1.5 * np.log1p(lead))))
     right = rng.random(n) < chance
-    return [JudgedFix(s, g, 0.5 if r else 9.0, 3.0) for s, g, r in zip(score, lead, right, strict=True)]
+    return [JudgedFix(lead, 0.5 if r else 9.0, 3.0) for lead, r in zip(lead, right, strict=True)]
 
 
 def test_confidence_recovers_the_law_that_made_the_data():
-    bias, score_weight, gap_weight = fit_confidence(drawn())
+    bias, lead_weight = fit_confidence(drawn())
     assert bias == pytest.approx(-3, abs=0.4)
-    assert score_weight == pytest.approx(5, abs=0.7)
-    assert gap_weight == pytest.approx(1.2, abs=0.2)
+    assert lead_weight == pytest.approx(1.5, abs=0.2)
 
 
 def test_confidence_is_calibrated():
     judged = drawn()
     calibration = calibrated(CalibrationSpec(), judged, 4.0)
-    chance = np.array([calibration.confidence(fix.score_per_cell, fix.second_mode_gap) for fix in judged])
+    chance = np.array([calibration.confidence(fix.lead) for fix in judged])
     right = np.array([fix.position_error_m < 2 for fix in judged])
     for low in (0.3, 0.5, 0.7, 0.9):
         band = (chance >= low) & (chance < low + 0.1)
@@ -35,7 +34,7 @@ def test_confidence_is_calibrated():
 
 def test_confidence_needs_both_outcomes():
     with pytest.raises(ValueError, match="right and wrong"):
-        fit_confidence([JudgedFix(0.5, 3.0, 0.2, 3.0)] * 5)
+        fit_confidence([JudgedFix(3.0, 0.2, 3.0)] * 5)
 
 
 def test_temperature_brings_nees_to_three():
@@ -43,7 +42,7 @@ def test_temperature_brings_nees_to_three():
 
 
 def test_wrong_poses_have_no_say_in_the_covariance():
-    right, wrong = JudgedFix(0.5, 3.0, 0.4, 2.5), JudgedFix(0.5, 0.1, 14.0, 900.0)
+    right, wrong = JudgedFix(3.0, 0.4, 2.5), JudgedFix(0.1, 14.0, 900.0)
     assert nees_of_right([right, wrong, right]) == [2.5, 2.5]
     assert choose_temperature({2.0: [3.0], 4.0: []}) == 2.0
     with pytest.raises(ValueError, match="nothing to calibrate"):

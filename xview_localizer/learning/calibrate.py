@@ -1,6 +1,6 @@
 """Calibrated doubt: fit confidence and evidence temperature on validation towns.
 
-Confidence is a logistic regression of "within 2 m" on the score and the lead over the second mode. The
+Confidence is a logistic regression of "within 2 m" on the logarithm of the lead over the best rival. The
 evidence temperature says how many independent witnesses the neighbouring cells amount to; it is chosen so
 that the normalized estimation error squared (NEES) of right poses averages 3.
 """
@@ -26,8 +26,7 @@ TEMPERATURES = (2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 22.0, 33.0)
 class JudgedFix:
     """A fix and its error against the truth."""
 
-    score_per_cell: float
-    second_mode_gap: float
+    lead: float
     position_error_m: float
     nees: float
 
@@ -38,25 +37,25 @@ def judge(fix: Fix, truth: Truth) -> JudgedFix | None:
         return None
     error = np.array([fix.x_m - truth.x_m, fix.y_m - truth.y_m, float(wrap_angle_rad(fix.yaw_rad - truth.yaw_rad))])
     nees = float(error @ np.linalg.solve(fix.covariance, error))
-    return JudgedFix(fix.score_per_cell, fix.second_mode_gap, float(np.hypot(*error[:2])), nees)
+    return JudgedFix(fix.lead, float(np.hypot(*error[:2])), nees)
 
 
-def fit_confidence(judged: Sequence[JudgedFix]) -> tuple[float, float, float]:
-    """Bias, score weight and gap weight of the logistic regression, lightly regularised.
+def fit_confidence(judged: Sequence[JudgedFix]) -> tuple[float, float]:
+    """Bias and weight of the logistic regression, lightly regularised.
 
     Raises ValueError where every pose is right or every pose is wrong: nothing can be fitted then.
     """
     right = np.array([fix.position_error_m <= RIGHT_WITHIN_M for fix in judged], dtype=np.float64)
     if right.min(initial=1) == right.max(initial=0):
         raise ValueError(f"confidence needs right and wrong poses to tell apart, got {int(right.sum())} right of {len(right)}")
-    features = np.array([[1.0, fix.score_per_cell, lead_feature(fix.second_mode_gap)] for fix in judged])
+    features = np.array([[1.0, lead_feature(fix.lead)] for fix in judged])
 
     def loss(weights: np.ndarray) -> float:
         margin = np.where(right > 0, 1, -1) * (features @ weights)
         return float(np.logaddexp(0, -margin).sum() + 0.005 * np.sum(weights[1:] ** 2))
 
-    bias, score_weight, gap_weight = minimize(loss, np.zeros(3), method="BFGS").x
-    return float(bias), float(score_weight), float(gap_weight)
+    bias, lead_weight = minimize(loss, np.zeros(2), method="BFGS").x
+    return float(bias), float(lead_weight)
 
 
 def nees_of_right(judged: Sequence[JudgedFix]) -> list[float]:
@@ -74,11 +73,10 @@ def choose_temperature(nees_at: Mapping[float, Sequence[float]]) -> float:
 
 def calibrated(before: CalibrationSpec, judged: Sequence[JudgedFix], temperature: float) -> CalibrationSpec:
     """The calibration for model.yaml."""
-    bias, score_weight, gap_weight = fit_confidence(judged)
+    bias, lead_weight = fit_confidence(judged)
     return replace(
         before,
         evidence_temperature=temperature,
         confidence_bias=bias,
-        confidence_score_weight=score_weight,
-        confidence_gap_weight=gap_weight,
+        confidence_lead_weight=lead_weight,
     )

@@ -57,31 +57,25 @@ class DepthSpec:
     planar: bool = False
 
 
-def lead_feature(second_mode_gap: float) -> float:
-    """log(1 + gap), the gap kept within [0, MAX_LEAD]: from 5 to 10 counts as much as from 20 to 40."""
-    return float(np.log1p(np.clip(second_mode_gap, 0.0, MAX_LEAD)))
+def lead_feature(lead: float) -> float:
+    """log(1 + lead), the lead kept within [0, MAX_LEAD]: from 5 to 10 counts as much as from 20 to 40."""
+    return float(np.log1p(np.clip(lead, 0.0, MAX_LEAD)))
 
 
 @dataclass(frozen=True)
 class CalibrationSpec:
     """Numbers fitted on validation drives, never on the data they are judged by.
 
-    Confidence = sigmoid(bias + score_weight * score + gap_weight * log(1 + gap)), see localizer.py.
+    Confidence = sigmoid(bias + lead_weight * log(1 + lead)), see localizer.py.
     """
 
     evidence_temperature: float = 4.0
-    confidence_bias: float = 0.0
-    confidence_score_weight: float = 1.0
-    confidence_gap_weight: float = 0.0
+    confidence_bias: float = -3.0
+    confidence_lead_weight: float = 1.5
 
-    def confidence(self, score_per_cell: float, second_mode_gap: float) -> float:
-        """Chance that a pose of this score and of this lead over the next mode is within 2 m."""
-        x = (
-            self.confidence_bias
-            + self.confidence_score_weight * score_per_cell
-            + self.confidence_gap_weight * lead_feature(second_mode_gap)
-        )
-        return float(1 / (1 + np.exp(-x)))
+    def confidence(self, lead: float) -> float:
+        """Chance that a pose of this lead over its best rival is within 2 m."""
+        return float(1 / (1 + np.exp(-self.confidence_bias - self.confidence_lead_weight * lead_feature(lead))))
 
 
 @dataclass(frozen=True)
