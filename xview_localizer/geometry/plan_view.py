@@ -17,6 +17,8 @@ from xview_localizer.geometry.grid import RasterGrid
 # Rays flatter than this meet the ground too far away for the plan to show anything.
 MIN_DEPRESSION_RAD = float(np.radians(2.0))
 OUTSIDE = 2.0  # a plan coordinate that is certainly off the plan
+# Near the camera the image is finer than the plan: sampled twice as densely, then averaged.
+SUPERSAMPLING = 2
 
 
 @dataclass(frozen=True)
@@ -38,25 +40,22 @@ class PlanSpec:
 
 @dataclass(frozen=True)
 class PlanView:
-    """`source_uv` [S, S, 2] are camera pixels of a raster of `supersampling` times the plan's resolution,
+    """`source_uv` [S, S, 2] are camera pixels of a raster of `SUPERSAMPLING` times the plan's resolution,
     `valid` [S, S] whether the camera sees them."""
 
     spec: PlanSpec
-    supersampling: int
     source_uv: np.ndarray
     valid: np.ndarray
 
 
-def plan_view(
-    camera: CameraModel, R_level_camera: np.ndarray, camera_height_m: float, spec: PlanSpec, supersampling: int = 2
-) -> PlanView:
+def plan_view(camera: CameraModel, R_level_camera: np.ndarray, camera_height_m: float, spec: PlanSpec) -> PlanView:
     """Where each point of the plan lies in the image of `camera`; `R_level_camera` [3, 3] levels its rays."""
-    side = supersampling * spec.size_px
-    grid = RasterGrid.centred(0.0, 0.0, spec.cell_m / spec.cell_px / supersampling, side, side)
+    side = SUPERSAMPLING * spec.size_px
+    grid = RasterGrid.centred(0.0, 0.0, 2 * spec.half_extent_m / side, side, side)
     xy_m = grid.cell_centres_xy_m
     points = np.column_stack([xy_m, np.full(len(xy_m), -camera_height_m)])
     uv, valid = camera.project(points @ R_level_camera)  # = R_level_camera.T @ point
-    return PlanView(spec, supersampling, uv.reshape(side, side, 2), valid.reshape(side, side))
+    return PlanView(spec, uv.reshape(side, side, 2), valid.reshape(side, side))
 
 
 def plan_coordinates(
