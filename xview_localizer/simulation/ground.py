@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from xview_localizer.geometry.grid import RasterGrid
-from xview_localizer.simulation.layout import Layout, Rectangle, Street
+from xview_localizer.simulation.layout import Field, Layout, Rectangle, Street
 
 TEXEL_M = 0.06
 _SHIFT = 4  # OpenCV's sub-pixel bits
@@ -22,6 +22,7 @@ class Surface(IntEnum):
     KERB = 3
     ASPHALT = 4
     DRIVEWAY = 5
+    FIELD = 6
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def paint_ground(rng: np.random.Generator, layout: Layout) -> Ground:
     grid = RasterGrid.centred(0.0, 0.0, TEXEL_M, side, side)
     painter = _Painter(grid)
     surface = _surfaces(rng, layout, painter)
-    albedo = _texture(rng, layout, surface)
+    albedo = _texture(rng, layout, surface, painter)
     _wear_and_patches(rng, layout, painter, surface, albedo)
     paint = np.zeros(surface.shape, np.uint8)
     yellow = np.zeros(surface.shape, np.uint8)
@@ -77,9 +78,11 @@ def paint_ground(rng: np.random.Generator, layout: Layout) -> Ground:
 
 def _surfaces(rng, layout: Layout, painter: _Painter) -> np.ndarray:
     style = layout.style
-    surface = np.zeros((painter.grid.rows, painter.grid.columns), np.uint8)
+    surface = np.full((painter.grid.rows, painter.grid.columns), Surface[style.open_ground.upper()], np.uint8)
     bare = fractal_noise(rng, surface.shape, [250, 90, 30])
-    surface[bare > rng.uniform(0.9, 2.2)] = Surface.SOIL
+    surface[bare > rng.uniform(0.9, 2.2)] = Surface.GRASS if style.open_ground == "soil" else Surface.SOIL
+    for field in layout.fields:
+        painter.polygon(surface, field.place.corners, int(Surface.FIELD))
     for building in layout.buildings:  # paved or bare strips around houses
         if rng.random() < 0.5:
             for part in building.parts:
@@ -108,7 +111,7 @@ def _surfaces(rng, layout: Layout, painter: _Painter) -> np.ndarray:
     return surface
 
 
-def _texture(rng, layout: Layout, surface: np.ndarray) -> np.ndarray:
+def _texture(rng, layout: Layout, surface: np.ndarray, painter: _Painter) -> np.ndarray:
     """Base colour and multi-scale noise per surface, joints of slabs."""
     style = layout.style
     driveway = np.asarray(style.pavement if rng.random() < 0.5 else style.asphalt) + rng.normal(0, 14) + rng.normal(0, 4, 3)
@@ -128,12 +131,26 @@ def _texture(rng, layout: Layout, surface: np.ndarray) -> np.ndarray:
         noise = fractal_noise(rng, surface.shape, wavelengths)[mask] * contrast * style.roughness
         tint = 1 + 0.02 * rng.standard_normal(3)
         albedo[mask] = np.asarray(colour, np.float32) + noise[:, None] * tint.astype(np.float32)
+    for field in layout.fields:
+        _plough(rng, field, surface, albedo, painter)
     if rng.random() < 0.7:
         slab = int(rng.uniform(0.4, 1.6) / TEXEL_M)
         joints = np.zeros(surface.shape, bool)
         joints[::slab], joints[:, ::slab] = True, True
         albedo[joints & (surface == Surface.PAVEMENT)] -= rng.uniform(8, 35)
     return albedo
+
+
+def _plough(rng, field: Field, surface: np.ndarray, albedo: np.ndarray, painter: _Painter) -> None:
+    """A field's colour, its unevenness and its rows."""
+    mask = np.zeros(surface.shape, np.uint8)
+    painter.polygon(mask, field.place.corners, 1)
+    rows, columns = np.nonzero((mask > 0) & (surface == Surface.FIELD))
+    xy_m = painter.grid.xy_from_uv(np.stack([columns, rows], axis=1) + 0.5)
+    across_m = xy_m @ np.array([-np.sin(field.place.yaw_rad), np.cos(field.place.yaw_rad)])
+    furrows = field.row_contrast * np.sin(2 * np.pi * across_m / field.row_pitch_m)
+    uneven = 9 * fractal_noise(rng, surface.shape, [300, 60, 8, 3])[rows, columns]
+    albedo[rows, columns] = field.rgb + (furrows + uneven)[:, None]
 
 
 def _wear_and_patches(rng, layout: Layout, painter: _Painter, surface: np.ndarray, albedo: np.ndarray) -> None:

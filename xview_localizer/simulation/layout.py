@@ -76,6 +76,17 @@ class Tree:
     crown_radius_m: float
     crown_height_m: float
     rgb: np.ndarray
+    conifer: bool = False
+
+
+@dataclass(frozen=True)
+class Field:
+    """A parcel of farmland; its rows run along the place's length."""
+
+    place: Rectangle
+    rgb: np.ndarray
+    row_pitch_m: float
+    row_contrast: float
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,7 @@ class Layout:
     streets: tuple[Street, ...]
     car_parks: tuple[Rectangle, ...]
     driveways: tuple[Rectangle, ...]
+    fields: tuple[Field, ...]
     buildings: tuple[Building, ...]
     trees: tuple[Tree, ...]
     boxes: tuple[Box, ...]
@@ -117,11 +129,12 @@ def make_layout(rng: np.random.Generator, style: TownStyle, size_m: float) -> La
     corridor = unary_union([LineString(s.line_xy_m).buffer(s.width_m / 2 + margin_m) for s in streets])
     taken = _Occupancy(corridor)
     car_parks = _car_parks(rng, style, size_m, taken)
+    fields = _fields(rng, style, streets, size_m, taken)
     buildings, driveways, boxes = _lots(rng, style, streets, size_m, taken)
     trees = _trees(rng, style, streets, size_m, taken)
     slots = _car_slots(rng, style, streets, car_parks, driveways)
     boxes += _poles(rng, streets)
-    return Layout(size_m, style, streets, car_parks, driveways, buildings, trees, tuple(boxes), slots)
+    return Layout(size_m, style, streets, car_parks, driveways, fields, buildings, trees, tuple(boxes), slots)
 
 
 class _Occupancy:
@@ -172,6 +185,26 @@ def _car_parks(rng, style: TownStyle, size_m: float, taken: _Occupancy) -> tuple
         if taken.claim(place.corners, 0.3):
             places.append(place)
     return tuple(places)
+
+
+def _fields(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy) -> tuple[Field, ...]:
+    """Parcels beside the streets, each with its own crop or none."""
+    fields = []
+    for _ in range(4 * style.fields):
+        if len(fields) == style.fields:
+            break
+        street = streets[rng.integers(len(streets))]
+        i = int(rng.integers(len(street.line_xy_m)))
+        length_m, depth_m = rng.uniform(30, 90), rng.uniform(25, 70)
+        left_m = rng.choice([-1.0, 1.0]) * (street.width_m / 2 + style.verge_width_m + rng.uniform(1.5, 5) + depth_m / 2)
+        x, y = street.line_xy_m[i] + left_m * street.left[i]
+        place = Rectangle(float(x), float(y), float(np.arctan2(*street.direction[i][::-1])), length_m, depth_m)
+        if max(abs(x), abs(y)) < size_m / 2 and taken.claim(place.corners, 0.2):
+            across = Rectangle(place.x_m, place.y_m, place.yaw_rad + np.pi / 2, depth_m, length_m)
+            soil, crop = np.asarray(style.soil), np.asarray(style.grass)
+            rgb = (soil if rng.random() < 0.5 else crop) * rng.uniform(0.7, 1.4) + rng.normal(0, 14, 3)
+            fields.append(Field(across if rng.random() < 0.4 else place, rgb, rng.uniform(0.5, 4), rng.uniform(0, 22)))
+    return tuple(fields)
 
 
 def _lots(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy):
@@ -231,20 +264,31 @@ def _beside(place: Rectangle, forward_m: float, left_m: float, length_m: float, 
     )  # fmt: skip
 
 
+def unit_circle(angle_rad: float) -> np.ndarray:
+    """The point [2] of the unit circle at an angle."""
+    return np.array([np.cos(angle_rad), np.sin(angle_rad)])
+
+
 def _trees(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy) -> tuple[Tree, ...]:
     trees = []
     green = rng.uniform([45, 70, 30], [95, 115, 60])
 
     def plant(x: float, y: float, street: bool) -> None:
-        radius_m = rng.uniform(1.2, 4.2)
+        conifer = bool(rng.random() < style.conifer_share)
+        radius_m = rng.uniform(1.2, 2.6) if conifer else rng.uniform(1.2, 4.2)
+        height_m = radius_m * (rng.uniform(2.2, 4.5) if conifer else rng.uniform(0.8, 1.8))
+        trunk_m = rng.uniform(0.3, 1.5) if conifer else rng.uniform(1.6, 3.2)
         stem = np.array([[x - 0.4, y - 0.4], [x + 0.4, y - 0.4], [x + 0.4, y + 0.4], [x - 0.4, y + 0.4]])
         if max(abs(x), abs(y)) < size_m / 2 - 3 and taken.claim(stem, 0.8, street):
-            trees.append(
-                Tree(x, y, rng.uniform(1.6, 3.2), radius_m, radius_m * rng.uniform(0.8, 1.8), green + rng.normal(0, 14, 3))
-            )
+            shade = 0.7 if conifer else 1.0
+            trees.append(Tree(x, y, trunk_m, radius_m, height_m, shade * green + rng.normal(0, 14, 3), conifer))
 
     for _ in range(int(style.tree_density * size_m**2 / 100 * 0.7)):
         plant(*rng.uniform(-0.5, 0.5, 2) * size_m, False)
+    for _ in range(style.woods):
+        middle, radii_m = rng.uniform(-0.4, 0.4, 2) * size_m, rng.uniform(10, 35, 2)
+        for _ in range(int(np.prod(radii_m) / 10)):
+            plant(*(middle + np.sqrt(rng.random()) * radii_m * unit_circle(rng.uniform(0, 2 * np.pi))), False)
     if style.street_tree_spacing_m:
         for street in streets:
             for side in (-1.0, 1.0):

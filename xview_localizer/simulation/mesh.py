@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 
 import numpy as np
 import trimesh
@@ -95,12 +96,25 @@ def add_building(builder: MeshBuilder, building: Building, rng: np.random.Genera
         builder.add(np.stack([low[3], low[0], ridge[0]])[None], *gable)
 
 
+@cache
+def unit_sphere() -> trimesh.Trimesh:
+    """A sphere of 320 triangles; not to be changed by those who use it."""
+    return trimesh.creation.icosphere(2)
+
+
 def add_tree(builder: MeshBuilder, tree: Tree, rng: np.random.Generator) -> None:
-    """A trunk and a crown of a few lumpy blobs."""
+    """A trunk and a crown: a few lumpy blobs, or a conifer's stacked cones."""
     trunk = Rectangle(tree.x_m, tree.y_m, 0.3, 0.3, 0.3)
     builder.prism(trunk.corners, 0.0, tree.trunk_m + tree.crown_height_m * 0.5, Material.BARK, (85, 70, 58), Material.BARK, (85, 70, 58))
+    if tree.conifer:
+        for share in (1.0, 0.72, 0.45):
+            cone = trimesh.creation.cone(tree.crown_radius_m * share, tree.crown_height_m * 0.55, sections=9)
+            foot_m = tree.trunk_m + (1 - share) * 0.8 * tree.crown_height_m
+            vertices = cone.vertices + 0.08 * tree.crown_radius_m * rng.standard_normal(cone.vertices.shape)
+            builder.add(vertices[cone.faces] + (tree.x_m, tree.y_m, foot_m), Material.FOLIAGE, tree.rgb + rng.normal(0, 6, 3))
+        return
     for _ in range(int(rng.integers(3, 6))):
-        blob = trimesh.creation.icosphere(2)
+        blob = unit_sphere()
         vertices = blob.vertices * (1 + 0.18 * rng.standard_normal((len(blob.vertices), 1)))
         radius = tree.crown_radius_m * rng.uniform(0.5, 0.75)
         vertices = vertices * (radius, radius, tree.crown_height_m * rng.uniform(0.35, 0.5))

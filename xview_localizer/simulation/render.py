@@ -83,7 +83,7 @@ class Scene:
                 colour[chosen] += weight[chosen, None] * sampled
         column = np.clip(uv[:, 0].astype(int), 0, grid.columns - 1)
         row = np.clip(uv[:, 1].astype(int), 0, grid.rows - 1)
-        green = self._ground.surface[row, column] == Surface.GRASS
+        green = np.isin(self._ground.surface[row, column], (Surface.GRASS, Surface.FIELD))
         colour[green] *= capture.season_tint
         return colour
 

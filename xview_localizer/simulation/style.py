@@ -32,7 +32,11 @@ class TownStyle:
     flat_roof_share: float
     driveway_share: float
     hedge_share: float
-    tree_density: float  # per 100 m²  of open ground
+    tree_density: float  # per 100 m² of open ground
+    conifer_share: float  # of trees
+    woods: int  # dense stands of trees
+    fields: int  # ploughed or grown parcels
+    open_ground: str  # "grass", "soil" or "pavement"
     street_tree_spacing_m: float  # 0 = none
     parked_car_share: float  # of kerbside slots
     car_park_share: float
@@ -51,6 +55,7 @@ class TownStyle:
         grey = rng.uniform(70, 140)
         light = rng.uniform(125, 205)
         paved = not rural and rng.random() < 0.9
+        open_grounds = [0.45, 0.1, 0.45] if urban else [0.85, 0.15, 0.0]
 
         def tint(colour, spread=8.0) -> RGB:
             return tuple(float(c) for c in np.clip(np.asarray(colour) + rng.normal(0, spread, 3), 20, 235))
@@ -77,6 +82,10 @@ class TownStyle:
             driveway_share=float(0.2 if urban else rng.uniform(0.4, 0.9)),
             hedge_share=float(rng.uniform(0, 0.5)),
             tree_density=float(rng.uniform(0.15, 0.9) if rural else rng.uniform(0.03, 0.35)),
+            conifer_share=float(rng.choice([0.0, 0.3, 0.9], p=[0.5, 0.35, 0.15])),
+            woods=int(rng.integers(0, 5) if rural else rng.choice([0, 1, 2], p=[0.7, 0.2, 0.1])),
+            fields=int(rng.integers(0, 6) if rural else 0),
+            open_ground=str(rng.choice(["grass", "soil", "pavement"], p=open_grounds)),
             street_tree_spacing_m=float(rng.choice([0.0, 8.0, 14.0], p=[0.45, 0.2, 0.35])),
             parked_car_share=float(0.02 if rural else rng.uniform(0.05, 0.5)),
             car_park_share=float(0.05 if rural else rng.uniform(0.05, 0.3)),
