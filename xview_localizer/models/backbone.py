@@ -74,8 +74,7 @@ class Backbone(nn.Module):
         """[B, 3, 14 h, 14 w] RGB in [0, 1] to [B, channels, h, w]."""
         patches = self.patch_embed((image - self.mean) / self.std)
         b, _, h, w = patches.shape
-        position = F.interpolate(self.position, size=(h, w), mode="bicubic", align_corners=False)
-        tokens = (patches + position).flatten(2).transpose(1, 2)
+        tokens = (patches + self._position_at(h, w)).flatten(2).transpose(1, 2)
         cls = (self.cls_token + self.cls_position).expand(b, -1, -1)
         tokens = torch.cat([cls, tokens], dim=1)
         tapped = []
@@ -84,6 +83,21 @@ class Backbone(nn.Module):
             if index in self.config.taps:
                 tapped.append(F.layer_norm(tokens[:, 1:], (self.config.width,)))
         return torch.cat(tapped, dim=-1).transpose(1, 2).reshape(b, self.config.channels, h, w)
+
+    def _position_at(self, h: int, w: int) -> Tensor:
+        """The position table resized to [1, C, h, w], one axis after the other.
+
+        Resizing all channels at once takes ONNX Runtime a quarter of the whole backbone's time.
+        """
+        grid = self.config.position_grid
+        # The table stands on the left of both products, where quantization of weights leaves it in peace.
+        columns = self.position @ bicubic_weights(grid, w).T
+        return (columns.transpose(-1, -2) @ bicubic_weights(grid, h).T).transpose(-1, -2)
+
+
+def bicubic_weights(size_in: int, size_out: int) -> Tensor:
+    """Weights [size_out, size_in] by which bicubic interpolation resizes one axis."""
+    return F.interpolate(torch.eye(size_in)[None, None], size=(size_out, size_in), mode="bicubic", align_corners=False)[0, 0]
 
 
 def load_official_weights(backbone: Backbone, path: Path) -> None:
