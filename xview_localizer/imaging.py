@@ -1,4 +1,4 @@
-"""Resampling of images: the camera image into the canonical view."""
+"""Resampling of camera images to what the networks see."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ from xview_localizer.geometry.plan_view import PlanView
 
 # What the network sees where there is no image: the mean colour of photographs.
 NO_DATA_RGB = (124, 116, 104)
+# Source pixels per pixel of the canonical raster that bilinear sampling takes without aliasing.
+MAX_STEP_PX = 1.5
 
 
-def render_canonical_view(image: np.ndarray, view: CanonicalView) -> np.ndarray:
-    """Resample `image` [H, W, 3] uint8 to the canonical raster [rows, columns, 3] uint8.
+def render_views(image: np.ndarray, canonical: CanonicalView, plan: PlanView) -> tuple[np.ndarray, np.ndarray]:
+    """Resample `image` [H, W, 3] uint8 to the canonical raster [rows, columns, 3] and the plan [size_px, size_px, 3].
 
-    Images much finer than the raster are reduced first, so that texture does not alias.
+    An image much finer than the canonical raster is reduced first, so that texture does not alias.
     """
     height, width = image.shape[:2]
-    step_px = _median_step_px(view)
-    reduction = max(1, int(step_px / 1.5))
+    reduction = max(1, int(_median_step_px(canonical) / MAX_STEP_PX))
     if reduction > 1:
         image = cv2.resize(image, (width // reduction, height // reduction), interpolation=cv2.INTER_AREA)
     scale = np.array([image.shape[1] / width, image.shape[0] / height])
+    seam = cv2.BORDER_WRAP if canonical.wraps else cv2.BORDER_REPLICATE
+    fine_plan = _resample(image, plan.source_uv * scale, plan.valid, seam)
+    size_px = plan.spec.size_px
+    return (
+        _resample(image, canonical.source_uv * scale, canonical.valid, seam),
+        cv2.resize(fine_plan, (size_px, size_px), interpolation=cv2.INTER_AREA),
+    )
+
+
+def _resample(image: np.ndarray, uv: np.ndarray, valid: np.ndarray, border: int) -> np.ndarray:
     # Pixel centres lie at +0.5 here and at integers in cv2.remap.
-    source = (view.source_uv * scale - 0.5).astype(np.float32)
-    source[~view.valid] = -1e4
-    border = cv2.BORDER_WRAP if view.wraps else cv2.BORDER_REPLICATE
-    canonical = cv2.remap(image, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderMode=border)
-    canonical[~view.valid] = NO_DATA_RGB
-    return canonical
+    source = np.where(valid[..., None], uv - 0.5, -1.0).astype(np.float32)
+    resampled = cv2.remap(image, source, None, cv2.INTER_LINEAR, borderMode=border)
+    resampled[~valid] = NO_DATA_RGB
+    return resampled
 
 
 def _median_step_px(view: CanonicalView) -> float:
     """Source pixels per canonical row, in the middle of what the camera sees."""
-    inside = view.valid[:-1] & view.valid[1:]
+    uv, valid = view.source_uv[:, ::8], view.valid[:, ::8]
+    inside = valid[:-1] & valid[1:]
     if not inside.any():
         return 1.0
-    steps = np.linalg.norm(np.diff(view.source_uv, axis=0)[inside], axis=-1)
-    return float(np.median(steps))
-
-
-def render_plan_view(image: np.ndarray, view: PlanView) -> np.ndarray:
-    """Resample `image` [H, W, 3] uint8 to the plan raster [size_px, size_px, 3] uint8."""
-    # Pixel centres lie at +0.5 here and at integers in cv2.remap.
-    source = (view.source_uv - 0.5).astype(np.float32)
-    fine = cv2.remap(image, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    fine[~view.valid] = NO_DATA_RGB
-    return cv2.resize(fine, (view.spec.size_px, view.spec.size_px), interpolation=cv2.INTER_AREA)
+    return float(np.median(np.linalg.norm(np.diff(uv, axis=0)[inside], axis=-1)))
 
 
 def network_image(image: np.ndarray) -> np.ndarray:

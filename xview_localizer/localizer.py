@@ -24,7 +24,7 @@ from xview_localizer.geometry.plan_view import plan_coordinates, plan_view
 from xview_localizer.geometry.match_field import Correspondences, MatchField
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
-from xview_localizer.imaging import network_image, render_canonical_view, render_plan_view
+from xview_localizer.imaging import network_image, render_views
 from xview_localizer.models.package import ModelPackage
 
 
@@ -130,10 +130,10 @@ class Localizer:
         with _stage(timings, "view"):
             R_level_camera = R_level @ view.R_base_camera
             canonical = canonical_view(view.camera, R_level_camera, self.spec.view)
-            image = network_image(render_canonical_view(view.image, canonical))
             height_m = view.camera_height_m or self.config.assumed_camera_height_m
             plan = plan_view(view.camera, R_level_camera, height_m, self.spec.plan)
             plan_xy = plan_coordinates(canonical.cell_azimuth_rad, canonical.cell_elevation_rad, height_m, plan.spec)
+            image, plan_image = map(network_image, render_views(view.image, canonical, plan))
         if not canonical.cell_valid.any():
             return _empty_observation(view, "the camera sees nothing between the horizon and its feet; check its mounting")
         with _stage(timings, "encode"):
@@ -144,7 +144,7 @@ class Localizer:
                     "image": image,
                     "elevation_rad": canonical.cell_elevation_rad[None].astype(np.float32),
                     "valid": canonical.cell_valid[None].astype(np.float32),
-                    "plan": network_image(render_plan_view(view.image, plan)),
+                    "plan": plan_image,
                     "plan_xy": plan_xy[None].astype(np.float32),
                 }
             )

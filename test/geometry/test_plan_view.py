@@ -4,16 +4,20 @@ import numpy as np
 import pytest
 
 from xview_localizer.geometry.camera import camera_from_dict
-from xview_localizer.geometry.canonical_view import directions
+from xview_localizer.geometry.canonical_view import ViewSpec, canonical_view, directions
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.plan_view import OUTSIDE, PlanSpec, plan_coordinates, plan_view
-from xview_localizer.imaging import NO_DATA_RGB, render_plan_view
+from xview_localizer.imaging import NO_DATA_RGB, render_views
 
 PINHOLE = {
     "model": "pinhole", "width": 640, "height": 480, "fx": 320.0, "fy": 320.0, "cx": 320.0, "cy": 240.0,
     "distortion_model": "none", "d": [],
 }  # fmt: skip
 SPEC = PlanSpec()
+
+
+def plan_image(image, camera, R, height_m):
+    return render_views(image, canonical_view(camera, R, ViewSpec()), plan_view(camera, R, height_m, SPEC))[1]
 
 
 def pixel_of(x_m: float, y_m: float) -> tuple[int, int]:
@@ -32,7 +36,7 @@ def test_a_mark_on_the_ground_appears_where_it_lies(pitch_deg):
     image = np.full((480, 640, 3), 90, np.uint8)
     u, v = uv[0].astype(int)
     image[v - 3 : v + 4, u - 3 : u + 4] = 255
-    plan = render_plan_view(image, plan_view(camera, R, height_m, SPEC))
+    plan = plan_image(image, camera, R, height_m)
     row, column = pixel_of(x_m, y_m)
     assert plan[row - 1 : row + 2, column - 1 : column + 2].max() > 200
     assert plan[pixel_of(x_m + 3, y_m)].max() < 100
@@ -40,7 +44,7 @@ def test_a_mark_on_the_ground_appears_where_it_lies(pitch_deg):
 
 def test_what_the_camera_does_not_see_is_no_data():
     R = R_base_optical_from_rpy(0.0, 0.0, 0.0)
-    plan = render_plan_view(np.full((480, 640, 3), 255, np.uint8), plan_view(camera_from_dict(PINHOLE), R, 1.6, SPEC))
+    plan = plan_image(np.full((480, 640, 3), 255, np.uint8), camera_from_dict(PINHOLE), R, 1.6)
     behind = plan[pixel_of(-8.0, 0.0)]
     np.testing.assert_array_equal(behind, NO_DATA_RGB)
     assert plan[pixel_of(8.0, 0.0)].min() > 250

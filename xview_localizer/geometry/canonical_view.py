@@ -20,8 +20,8 @@ FULL_CIRCLE_RAD = 2 * np.pi
 class ViewSpec:
     """Resolution of the canonical view; part of a model package because the network was trained on it."""
 
-    rows_px: int = 280
-    top_elevation_rad: float = float(np.radians(22.5))
+    rows_px: int = 252
+    top_elevation_rad: float = float(np.radians(15.5))
     rows_px_per_rad: float = float(4 / np.radians(1))
     columns_px_per_rad: float = float(4 / np.radians(1))
     max_columns_px: int = 672

@@ -8,6 +8,7 @@ see through. North-up conventions hold with the level frame's x as east: columns
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -51,11 +52,18 @@ class PlanView:
 def plan_view(camera: CameraModel, R_level_camera: np.ndarray, camera_height_m: float, spec: PlanSpec) -> PlanView:
     """Where each point of the plan lies in the image of `camera`; `R_level_camera` [3, 3] levels its rays."""
     side = SUPERSAMPLING * spec.size_px
-    grid = RasterGrid.centred(0.0, 0.0, 2 * spec.half_extent_m / side, side, side)
-    xy_m = grid.cell_centres_xy_m
-    points = np.column_stack([xy_m, np.full(len(xy_m), -camera_height_m)])
-    uv, valid = camera.project(points @ R_level_camera)  # = R_level_camera.T @ point
+    uv, valid = camera.project(_ground_points(camera_height_m, spec) @ R_level_camera)  # = R_level_camera.T @ point
     return PlanView(spec, uv.reshape(side, side, 2), valid.reshape(side, side))
+
+
+@lru_cache(maxsize=4)  # the same from image to image of a camera
+def _ground_points(camera_height_m: float, spec: PlanSpec) -> np.ndarray:
+    """The supersampled plan's points [N, 3] seen from the camera, in the level frame."""
+    side = SUPERSAMPLING * spec.size_px
+    xy_m = RasterGrid.centred(0.0, 0.0, 2 * spec.half_extent_m / side, side, side).cell_centres_xy_m
+    points = np.column_stack([xy_m, np.full(len(xy_m), -camera_height_m)])
+    points.flags.writeable = False
+    return points
 
 
 def plan_coordinates(

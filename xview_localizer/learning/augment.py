@@ -1,9 +1,15 @@
-"""Photometric augmentation: the network must not lean on a camera's or a simulator's colours."""
+"""Augmentation: the network must not lean on a camera's or a simulator's colours, nor on one input alone."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+import torch
+from torch import Tensor
+
+TEXTURE_DROPOUT = 0.12
+TOKEN_DROPOUT = 0.05
+TOKEN_CHANNEL_DROPOUT = 0.1
 
 
 def augment_photometric(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
@@ -25,3 +31,23 @@ def augment_photometric(image: np.ndarray, rng: np.random.Generator, strength: f
         _, data = cv2.imencode(".jpg", x[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(25, 90))])
         x = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
     return np.ascontiguousarray(x)
+
+
+def augment_texture(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """Colours of [1, 3, H, W] in [0, 1] mixed and stretched; now and then nothing at all is left to see.
+
+    Drawn anew each step, which the stored tokens' augmentation cannot be.
+    """
+    if rng.random() < TEXTURE_DROPOUT:
+        return torch.full_like(image, 0.45)
+    mix = torch.from_numpy((np.eye(3) + rng.normal(0, 0.15, (3, 3))) * np.exp(rng.normal(0, 0.2))).to(image)
+    offset = torch.from_numpy(rng.normal(0, 0.06, (3, 1))).to(image)
+    return (mix @ image.flatten(2) + offset).clamp(0, 1).reshape(image.shape)
+
+
+def augment_tokens(tokens: Tensor, rng: np.random.Generator) -> Tensor:
+    """Tokens [1, C, h, w] with some channels dropped, and now and then all of them."""
+    if rng.random() < TOKEN_DROPOUT:
+        return torch.zeros_like(tokens)
+    kept = torch.from_numpy(rng.random((tokens.shape[1], 1, 1)) > TOKEN_CHANNEL_DROPOUT).to(tokens)
+    return tokens * (kept / (1 - TOKEN_CHANNEL_DROPOUT))

@@ -19,7 +19,7 @@ from xview_localizer.engines.engine import Engine
 from xview_localizer.geometry.canonical_view import CanonicalView, canonical_view
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.plan_view import PlanSpec, plan_coordinates, plan_view
-from xview_localizer.imaging import network_image, render_canonical_view, render_plan_view
+from xview_localizer.imaging import network_image, render_views
 from xview_localizer.learning.augment import augment_photometric
 from xview_localizer.models.package import ModelSpec
 from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
@@ -140,7 +140,7 @@ def _encode_ground(record: PairRecord, spec: ModelSpec, backbone: Engine, augmen
         canonical = with_cropped_field(canonical, rng)
         plan = replace(plan, valid=plan.valid & sees_plan(canonical, plan_height_m, plan.valid.shape[0], spec.plan))
     photographed = augment_photometric(view.image, rng, augment)
-    image = render_canonical_view(photographed, canonical)
+    image, plan_image = render_views(photographed, canonical, plan)
     rows, columns = canonical.cell_valid.shape
     centre_uv = canonical.source_uv.reshape(rows, spec.view.cell_rows_px, columns, spec.view.cell_columns_px, 2)
     centre_uv = centre_uv[:, spec.view.cell_rows_px // 2, :, spec.view.cell_columns_px // 2]
@@ -155,7 +155,7 @@ def _encode_ground(record: PairRecord, spec: ModelSpec, backbone: Engine, augmen
         "valid": canonical.cell_valid,
         "range_m": np.where(canonical.cell_valid, range_m[v, u], 0).astype(np.float32),
         "height_m": np.float64(height_m),
-        "plan": render_plan_view(photographed, plan),
+        "plan": plan_image,
         "plan_xy": plan_coordinates(
             canonical.cell_azimuth_rad, canonical.cell_elevation_rad, plan_height_m, spec.plan
         ).astype(np.float32),

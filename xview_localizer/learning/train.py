@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from xview_localizer.learning import losses
+from xview_localizer.learning.augment import augment_texture, augment_tokens
 from xview_localizer.learning.features import AerialFeatures, FeatureFolder, GroundFeatures
 from xview_localizer.models.heads import AerialHead, GroundHead, HeadConfig
 
@@ -71,9 +72,15 @@ class LiftedCells:
 
 def lift_cells(matcher: Matcher, ground: GroundFeatures, predicted_share: float, config: TrainConfig, rng: np.random.Generator):
     """Run the ground head, lift a weighted sample of its cells; returns LiftedCells and the depth loss."""
-    inputs = (ground.tokens, ground.image, ground.elevation_rad, ground.valid, ground.plan, ground.plan_xy)
     with half_precision():
-        outputs = matcher.ground(*(tensor[None].float() for tensor in inputs))
+        outputs = matcher.ground(
+            augment_tokens(ground.tokens[None].float(), rng),
+            augment_texture(ground.image[None].float(), rng),
+            ground.elevation_rad[None],
+            ground.valid[None].float(),
+            augment_texture(ground.plan[None].float(), rng),
+            ground.plan_xy[None],
+        )
     descriptor, dustbin, log_range = (out[0].float() for out in outputs)
     known = (ground.range_m > 0) & (ground.range_m < 60) & ground.valid
     true_log_range = torch.log(ground.range_m.clamp(min=0.3) / ground.height_m)
@@ -185,7 +192,8 @@ def train(
             quarter_turns, flip = int(rng.integers(4)), bool(rng.integers(2))
             aerial = aerial.turned(quarter_turns, flip)
             with half_precision():
-                descriptors = matcher.aerial(aerial.tokens[None].float(), aerial.image[None].float())[0].float()
+                tokens = augment_tokens(aerial.tokens[None].float(), rng)
+                descriptors = matcher.aerial(tokens, augment_texture(aerial.image[None].float(), rng))[0].float()
             maps.append(descriptors)
             picked = rng.choice(len(grounds), min(config.ground_per_aerial, len(grounds)), replace=False)
             for index in picked:

@@ -10,6 +10,7 @@ import torch
 import yaml
 from torch import nn
 
+from xview_localizer.geometry.canonical_view import ViewSpec
 from xview_localizer.geometry.plan_view import PlanSpec
 from xview_localizer.models.backbone import PATCH_PX, Backbone, load_official_weights
 from xview_localizer.models.heads import AerialHead, GroundHead
@@ -57,7 +58,7 @@ def export_backbone(weights: Path, out: Path, quantize: bool = True) -> None:
 def export_heads(ground: GroundHead, aerial: AerialHead, folder: Path) -> None:
     """Write ground_head.onnx (any width) and aerial_head.onnx."""
     channels = ground.tokens.in_channels
-    h, w, plan_px = 20, 26, PlanSpec().size_px
+    h, w, plan_px = ViewSpec().rows_px // PATCH_PX, 26, PlanSpec().size_px
     _to_onnx(
         ground,
         {

@@ -41,7 +41,8 @@ class ReplayError(RuntimeError):
 @dataclass(frozen=True)
 class ReplayPace:
     """`rate` None: lockstep, the next image waits for the answer to the last one, so that no machine is too
-    slow. Otherwise as recorded, times `rate`; images may then be dropped as on a robot."""
+    slow; the sensors' messages in between do not wait. Otherwise as recorded, times `rate`; images may then be
+    dropped as on a robot."""
 
     rate: float | None = None
 
@@ -138,12 +139,14 @@ class _Player:
                 self._spin_for(
                     began_at + 1e-9 * (message.recorded_ns - began_ns) / pace.rate - time.monotonic()
                 )
-            self._publish(message)
             if message.role == "image":
-                images += 1
                 if pace.rate is None:
                     self._await_answers(images)
-        if pace.rate is not None:
+                images += 1
+            self._publish(message)
+        if pace.rate is None:
+            self._await_answers(images)
+        else:
             self._spin_for(3.0)  # the last answers
 
     def _await_answers(self, count: int) -> None:
