@@ -45,7 +45,7 @@ def replay_and_report(drive_folder: Path, runs: Path, rate: float | None, model:
 
     Raises BagError, MapSourceError, ReplayError.
     """
-    from xview_localizer.ros.replay import ReplayPace, replay_drive
+    from xview_localizer.ros.replay import ReplayError, ReplayPace, replay_drive
 
     drive = read_drive(drive_folder)
     read_truth(drive_folder)  # what cannot be judged need not be played
@@ -70,6 +70,8 @@ def replay_and_report(drive_folder: Path, runs: Path, rate: float | None, model:
             say(f"  {record.stamp_sec:.1f}  ({record.x_m:7.2f}, {record.y_m:7.2f}) m  {state}")
 
         records = replay_drive(drive, values, ReplayPace(rate), on_record)
+    if not records:
+        raise ReplayError("the node answered no image: does the bag hold images, and is the rate within its means?")
     # The first image waits for the node and the map; the rate is that of the images after it.
     rate_hz = (len(answered) - 1) / (answered[-1] - answered[0]) if len(answered) > 1 else 1 / (time.monotonic() - began)
     shutil.rmtree(folder / "tiles", ignore_errors=True)

@@ -7,12 +7,13 @@ from types import SimpleNamespace as Record
 import numpy as np
 import pytest
 
-from xview_localizer.evaluation.evaluate import _relative, _windows, judge_frame, write_json
-from xview_localizer.geometry.pose import Pose2, Prior
+from xview_localizer.evaluation.evaluate import _relative, _windows, write_json
+from xview_localizer.evaluation.judging import judge
+from xview_localizer.geometry.pose import Pose2
 from xview_localizer.localizer import Fix
 from xview_localizer.pairs import PairsError, Truth
 
-PRIOR = Prior(3.0, 6.0, 20.0)
+PRIOR_XY_M = np.array([3.0, 6.0])
 NORTH = np.pi / 2
 
 
@@ -22,7 +23,7 @@ def fix(x_m=0.0, y_m=0.0, yaw_rad=0.0, accepted=True):
 
 
 def test_error_is_split_along_and_across_the_true_heading():
-    frame = judge_frame("a", fix(1.0, 4.0, NORTH + 0.1), Truth(0.0, 2.0, NORTH, 0.25), PRIOR, 12.0)
+    frame = judge("a", fix(1.0, 4.0, NORTH + 0.1), Truth(0.0, 2.0, NORTH, 0.25), PRIOR_XY_M, 12.0)
     assert (frame.error_m, frame.along_m, frame.across_m) == pytest.approx((np.sqrt(5), 2.0, -1.0))
     assert frame.yaw_error_deg == pytest.approx(np.degrees(0.1))
     assert frame.nees == pytest.approx(1 / 1 + 4 / 4 + 0.01 / 0.01)
@@ -31,12 +32,12 @@ def test_error_is_split_along_and_across_the_true_heading():
 
 
 def test_yaw_error_takes_the_short_way():
-    frame = judge_frame("a", fix(yaw_rad=np.pi - 0.1), Truth(0.0, 0.0, -np.pi + 0.1, 0.0), PRIOR, None)
+    frame = judge("a", fix(yaw_rad=np.pi - 0.1), Truth(0.0, 0.0, -np.pi + 0.1, 0.0), PRIOR_XY_M, None)
     assert frame.yaw_error_deg == pytest.approx(np.degrees(-0.2))
 
 
 def test_unknown_true_yaw_leaves_what_needs_it_open():
-    frame = judge_frame("a", fix(3.0, 4.0), Truth(0.0, 0.0, None, 0.0), PRIOR, None)
+    frame = judge("a", fix(3.0, 4.0), Truth(0.0, 0.0, None, 0.0), PRIOR_XY_M, None)
     assert frame.error_m == 5.0
     assert frame.yaw_error_deg is None and frame.nees is None
     assert np.isnan(frame.along_m) and np.isnan(frame.across_m)
@@ -44,7 +45,7 @@ def test_unknown_true_yaw_leaves_what_needs_it_open():
 
 def test_where_no_pose_was_found_the_prior_counts():
     nan = float("nan")
-    frame = judge_frame("a", fix(nan, nan, nan, accepted=False), Truth(0.0, 2.0, 0.0, 0.0), PRIOR, None)
+    frame = judge("a", fix(nan, nan, nan, accepted=False), Truth(0.0, 2.0, 0.0, 0.0), PRIOR_XY_M, None)
     assert frame.error_m == frame.prior_error_m == 5.0
     assert (frame.along_m, frame.across_m) == pytest.approx((3.0, 4.0))
     assert frame.yaw_error_deg is None and frame.nees is None

@@ -57,6 +57,14 @@ def test_spec_survives_yaml():
     assert spec_from_dict(yaml.safe_load(yaml.safe_dump(spec_to_dict(spec)))) == spec
 
 
+def test_cells_of_plan_and_aerial_must_agree(copy):
+    document = yaml.safe_load((copy / "model.yaml").read_text())
+    document["spec"]["plan"]["cell_m"] = 0.6
+    (copy / "model.yaml").write_text(yaml.safe_dump(document))
+    with pytest.raises(ModelPackageError, match="equal cells, got 0.6 m"):
+        ModelPackage.load(copy)
+
+
 def test_altered_graph_is_refused(copy):
     with (copy / "aerial_head.onnx").open("ab") as file:
         file.write(b"x")

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from xview_localizer.aerial.memory import InMemoryMap
+from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import Frame, summarize
-from xview_localizer.geometry.pose import Pose2, Prior, wrap_angle_rad
-from xview_localizer.localizer import Fix, Localizer, LocalizerConfig, Observation, PlacedObservation
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.localizer import Localizer, LocalizerConfig, Observation, PlacedObservation
 from xview_localizer.models.package import ModelPackage
-from xview_localizer.pairs import PairRecord, PairsDataset, PairsError, Truth, ground_view
+from xview_localizer.pairs import PairRecord, PairsDataset, PairsError, ground_view
 
 
 def evaluate_pairs(
@@ -43,41 +44,11 @@ def evaluate_pairs(
                 observed[record.id] = localizer.observe(ground_view(record))
         placed = [PlacedObservation(observed[record.id], _relative(current, record)) for record in window]
         fix = localizer.solve(placed, current.prior)
-        frames.append(judge_frame(current.id, fix, current.truth, current.prior, 1e3 * (time.perf_counter() - start)))
+        prior_xy_m = np.array([current.prior.x_m, current.prior.y_m])
+        frames.append(judge(current.id, fix, current.truth, prior_xy_m, 1e3 * (time.perf_counter() - start)))
     metrics = summarize(frames)
     metrics["rate_hz"] = len(frames) / (time.perf_counter() - began) if frames else None
     return metrics
-
-
-def judge_frame(id: str, fix: Fix, truth: Truth, prior: Prior, latency_ms: float | None) -> Frame:
-    """Compare a fix with the truth; where no pose was found the prior's counts."""
-    found = bool(np.isfinite(fix.x_m))
-    x_m, y_m = (fix.x_m, fix.y_m) if found else (prior.x_m, prior.y_m)
-    error = np.array([x_m - truth.x_m, y_m - truth.y_m])
-    along_m = across_m = float("nan")
-    yaw_error_deg = nees = None
-    if truth.yaw_rad is not None:
-        cos, sin = np.cos(truth.yaw_rad), np.sin(truth.yaw_rad)
-        along_m, across_m = float(cos * error[0] + sin * error[1]), float(-sin * error[0] + cos * error[1])
-        if found:
-            yaw_error_rad = float(wrap_angle_rad(fix.yaw_rad - truth.yaw_rad))
-            yaw_error_deg = float(np.degrees(yaw_error_rad))
-            residual = np.array([*error, yaw_error_rad])
-            nees = float(residual @ np.linalg.solve(fix.covariance, residual))
-    return Frame(
-        id=id,
-        error_m=float(np.hypot(*error)),
-        along_m=along_m,
-        across_m=across_m,
-        yaw_error_deg=yaw_error_deg,
-        accepted=fix.accepted,
-        reason=fix.reason,
-        confidence=fix.confidence,
-        nees=nees,
-        latency_ms=latency_ms,
-        prior_error_m=float(np.hypot(prior.x_m - truth.x_m, prior.y_m - truth.y_m)),
-        tolerance_m=truth.tolerance_m,
-    )
 
 
 def _windows(records: Sequence[PairRecord], keyframes: int) -> list[list[PairRecord]]:

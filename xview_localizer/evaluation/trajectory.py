@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import Frame
-from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.pairs import Truth
 from xview_localizer.records import ImageRecord
 
 
@@ -26,7 +28,13 @@ class DriveResult:
     def frames(self) -> list[Frame]:
         """Every record judged."""
         return [
-            _judge(record, truth, gnss)
+            judge(
+                f"{record.stamp_sec:.3f}",
+                record,
+                Truth(truth.x_m, truth.y_m, truth.yaw_rad, 0.0),
+                gnss,
+                sum(record.timings_ms.values()) or None,
+            )
             for record, truth, gnss in zip(self.records, self.truth, self.gnss_xy_m, strict=True)
         ]
 
@@ -59,32 +67,6 @@ class DriveResult:
             name: float(np.median([record.timings_ms[name] for record in self.records if name in record.timings_ms]))
             for name in names
         }
-
-
-def _judge(record: ImageRecord, truth: Pose2, gnss_xy_m: np.ndarray) -> Frame:
-    found = bool(np.isfinite(record.x_m))
-    xy_m = np.array([record.x_m, record.y_m]) if found else gnss_xy_m
-    error = xy_m - (truth.x_m, truth.y_m)
-    cos, sin = np.cos(truth.yaw_rad), np.sin(truth.yaw_rad)
-    yaw_error_deg = nees = None
-    if found:
-        yaw_error_rad = float(wrap_angle_rad(record.yaw_rad - truth.yaw_rad))
-        yaw_error_deg = float(np.degrees(yaw_error_rad))
-        residual = np.array([*error, yaw_error_rad])
-        nees = float(residual @ np.linalg.solve(np.reshape(record.covariance, (3, 3)), residual))
-    return Frame(
-        id=f"{record.stamp_sec:.3f}",
-        error_m=float(np.hypot(*error)),
-        along_m=float(cos * error[0] + sin * error[1]),
-        across_m=float(-sin * error[0] + cos * error[1]),
-        yaw_error_deg=yaw_error_deg,
-        accepted=record.accepted,
-        reason=record.reason,
-        confidence=record.confidence,
-        nees=nees,
-        latency_ms=sum(record.timings_ms.values()) or None,
-        prior_error_m=float(np.hypot(*(gnss_xy_m - (truth.x_m, truth.y_m)))),
-    )
 
 
 def read_tum(path: Path) -> dict[str, np.ndarray]:

@@ -13,10 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import minimize
 
-from xview_localizer.geometry.pose import wrap_angle_rad
-from xview_localizer.localizer import Fix, Localizer
 from xview_localizer.models.package import CalibrationSpec, lead_feature
-from xview_localizer.pairs import Truth
 
 RIGHT_WITHIN_M = 2.0
 TEMPERATURES = (2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 22.0, 33.0)
@@ -24,20 +21,11 @@ TEMPERATURES = (2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 22.0, 33.0)
 
 @dataclass(frozen=True)
 class JudgedFix:
-    """A fix and its error against the truth."""
+    """A fix's lead (see Fix), and its error against the truth."""
 
     lead: float
     position_error_m: float
     nees: float
-
-
-def judge(fix: Fix, truth: Truth) -> JudgedFix | None:
-    """Compare a fix with the truth (None where no pose was found)."""
-    if not np.isfinite(fix.x_m):
-        return None
-    error = np.array([fix.x_m - truth.x_m, fix.y_m - truth.y_m, float(wrap_angle_rad(fix.yaw_rad - truth.yaw_rad))])
-    nees = float(error @ np.linalg.solve(fix.covariance, error))
-    return JudgedFix(fix.lead, float(np.hypot(*error[:2])), nees)
 
 
 def fit_confidence(judged: Sequence[JudgedFix]) -> tuple[float, float]:

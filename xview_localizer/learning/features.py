@@ -105,7 +105,7 @@ def encode_pairs(
     for record in dataset:
         by_aerial.setdefault(record.aerial_path, []).append(record)
     for number, (path, records) in enumerate(track(list(by_aerial.items()))):
-        target = out / f"{path.stem}.npz"
+        target = out / f"{number:06d}_{path.stem}.npz"  # equal names may lie in several folders
         if target.exists():
             continue
         rng = np.random.default_rng((seed, number))

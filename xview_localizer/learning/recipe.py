@@ -18,12 +18,12 @@ import torch
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.engines.onnx_engine import OnnxEngine
+from xview_localizer.evaluation.judging import judge
 from xview_localizer.learning.calibrate import (
     TEMPERATURES,
     JudgedFix,
     calibrated,
     choose_temperature,
-    judge,
     nees_of_right,
 )
 from xview_localizer.learning.features import FeatureFolder, encode_pairs
@@ -113,9 +113,10 @@ def calibrate_package(package_folder: Path, datasets: list[PairsDataset], progre
             )
             for prior in (record.prior, with_heading(record)):
                 placed = [PlacedObservation(observation, Pose2(0.0, 0.0, 0.0))]
-                found = judge(localizer.solve(placed, prior), record.truth)
-                if found is not None:
-                    judged.append(found)
+                fix = localizer.solve(placed, prior)
+                frame = judge(record.id, fix, record.truth, np.array([prior.x_m, prior.y_m]), None)
+                if frame.nees is not None:
+                    judged.append(JudgedFix(fix.lead, frame.error_m, frame.nees))
         return judged
 
     judged = {temperature: judged_at(temperature) for temperature in progress.track(TEMPERATURES)}

@@ -90,6 +90,14 @@ class ModelSpec:
     depth: DepthSpec = field(default_factory=DepthSpec)
     calibration: CalibrationSpec = field(default_factory=CalibrationSpec)
 
+    def __post_init__(self) -> None:
+        plan, aerial = self.plan, self.aerial
+        if (plan.cell_m, plan.cell_px) != (aerial.cell_m, aerial.cell_px):
+            raise ValueError(
+                f"plan and aerial must have equal cells, got {plan.cell_m} m in {plan.cell_px} px and "
+                f"{aerial.cell_m} m in {aerial.cell_px} px"
+            )
+
 
 GRAPHS = ("backbone", "ground_head", "aerial_head")
 

@@ -1,0 +1,42 @@
+"""One answer held against the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xview_localizer.evaluation.metrics import Frame
+from xview_localizer.geometry.pose import wrap_angle_rad
+from xview_localizer.localizer import Fix
+from xview_localizer.pairs import Truth
+from xview_localizer.records import ImageRecord
+
+
+def judge(id: str, answer: Fix | ImageRecord, truth: Truth, prior_xy_m: np.ndarray, latency_ms: float | None) -> Frame:
+    """Errors and NEES of `answer`; where no pose was found, the error is that of the prior's middle [2]."""
+    found = bool(np.isfinite(answer.x_m))
+    truth_xy_m = np.array([truth.x_m, truth.y_m])
+    error_m = (np.array([answer.x_m, answer.y_m]) if found else np.asarray(prior_xy_m)) - truth_xy_m
+    along_m = across_m = float("nan")
+    yaw_error_deg = nees = None
+    if truth.yaw_rad is not None:
+        cos, sin = np.cos(truth.yaw_rad), np.sin(truth.yaw_rad)
+        along_m, across_m = float(cos * error_m[0] + sin * error_m[1]), float(-sin * error_m[0] + cos * error_m[1])
+        if found:
+            yaw_error_rad = float(wrap_angle_rad(answer.yaw_rad - truth.yaw_rad))
+            yaw_error_deg = float(np.degrees(yaw_error_rad))
+            residual = np.array([*error_m, yaw_error_rad])
+            nees = float(residual @ np.linalg.solve(np.reshape(answer.covariance, (3, 3)), residual))
+    return Frame(
+        id=id,
+        error_m=float(np.hypot(*error_m)),
+        along_m=along_m,
+        across_m=across_m,
+        yaw_error_deg=yaw_error_deg,
+        accepted=answer.accepted,
+        reason=answer.reason,
+        confidence=answer.confidence,
+        nees=nees,
+        latency_ms=latency_ms,
+        prior_error_m=float(np.hypot(*(np.asarray(prior_xy_m) - truth_xy_m))),
+        tolerance_m=truth.tolerance_m,
+    )
