@@ -21,7 +21,8 @@ from tqdm import tqdm
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.aerial.source import AerialImage, MapSource
-from xview_localizer.evaluation.evaluate import judge_frame, write_json
+from xview_localizer.evaluation.evaluate import write_json
+from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import Frame, summarize
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.geometry.match_field import Correspondences
@@ -148,7 +149,8 @@ def evaluate(records: Sequence[PairRecord]) -> dict:
         start = time.perf_counter()
         fix = _fix(view, baseline.localize(view, record.prior, map_source))
         latency_ms = 1e3 * (time.perf_counter() - start)
-        frames.append(judge_frame(record.id, fix, record.truth, record.prior, latency_ms))
+        prior_xy_m = np.array([record.prior.x_m, record.prior.y_m])
+        frames.append(judge(record.id, fix, record.truth, prior_xy_m, latency_ms))
     return summarize(frames) | {"rate_hz": len(frames) / (time.perf_counter() - began) if frames else None}
 
 
