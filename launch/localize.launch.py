@@ -7,10 +7,21 @@ import sys
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    OpaqueFunction,
+    RegisterEventHandler,
+)
 from launch.conditions import IfCondition
+from launch.event_handlers import OnProcessExit
+from launch.events import matches_action
+from launch.events.process import ShutdownProcess
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from launch import LaunchContext, LaunchDescription
 
@@ -51,9 +62,13 @@ ARGUMENTS = {
     ),
     "ekf": ("false", "Fuse poses and odometry with robot_localization's ekf_node", ["true", "false"]),
     "ekf_params_file": (str(CONFIG / "ekf.yaml"), "Parameter file of the EKF", None),
-    "use_sim_time": ("false", "Take the time from /clock", ["true", "false"]),
+    "use_sim_time": (
+        "",
+        "Take the time from /clock; empty: use_sim_time of the parameter files",
+        ["", "true", "false"],
+    ),
     "namespace": ("", "Namespace of all nodes", None),
-    "log_level": ("info", "Log level of the localizer", None),
+    "log_level": ("info", "Log level of the localizer", ["debug", "info", "warn", "error", "fatal"]),
 }
 
 
@@ -71,45 +86,75 @@ def generate_launch_description() -> LaunchDescription:
 
 def _actions(context: LaunchContext) -> list:
     given = {name: LaunchConfiguration(name).perform(context) for name in (*ARGUMENTS, *TOPICS)}
-    map_source = given["map"]
-    actions = []
-    if given["map_server"] == "true":
-        if "{" in map_source or not Path(map_source).expanduser().is_file():
-            raise ValueError(f"map_server:=true serves a file, but map:={map_source!r} is none")
-        module = [sys.executable, "-m", "xview_localizer.cli"]  # its executable need not be on PATH
-        command = [*module, "map-server", map_source, "--port", given["map_server_port"]]
-        actions.append(ExecuteProcess(cmd=command, name="map_server", output="screen"))
-        map_source = f"http://127.0.0.1:{given['map_server_port']}/{{z}}/{{x}}/{{y}}.png"
+    sim_time = [{"use_sim_time": given["use_sim_time"] == "true"}] if given["use_sim_time"] else []
+    map_server = _map_server(given) if given["map_server"] == "true" else None
+    if map_server:
+        given["map"] = f"http://127.0.0.1:{given['map_server_port']}/{{z}}/{{x}}/{{y}}.png"
+    localizer = LifecycleNode(
+        package="xview_localizer",
+        executable="localizer",
+        name="localizer",
+        namespace=given["namespace"],
+        parameters=[_parameter_file(given["params_file"]), _overrides(given), *sim_time],
+        remappings=[(topic, given[name]) for name, (topic, _) in TOPICS.items()],
+        arguments=["--ros-args", "--log-level", f"{_logger(context, given)}:={given['log_level']}"],
+        output="screen",
+    )
+    ekf = Node(
+        package="robot_localization",
+        executable="ekf_node",
+        name="ekf_filter_node",
+        namespace=given["namespace"],
+        parameters=[_parameter_file(given["ekf_params_file"]), *sim_time],
+        remappings=[("odom", given["odom"])],
+        output="screen",
+        condition=IfCondition(given["ekf"]),
+    )
+    return [*(_run_beside(map_server, localizer) if map_server else []), localizer, ekf]
 
-    sim_time = {"use_sim_time": given["use_sim_time"] == "true"}
-    # What is given on the command line overrules params_file.
-    overrides = {"autostart": given["autostart"] == "true"} | sim_time
-    overrides |= {"map.source": map_source} if map_source else {}
-    overrides |= {"camera.transport": given["transport"]} if given["transport"] else {}
+
+def _map_server(given: dict[str, str]) -> ExecuteProcess:
+    source = Path(given["map"]).expanduser()
+    if not source.is_file():
+        raise ValueError(f"map_server:=true serves a file, but map:={given['map']!r} is none")
+    module = [sys.executable, "-m", "xview_localizer.cli"]  # its executable need not be on PATH
+    command = [*module, "map-server", str(source), "--port", given["map_server_port"]]
+    return ExecuteProcess(cmd=command, name="map_server", output="screen")
+
+
+def _run_beside(helper: ExecuteProcess, node: LifecycleNode) -> list:
+    """Actions that start `helper`, and end it with the node: alone it would keep the launch going."""
+    end = EmitEvent(event=ShutdownProcess(process_matcher=matches_action(helper)))
+    return [helper, RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[end]))]
+
+
+def _parameter_file(path: str) -> str:
+    """launch_ros leaves a file out that does not exist; the node would run with defaults."""
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise FileNotFoundError(f"parameter file {path} does not exist")
+    return str(file)
+
+
+def _overrides(given: dict[str, str]) -> dict:
+    """Parameters that overrule params_file."""
+    values = {"autostart": given["autostart"] == "true"}
+    if given["map"]:
+        # launch_ros reads plain text as YAML, where `map #2.tif` ends before the #.
+        values["map.source"] = ParameterValue(given["map"], value_type=str)
+    if given["transport"]:
+        values["camera.transport"] = given["transport"]
     for name in ("latitude_deg", "longitude_deg"):
-        overrides |= {f"datum.{name}": float(given[name])} if given[name] else {}
-    actions.append(
-        LifecycleNode(
-            package="xview_localizer",
-            executable="localizer",
-            name="localizer",
-            namespace=given["namespace"],
-            parameters=[given["params_file"], overrides],
-            remappings=[(topic, given[name]) for name, (topic, _) in TOPICS.items()],
-            arguments=["--ros-args", "--log-level", f"localizer:={given['log_level']}"],
-            output="screen",
-        )
-    )
-    actions.append(
-        Node(
-            package="robot_localization",
-            executable="ekf_node",
-            name="ekf_filter_node",
-            namespace=given["namespace"],
-            parameters=[given["ekf_params_file"], sim_time],
-            remappings=[("odom", given["odom"])],
-            output="screen",
-            condition=IfCondition(given["ekf"]),
-        )
-    )
-    return actions
+        if given[name]:
+            try:
+                values[f"datum.{name}"] = float(given[name])
+            except ValueError:
+                raise ValueError(f"{name}:={given[name]} is no number") from None
+    return values
+
+
+def _logger(context: LaunchContext, given: dict[str, str]) -> str:
+    """Name of the localizer's logger, which contains the namespace."""
+    pushed = context.launch_configurations.get("ros_namespace")  # by PushRosNamespace
+    namespace = make_namespace_absolute(prefix_namespace(pushed, given["namespace"]))
+    return ".".join(filter(None, [*namespace.split("/"), "localizer"]))

@@ -17,6 +17,7 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
+from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
@@ -45,7 +46,7 @@ def generate_launch_description() -> LaunchDescription:
 
 def _actions(context: LaunchContext) -> list:
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    drive = read_drive(given["drive"])
+    drive = read_drive(Path(given["drive"]).expanduser())
     with BagReader(drive.bag, drive.topics) as bag:
         compressed = bag.types["image"].endswith("CompressedImage")
         topics = {role: drive.topics[role] for role in bag.types}
@@ -72,6 +73,7 @@ def _actions(context: LaunchContext) -> list:
             given["rate"],
             "--delay",
             given["start_delay_sec"],
+            "--disable-keyboard-controls",
         ],
         name="bag_play",
         output="screen",
@@ -81,7 +83,12 @@ def _actions(context: LaunchContext) -> list:
             PythonLaunchDescriptionSource(str(LOCALIZE)), launch_arguments=arguments.items()
         ),
         play,
-        RegisterEventHandler(
-            OnProcessExit(target_action=play, on_exit=[EmitEvent(event=Shutdown(reason="the bag has ended"))])
-        ),
+        RegisterEventHandler(OnProcessExit(on_exit=_shut_down)),
     ]
+
+
+def _shut_down(event: ProcessExited, context: LaunchContext) -> list:
+    """The bag has ended, or something has failed without which playing on is of no use."""
+    if context.is_shutdown:
+        return []
+    return [EmitEvent(event=Shutdown(reason=f"{event.process_name} has ended"))]

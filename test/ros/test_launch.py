@@ -5,11 +5,14 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from xview_localizer.ros.node_process import NodeProcess
 from xview_localizer.settings import read_parameter_file
@@ -62,6 +65,33 @@ def test_static_manual_loads_into_the_real_node(client, values):
         assert client.change_state(Transition.TRANSITION_CONFIGURE), process.log
 
 
+@pytest.mark.parametrize("namespace", ["", "/robot"])
+def test_static_ekf_file_reaches_the_filter_in_any_namespace(domain, namespace):
+    import rclpy
+
+    path = ROOT / "config" / "ekf.yaml"
+    (parameters,) = (part["ros__parameters"] for part in yaml.safe_load(path.read_text()).values())
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node(
+        "ekf_filter_node",
+        namespace=namespace,
+        context=context,
+        cli_args=["--ros-args", "--params-file", str(path)],
+        automatically_declare_parameters_from_overrides=True,
+    )
+    try:
+        assert {name: node.get_parameter(name).value for name in parameters} == parameters
+    finally:
+        node.destroy_node()
+        context.try_shutdown()
+
+
+def write_command(path, line):
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+
+
 @pytest.fixture
 def installed(tmp_path, monkeypatch, domain):
     """What a ROS installation of this package looks like: share/, lib/ and the index, in the prefix path."""
@@ -86,12 +116,13 @@ def installed(tmp_path, monkeypatch, domain):
     prefixes = os.pathsep.join([str(tmp_path), os.environ.get("AMENT_PREFIX_PATH", "")])
     monkeypatch.setenv("AMENT_PREFIX_PATH", prefixes.strip(os.pathsep))
     # The scripts take this Python, whose own folder would lend its `xview-localizer` to the launch files.
-    python = tmp_path / "bin" / "python3"
-    python.parent.mkdir()
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    python.chmod(0o755)
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name, target in (("python3", sys.executable), ("ros2", shutil.which("ros2"))):
+        if target:
+            write_command(commands / name, f'exec {target} "$@"')
     others = [folder for folder in os.get_exec_path() if not (Path(folder) / "xview-localizer").exists()]
-    monkeypatch.setenv("PATH", os.pathsep.join([str(python.parent), *others]))
+    monkeypatch.setenv("PATH", os.pathsep.join([str(commands), *others]))
     return share / "launch"
 
 
@@ -119,25 +150,52 @@ def test_every_argument_is_described(installed, name):
     assert all(argument.description != "no description given" for argument in arguments)
 
 
-def test_localize_launch_serves_the_map_activates_the_node_and_ends_on_sigint(
-    installed, client, drive, recorded
-):
-    arguments = [
-        f"map:={drive.values['map.source']}",
-        "map_server:=true",
-        f"map_server_port:={20000 + os.getpid() % 20000}",
-        "transport:=compressed",
-        f"latitude_deg:={drive.values['datum.latitude_deg']}",
-        f"longitude_deg:={drive.values['datum.longitude_deg']}",
-    ]
-    launched = subprocess.Popen(
-        [sys.executable, "-c", RUN_LAUNCH, str(installed / "localize.launch.py"), *arguments],
+@contextmanager
+def launched(path, *arguments):
+    """The launch file in a process group of its own, as in a terminal; killed if it is still there."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN_LAUNCH, str(path), *arguments],
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
     try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def output_of(path, *arguments):
+    """What a launch says that ends by itself."""
+    with launched(path, *arguments) as process:
+        return process.communicate(timeout=60)[0]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def datum(drive):
+    return [f"{name}:={drive.values[f'datum.{name}']}" for name in ("latitude_deg", "longitude_deg")]
+
+
+def test_localize_launch_serves_the_map_activates_the_node_and_ends_on_sigint(
+    installed, client, drive, recorded
+):
+    arguments = [
+        f"map:={drive.values['map.source']}",
+        "map_server:=true",
+        f"map_server_port:={free_port()}",
+        "transport:=compressed",
+        *datum(drive),
+    ]
+    with launched(installed / "localize.launch.py", *arguments) as process:
         client.play([message for message in recorded if message.role != "image"])
         for image in (message for message in recorded if message.role == "image"):
             client.play([image])
@@ -145,8 +203,84 @@ def test_localize_launch_serves_the_map_activates_the_node_and_ends_on_sigint(
         client.until(
             lambda: any(record.prior_x_m == record.prior_x_m for record in client.records), timeout_sec=60.0
         )
-    finally:
-        os.killpg(launched.pid, signal.SIGINT)  # as Ctrl-C does: launch does not pass it on
-        output, _ = launched.communicate(timeout=60)
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
     assert re.search(r"localizer-\d\]: process has finished cleanly", output)
     assert "Traceback" not in output
+
+
+def test_map_and_namespace_reach_the_node_and_its_logger(installed, drive):
+    arguments = ["map:=/no #1: map.tif", "namespace:=robot", "log_level:=debug", *datum(drive)]
+    output = output_of(installed / "localize.launch.py", *arguments)
+    assert "[robot.localizer]: cannot configure: cannot open the map /no #1: map.tif" in output
+    assert "--log-level robot.localizer:=debug" in output
+
+
+def test_map_server_ends_with_a_node_that_refuses_its_parameters(installed, drive, tmp_path):
+    parameters = tmp_path / "typo.yaml"
+    parameters.write_text("/**: {ros__parameters: {gate: {min_confidense: 0.5}}}")
+    output = output_of(
+        installed / "localize.launch.py",
+        f"params_file:={parameters}",
+        f"map:={drive.values['map.source']}",
+        "map_server:=true",
+        f"map_server_port:={free_port()}",
+    )
+    assert "did you mean gate.min_confidence?" in output
+
+
+@pytest.mark.parametrize(
+    ("argument", "complaint"),
+    [
+        ("params_file:=/no/robot.yaml", "parameter file /no/robot.yaml does not exist"),
+        ("latitude_deg:=north", "latitude_deg:=north is no number"),
+        ("map_server:=true", "map_server:=true serves a file"),
+        ("log_level:=loud", '"loud" is not valid'),
+    ],
+)
+def test_wrong_argument_is_named_and_starts_nothing(installed, argument, complaint):
+    output = output_of(installed / "localize.launch.py", argument)
+    assert complaint in output
+    assert "process started" not in output
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [([], True), (["use_sim_time:=false"], False)], ids=["file", "argument"]
+)
+def test_use_sim_time_of_the_parameter_file_counts_unless_given(
+    installed, client, drive, tmp_path, given, expected
+):
+    from rcl_interfaces.srv import GetParameters
+
+    parameters = tmp_path / "simulated.yaml"
+    parameters.write_text("/**: {ros__parameters: {use_sim_time: true}}")
+    arguments = [f"params_file:={parameters}", "autostart:=false", *given]
+    with launched(installed / "localize.launch.py", *arguments) as process:
+        request = GetParameters.Request(names=["use_sim_time"])
+        (value,) = client.call(GetParameters, "/localizer/get_parameters", request).values
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=60)
+    assert value.bool_value is expected
+
+
+def test_replay_ends_with_a_node_that_cannot_start(installed, drive, tmp_path):
+    folder = drive.bag.parent
+    mapless = tmp_path / "mapless"
+    mapless.mkdir()
+    document = yaml.safe_load((folder / "drive.yaml").read_text())
+    document |= {"map": "lost.tif", "bag": str(drive.bag)}
+    (mapless / "drive.yaml").write_text(yaml.safe_dump(document))
+    write_command(tmp_path / "bin" / "ros2", "exec sleep 300")
+    output = output_of(installed / "replay.launch.py", f"drive:={mapless}")
+    assert re.search(r"cannot open the map .*lost\.tif", output)
+    assert re.search(r"bag_play-\d\]: process started", output)
+
+
+def test_replay_plays_the_drive_and_ends_with_it(installed, client, drive):
+    pytest.importorskip("ros2bag", reason="needs ros2 bag play")
+    with launched(installed / "replay.launch.py", f"drive:={drive.bag.parent}", "rate:=2.0") as process:
+        client.until(lambda: client.records, timeout_sec=60.0)
+        output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert len(re.findall("process has finished cleanly", output)) == 2, output
