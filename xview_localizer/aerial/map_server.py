@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -73,13 +75,17 @@ def _rendered_tiles(path: Path) -> Callable[[int, int, int], bytes]:
 def serve(path: Path | str, host: str = "127.0.0.1", port: int = 8080) -> None:
     """Serve a map until interrupted. Raises MapSourceError where `path` is no map."""
     import uvicorn
+    from rasterio.errors import NotGeoreferencedWarning
 
     path = Path(path)
     if not path.is_file():
         raise MapSourceError(f"there is no map file {path}")
     app = make_app(path)
     print(f"serving {path.name} as http://{host}:{port}{TILE_ROUTE}", flush=True)
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    # A tile is a plain PNG; rasterio, which writes it, would say so for each.
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with suppress(KeyboardInterrupt):  # that is how a server ends, also for launch
+        uvicorn.run(app, host=host, port=port, log_level="warning")
 
 
 class MapServerProcess:
