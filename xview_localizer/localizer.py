@@ -82,7 +82,7 @@ class Fix:
 class LocalizerConfig:
     """What a user may tune; what the network fixes stands in its package's model.yaml."""
 
-    min_confidence: float = 0.85
+    min_confidence: float = 0.9
     max_position_sigma_m: float = 3.0
     max_range_m: float = 45.0
     max_cells: int = 900
