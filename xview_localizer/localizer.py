@@ -179,8 +179,9 @@ class Localizer:
         with _stage(timings, "match"):
             match_field = self._match(placed, aerial)
         with _stage(timings, "solve"):
-            solution = solve_dense(match_field, prior, self._solver_config(placed), self._seed)
-        return self._judge(current, solution, timings)
+            solver = self._solver_config(placed)
+            solution = solve_dense(match_field, prior, solver, self._seed)
+        return self._judge(current, solution, solver.evidence_temperature, timings)
 
     def best_matches(self, observation: Observation, prior: Prior) -> Correspondences:
         """The likeliest aerial cell of each ground cell, weighted by its probability; to look at, not to solve with.
@@ -232,21 +233,25 @@ class Localizer:
 
     def _solver_config(self, placed: Sequence[PlacedObservation]) -> DenseSolverConfig:
         known = placed[-1].observation.scale_known
+        # Cells drawn from several images repeat each other less than as many from one. They still share the
+        # map and its errors, so they are not worth that many times as much; the root was best on validation.
+        images = sum(not item.observation.reason for item in placed)
         return DenseSolverConfig(
             scale_bounds=self.config.known_height_scale_bounds if known else self.config.unknown_height_scale_bounds,
-            evidence_temperature=self.spec.calibration.evidence_temperature,
+            evidence_temperature=self.spec.calibration.evidence_temperature / np.sqrt(images),
         )
 
-    def _judge(self, current: Observation, solution: PoseSolution, timings: dict[str, float]) -> Fix:
+    def _judge(
+        self, current: Observation, solution: PoseSolution, evidence_temperature: float, timings: dict[str, float]
+    ) -> Fix:
         """Accept a pose only when it is confident, unambiguous and tight."""
         if solution.pose is None:
             return rejected_fix(current, solution.reason, timings)
-        calibration = self.spec.calibration
         # Chance is a rival too: inside a narrow prior there may be no other, and an image that shows nothing
         # of the map leads by nothing.
         rival = solution.second_mode.score_gap if solution.second_mode else np.inf
-        lead = min(rival, solution.score) / calibration.evidence_temperature
-        confidence = calibration.confidence(lead)
+        lead = min(rival, solution.score) / evidence_temperature
+        confidence = self.spec.calibration.confidence(lead)
         position_sigma_m = float(np.sqrt(np.linalg.eigvalsh(solution.covariance[:2, :2])[-1]))
         reason = ""
         if confidence < self.config.min_confidence:

@@ -24,7 +24,7 @@ class ViewSpec:
     top_elevation_rad: float = float(np.radians(15.5))
     rows_px_per_rad: float = float(4 / np.radians(1))
     columns_px_per_rad: float = float(4 / np.radians(1))
-    max_columns_px: int = 672
+    max_columns_px: int = 560
     column_multiple_px: int = 14
     cell_rows_px: int = 7
     cell_columns_px: int = 14

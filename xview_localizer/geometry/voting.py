@@ -15,8 +15,8 @@ from xview_localizer.geometry.prior_gate import PriorGate
 class VotingConfig:
     """Resolution of the search. Finer costs time in proportion; coarser blurs the evidence of far cells."""
 
-    yaw_step_rad: float = float(np.radians(5.0))
-    spacing_m: float = 1.8  # aerial cells are averaged in blocks towards this size
+    yaw_step_rad: float = float(np.radians(3.0))
+    spacing_m: float = 1.2  # aerial cells are averaged in blocks towards this size
     log_scale_step: float = 0.25
     max_ground_cells: int = 350
     candidates: int = 64
