@@ -23,19 +23,22 @@ def render_views(image: np.ndarray, canonical: CanonicalView, plan: PlanView) ->
     reduction = max(1, int(_median_step_px(canonical) / MAX_STEP_PX))
     if reduction > 1:
         image = cv2.resize(image, (width // reduction, height // reduction), interpolation=cv2.INTER_AREA)
-    scale = np.array([image.shape[1] / width, image.shape[0] / height])
+    scale = np.array([image.shape[1] / width, image.shape[0] / height], dtype=np.float32)
     seam = cv2.BORDER_WRAP if canonical.wraps else cv2.BORDER_REPLICATE
-    fine_plan = _resample(image, plan.source_uv * scale, plan.valid, seam)
+    fine_plan = _resample(image, plan.source_uv, scale, plan.valid, seam)
     size_px = plan.spec.size_px
     return (
-        _resample(image, canonical.source_uv * scale, canonical.valid, seam),
+        _resample(image, canonical.source_uv, scale, canonical.valid, seam),
         cv2.resize(fine_plan, (size_px, size_px), interpolation=cv2.INTER_AREA),
     )
 
 
-def _resample(image: np.ndarray, uv: np.ndarray, valid: np.ndarray, border: int) -> np.ndarray:
+def _resample(image: np.ndarray, uv: np.ndarray, scale: np.ndarray, valid: np.ndarray, border: int) -> np.ndarray:
     # Pixel centres lie at +0.5 here and at integers in cv2.remap.
-    source = np.where(valid[..., None], uv - 0.5, -1.0).astype(np.float32)
+    source = uv.astype(np.float32)
+    source *= scale
+    source -= 0.5
+    source[~valid] = -1.0
     resampled = cv2.remap(image, source, None, cv2.INTER_LINEAR, borderMode=border)
     resampled[~valid] = NO_DATA_RGB
     return resampled

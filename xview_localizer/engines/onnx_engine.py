@@ -37,6 +37,8 @@ class OnnxEngine:
             )
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
+        # Idle threads that spin take the cores from other engines, from NumPy and from the rest of the robot.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
             self._session = ort.InferenceSession(str(self._path), options, providers=list(providers))
