@@ -149,8 +149,7 @@ def evaluate(records: Sequence[PairRecord]) -> dict:
         start = time.perf_counter()
         fix = _fix(view, baseline.localize(view, record.prior, map_source))
         latency_ms = 1e3 * (time.perf_counter() - start)
-        prior_xy_m = np.array([record.prior.x_m, record.prior.y_m])
-        frames.append(judge(record.id, fix, record.truth, prior_xy_m, latency_ms))
+        frames.append(judge(record.id, fix, record.truth, record.prior.xy_m, latency_ms))
     return summarize(frames) | {"rate_hz": len(frames) / (time.perf_counter() - began) if frames else None}
 
 

@@ -177,9 +177,10 @@ class Localizer:
         if not aerial.valid.any():
             return rejected_fix(current, f"the map has no imagery around the prior ({prior.x_m:.0f}, {prior.y_m:.0f}) m", timings)
         with _stage(timings, "match"):
-            match_field = self._match(placed, aerial)
+            usable = [item for item in placed if not item.observation.reason]
+            match_field = self._match(usable, aerial)
         with _stage(timings, "solve"):
-            solver = self._solver_config(placed)
+            solver = self._solver_config(usable)
             solution = solve_dense(match_field, prior, solver, self._seed)
         return self._judge(current, solution, solver.evidence_temperature, timings)
 
@@ -216,11 +217,10 @@ class Localizer:
 
     def _match(self, placed: Sequence[PlacedObservation], aerial: AerialDescriptors) -> MatchField:
         """M = cosine / τ with a dustbin column, softmax over the aerial cells."""
-        usable = [item for item in placed if not item.observation.reason]
-        xy_m = np.concatenate([item.T_current_past.transform(item.observation.ground_xy_m) for item in usable])
-        descriptor = np.concatenate([item.observation.descriptor for item in usable])
-        dustbin = np.concatenate([item.observation.dustbin for item in usable])
-        range_m = np.concatenate([np.linalg.norm(item.observation.ground_xy_m, axis=1) for item in usable])
+        xy_m = np.concatenate([item.T_current_past.transform(item.observation.ground_xy_m) for item in placed])
+        descriptor = np.concatenate([item.observation.descriptor for item in placed])
+        dustbin = np.concatenate([item.observation.dustbin for item in placed])
+        range_m = np.concatenate([np.linalg.norm(item.observation.ground_xy_m, axis=1) for item in placed])
         chosen = select_cells(range_m, self.config.max_cells, self._seed)
         logits = (self.spec.inverse_temperature * descriptor[chosen]) @ aerial.descriptor.T
         logits[:, ~aerial.valid] = -np.inf
@@ -235,10 +235,9 @@ class Localizer:
         known = placed[-1].observation.scale_known
         # Cells drawn from several images repeat each other less than as many from one. They still share the
         # map and its errors, so they are not worth that many times as much; the root was best on validation.
-        images = sum(not item.observation.reason for item in placed)
         return DenseSolverConfig(
             scale_bounds=self.config.known_height_scale_bounds if known else self.config.unknown_height_scale_bounds,
-            evidence_temperature=self.spec.calibration.evidence_temperature / np.sqrt(images),
+            evidence_temperature=self.spec.calibration.evidence_temperature / np.sqrt(len(placed)),
         )
 
     def _judge(

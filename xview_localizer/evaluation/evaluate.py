@@ -44,8 +44,7 @@ def evaluate_pairs(
                 observed[record.id] = localizer.observe(ground_view(record))
         placed = [PlacedObservation(observed[record.id], _relative(current, record)) for record in window]
         fix = localizer.solve(placed, current.prior)
-        prior_xy_m = np.array([current.prior.x_m, current.prior.y_m])
-        frames.append(judge(current.id, fix, current.truth, prior_xy_m, 1e3 * (time.perf_counter() - start)))
+        frames.append(judge(current.id, fix, current.truth, current.prior.xy_m, 1e3 * (time.perf_counter() - start)))
     metrics = summarize(frames)
     metrics["rate_hz"] = len(frames) / (time.perf_counter() - began) if frames else None
     return metrics

@@ -15,7 +15,7 @@ def judge(id: str, answer: Fix | ImageRecord, truth: Truth, prior_xy_m: np.ndarr
     """Errors and NEES of `answer`; where no pose was found, the error is that of the prior's middle [2]."""
     found = bool(np.isfinite(answer.x_m))
     truth_xy_m = np.array([truth.x_m, truth.y_m])
-    error_m = (np.array([answer.x_m, answer.y_m]) if found else np.asarray(prior_xy_m)) - truth_xy_m
+    error_m = (np.array([answer.x_m, answer.y_m]) if found else prior_xy_m) - truth_xy_m
     along_m = across_m = float("nan")
     yaw_error_deg = nees = None
     if truth.yaw_rad is not None:
@@ -37,6 +37,6 @@ def judge(id: str, answer: Fix | ImageRecord, truth: Truth, prior_xy_m: np.ndarr
         confidence=answer.confidence,
         nees=nees,
         latency_ms=latency_ms,
-        prior_error_m=float(np.hypot(*(np.asarray(prior_xy_m) - truth_xy_m))),
+        prior_error_m=float(np.hypot(*(prior_xy_m - truth_xy_m))),
         tolerance_m=truth.tolerance_m,
     )

@@ -57,6 +57,11 @@ class Prior:
     yaw_rad: float | None = None
     yaw_sigma_rad: float | None = None
 
+    @property
+    def xy_m(self) -> np.ndarray:
+        """The middle [2]."""
+        return np.array([self.x_m, self.y_m])
+
     def __post_init__(self) -> None:
         values = [self.x_m, self.y_m, self.sigma_m]
         if self.yaw_rad is not None:

@@ -114,7 +114,7 @@ def calibrate_package(package_folder: Path, datasets: list[PairsDataset], progre
             for prior in (record.prior, with_heading(record)):
                 placed = [PlacedObservation(observation, Pose2(0.0, 0.0, 0.0))]
                 fix = localizer.solve(placed, prior)
-                frame = judge(record.id, fix, record.truth, np.array([prior.x_m, prior.y_m]), None)
+                frame = judge(record.id, fix, record.truth, prior.xy_m, None)
                 if frame.nees is not None:
                     judged.append(JudgedFix(fix.lead, frame.error_m, frame.nees))
         return judged

@@ -1,7 +1,7 @@
 """Train the heads on precomputed features: one command, resumable, with progress.
 
 Backbone tokens are frozen, so each pairs folder is encoded once (features.py) and training touches only the
-light heads; a CPU core trains the embedded default in well under an hour.
+light heads; a step takes about a second on two CPU cores.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def render_overlay(
 
     cv2.circle(
         canvas,
-        pixel(np.array([prior.x_m, prior.y_m])),
+        pixel(prior.xy_m),
         round(prior.sigma_m / METRES_PER_PIXEL),
         PRIOR_RGB,
         1,
