@@ -114,6 +114,21 @@ class Client:
             topic = "image/compressed" if message.role == "image" else message.role
             self.publish(topic, MESSAGE_TYPES[message.type_name], message.cdr)
 
+    def play_until(self, messages, condition):
+        """Play a drive, each image once the one before is answered, until `condition` holds.
+
+        In one burst the last image could overtake the sensors, and nobody would ask again.
+        """
+        for message in messages:
+            if condition():
+                return
+            answered = len(self.records)
+            self.play([message])
+            if message.role == "image":
+                end = time.monotonic() + 5.0
+                self.until(lambda: len(self.records) > answered or time.monotonic() > end)
+        self.until(condition)
+
     def until(self, condition, timeout_sec=30.0):
         """Spin until `condition` gives something true, and return it."""
         end = time.monotonic() + timeout_sec

@@ -45,8 +45,7 @@ def test_replay_over_dds_equals_offline(domain, drive, values):
 
 def test_pose_carries_the_stamp_of_the_image_and_a_usable_covariance(client, values, recorded):
     with NodeProcess(values | COMPRESSED):
-        client.play(recorded)
-        client.until(lambda: client.poses and client.fixes and client.scales)
+        client.play_until(recorded, lambda: client.poses and client.fixes and client.scales)
         pose = client.poses[0]
         images = [deserialize_message(message.cdr, CompressedImage) for message in of(recorded, "image")]
         assert pose.header.stamp in [image.header.stamp for image in images]
@@ -83,8 +82,7 @@ def test_faulty_inputs_are_named_and_the_node_goes_on(client, values, recorded):
         client.record_with("no GNSS position")
         assert not client.poses
 
-        client.play(recorded)
-        client.until(lambda: client.poses)
+        client.play_until(recorded, lambda: client.poses)
         assert process.running
 
 
@@ -93,8 +91,8 @@ def test_camera_info_that_was_published_once_before_the_node_was_there(client, v
     publisher = client.node.create_publisher(CameraInfo, "camera_info", latched)
     publisher.publish(of(recorded, "camera_info")[0].cdr)
     with NodeProcess(values | COMPRESSED):
-        client.play([message for message in recorded if message.role != "camera_info"])
-        client.until(lambda: client.poses)
+        others = [message for message in recorded if message.role != "camera_info"]
+        client.play_until(others, lambda: client.poses)
         assert not any("CameraInfo" in record.reason for record in client.records)
         client.spin_for(4.0)
         assert "camera_info" not in client.diagnostics[-1].message
@@ -103,8 +101,7 @@ def test_camera_info_that_was_published_once_before_the_node_was_there(client, v
 def test_dead_map_server_rejects_images_with_the_reason(client, values, recorded):
     dead = {"map.source": "http://127.0.0.1:9/{z}/{x}/{y}.png", "map.timeout_sec": 0.2}
     with NodeProcess(values | COMPRESSED | dead) as process:
-        client.play(recorded)
-        client.record_with("map: ")
+        client.play_until(recorded, lambda: any("map: " in record.reason for record in client.records))
         assert client.diagnostic_with("map: ").level == b"\x02"
         assert not client.poses
         assert process.running
@@ -155,8 +152,7 @@ def test_lifecycle_there_and_back_again(client, values, recorded):
             assert "only while the node is unconfigured" in refused.results[0].reason
             assert client.change_state(Transition.TRANSITION_ACTIVATE)
             client.poses.clear()
-            client.play(recorded)
-            client.until(lambda: client.poses)
+            client.play_until(recorded, lambda: client.poses)
             assert client.change_state(Transition.TRANSITION_DEACTIVATE)
             assert client.change_state(Transition.TRANSITION_CLEANUP)
         assert process.running
