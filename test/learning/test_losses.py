@@ -89,11 +89,39 @@ def test_depth_loss_ignores_unknown_cells():
 
 def test_the_hardest_hypotheses_are_kept_behind_the_truth():
     matches, _ = random_matches(64, 20)
-    xy_m = torch.rand(64, 2) * 8 - 4
-    poses = torch.cat([torch.zeros(1, 3), torch.rand(200, 3) * 6 - 3])
-    kept = losses.keep_hardest(matches, xy_m, poses, half_extent_m=12.0, count=50)
+    generator = torch.Generator().manual_seed(1)
+    xy_m = torch.rand(64, 2, generator=generator) * 8 - 4
+    poses = torch.cat([torch.zeros(1, 3), torch.rand(200, 3, generator=generator) * 6 - 3])
+    kept = losses.keep_hardest(matches, xy_m, poses, 12.0, 50, generator)
     assert torch.equal(kept[0], poses[0]) and len(kept) == 51
     scores = losses.pose_scores(matches, xy_m, poses, half_extent_m=12.0).sum(0)
     hard = losses.pose_scores(matches, xy_m, kept, half_extent_m=12.0).sum(0)
     assert hard[1:].mean() > scores[1:].mean() + scores[1:].std() / 2
-    assert len(losses.keep_hardest(matches, xy_m, poses, 12.0, 500)) == len(poses)
+
+
+def test_a_rival_between_the_drawn_hypotheses_is_found():
+    """Every cell matches where a second pose puts it; no drawn hypothesis is nearer to it than a metre."""
+    rival = torch.tensor([5.0, 3.0, 2.0])
+    xy_m = torch.rand(64, 2, generator=torch.Generator().manual_seed(2)) * 8 - 4
+    at_rival = losses.to_grid_sample(losses.transform(xy_m, rival[None])[:, 0], 12.0)
+    column, row = ((at_rival + 1) / 2 * 20).long().T
+    logits = torch.zeros(64, 20, 20)
+    logits[torch.arange(64), row, column] = 5.0
+    probability = logits.flatten(1).softmax(1).reshape(64, 20, 20)
+    matches = losses.MatchProbabilities(logits.flatten(1), probability, torch.full((64,), 0.9))
+
+    poses = torch.tensor([[0.0, 0.0, 0.0], [4.0, 3.0, 2.0], [5.0, 4.1, 2.1], [-5.0, 3.0, 1.0]])
+    kept = losses.keep_hardest(matches, xy_m, poses, 12.0, 30, torch.Generator().manual_seed(3))
+    off_m = (kept[1:, :2] - rival[:2]).norm(dim=1)
+    assert off_m.min() < 0.5
+    scores = losses.pose_scores(matches, xy_m, torch.cat([poses[1:], kept[1:]]), 12.0).sum(0)
+    assert scores[3:].max() > scores[:3].max()
+
+
+def test_a_peak_at_the_truth_is_no_rival():
+    matches, _ = random_matches(64, 20)
+    xy_m = torch.rand(64, 2, generator=torch.Generator().manual_seed(4)) * 8 - 4
+    poses = torch.tensor([[0.0, 0.0, 0.0], [0.7, 0.0, 0.0]])
+    kept = losses.keep_hardest(matches, xy_m, poses, 12.0, 500, torch.Generator().manual_seed(5))[1:]
+    near = (kept[:, :2].norm(dim=1) < losses.RIVAL_APART_M - 1e-6) & (torch.cos(kept[:, 2]) > 0.9901)
+    assert torch.equal(kept[near], poses[1:])

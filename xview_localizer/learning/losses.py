@@ -12,6 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# Of the wrong poses, how many of the best are varied, how often, and by how much (x_m, y_m, yaw_rad).
+PEAKS = 48
+VARIANTS = 12
+VARIANT_SIGMAS = (0.8, 0.8, 0.06)
+RIVAL_APART_M = 1.5  # nearer variants are the same answer, a little off; sample_pose_hypotheses has enough of them
+
 
 @dataclass(frozen=True)
 class MatchProbabilities:
@@ -113,25 +119,41 @@ def sample_pose_hypotheses(true_pose: Tensor, prior_radius_m: float, generator: 
     groups = [
         poses(disc(60, 0.6, 2.0), yaw_noise(60, 0.04)),
         poses(disc(100, 1.5, 6.0), yaw_noise(100, 0.12)),
-        poses(prior_from_truth_m + disc(400, 0.0, prior_radius_m), 2 * torch.pi * uniform(400)),
+        poses(prior_from_truth_m + disc(1600, 0.0, prior_radius_m), 2 * torch.pi * uniform(1600)),
         poses(prior_from_truth_m + disc(240, 0.0, prior_radius_m), turned + yaw_noise(240, 0.08)),
     ]
     wrong = torch.cat(groups)
-    # A wrong pose that falls on the truth by chance would teach the wrong thing.
-    distinct = ((wrong[:, :2] - true_pose[:2]).norm(dim=1) > 0.5) | (torch.cos(wrong[:, 2] - true_pose[2]) < 0.99)
-    return torch.cat([true_pose.unsqueeze(0), wrong[distinct]])
+    return torch.cat([true_pose.unsqueeze(0), wrong[_apart(wrong, true_pose, 0.5)]])
 
 
 @torch.no_grad()
-def keep_hardest(matches: MatchProbabilities, xy_m: Tensor, poses: Tensor, half_extent_m: float, count: int) -> Tensor:
+def keep_hardest(
+    matches: MatchProbabilities, xy_m: Tensor, poses: Tensor, half_extent_m: float, count: int, generator: torch.Generator
+) -> Tensor:
     """The first of `poses` [K, 3] and those `count` others that the match likes best: they teach the most.
 
-    Judged by every fourth ground cell, which is enough to rank.
+    The best of the others are varied and judged again, which finds the peaks that a random draw passes by: the
+    rivals the solver will meet. Judged by every fourth ground cell, which is enough to rank.
     """
     some = MatchProbabilities(matches.logits[::4], matches.probability[::4], matches.inlier_probability[::4])
-    scores = pose_scores(some, xy_m[::4], poses[1:], half_extent_m).sum(0)
-    hardest = scores.topk(min(count, len(scores))).indices
-    return torch.cat([poses[:1], poses[1:][hardest]])
+
+    def score(wrong: Tensor) -> Tensor:
+        return pose_scores(some, xy_m[::4], wrong, half_extent_m).sum(0)
+
+    truth, wrong = poses[:1], poses[1:]
+    scores = score(wrong)
+    best = wrong[scores.topk(min(PEAKS, len(wrong))).indices]
+    noise = torch.randn(VARIANTS, len(best), 3, generator=generator) * torch.tensor(VARIANT_SIGMAS)
+    variants = (best + noise).reshape(-1, 3)
+    variants = variants[_apart(variants, truth[0], RIVAL_APART_M)]
+    wrong, scores = torch.cat([wrong, variants]), torch.cat([scores, score(variants)])
+    return torch.cat([truth, wrong[scores.topk(min(count, len(scores))).indices]])
+
+
+def _apart(poses: Tensor, true_pose: Tensor, apart_m: float) -> Tensor:
+    """Which of `poses` [K, 3] lie `apart_m` or 8° from the true one; nearer ones would teach the wrong thing."""
+    distance_m = (poses[:, :2] - true_pose[:2]).norm(dim=1)
+    return (distance_m > apart_m) | (torch.cos(poses[:, 2] - true_pose[2]) < 0.99)
 
 
 def depth_loss(log_range: Tensor, true_log_range: Tensor, known: Tensor) -> Tensor:

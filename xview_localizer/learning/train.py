@@ -126,7 +126,7 @@ def pair_losses(
     """Pose loss and InfoNCE of one ground image over its aerial crop."""
     matches = losses.match(cells.descriptor, aerial, cells.dustbin, matcher.inverse_temperature)
     hypotheses = losses.sample_pose_hypotheses(pose, config.prior_radius_m, generator)
-    hypotheses = losses.keep_hardest(matches, cells.xy_m, hypotheses, half_extent_m, config.hypotheses)
+    hypotheses = losses.keep_hardest(matches, cells.xy_m, hypotheses, half_extent_m, config.hypotheses, generator)
     scores = losses.pose_scores(matches, cells.xy_m, hypotheses, half_extent_m)
     pose_term = losses.pose_loss(scores, config.evidence)
     true_xy_m = losses.transform(cells.true_xy_m, pose.unsqueeze(0))[:, 0]
