@@ -6,7 +6,13 @@ import pytest
 from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Pose2, Prior, wrap_angle_rad
-from xview_localizer.localizer import Localizer, LocalizerConfig, PlacedObservation, select_cells, unusable_reason
+from xview_localizer.localizer import (
+    Localizer,
+    LocalizerConfig,
+    PlacedObservation,
+    select_cells,
+    unusable_reason,
+)
 
 
 @pytest.fixture
@@ -30,7 +36,12 @@ def test_finds_the_pose_without_a_heading(localizer, small_town, prior):
 
 def test_same_inputs_same_output(localizer, small_town, prior):
     first, second = (localizer.localize(small_town.view(), prior) for _ in range(2))
-    assert (first.x_m, first.y_m, first.yaw_rad, first.confidence) == (second.x_m, second.y_m, second.yaw_rad, second.confidence)
+    assert (first.x_m, first.y_m, first.yaw_rad, first.confidence) == (
+        second.x_m,
+        second.y_m,
+        second.yaw_rad,
+        second.confidence,
+    )
     np.testing.assert_array_equal(first.covariance, second.covariance)
 
 

@@ -33,7 +33,9 @@ def test_command_exists(call):
     command = typer.main.get_command(cli.app)
     while hasattr(command, "commands") and words[0] != "COMMAND":
         command = command.commands[words.pop(0)]
-    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
+    options = {
+        name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)
+    } | {"--help"}
     assert {word for word in words if word.startswith("-")} <= options
 
 

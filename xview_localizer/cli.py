@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -14,7 +14,12 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Where a robot is, from one ground camera and an aerial photo.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Where a robot is, from one ground camera and an aerial photo.",
+)
 models = typer.Typer(no_args_is_help=True, help="Model packages.")
 app.add_typer(models, name="models")
 console = Console()
@@ -35,7 +40,9 @@ class CameraKind(str, Enum):
     pinhole = "pinhole"
 
 
-Package = Annotated[Optional[Path], typer.Option("--model", help="Model package folder; the embedded one by default.")]
+Package = Annotated[
+    Path | None, typer.Option("--model", help="Model package folder; the embedded one by default.")
+]
 Out = Annotated[Path, typer.Option("--out", help="JSON file to write.")]
 
 
@@ -89,13 +96,17 @@ def demo(
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
-    pairs: Annotated[Optional[int], typer.Option(help="Write a pairs data set of this many towns instead of a drive.")] = None,
+    pairs: Annotated[
+        int | None, typer.Option(help="Write a pairs data set of this many towns instead of a drive.")
+    ] = None,
     kind: Annotated[CameraKind, typer.Option(help="Camera.")] = CameraKind.equirectangular,
     seed: Annotated[int, typer.Option(help="Seed of the (first) town.")] = TOWN_SEED,
     length_m: Annotated[float, typer.Option(help="Length of the drive, metres.")] = 200.0,
     images_per_town: Annotated[int, typer.Option(help="Images of each town (pairs).")] = 12,
     keyframes: Annotated[int, typer.Option(help="Images of each short drive (pairs); 1: single images.")] = 1,
-    heading_sigma_deg: Annotated[Optional[float], typer.Option(help="Give the prior a heading, uniform within this (pairs).")] = None,
+    heading_sigma_deg: Annotated[
+        float | None, typer.Option(help="Give the prior a heading, uniform within this (pairs).")
+    ] = None,
     vary_camera: Annotated[bool, typer.Option(help="Vary image size and field of view (pairs).")] = True,
     workers: Annotated[int, typer.Option(help="Processes (pairs).")] = 1,
 ) -> None:
@@ -119,7 +130,9 @@ def simulate(
 
 @app.command()
 def train(
-    work: Annotated[Path, typer.Option(help="Folder of intermediate results; an interrupted training goes on from there.")],
+    work: Annotated[
+        Path, typer.Option(help="Folder of intermediate results; an interrupted training goes on from there.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
     towns: Annotated[int, typer.Option(help="Training towns of each camera kind.")] = 200,
     images_per_town: Annotated[int, typer.Option(help="Images of each town.")] = 8,
@@ -127,7 +140,10 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
     workers: Annotated[int, typer.Option(help="Rendering processes.")] = 2,
     threads: Annotated[int, typer.Option(help="Threads of the networks.")] = 2,
-    backbone: Annotated[Optional[Path], typer.Option(help="Model package whose backbone is taken; the embedded one by default.")] = None,
+    backbone: Annotated[
+        Path | None,
+        typer.Option(help="Model package whose backbone is taken; the embedded one by default."),
+    ] = None,
 ) -> None:
     """Train a model package on simulated towns, from nothing.
 
@@ -143,7 +159,10 @@ def train(
     )  # fmt: skip
 
     def training(step: int, averages: dict[str, float]) -> None:
-        console.print(f"step {step}: " + "  ".join(f"{key} {value:.3f}" for key, value in averages.items()), highlight=False)
+        console.print(
+            f"step {step}: " + "  ".join(f"{key} {value:.3f}" for key, value in averages.items()),
+            highlight=False,
+        )
 
     progress = Progress(console.print, _track("working"), training)
     package = train_package(work, backbone or default_package_path(), out, config, progress)
@@ -152,9 +171,13 @@ def train(
 
 @app.command()
 def export(
-    weights: Annotated[Path, typer.Argument(help="DINOv2 ViT-S/14 weights with official names, safetensors.")],
+    weights: Annotated[
+        Path, typer.Argument(help="DINOv2 ViT-S/14 weights with official names, safetensors.")
+    ],
     out: Annotated[Path, typer.Argument(help="ONNX file to write.")],
-    quantize: Annotated[bool, typer.Option(help="int8 weights: a quarter of the size, faster on CPUs.")] = True,
+    quantize: Annotated[
+        bool, typer.Option(help="int8 weights: a quarter of the size, faster on CPUs.")
+    ] = True,
 ) -> None:
     """Export a backbone to ONNX for a model package.
 
@@ -168,8 +191,10 @@ def export(
 
 @app.command()
 def evaluate(
-    pairs: Annotated[Optional[Path], typer.Option(help="Folder in the pairs format.")] = None,
-    bag: Annotated[Optional[Path], typer.Option(help="Drive folder (drive.yaml and truth.tum beside its bag).")] = None,
+    pairs: Annotated[Path | None, typer.Option(help="Folder in the pairs format.")] = None,
+    bag: Annotated[
+        Path | None, typer.Option(help="Drive folder (drive.yaml and truth.tum beside its bag).")
+    ] = None,
     model: Package = None,
     out: Out = Path("evaluation.json"),
     keyframes: Annotated[int, typer.Option(help="Images of a sequence solved together (pairs).")] = 1,
@@ -223,7 +248,9 @@ def _evaluate_bag(folder: Path, model: Path | None, threads: int) -> dict:
 def replay(
     drive: Annotated[Path, typer.Argument(help="Drive folder (drive.yaml and truth.tum beside its bag).")],
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
-    rate: Annotated[Optional[float], typer.Option(help="Speed factor; by default each image waits for its answer.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Speed factor; by default each image waits for its answer.")
+    ] = None,
     model: Package = None,
 ) -> None:
     """Replay a recorded drive through the real node over DDS and report.
@@ -288,7 +315,7 @@ def check_config(path: Annotated[Path, typer.Argument(help="ROS parameter file o
 
 
 @models.command("list")
-def list_models(folder: Annotated[Optional[Path], typer.Argument(help="Folder of packages.")] = None) -> None:
+def list_models(folder: Annotated[Path | None, typer.Argument(help="Folder of packages.")] = None) -> None:
     """List the embedded package and those in a folder.
 
     Example: xview-localizer models list ~/models
@@ -305,7 +332,11 @@ def list_models(folder: Annotated[Optional[Path], typer.Argument(help="Folder of
 
 
 @models.command("check")
-def check_model(folder: Annotated[Optional[Path], typer.Argument(help="Package folder; the embedded one by default.")] = None) -> None:
+def check_model(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Package folder; the embedded one by default.")
+    ] = None,
+) -> None:
     """Verify a package: manifest, checksums, and that its graphs run.
 
     Example: xview-localizer models check my_package
@@ -322,20 +353,37 @@ def check_model(folder: Annotated[Optional[Path], typer.Argument(help="Package f
 
 def _print_metrics(metrics: dict) -> None:
     table = Table("measure", "all", "accepted")
-    for key in ("position_median_m", "recall_1m", "recall_2m", "recall_5m", "recall_10m", "yaw_median_deg", "yaw_recall_10deg"):
+    for key in (
+        "position_median_m",
+        "recall_1m",
+        "recall_2m",
+        "recall_5m",
+        "recall_10m",
+        "yaw_median_deg",
+        "yaw_recall_10deg",
+    ):
         table.add_row(key, *(_number(metrics[prefix + key]) for prefix in ("", "accepted_")))
     table.add_row("n", str(metrics["n"]), str(metrics["n_accepted"]))
     console.print(table)
     console.print(
         f"false accepts {metrics['false_accepts']}, NEES {_number(metrics['nees_mean'])}, "
-        f"most confident 70 % within 2 m {_number(metrics['confident_70_recall_2m'])}, {_number(metrics['rate_hz'])} Hz",
+        f"most confident 70 % within 2 m {_number(metrics['confident_70_recall_2m'])}, "
+        f"{_number(metrics['rate_hz'])} Hz",
         highlight=False,
     )
 
 
 def _print_drive(metrics: dict) -> None:
     table = Table("measure", "value")
-    for key in ("prior_rmse_m", "trajectory_rmse_m", "accepted_position_median_m", "accepted_yaw_median_deg", "nees_mean", "rate_hz", "latency_ms_median"):
+    for key in (
+        "prior_rmse_m",
+        "trajectory_rmse_m",
+        "accepted_position_median_m",
+        "accepted_yaw_median_deg",
+        "nees_mean",
+        "rate_hz",
+        "latency_ms_median",
+    ):
         table.add_row(key, _number(metrics[key]))
     table.add_row("accepted", f"{metrics['n_accepted']} of {metrics['n']}")
     table.add_row("false accepts", str(metrics["false_accepts"]))

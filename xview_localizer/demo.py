@@ -40,7 +40,9 @@ def run_demo(runs: Path, seed: int, length_m: float, say: Say, track: Track) -> 
     return replay_and_report(drive, runs, None, None, say, track)
 
 
-def replay_and_report(drive_folder: Path, runs: Path, rate: float | None, model: Path | None, say: Say, track: Track) -> tuple[Path, dict]:
+def replay_and_report(
+    drive_folder: Path, runs: Path, rate: float | None, model: Path | None, say: Say, track: Track
+) -> tuple[Path, dict]:
     """Serve the drive's map, replay its bag through the node over DDS, judge and report.
 
     Raises BagError, MapSourceError, ReplayError.
@@ -71,22 +73,46 @@ def replay_and_report(drive_folder: Path, runs: Path, rate: float | None, model:
 
         records = replay_drive(drive, values, ReplayPace(rate), on_record)
     if not records:
-        raise ReplayError("the node answered no image: does the bag hold images, and is the rate within its means?")
+        raise ReplayError(
+            "the node answered no image: does the bag hold images, and is the rate within its means?"
+        )
     # The first image waits for the node and the map; the rate is that of the images after it.
-    rate_hz = (len(answered) - 1) / (answered[-1] - answered[0]) if len(answered) > 1 else 1 / (time.monotonic() - began)
+    rate_hz = (
+        (len(answered) - 1) / (answered[-1] - answered[0])
+        if len(answered) > 1
+        else 1 / (time.monotonic() - began)
+    )
     shutil.rmtree(folder / "tiles", ignore_errors=True)
-    return folder, _report(folder, drive_folder, records, rate_hz, Settings.from_values(values), str(drive.values["map.source"]))
+    return folder, _report(
+        folder, drive_folder, records, rate_hz, Settings.from_values(values), str(drive.values["map.source"])
+    )
 
 
-def _report(folder: Path, drive_folder: Path, records: list[ImageRecord], rate_hz: float, settings: Settings, map_path: str) -> dict:
+def _report(
+    folder: Path,
+    drive_folder: Path,
+    records: list[ImageRecord],
+    rate_hz: float,
+    settings: Settings,
+    map_path: str,
+) -> dict:
     result = judge_drive(drive_folder, records, rate_hz)
     write_records(folder / "records.jsonl", records)
-    write_tum(folder / "accepted.tum", [(r.stamp_sec, r.x_m, r.y_m, r.yaw_rad) for r in records if r.accepted])
+    write_tum(
+        folder / "accepted.tum", [(r.stamp_sec, r.x_m, r.y_m, r.yaw_rad) for r in records if r.accepted]
+    )
     write_tum(
         folder / "published.tum",
-        [(r.stamp_sec, r.estimate_x_m, r.estimate_y_m, r.estimate_yaw_rad) for r in records if r.estimate_x_m == r.estimate_x_m],
+        [
+            (r.stamp_sec, r.estimate_x_m, r.estimate_y_m, r.estimate_yaw_rad)
+            for r in records
+            if r.estimate_x_m == r.estimate_x_m
+        ],
     )
-    write_tum(folder / "gnss.tum", [(r.stamp_sec, *xy, 0.0) for r, xy in zip(records, result.gnss_xy_m, strict=True)])
+    write_tum(
+        folder / "gnss.tum",
+        [(r.stamp_sec, *xy, 0.0) for r, xy in zip(records, result.gnss_xy_m, strict=True)],
+    )
     shutil.copyfile(drive_folder / "truth.tum", folder / "truth.tum")
     shutil.copyfile(drive_folder / "drive.yaml", folder / "drive.yaml")
     truth_xy_m = result.truth_xy_m
@@ -100,13 +126,17 @@ def _report(folder: Path, drive_folder: Path, records: list[ImageRecord], rate_h
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
     }
     (folder / "about.yaml").write_text(yaml.safe_dump(about))
-    return write_report(folder, result, aerial, drive_images(drive_folder, [r.stamp_sec for r in records]), about)
+    return write_report(
+        folder, result, aerial, drive_images(drive_folder, [r.stamp_sec for r in records]), about
+    )
 
 
 def _new_run(runs: Path) -> Path:
     """A fresh folder runs/<time> and the link runs/latest to it."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = next(path for n in range(1000) if not (path := runs / (stamp if n == 0 else f"{stamp}-{n}")).exists())
+    folder = next(
+        path for n in range(1000) if not (path := runs / (stamp if n == 0 else f"{stamp}-{n}")).exists()
+    )
     folder.mkdir(parents=True)
     link, fresh = runs / "latest", runs / f".latest-{os.getpid()}"
     fresh.symlink_to(folder.name)

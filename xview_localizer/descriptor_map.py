@@ -42,7 +42,9 @@ class DescriptorMap:
     Raises MapSourceError from `read` when the map cannot be read.
     """
 
-    def __init__(self, source: MapSource, backbone: Engine, head: Engine, spec: AerialSpec, capacity: int = 64) -> None:
+    def __init__(
+        self, source: MapSource, backbone: Engine, head: Engine, spec: AerialSpec, capacity: int = 64
+    ) -> None:
         self._source, self._backbone, self._head, self._spec = source, backbone, head, spec
         self._capacity = capacity
         self._blocks: OrderedDict[tuple[int, int], Future[_Block | None]] = OrderedDict()
@@ -96,7 +98,9 @@ class DescriptorMap:
     def _keys_around(self, first_row: int, last_row: int, first_column: int, last_column: int):
         stride, half = self._stride_cells, self._stride_cells // 2
         for block_row in range((first_row + half) // stride, (last_row - 1 + half) // stride + 1):
-            for block_column in range((first_column + half) // stride, (last_column - 1 + half) // stride + 1):
+            for block_column in range(
+                (first_column + half) // stride, (last_column - 1 + half) // stride + 1
+            ):
                 yield block_row, block_column
 
     def _block(self, key: tuple[int, int]) -> _Block | None:
@@ -126,7 +130,9 @@ class DescriptorMap:
             return None
         size_px = spec.block_cells * spec.cell_px
         valid = crop.valid[:size_px, :size_px]
-        image = network_image(np.where(valid[..., None], crop.image[:size_px, :size_px], np.uint8(NO_DATA_RGB)))
+        image = network_image(
+            np.where(valid[..., None], crop.image[:size_px, :size_px], np.uint8(NO_DATA_RGB))
+        )
         tokens = self._backbone.run({"image": image})["tokens"]
         descriptor = self._head.run({"tokens": tokens, "image": image})["descriptor"][0].transpose(1, 2, 0)
         seen = valid.reshape(spec.block_cells, spec.cell_px, spec.block_cells, spec.cell_px)

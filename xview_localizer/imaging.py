@@ -14,7 +14,9 @@ NO_DATA_RGB = (124, 116, 104)
 MAX_STEP_PX = 1.5
 
 
-def render_views(image: np.ndarray, canonical: CanonicalView, plan: PlanView) -> tuple[np.ndarray, np.ndarray]:
+def render_views(
+    image: np.ndarray, canonical: CanonicalView, plan: PlanView
+) -> tuple[np.ndarray, np.ndarray]:
     """Resample `image` [H, W, 3] uint8 to the canonical raster [rows, columns, 3] and the plan [size_px, size_px, 3].
 
     An image much finer than the canonical raster is reduced first, so that texture does not alias.
@@ -33,7 +35,9 @@ def render_views(image: np.ndarray, canonical: CanonicalView, plan: PlanView) ->
     )
 
 
-def _resample(image: np.ndarray, uv: np.ndarray, scale: np.ndarray, valid: np.ndarray, border: int) -> np.ndarray:
+def _resample(
+    image: np.ndarray, uv: np.ndarray, scale: np.ndarray, valid: np.ndarray, border: int
+) -> np.ndarray:
     # Pixel centres lie at +0.5 here and at integers in cv2.remap.
     source = uv.astype(np.float32)
     source *= scale

@@ -20,8 +20,8 @@ from xview_localizer.geometry.canonical_view import CanonicalView, canonical_vie
 from xview_localizer.geometry.dense import DenseSolverConfig, PoseSolution, solve_dense
 from xview_localizer.geometry.depth import calibrate_depth, flat_ground_range_m
 from xview_localizer.geometry.levelling import R_level_base
-from xview_localizer.geometry.plan_view import plan_coordinates, plan_view
 from xview_localizer.geometry.match_field import Correspondences, MatchField
+from xview_localizer.geometry.plan_view import plan_coordinates, plan_view
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
 from xview_localizer.imaging import network_image, render_views
@@ -100,9 +100,17 @@ class Localizer:
     A pure function of its inputs, the map and the seed. Bad imagery gives a rejected Fix, never an exception.
     """
 
-    def __init__(self, package: ModelPackage, map_source: MapSource, config: LocalizerConfig = LocalizerConfig(), seed: int = 0) -> None:
+    def __init__(
+        self,
+        package: ModelPackage,
+        map_source: MapSource,
+        config: LocalizerConfig = LocalizerConfig(),
+        seed: int = 0,
+    ) -> None:
         self.spec, self.config, self._seed = package.spec, config, seed
-        engines = {name: OnnxEngine(path, config.providers, config.threads) for name, path in package.graphs.items()}
+        engines = {
+            name: OnnxEngine(path, config.providers, config.threads) for name, path in package.graphs.items()
+        }
         self._backbone, self._ground_head = engines["backbone"], engines["ground_head"]
         self._aerial = DescriptorMap(map_source, self._backbone, engines["aerial_head"], package.spec.aerial)
 
@@ -132,10 +140,14 @@ class Localizer:
             canonical = canonical_view(view.camera, R_level_camera, self.spec.view)
             height_m = view.camera_height_m or self.config.assumed_camera_height_m
             plan = plan_view(view.camera, R_level_camera, height_m, self.spec.plan)
-            plan_xy = plan_coordinates(canonical.cell_azimuth_rad, canonical.cell_elevation_rad, height_m, plan.spec)
+            plan_xy = plan_coordinates(
+                canonical.cell_azimuth_rad, canonical.cell_elevation_rad, height_m, plan.spec
+            )
             image, plan_image = map(network_image, render_views(view.image, canonical, plan))
         if not canonical.cell_valid.any():
-            return _empty_observation(view, "the camera sees nothing between the horizon and its feet; check its mounting")
+            return _empty_observation(
+                view, "the camera sees nothing between the horizon and its feet; check its mounting"
+            )
         with _stage(timings, "encode"):
             tokens = self._backbone.run({"image": image})["tokens"]
             cells = self._ground_head.run(
@@ -175,7 +187,11 @@ class Localizer:
         except MapSourceError as error:
             return rejected_fix(current, f"map: {error}", timings)
         if not aerial.valid.any():
-            return rejected_fix(current, f"the map has no imagery around the prior ({prior.x_m:.0f}, {prior.y_m:.0f}) m", timings)
+            return rejected_fix(
+                current,
+                f"the map has no imagery around the prior ({prior.x_m:.0f}, {prior.y_m:.0f}) m",
+                timings,
+            )
         with _stage(timings, "match"):
             usable = [item for item in placed if not item.observation.reason]
             match_field = self._match(usable, aerial)
@@ -189,7 +205,9 @@ class Localizer:
 
         Raises MapSourceError.
         """
-        field = self._match([PlacedObservation(observation, Pose2(0.0, 0.0, 0.0))], self._aerial_around(prior))
+        field = self._match(
+            [PlacedObservation(observation, Pose2(0.0, 0.0, 0.0))], self._aerial_around(prior)
+        )
         best = field.log_likelihood.argmax(axis=1)
         probability = np.exp(field.log_likelihood[np.arange(len(best)), best]) * field.inlier_probability
         return Correspondences(field.ground_xy_m, field.grid.cell_centres_xy_m[best], probability)
@@ -217,7 +235,9 @@ class Localizer:
 
     def _match(self, placed: Sequence[PlacedObservation], aerial: AerialDescriptors) -> MatchField:
         """M = cosine / τ with a dustbin column, softmax over the aerial cells."""
-        xy_m = np.concatenate([item.T_current_past.transform(item.observation.ground_xy_m) for item in placed])
+        xy_m = np.concatenate(
+            [item.T_current_past.transform(item.observation.ground_xy_m) for item in placed]
+        )
         descriptor = np.concatenate([item.observation.descriptor for item in placed])
         dustbin = np.concatenate([item.observation.dustbin for item in placed])
         range_m = np.concatenate([np.linalg.norm(item.observation.ground_xy_m, axis=1) for item in placed])
@@ -236,12 +256,18 @@ class Localizer:
         # Cells drawn from several images repeat each other less than as many from one. They still share the
         # map and its errors, so they are not worth that many times as much; the root was best on validation.
         return DenseSolverConfig(
-            scale_bounds=self.config.known_height_scale_bounds if known else self.config.unknown_height_scale_bounds,
+            scale_bounds=self.config.known_height_scale_bounds
+            if known
+            else self.config.unknown_height_scale_bounds,
             evidence_temperature=self.spec.calibration.evidence_temperature / np.sqrt(len(placed)),
         )
 
     def _judge(
-        self, current: Observation, solution: PoseSolution, evidence_temperature: float, timings: dict[str, float]
+        self,
+        current: Observation,
+        solution: PoseSolution,
+        evidence_temperature: float,
+        timings: dict[str, float],
     ) -> Fix:
         """Accept a pose only when it is confident, unambiguous and tight."""
         if solution.pose is None:
@@ -256,7 +282,9 @@ class Localizer:
         if confidence < self.config.min_confidence:
             reason = f"confidence {confidence:.2f} is below {self.config.min_confidence:.2f}"
         elif position_sigma_m > self.config.max_position_sigma_m:
-            reason = f"position sigma {position_sigma_m:.1f} m is above {self.config.max_position_sigma_m:.1f} m"
+            reason = (
+                f"position sigma {position_sigma_m:.1f} m is above {self.config.max_position_sigma_m:.1f} m"
+            )
         return Fix(
             stamp_sec=current.stamp_sec,
             x_m=solution.pose.x_m,
@@ -305,7 +333,13 @@ def select_cells(range_m: np.ndarray, max_cells: int, seed: int) -> np.ndarray:
 
 def _empty_observation(view: GroundView, reason: str) -> Observation:
     return Observation(
-        np.zeros((0, 2)), np.zeros((0, 1), np.float32), np.zeros(0, np.float32), False, "none", view.stamp_sec, reason
+        np.zeros((0, 2)),
+        np.zeros((0, 1), np.float32),
+        np.zeros(0, np.float32),
+        False,
+        "none",
+        view.stamp_sec,
+        reason,
     )
 
 
@@ -313,7 +347,20 @@ def rejected_fix(observation: Observation, reason: str, timings: dict[str, float
     """The answer where no pose was found at all."""
     nan = float("nan")
     return Fix(
-        observation.stamp_sec, nan, nan, nan, nan, np.full((3, 3), nan), 0.0, 0.0, 0.0, 0.0, 0, False, reason, timings
+        observation.stamp_sec,
+        nan,
+        nan,
+        nan,
+        nan,
+        np.full((3, 3), nan),
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+        0,
+        False,
+        reason,
+        timings,
     )
 
 

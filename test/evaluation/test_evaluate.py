@@ -19,7 +19,9 @@ NORTH = np.pi / 2
 
 def fix(x_m=0.0, y_m=0.0, yaw_rad=0.0, accepted=True):
     covariance = np.diag([1.0, 4.0, 0.01]) if np.isfinite(x_m) else np.full((3, 3), np.nan)
-    return Fix(0.0, x_m, y_m, yaw_rad, 1.0, covariance, 0.7, 0.0, 0.0, 0.5, 9, accepted, "" if accepted else "blank")
+    return Fix(
+        0.0, x_m, y_m, yaw_rad, 1.0, covariance, 0.7, 0.0, 0.0, 0.5, 9, accepted, "" if accepted else "blank"
+    )
 
 
 def test_error_is_split_along_and_across_the_true_heading():
@@ -55,10 +57,15 @@ def test_where_no_pose_was_found_the_prior_counts():
 def records(*groups):
     """Records of (sequence, aerial image, count)."""
     return [
-        Record(id=f"{sequence}{number}", sequence=sequence, aerial_path=Path(aerial), odom=Pose2(3.0 * number, 0.0, NORTH))
+        Record(
+            id=f"{sequence}{number}",
+            sequence=sequence,
+            aerial_path=Path(aerial),
+            odom=Pose2(3.0 * number, 0.0, NORTH),
+        )
         for sequence, aerial, count in groups
         for number in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def ids(windows):
@@ -67,8 +74,11 @@ def ids(windows):
 
 def test_windows_keep_to_one_sequence_and_aerial_image():
     assert ids(_windows(records(("a", "1", 3), ("b", "1", 2), ("b", "2", 2)), 2)) == [
-        ["a0", "a1"], ["a1", "a2"], ["b0", "b1"], ["b0", "b1"],
-    ]  # fmt: skip
+        ["a0", "a1"],
+        ["a1", "a2"],
+        ["b0", "b1"],
+        ["b0", "b1"],
+    ]
     assert ids(_windows(records((None, "1", 2)), 1)) == [["None0"], ["None1"]]
 
 
@@ -80,7 +90,9 @@ def test_windows_of_nothing_are_refused(keyframes):
 
 @pytest.mark.parametrize("groups", [[("a", "1", 3)], [("a", "1", 2), ("a", "2", 2)], [(None, "1", 5)]])
 def test_too_short_sequences_are_refused(groups):
-    with pytest.raises(PairsError, match="no sequence has 4 records in a row on one aerial image; use --keyframes 1"):
+    with pytest.raises(
+        PairsError, match="no sequence has 4 records in a row on one aerial image; use --keyframes 1"
+    ):
         _windows(records(*groups), 4)
 
 
@@ -100,7 +112,16 @@ def test_past_records_are_placed_by_odometry():
 
 def test_json_has_null_for_what_is_no_number(tmp_path):
     path = tmp_path / "new" / "metrics.json"
-    write_json({"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": float("nan"), "e": None}, "f": "NaN", "g": True}, path)
+    write_json(
+        {
+            "a": float("nan"),
+            "b": [1.5, float("inf")],
+            "c": {"d": float("nan"), "e": None},
+            "f": "NaN",
+            "g": True,
+        },
+        path,
+    )
 
     def refuse(name):
         raise AssertionError(f"{name} is no JSON")

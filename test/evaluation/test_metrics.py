@@ -8,34 +8,85 @@ from xview_localizer.evaluation.metrics import Frame, summarize
 
 def frame(error_m, accepted=True, confidence=0.5, **values):
     fields = {
-        "id": "a", "error_m": error_m, "along_m": error_m, "across_m": 0.0, "yaw_error_deg": 1.0, "accepted": accepted,
-        "reason": "", "confidence": confidence, "nees": 3.0, "latency_ms": 10.0, "prior_error_m": 8.0,
-    }  # fmt: skip
+        "id": "a",
+        "error_m": error_m,
+        "along_m": error_m,
+        "across_m": 0.0,
+        "yaw_error_deg": 1.0,
+        "accepted": accepted,
+        "reason": "",
+        "confidence": confidence,
+        "nees": 3.0,
+        "latency_ms": 10.0,
+        "prior_error_m": 8.0,
+    }
     return Frame(**{**fields, **values})
 
 
 FRAMES = [
     frame(0.5, confidence=0.9, yaw_error_deg=-2.0, nees=1.0, latency_ms=10.0, prior_error_m=3.0),
-    frame(2.0, confidence=0.8, yaw_error_deg=4.0, nees=5.0, latency_ms=30.0, prior_error_m=4.0, along_m=0.0, across_m=2.0),
-    frame(7.0, confidence=0.7, yaw_error_deg=None, nees=None, latency_ms=None, along_m=float("nan"), across_m=float("nan"), prior_error_m=0.0),
-    frame(12.0, accepted=False, confidence=0.1, yaw_error_deg=30.0, nees=900.0, latency_ms=20.0, prior_error_m=5.0, along_m=-1.0, across_m=-11.9),
-]  # fmt: skip
+    frame(
+        2.0,
+        confidence=0.8,
+        yaw_error_deg=4.0,
+        nees=5.0,
+        latency_ms=30.0,
+        prior_error_m=4.0,
+        along_m=0.0,
+        across_m=2.0,
+    ),
+    frame(
+        7.0,
+        confidence=0.7,
+        yaw_error_deg=None,
+        nees=None,
+        latency_ms=None,
+        along_m=float("nan"),
+        across_m=float("nan"),
+        prior_error_m=0.0,
+    ),
+    frame(
+        12.0,
+        accepted=False,
+        confidence=0.1,
+        yaw_error_deg=30.0,
+        nees=900.0,
+        latency_ms=20.0,
+        prior_error_m=5.0,
+        along_m=-1.0,
+        across_m=-11.9,
+    ),
+]
 
 
 def test_hand_computed():
     metrics = summarize(FRAMES)
     expected = {
-        "n": 4, "n_accepted": 3,
-        "position_median_m": 4.5, "position_mean_m": 21.5 / 4, "position_rmse_m": np.sqrt((0.25 + 4 + 49 + 144) / 4),
-        "recall_1m": 0.25, "recall_2m": 0.5, "recall_5m": 0.5, "recall_10m": 0.75,
-        "longitudinal_recall_2m": 1.0, "lateral_recall_2m": 2 / 3,  # of the three with a heading
-        "yaw_median_deg": 4.0, "yaw_recall_10deg": 2 / 3,
-        "accepted_position_median_m": 2.0, "accepted_recall_2m": 2 / 3, "accepted_recall_10m": 1.0,
-        "accepted_yaw_median_deg": 3.0, "accepted_yaw_recall_10deg": 1.0,
+        "n": 4,
+        "n_accepted": 3,
+        "position_median_m": 4.5,
+        "position_mean_m": 21.5 / 4,
+        "position_rmse_m": np.sqrt((0.25 + 4 + 49 + 144) / 4),
+        "recall_1m": 0.25,
+        "recall_2m": 0.5,
+        "recall_5m": 0.5,
+        "recall_10m": 0.75,
+        "longitudinal_recall_2m": 1.0,
+        "lateral_recall_2m": 2 / 3,  # of the three with a heading
+        "yaw_median_deg": 4.0,
+        "yaw_recall_10deg": 2 / 3,
+        "accepted_position_median_m": 2.0,
+        "accepted_recall_2m": 2 / 3,
+        "accepted_recall_10m": 1.0,
+        "accepted_yaw_median_deg": 3.0,
+        "accepted_yaw_recall_10deg": 1.0,
         "false_accepts": 1,
-        "confident_50_recall_2m": 1.0, "confident_70_recall_2m": 2 / 3,  # 70 % of four are three
-        "nees_mean": 3.0, "prior_rmse_m": np.sqrt((9 + 16 + 0 + 25) / 4), "latency_ms_median": 20.0,
-    }  # fmt: skip
+        "confident_50_recall_2m": 1.0,
+        "confident_70_recall_2m": 2 / 3,  # 70 % of four are three
+        "nees_mean": 3.0,
+        "prior_rmse_m": np.sqrt((9 + 16 + 0 + 25) / 4),
+        "latency_ms_median": 20.0,
+    }
     assert {key: metrics[key] for key in expected} == pytest.approx(expected)
     assert [entry["error_m"] for entry in metrics["frames"]] == [0.5, 2.0, 7.0, 12.0]
 
@@ -50,7 +101,11 @@ def test_nothing_to_judge():
     metrics = summarize([])
     assert metrics["n"] == metrics["n_accepted"] == metrics["false_accepts"] == 0
     assert metrics["frames"] == []
-    figures = {key: value for key, value in metrics.items() if key not in ("n", "n_accepted", "false_accepts", "frames")}
+    figures = {
+        key: value
+        for key, value in metrics.items()
+        if key not in ("n", "n_accepted", "false_accepts", "frames")
+    }
     assert set(figures.values()) == {None}
 
 

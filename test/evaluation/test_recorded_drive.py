@@ -46,8 +46,12 @@ def write_drive(folder, make_image, first_latitude=None):
         for number, stamp_sec in enumerate(STAMPS_SEC):
             here = latitude if number or first_latitude is None else first_latitude
             header = TYPES["std_msgs/msg/Header"](TYPES["builtin_interfaces/msg/Time"](int(stamp_sec), 0), "")
-            fix = TYPES["sensor_msgs/msg/NavSatFix"](header, status, here, longitude, altitude, np.zeros(9), 0)
-            info = TYPES["sensor_msgs/msg/CameraInfo"](header, 8, 16, "", np.zeros(0), k, np.eye(3).ravel(), np.zeros(12), 0, 0, roi)
+            fix = TYPES["sensor_msgs/msg/NavSatFix"](
+                header, status, here, longitude, altitude, np.zeros(9), 0
+            )
+            info = TYPES["sensor_msgs/msg/CameraInfo"](
+                header, 8, 16, "", np.zeros(0), k, np.eye(3).ravel(), np.zeros(12), 0, 0, roi
+            )
             for role, message in (("fix", fix), ("camera_info", info), ("image", make_image(header, number))):
                 kind = message.__msgtype__
                 if role not in connections:
@@ -88,7 +92,10 @@ def test_receiver_without_a_position_is_skipped(tmp_path):
 
 
 def test_missing_truth_is_named(tmp_path):
-    with pytest.raises(BagError, match=r"truth.tum is missing: judging takes a folder with drive.yaml, its bag, its map and truth.tum"):
+    with pytest.raises(
+        BagError,
+        match=r"truth.tum is missing: judging takes a folder with drive.yaml, its bag, its map and truth.tum",
+    ):
         read_truth(tmp_path)
 
 

@@ -56,7 +56,10 @@ def test_page_needs_no_other_file(tmp_path, drive, aerial, images):
 
 def test_drive_without_any_accepted_fix_is_reported(tmp_path, drive, aerial, images):
     nan = float("nan")
-    records = [replace(record, accepted=False, reason="blank", estimate_x_m=nan, estimate_y_m=nan) for record in drive.records]
+    records = [
+        replace(record, accepted=False, reason="blank", estimate_x_m=nan, estimate_y_m=nan)
+        for record in drive.records
+    ]
     write_report(tmp_path, replace(drive, records=records), aerial, images, ABOUT)
     page = (tmp_path / "report.html").read_text()
     assert "0 of 5 images" in page and '<td class="value">–</td>' in page and ">nan" not in page

@@ -30,7 +30,9 @@ def test_poses_between_stamps(tmp_path):
     first, between = poses_at(read_tum(tmp_path / "truth.tum"), [10.0, 11.5])
     assert (first.x_m, first.y_m, first.yaw_rad) == pytest.approx((0.0, 0.0, 3.0))
     assert (between.x_m, between.y_m) == pytest.approx((3.0, -1.5))
-    assert wrap_angle_rad(between.yaw_rad) == pytest.approx(wrap_angle_rad(3.0 + 0.75 * (2 * np.pi - 6.0)), abs=1e-6)
+    assert wrap_angle_rad(between.yaw_rad) == pytest.approx(
+        wrap_angle_rad(3.0 + 0.75 * (2 * np.pi - 6.0)), abs=1e-6
+    )
 
 
 def test_frames_of_a_drive(drive):

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from xview_localizer.learning.calibrate import JudgedFix, calibrated, choose_temperature, fit_confidence, nees_of_right
+from xview_localizer.learning.calibrate import (
+    JudgedFix,
+    calibrated,
+    choose_temperature,
+    fit_confidence,
+    nees_of_right,
+)
 from xview_localizer.models.package import CalibrationSpec
 
 

@@ -68,7 +68,9 @@ def test_hypotheses_start_with_the_truth_and_stay_away_from_it():
 
 def test_info_nce_falls_when_matches_are_right():
     size, half_extent_m = 12, 7.2
-    aerial = torch.nn.functional.normalize(torch.randn(16, size, size, generator=torch.Generator().manual_seed(2)), dim=0)
+    aerial = torch.nn.functional.normalize(
+        torch.randn(16, size, size, generator=torch.Generator().manual_seed(2)), dim=0
+    )
     grid = RasterGrid.centred(0.0, 0.0, 1.2, size, size)
     cells = torch.tensor([5, 40, 77, 130])
     true_xy_m = torch.from_numpy(grid.cell_centres_xy_m[cells.numpy()]).float()

@@ -125,9 +125,12 @@ class Client:
             answered = len(self.records)
             self.play([message])
             if message.role == "image":
-                end = time.monotonic() + 5.0
-                self.until(lambda: len(self.records) > answered or time.monotonic() > end)
+                self._await_answer(answered + 1, at_most_sec=5.0)
         self.until(condition)
+
+    def _await_answer(self, count, at_most_sec) -> None:
+        end = time.monotonic() + at_most_sec
+        self.until(lambda: len(self.records) >= count or time.monotonic() > end)
 
     def until(self, condition, timeout_sec=30.0):
         """Spin until `condition` gives something true, and return it."""

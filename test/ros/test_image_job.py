@@ -55,7 +55,11 @@ def run(error):
 def test_malformed_or_rejected_but_not_both(error, malformed, rejected):
     record, (_, message, values) = run(error)
     assert str(error) in record.reason
-    assert (values["image_malformed"], values["rejected"], values["images"]) == (malformed, rejected, rejected)
+    assert (values["image_malformed"], values["rejected"], values["images"]) == (
+        malformed,
+        rejected,
+        rejected,
+    )
     assert ("malformed image" in message) == (malformed == "1")
 
 

@@ -128,12 +128,15 @@ def test_mountings_are_static_transforms(messages):
 def test_the_same_drive_as_pairs(drive, truth):
     records = list(PairsDataset(drive / "pairs"))
     assert len(records) == len(truth)
-    assert len({(record.sequence, record.aerial_path) for record in records}) == 1  # so keyframes can be joined
-    for before, after, (_, x0, y0, *_), (_, x1, y1, *_) in zip(records, records[1:], truth, truth[1:]):
+    # So that keyframes can be joined.
+    assert len({(record.sequence, record.aerial_path) for record in records}) == 1
+    for before, after, (_, x0, y0, *_), (_, x1, y1, *_) in zip(
+        records[:-1], records[1:], truth[:-1], truth[1:], strict=True
+    ):
         step_m = np.hypot(x1 - x0, y1 - y0)
         odom = before.odom.inverse() @ after.odom
         assert np.hypot(odom.x_m, odom.y_m) == pytest.approx(step_m, rel=0.05)
-    for record, (*_, qz, qw) in zip(records, truth):
+    for record, (*_, qz, qw) in zip(records, truth, strict=True):
         yaw_error = record.truth.yaw_rad - 2 * np.arctan2(qz, qw)
         assert abs(np.angle(np.exp(1j * yaw_error))) < 1e-3
         away_m = np.hypot(record.prior.x_m - record.truth.x_m, record.prior.y_m - record.truth.y_m)
@@ -145,7 +148,9 @@ def test_the_same_drive_as_pairs(drive, truth):
 
 def test_odometry_of_pairs_is_the_camera_s(tmp_path):
     """base_link turns on the spot; the camera in front of it, which looks to the left, swings around."""
-    town = AerialImage(np.zeros((20, 30, 3), np.uint8), np.ones((20, 30), bool), RasterGrid(5.0, 9.0, 0.5, 20, 30))
+    town = AerialImage(
+        np.zeros((20, 30, 3), np.uint8), np.ones((20, 30), bool), RasterGrid(5.0, 9.0, 0.5, 20, 30)
+    )
     pairs = DrivePairs(tmp_path, town, np.random.default_rng(0))
     camera = sample_camera(np.random.default_rng(0), "pinhole", vary=False)
     odom_from_map = Pose2(40.0, -7.0, 2.0)
@@ -153,15 +158,21 @@ def test_odometry_of_pairs_is_the_camera_s(tmp_path):
         base = Pose2(8.0, 6.0, yaw_rad)
         R_map_camera = R_base_optical_from_rpy(0.0, 0.0, yaw_rad + 0.7)
         at = base.transform(np.array([0.4, 0.1]))
-        pairs.add(float(number), b"", np.ones((2, 2)), camera, 1.8, at, R_map_camera, base, odom_from_map @ base)
+        pairs.add(
+            float(number), b"", np.ones((2, 2)), camera, 1.8, at, R_map_camera, base, odom_from_map @ base
+        )
     pairs.close()
     before, after = PairsDataset(tmp_path)
     by_odom = before.odom.inverse() @ after.odom
-    truth = Pose2(before.truth.x_m, before.truth.y_m, before.truth.yaw_rad).inverse() @ Pose2(after.truth.x_m, after.truth.y_m, after.truth.yaw_rad)
+    truth = Pose2(before.truth.x_m, before.truth.y_m, before.truth.yaw_rad).inverse() @ Pose2(
+        after.truth.x_m, after.truth.y_m, after.truth.yaw_rad
+    )
     assert np.hypot(truth.x_m, truth.y_m) > 0.3
     assert (by_odom.x_m, by_odom.y_m, by_odom.yaw_rad) == pytest.approx((truth.x_m, truth.y_m, truth.yaw_rad))
     # The middle of the aerial image is the origin.
-    assert (before.truth.x_m, before.truth.y_m) == pytest.approx(Pose2(8.0, 6.0, 0.3).transform(np.array([0.4, 0.1])) - (12.5, 4.0))
+    assert (before.truth.x_m, before.truth.y_m) == pytest.approx(
+        Pose2(8.0, 6.0, 0.3).transform(np.array([0.4, 0.1])) - (12.5, 4.0)
+    )
 
 
 def test_town_without_room_says_so(tmp_path):

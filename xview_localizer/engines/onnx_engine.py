@@ -28,12 +28,15 @@ class OnnxEngine:
     Raises EngineError where the graph or a provider is not to be had.
     """
 
-    def __init__(self, path: Path | str, providers: Sequence[str] = ("CPUExecutionProvider",), threads: int = 0) -> None:
+    def __init__(
+        self, path: Path | str, providers: Sequence[str] = ("CPUExecutionProvider",), threads: int = 0
+    ) -> None:
         self._path = Path(path)
         missing = [name for name in providers if name not in ort.get_available_providers()]
         if missing:
             raise EngineError(
-                f"execution provider {missing[0]} is not in this ONNX Runtime; it has {', '.join(ort.get_available_providers())}"
+                f"execution provider {missing[0]} is not in this ONNX Runtime; "
+                f"it has {', '.join(ort.get_available_providers())}"
             )
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
@@ -54,7 +57,9 @@ class OnnxEngine:
             self._check(spec, inputs)
         unknown = set(inputs) - {spec.name for spec in self.inputs}
         if unknown:
-            raise EngineError(f"{self._path.name} has no input {sorted(unknown)[0]!r}; it takes {[s.name for s in self.inputs]}")
+            raise EngineError(
+                f"{self._path.name} has no input {sorted(unknown)[0]!r}; it takes {[s.name for s in self.inputs]}"
+            )
         try:
             outputs = self._session.run(None, inputs)
         except Exception as error:
@@ -69,7 +74,9 @@ class OnnxEngine:
             want is None or want == got for want, got in zip(spec.shape, array.shape, strict=True)
         )
         if not fits:
-            raise EngineError(f"{self._path.name}: {spec.name!r} must have shape {spec.shape}, got {array.shape}")
+            raise EngineError(
+                f"{self._path.name}: {spec.name!r} must have shape {spec.shape}, got {array.shape}"
+            )
         if array.dtype != spec.dtype:
             raise EngineError(f"{self._path.name}: {spec.name!r} must be {spec.dtype}, got {array.dtype}")
 

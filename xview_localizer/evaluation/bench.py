@@ -45,7 +45,15 @@ def run_bench(package: ModelPackage, repeats: int) -> dict:
 def machine() -> dict[str, str | int]:
     """What the figures were measured on."""
     info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    names = (
+        [
+            line.split(":")[1].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
+        if info.exists()
+        else []
+    )
     return {
         "cpu": f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
@@ -54,7 +62,9 @@ def machine() -> dict[str, str | int]:
     }
 
 
-def _image_stages(name: str, camera: CameraModel, package: ModelPackage, repeats: int) -> dict[str, dict[str, float]]:
+def _image_stages(
+    name: str, camera: CameraModel, package: ModelPackage, repeats: int
+) -> dict[str, dict[str, float]]:
     """Noise images take as long as real ones; only the solver's answer would differ."""
     rng = np.random.default_rng(0)
     grid = RasterGrid.centred(0.0, 0.0, 0.2, 500, 500)

@@ -33,7 +33,9 @@ def judge_drive(folder: Path, records: Sequence[ImageRecord], rate_hz: float) ->
     stamps = [record.stamp_sec for record in records]
     truth = poses_at(read_truth(folder), stamps)
     drive = read_drive(folder)
-    frame = LocalFrame(*(drive.values[f"datum.{key}"] for key in ("latitude_deg", "longitude_deg", "altitude_m")))
+    frame = LocalFrame(
+        *(drive.values[f"datum.{key}"] for key in ("latitude_deg", "longitude_deg", "altitude_m"))
+    )
     fix_stamps, antenna_xy_m = [], []
     with BagReader(drive.bag, drive.topics) as bag:
         for recorded in bag.messages():
@@ -44,7 +46,9 @@ def judge_drive(folder: Path, records: Sequence[ImageRecord], rate_hz: float) ->
                 except messages.MessageError:  # as in the node: no position
                     continue
                 fix_stamps.append(messages.stamp_sec(message))
-                antenna_xy_m.append(frame.enu_from_geodetic(fix.latitude_deg, fix.longitude_deg, fix.altitude_m)[:2])
+                antenna_xy_m.append(
+                    frame.enu_from_geodetic(fix.latitude_deg, fix.longitude_deg, fix.altitude_m)[:2]
+                )
     if not fix_stamps:
         raise BagError(f"{drive.bag} has no GNSS position on {drive.topics['fix']} to compare with")
     # The newest position at each image; through an outage a robot has only the last one.

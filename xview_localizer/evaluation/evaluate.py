@@ -36,7 +36,10 @@ def evaluate_pairs(
         current = window[-1]
         if localizer is None or current.aerial_path != aerial_path:
             # Records of one aerial image share a localizer, and so its descriptors and observations.
-            localizer, aerial_path = Localizer(package, InMemoryMap(current.load_aerial()), config), current.aerial_path
+            localizer, aerial_path = (
+                Localizer(package, InMemoryMap(current.load_aerial()), config),
+                current.aerial_path,
+            )
             observed: dict[str, Observation] = {}
         start = time.perf_counter()
         for record in window:
@@ -44,7 +47,9 @@ def evaluate_pairs(
                 observed[record.id] = localizer.observe(ground_view(record))
         placed = [PlacedObservation(observed[record.id], _relative(current, record)) for record in window]
         fix = localizer.solve(placed, current.prior)
-        frames.append(judge(current.id, fix, current.truth, current.prior.xy_m, 1e3 * (time.perf_counter() - start)))
+        frames.append(
+            judge(current.id, fix, current.truth, current.prior.xy_m, 1e3 * (time.perf_counter() - start))
+        )
     metrics = summarize(frames)
     metrics["rate_hz"] = len(frames) / (time.perf_counter() - began) if frames else None
     return metrics
@@ -63,7 +68,9 @@ def _windows(records: Sequence[PairRecord], keyframes: int) -> list[list[PairRec
         if len(same) == 1 and window[0].sequence is not None:
             windows.append(window)
     if not windows:
-        raise PairsError(f"no sequence has {keyframes} records in a row on one aerial image; use --keyframes 1")
+        raise PairsError(
+            f"no sequence has {keyframes} records in a row on one aerial image; use --keyframes 1"
+        )
     lost = [record.id for window in windows for record in window if record.odom is None]
     if lost:
         raise PairsError(f"record {lost[0]} has no odom, which joining keyframes needs")

@@ -11,7 +11,9 @@ from xview_localizer.pairs import Truth
 from xview_localizer.records import ImageRecord
 
 
-def judge(id: str, answer: Fix | ImageRecord, truth: Truth, prior_xy_m: np.ndarray, latency_ms: float | None) -> Frame:
+def judge(
+    id: str, answer: Fix | ImageRecord, truth: Truth, prior_xy_m: np.ndarray, latency_ms: float | None
+) -> Frame:
     """Errors and NEES of `answer`; where no pose was found, the error is that of the prior's middle [2]."""
     found = bool(np.isfinite(answer.x_m))
     truth_xy_m = np.array([truth.x_m, truth.y_m])
@@ -20,7 +22,10 @@ def judge(id: str, answer: Fix | ImageRecord, truth: Truth, prior_xy_m: np.ndarr
     yaw_error_deg = nees = None
     if truth.yaw_rad is not None:
         cos, sin = np.cos(truth.yaw_rad), np.sin(truth.yaw_rad)
-        along_m, across_m = float(cos * error_m[0] + sin * error_m[1]), float(-sin * error_m[0] + cos * error_m[1])
+        along_m, across_m = (
+            float(cos * error_m[0] + sin * error_m[1]),
+            float(-sin * error_m[0] + cos * error_m[1]),
+        )
         if found:
             yaw_error_rad = float(wrap_angle_rad(answer.yaw_rad - truth.yaw_rad))
             yaw_error_deg = float(np.degrees(yaw_error_rad))

@@ -16,7 +16,9 @@ CROP_M = 50.0
 TRUTH_RGB, ACCEPTED_RGB, REJECTED_RGB = (30, 30, 30), (23, 105, 170), (209, 73, 91)
 
 
-def film_strip(result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray | None], frames: int = 8) -> np.ndarray | None:
+def film_strip(
+    result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray | None], frames: int = 8
+) -> np.ndarray | None:
     """[H, W, 3] RGB: `frames` rows spread over the drive, image left, map right; None where there is no image."""
     there = [index for index, image in enumerate(images) if image is not None]
     if not there:
@@ -26,7 +28,11 @@ def film_strip(result: DriveResult, aerial: AerialImage, images: Sequence[np.nda
     for index in (there[number] for number in chosen):
         record, truth = result.records[index], result.truth[index]
         picture = images[index]
-        picture = cv2.resize(picture, (round(picture.shape[1] * HEIGHT_PX / picture.shape[0]), HEIGHT_PX), interpolation=cv2.INTER_AREA)
+        picture = cv2.resize(
+            picture,
+            (round(picture.shape[1] * HEIGHT_PX / picture.shape[0]), HEIGHT_PX),
+            interpolation=cv2.INTER_AREA,
+        )
         crop, to_px = _crop(aerial, truth)
         _arrow(crop, to_px, truth, TRUTH_RGB)
         if np.isfinite(record.x_m):
@@ -43,8 +49,12 @@ def _crop(aerial: AerialImage, centre: Pose2):
     scale = HEIGHT_PX / CROP_M
     middle = grid.uv_from_xy(np.array([centre.x_m, centre.y_m]))
     ratio = grid.spacing_m * scale
-    matrix = np.array([[ratio, 0, HEIGHT_PX / 2 - ratio * middle[0]], [0, ratio, HEIGHT_PX / 2 - ratio * middle[1]]])
-    crop = cv2.warpAffine(aerial.image, matrix, (HEIGHT_PX, HEIGHT_PX), flags=cv2.INTER_AREA, borderValue=(230, 230, 230))
+    matrix = np.array(
+        [[ratio, 0, HEIGHT_PX / 2 - ratio * middle[0]], [0, ratio, HEIGHT_PX / 2 - ratio * middle[1]]]
+    )
+    crop = cv2.warpAffine(
+        aerial.image, matrix, (HEIGHT_PX, HEIGHT_PX), flags=cv2.INTER_AREA, borderValue=(230, 230, 230)
+    )
 
     def to_px(xy_m: np.ndarray) -> tuple[int, int]:
         uv = matrix[:, :2] @ grid.uv_from_xy(xy_m) + matrix[:, 2]

@@ -16,18 +16,28 @@ def trajectory(result: DriveResult, aerial: AerialImage) -> Figure:
     """Truth, GNSS and our poses over the orthophoto."""
     figure, axes = _figure(7.2, 7.2)
     bounds = aerial.grid.bounds
-    axes.imshow(aerial.image, extent=(bounds.west_m, bounds.east_m, bounds.south_m, bounds.north_m), alpha=0.8)
+    axes.imshow(
+        aerial.image, extent=(bounds.west_m, bounds.east_m, bounds.south_m, bounds.north_m), alpha=0.8
+    )
     truth = result.truth_xy_m
     estimate = np.array([(record.estimate_x_m, record.estimate_y_m) for record in result.records])
     axes.plot(*truth.T, color="white", lw=5, alpha=0.9)
     axes.plot(*truth.T, color=TRUTH, lw=1.8, label="truth")
     axes.plot(*result.gnss_xy_m.T, ".-", color=GNSS, lw=1, ms=4, label="GNSS")
     axes.plot(*estimate.T, color=OURS, lw=2, label="published trajectory")
-    fixes = np.array([(record.x_m, record.y_m) for record in result.records if record.accepted]).reshape(-1, 2)
+    fixes = np.array([(record.x_m, record.y_m) for record in result.records if record.accepted]).reshape(
+        -1, 2
+    )
     axes.plot(*fixes.T, "o", color=OURS, mec="white", ms=5, label="accepted fixes")
     everything = np.concatenate([truth, result.gnss_xy_m])
     centre, reach_m = (everything.min(0) + everything.max(0)) / 2, np.ptp(everything, axis=0).max() / 2 + 12
-    axes.set(xlim=centre[0] + np.array([-reach_m, reach_m]), ylim=centre[1] + np.array([-reach_m, reach_m]), aspect="equal", xlabel="east [m]", ylabel="north [m]")
+    axes.set(
+        xlim=centre[0] + np.array([-reach_m, reach_m]),
+        ylim=centre[1] + np.array([-reach_m, reach_m]),
+        aspect="equal",
+        xlabel="east [m]",
+        ylabel="north [m]",
+    )
     axes.legend(loc="upper right", framealpha=0.9)
     return figure
 
@@ -59,8 +69,16 @@ def error_distribution(result: DriveResult) -> Figure:
         ([frame.error_m for frame in frames if frame.accepted], OURS, "accepted fixes"),
     ):
         if values:
-            axes.step(np.sort(values), np.arange(1, len(values) + 1) / len(values), where="post", color=colour, label=label)
-    axes.set(xlabel="position error [m]", ylabel="share of images", xscale="symlog", xlim=(0, None), ylim=(0, 1.02))
+            axes.step(
+                np.sort(values),
+                np.arange(1, len(values) + 1) / len(values),
+                where="post",
+                color=colour,
+                label=label,
+            )
+    axes.set(
+        xlabel="position error [m]", ylabel="share of images", xscale="symlog", xlim=(0, None), ylim=(0, 1.02)
+    )
     axes.legend(loc="lower right")
     return figure
 
@@ -72,7 +90,9 @@ def calibration(result: DriveResult) -> Figure:
     grid = np.linspace(0, 16, 200)
     axes.plot(grid, chi2.cdf(grid, 3), color=TRUTH, ls="--", label="a truthful covariance (χ²₃)")
     if len(nees):
-        axes.step(nees, np.arange(1, len(nees) + 1) / len(nees), where="post", color=OURS, label="accepted fixes")
+        axes.step(
+            nees, np.arange(1, len(nees) + 1) / len(nees), where="post", color=OURS, label="accepted fixes"
+        )
     axes.set(xlabel="NEES of (x, y, yaw)", ylabel="share of fixes", xlim=(0, 16), ylim=(0, 1.02))
     axes.legend(loc="lower right")
     return figure

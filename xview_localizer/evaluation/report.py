@@ -30,7 +30,13 @@ class ReportRow:
     note: str
 
 
-def write_report(folder: Path, result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray | None], about: dict[str, str]) -> dict:
+def write_report(
+    folder: Path,
+    result: DriveResult,
+    aerial: AerialImage,
+    images: Sequence[np.ndarray | None],
+    about: dict[str, str],
+) -> dict:
     """Write metrics.json, plots and report.html to `folder`; returns the metrics.
 
     `images` are the drive's camera images [H, W, 3] RGB, one for each record of `result`, None where there
@@ -58,7 +64,9 @@ def write_report(folder: Path, result: DriveResult, aerial: AerialImage, images:
     page = environment.get_template(PAGE.name).render(
         gnss_rmse=f"{metrics['prior_rmse_m']:.1f}",
         ours_rmse=f"{metrics['trajectory_rmse_m']:.2f}" if metrics["trajectory_rmse_m"] is not None else "–",
-        ratio=f"{metrics['prior_rmse_m'] / metrics['trajectory_rmse_m']:.0f}" if metrics["trajectory_rmse_m"] else "–",
+        ratio=f"{metrics['prior_rmse_m'] / metrics['trajectory_rmse_m']:.0f}"
+        if metrics["trajectory_rmse_m"]
+        else "–",
         rows=_rows(metrics),
         about=about,
         pictures={name: _inline(data, "png") for name, data in pictures.items()},
@@ -77,9 +85,17 @@ def _rows(metrics: dict) -> list[ReportRow]:
         return "–" if metrics[key] is None else f"{metrics[key]:.0%}"
 
     return [
-        ReportRow("Published trajectory, RMSE", number("trajectory_rmse_m", "m"), "accepted fixes, odometry between them"),
+        ReportRow(
+            "Published trajectory, RMSE",
+            number("trajectory_rmse_m", "m"),
+            "accepted fixes, odometry between them",
+        ),
         ReportRow("GNSS, RMSE", number("prior_rmse_m", "m"), "the same stamps"),
-        ReportRow("Accepted fixes, median error", number("accepted_position_median_m", "m"), f"{metrics['n_accepted']} of {metrics['n']} images"),
+        ReportRow(
+            "Accepted fixes, median error",
+            number("accepted_position_median_m", "m"),
+            f"{metrics['n_accepted']} of {metrics['n']} images",
+        ),
         ReportRow("Accepted fixes, yaw median", number("accepted_yaw_median_deg", "°"), ""),
         ReportRow("False accepts", str(metrics["false_accepts"]), "accepted and off by more than 5 m"),
         ReportRow("Within 2 m, all images", percent("recall_2m"), "best pose found, the gate ignored"),
@@ -94,7 +110,9 @@ def _reasons(result: DriveResult) -> list[tuple[str, int]]:
     import re
     from collections import Counter
 
-    counted = Counter(re.sub(r"-?\d+(\.\d+)?", "…", frame.reason) for frame in result.frames if not frame.accepted)
+    counted = Counter(
+        re.sub(r"-?\d+(\.\d+)?", "…", frame.reason) for frame in result.frames if not frame.accepted
+    )
     return counted.most_common(8)
 
 

@@ -64,7 +64,9 @@ class DriveResult:
     def _stages(self) -> dict[str, float]:
         names = sorted({name for record in self.records for name in record.timings_ms})
         return {
-            name: float(np.median([record.timings_ms[name] for record in self.records if name in record.timings_ms]))
+            name: float(
+                np.median([record.timings_ms[name] for record in self.records if name in record.timings_ms])
+            )
             for name in names
         }
 
@@ -82,5 +84,7 @@ def read_tum(path: Path) -> dict[str, np.ndarray]:
 
 def poses_at(trajectory: dict[str, np.ndarray], stamps_sec: Sequence[float]) -> list[Pose2]:
     """Poses interpolated at stamps."""
-    x, y, yaw = (np.interp(stamps_sec, trajectory["stamp_sec"], trajectory[key]) for key in ("x_m", "y_m", "yaw_rad"))
+    x, y, yaw = (
+        np.interp(stamps_sec, trajectory["stamp_sec"], trajectory[key]) for key in ("x_m", "y_m", "yaw_rad")
+    )
     return [Pose2(float(a), float(b), float(c)) for a, b, c in zip(x, y, yaw, strict=True)]

@@ -70,7 +70,11 @@ def canonical_view(camera: CameraModel, R_level_camera: np.ndarray, spec: ViewSp
     span_rad = min(camera.horizontal_fov_rad, FULL_CIRCLE_RAD)
     wraps = span_rad > FULL_CIRCLE_RAD - 1e-3
     multiple = spec.column_multiple_px
-    columns_px = int(np.clip(round(span_rad * spec.columns_px_per_rad / multiple) * multiple, multiple, spec.max_columns_px))
+    columns_px = int(
+        np.clip(
+            round(span_rad * spec.columns_px_per_rad / multiple) * multiple, multiple, spec.max_columns_px
+        )
+    )
     forward = R_level_camera[:, 2]
     centre_rad = np.arctan2(forward[1], forward[0])
     left_rad = centre_rad + span_rad / 2

@@ -49,10 +49,13 @@ class PlanView:
     valid: np.ndarray
 
 
-def plan_view(camera: CameraModel, R_level_camera: np.ndarray, camera_height_m: float, spec: PlanSpec) -> PlanView:
+def plan_view(
+    camera: CameraModel, R_level_camera: np.ndarray, camera_height_m: float, spec: PlanSpec
+) -> PlanView:
     """Where each point of the plan lies in the image of `camera`; `R_level_camera` [3, 3] levels its rays."""
     side = SUPERSAMPLING * spec.size_px
-    uv, valid = camera.project(_ground_points(camera_height_m, spec) @ R_level_camera)  # = R_level_camera.T @ point
+    points_camera = _ground_points(camera_height_m, spec) @ R_level_camera  # = R_level_camera.T @ point
+    uv, valid = camera.project(points_camera)
     return PlanView(spec, uv.reshape(side, side, 2), valid.reshape(side, side))
 
 

@@ -35,7 +35,9 @@ def fit_confidence(judged: Sequence[JudgedFix]) -> tuple[float, float]:
     """
     right = np.array([fix.position_error_m <= RIGHT_WITHIN_M for fix in judged], dtype=np.float64)
     if right.min(initial=1) == right.max(initial=0):
-        raise ValueError(f"confidence needs right and wrong poses to tell apart, got {int(right.sum())} right of {len(right)}")
+        raise ValueError(
+            f"confidence needs right and wrong poses to tell apart, got {int(right.sum())} right of {len(right)}"
+        )
     features = np.array([[1.0, lead_feature(fix.lead)] for fix in judged])
 
     def loss(weights: np.ndarray) -> float:
@@ -55,7 +57,9 @@ def choose_temperature(nees_at: Mapping[float, Sequence[float]]) -> float:
     """The temperature whose mean NEES comes nearest to 3 (on a log scale). Raises ValueError without any NEES."""
     distance = {t: abs(np.log(np.mean(nees) / 3)) for t, nees in nees_at.items() if len(nees)}
     if not distance:
-        raise ValueError(f"no pose was found within {RIGHT_WITHIN_M:g} m of the truth: there is nothing to calibrate")
+        raise ValueError(
+            f"no pose was found within {RIGHT_WITHIN_M:g} m of the truth: there is nothing to calibrate"
+        )
     return min(distance, key=distance.__getitem__)
 
 

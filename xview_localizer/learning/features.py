@@ -116,7 +116,9 @@ def encode_pairs(
         )
         aerial = augment_photometric(crop.image, rng, augment)
         arrays["aerial_image"] = aerial
-        arrays["aerial_tokens"] = backbone.run({"image": network_image(aerial)})["tokens"][0].astype(np.float16)
+        arrays["aerial_tokens"] = backbone.run({"image": network_image(aerial)})["tokens"][0].astype(
+            np.float16
+        )
         arrays["half_extent_m"] = np.float64(extent_m / 2)
         arrays["count"] = np.int64(len(records))
         for index, record in enumerate(records):
@@ -127,22 +129,30 @@ def encode_pairs(
         partial.rename(target)
 
 
-def _encode_ground(record: PairRecord, spec: ModelSpec, backbone: Engine, augment: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _encode_ground(
+    record: PairRecord, spec: ModelSpec, backbone: Engine, augment: float, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
     """Canonical view, tokens, range per cell and truth of one record; mounting errors are part of life."""
     view = ground_view(record)
     R_level_camera = cv2.Rodrigues(rng.normal(0, np.radians(0.4), 3) * augment)[0] @ view.R_base_camera
     height_m = record.camera_height_m * float(np.exp(rng.normal(0, 0.03 * augment)))
     canonical = canonical_view(view.camera, R_level_camera, spec.view)
     # Where the camera's height is unknown, the plan is drawn for an assumed one.
-    plan_height_m = height_m * float(np.exp(rng.normal(0, 0.12))) if rng.random() < 0.15 * augment else height_m
+    plan_height_m = (
+        height_m * float(np.exp(rng.normal(0, 0.12))) if rng.random() < 0.15 * augment else height_m
+    )
     plan = plan_view(view.camera, R_level_camera, plan_height_m, spec.plan)
     if rng.random() < 0.4 * augment:
         canonical = with_cropped_field(canonical, rng)
-        plan = replace(plan, valid=plan.valid & sees_plan(canonical, plan_height_m, plan.valid.shape[0], spec.plan))
+        plan = replace(
+            plan, valid=plan.valid & sees_plan(canonical, plan_height_m, plan.valid.shape[0], spec.plan)
+        )
     photographed = augment_photometric(view.image, rng, augment)
     image, plan_image = render_views(photographed, canonical, plan)
     rows, columns = canonical.cell_valid.shape
-    centre_uv = canonical.source_uv.reshape(rows, spec.view.cell_rows_px, columns, spec.view.cell_columns_px, 2)
+    centre_uv = canonical.source_uv.reshape(
+        rows, spec.view.cell_rows_px, columns, spec.view.cell_columns_px, 2
+    )
     centre_uv = centre_uv[:, spec.view.cell_rows_px // 2, :, spec.view.cell_columns_px // 2]
     range_m = record.load_range_m()
     u = np.clip(centre_uv[..., 0].astype(int), 0, range_m.shape[1] - 1)

@@ -16,7 +16,8 @@ from torch import Tensor
 PEAKS = 48
 VARIANTS = 12
 VARIANT_SIGMAS = (0.8, 0.8, 0.06)
-RIVAL_APART_M = 1.5  # nearer variants are the same answer, a little off; sample_pose_hypotheses has enough of them
+# Nearer variants are the same answer, a little off: sample_pose_hypotheses has enough of them.
+RIVAL_APART_M = 1.5
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,9 @@ def pose_loss(scores: Tensor, evidence: float) -> Tensor:
     return -F.log_softmax(evidence * scores.sum(0), dim=0)[0]
 
 
-def info_nce(matches: MatchProbabilities, dustbin: Tensor, true_xy_m: Tensor, matchable: Tensor, half_extent_m: float) -> Tensor:
+def info_nce(
+    matches: MatchProbabilities, dustbin: Tensor, true_xy_m: Tensor, matchable: Tensor, half_extent_m: float
+) -> Tensor:
     """InfoNCE in both directions; ground cells without a true match belong in the dustbin.
 
     `true_xy_m` [N, 2] about the middle of the grid, `matchable` [N] whether that lies in the grid.
@@ -128,7 +131,12 @@ def sample_pose_hypotheses(true_pose: Tensor, prior_radius_m: float, generator: 
 
 @torch.no_grad()
 def keep_hardest(
-    matches: MatchProbabilities, xy_m: Tensor, poses: Tensor, half_extent_m: float, count: int, generator: torch.Generator
+    matches: MatchProbabilities,
+    xy_m: Tensor,
+    poses: Tensor,
+    half_extent_m: float,
+    count: int,
+    generator: torch.Generator,
 ) -> Tensor:
     """The first of `poses` [K, 3] and those `count` others that the match likes best: they teach the most.
 

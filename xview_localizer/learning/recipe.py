@@ -19,6 +19,7 @@ import torch
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.engines.onnx_engine import OnnxEngine
 from xview_localizer.evaluation.judging import judge
+from xview_localizer.geometry.pose import Pose2
 from xview_localizer.learning.calibrate import (
     TEMPERATURES,
     JudgedFix,
@@ -29,7 +30,6 @@ from xview_localizer.learning.calibrate import (
 from xview_localizer.learning.features import FeatureFolder, encode_pairs
 from xview_localizer.learning.train import TrainConfig, train
 from xview_localizer.localizer import Localizer, LocalizerConfig, Observation, PlacedObservation
-from xview_localizer.geometry.pose import Pose2
 from xview_localizer.models.export import export_heads, write_manifest
 from xview_localizer.models.package import ModelPackage, ModelSpec
 from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
@@ -62,7 +62,13 @@ class Progress:
     training: Callable[[int, dict[str, float]], None] | None = None
 
 
-def train_package(work: Path, backbone_package: Path, out: Path, config: RecipeConfig = RecipeConfig(), progress: Progress = Progress()) -> ModelPackage:
+def train_package(
+    work: Path,
+    backbone_package: Path,
+    out: Path,
+    config: RecipeConfig = RecipeConfig(),
+    progress: Progress = Progress(),
+) -> ModelPackage:
     """Make a package in `out` with the backbone of `backbone_package`; resumes from what `work` holds."""
     torch.set_num_threads(config.threads)
     spec = ModelSpec()
@@ -73,13 +79,20 @@ def train_package(work: Path, backbone_package: Path, out: Path, config: RecipeC
         first = config.first_seed + number * config.towns
         if not (pairs / "pairs.jsonl").exists():
             progress.say(f"rendering {config.towns} towns ({kind}) into {pairs}")
-            make_pairs(pairs, range(first, first + config.towns), PairsConfig(kind, config.images_per_town), config.workers)
+            make_pairs(
+                pairs,
+                range(first, first + config.towns),
+                PairsConfig(kind, config.images_per_town),
+                config.workers,
+            )
         progress.say(f"encoding {pairs} into {features}")
         encode_pairs(PairsDataset(pairs), spec, backbone, features, track=progress.track)
         folders.append(features)
 
     progress.say(f"training {config.train.steps} steps")
-    matcher = train(FeatureFolder(folders, progress.track), work / "checkpoint", config.train, progress.training)
+    matcher = train(
+        FeatureFolder(folders, progress.track), work / "checkpoint", config.train, progress.training
+    )
 
     out.mkdir(parents=True, exist_ok=True)
     if backbone_package.resolve() != out.resolve():
@@ -100,7 +113,9 @@ def train_package(work: Path, backbone_package: Path, out: Path, config: RecipeC
     return calibrate_package(out, datasets, progress)
 
 
-def calibrate_package(package_folder: Path, datasets: list[PairsDataset], progress: Progress = Progress()) -> ModelPackage:
+def calibrate_package(
+    package_folder: Path, datasets: list[PairsDataset], progress: Progress = Progress()
+) -> ModelPackage:
     """Fit confidence and evidence temperature on `datasets` and rewrite model.yaml."""
     package = ModelPackage.load(package_folder)
     cases = list(_observed(package, datasets, progress))
@@ -124,18 +139,26 @@ def calibrate_package(package_folder: Path, datasets: list[PairsDataset], progre
     calibration = calibrated(package.spec.calibration, judged[temperature], temperature)
     progress.say(f"evidence temperature {temperature:g}, confidence {calibration}")
     write_manifest(
-        package_folder, replace(package.spec, calibration=calibration), package.licence, package.provenance, package.training_command
+        package_folder,
+        replace(package.spec, calibration=calibration),
+        package.licence,
+        package.provenance,
+        package.training_command,
     )
     return ModelPackage.load(package_folder)
 
 
-def _observed(package: ModelPackage, datasets: list[PairsDataset], progress: Progress) -> Iterable[tuple[Localizer, PairRecord, Observation]]:
+def _observed(
+    package: ModelPackage, datasets: list[PairsDataset], progress: Progress
+) -> Iterable[tuple[Localizer, PairRecord, Observation]]:
     """Every record encoded once; records of one aerial image share a localizer and so its descriptors."""
     for dataset in datasets:
         localizers: dict[Path, Localizer] = {}
         for record in progress.track(list(dataset)):
             if record.aerial_path not in localizers:
-                localizers[record.aerial_path] = Localizer(package, InMemoryMap(record.load_aerial()), LocalizerConfig())
+                localizers[record.aerial_path] = Localizer(
+                    package, InMemoryMap(record.load_aerial()), LocalizerConfig()
+                )
             localizer = localizers[record.aerial_path]
             yield localizer, record, localizer.observe(ground_view(record))
 
@@ -146,7 +169,9 @@ def with_heading(record: PairRecord, sigma_deg: float = 10.0):
         return record.prior
     rng = np.random.default_rng(zlib.crc32(record.id.encode()))
     offset_rad = np.radians(rng.uniform(-sigma_deg, sigma_deg))
-    return replace(record.prior, yaw_rad=record.truth.yaw_rad + offset_rad, yaw_sigma_rad=float(np.radians(sigma_deg)))
+    return replace(
+        record.prior, yaw_rad=record.truth.yaw_rad + offset_rad, yaw_sigma_rad=float(np.radians(sigma_deg))
+    )
 
 
 def training_command(config: RecipeConfig) -> str:

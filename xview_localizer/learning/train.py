@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from xview_localizer.learning import losses
 from xview_localizer.learning.augment import augment_texture, augment_tokens
-from xview_localizer.learning.features import AerialFeatures, FeatureFolder, GroundFeatures
+from xview_localizer.learning.features import FeatureFolder, GroundFeatures
 from xview_localizer.models.heads import AerialHead, GroundHead, HeadConfig
 
 
@@ -70,7 +70,13 @@ class LiftedCells:
     has_range: Tensor  # [N]
 
 
-def lift_cells(matcher: Matcher, ground: GroundFeatures, predicted_share: float, config: TrainConfig, rng: np.random.Generator):
+def lift_cells(
+    matcher: Matcher,
+    ground: GroundFeatures,
+    predicted_share: float,
+    config: TrainConfig,
+    rng: np.random.Generator,
+):
     """Run the ground head, lift a weighted sample of its cells; returns LiftedCells and the depth loss."""
     with half_precision():
         outputs = matcher.ground(
@@ -121,12 +127,20 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray
 
 
 def pair_losses(
-    cells: LiftedCells, aerial: Tensor, pose: Tensor, half_extent_m: float, matcher: Matcher, config: TrainConfig, generator: torch.Generator
+    cells: LiftedCells,
+    aerial: Tensor,
+    pose: Tensor,
+    half_extent_m: float,
+    matcher: Matcher,
+    config: TrainConfig,
+    generator: torch.Generator,
 ) -> tuple[Tensor, dict[str, float]]:
     """Pose loss and InfoNCE of one ground image over its aerial crop."""
     matches = losses.match(cells.descriptor, aerial, cells.dustbin, matcher.inverse_temperature)
     hypotheses = losses.sample_pose_hypotheses(pose, config.prior_radius_m, generator)
-    hypotheses = losses.keep_hardest(matches, cells.xy_m, hypotheses, half_extent_m, config.hypotheses, generator)
+    hypotheses = losses.keep_hardest(
+        matches, cells.xy_m, hypotheses, half_extent_m, config.hypotheses, generator
+    )
     scores = losses.pose_scores(matches, cells.xy_m, hypotheses, half_extent_m)
     pose_term = losses.pose_loss(scores, config.evidence)
     true_xy_m = losses.transform(cells.true_xy_m, pose.unsqueeze(0))[:, 0]
@@ -156,7 +170,10 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
 
 
 def train(
-    features: FeatureFolder, out: Path, config: TrainConfig = TrainConfig(), progress: Callable[[int, dict[str, float]], None] | None = None
+    features: FeatureFolder,
+    out: Path,
+    config: TrainConfig = TrainConfig(),
+    progress: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Matcher:
     """Train (or resume from `out`/checkpoint.pt) and return the matcher.
 
@@ -166,7 +183,9 @@ def train(
     rng = np.random.default_rng(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
     matcher = Matcher()
-    optimizer = torch.optim.AdamW(matcher.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(
+        matcher.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
+    )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, config))
     out.mkdir(parents=True, exist_ok=True)
     checkpoint, start = out / "checkpoint.pt", 0
@@ -193,13 +212,17 @@ def train(
             aerial = aerial.turned(quarter_turns, flip)
             with half_precision():
                 tokens = augment_tokens(aerial.tokens[None].float(), rng)
-                descriptors = matcher.aerial(tokens, augment_texture(aerial.image[None].float(), rng))[0].float()
+                descriptors = matcher.aerial(tokens, augment_texture(aerial.image[None].float(), rng))[
+                    0
+                ].float()
             maps.append(descriptors)
             picked = rng.choice(len(grounds), min(config.ground_per_aerial, len(grounds)), replace=False)
             for index in picked:
                 ground = grounds[index].turned(quarter_turns, flip)
                 cells, depth = lift_cells(matcher, ground, predicted_share, config, rng)
-                loss, log = pair_losses(cells, descriptors, ground.pose, aerial.half_extent_m, matcher, config, generator)
+                loss, log = pair_losses(
+                    cells, descriptors, ground.pose, aerial.half_extent_m, matcher, config, generator
+                )
                 terms.append(loss + config.depth_weight * depth)
                 window.append({**log, "depth": depth.item()})
             lifted.append(cells)
@@ -218,7 +241,12 @@ def train(
                 progress(step + 1, averages)
         if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
             torch.save(
-                {"matcher": matcher.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "step": step + 1},
+                {
+                    "matcher": matcher.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "schedule": schedule.state_dict(),
+                    "step": step + 1,
+                },
                 checkpoint,
             )
     return matcher

@@ -97,7 +97,9 @@ class Backbone(nn.Module):
 
 def bicubic_weights(size_in: int, size_out: int) -> Tensor:
     """Weights [size_out, size_in] by which bicubic interpolation resizes one axis."""
-    return F.interpolate(torch.eye(size_in)[None, None], size=(size_out, size_in), mode="bicubic", align_corners=False)[0, 0]
+    return F.interpolate(
+        torch.eye(size_in)[None, None], size=(size_out, size_in), mode="bicubic", align_corners=False
+    )[0, 0]
 
 
 def load_official_weights(backbone: Backbone, path: Path) -> None:

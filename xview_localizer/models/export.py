@@ -19,7 +19,13 @@ from xview_localizer.models.package import ModelSpec, sha256, spec_to_dict
 OPSET = 17
 
 
-def _to_onnx(module: nn.Module, inputs: dict[str, torch.Tensor], outputs: dict[str, dict[int, str]], axes: dict[str, dict[int, str]], path: Path) -> None:
+def _to_onnx(
+    module: nn.Module,
+    inputs: dict[str, torch.Tensor],
+    outputs: dict[str, dict[int, str]],
+    axes: dict[str, dict[int, str]],
+    path: Path,
+) -> None:
     with warnings.catch_warnings():
         # The TorchScript exporter writes the small, dynamic graphs that every runtime here reads.
         warnings.simplefilter("ignore")
@@ -70,7 +76,12 @@ def export_heads(ground: GroundHead, aerial: AerialHead, folder: Path) -> None:
             "plan_xy": torch.rand(1, 2 * h, w, 2),
         },
         {"descriptor": {3: "cell_columns"}, "dustbin": {2: "cell_columns"}, "log_range": {2: "cell_columns"}},
-        {"tokens": {3: "columns"}, "image": {3: "width"}, "valid": {2: "cell_columns"}, "plan_xy": {2: "cell_columns"}},
+        {
+            "tokens": {3: "columns"},
+            "image": {3: "width"},
+            "valid": {2: "cell_columns"},
+            "plan_xy": {2: "cell_columns"},
+        },
         folder / "ground_head.onnx",
     )
     _to_onnx(
@@ -82,9 +93,13 @@ def export_heads(ground: GroundHead, aerial: AerialHead, folder: Path) -> None:
     )
 
 
-def write_manifest(folder: Path, spec: ModelSpec, licence: str, provenance: str, training_command: str) -> None:
+def write_manifest(
+    folder: Path, spec: ModelSpec, licence: str, provenance: str, training_command: str
+) -> None:
     """Write model.yaml with the checksums of the graphs already in `folder`."""
-    graphs = {path.stem: {"file": path.name, "sha256": sha256(path)} for path in sorted(folder.glob("*.onnx"))}
+    graphs = {
+        path.stem: {"file": path.name, "sha256": sha256(path)} for path in sorted(folder.glob("*.onnx"))
+    }
     document = {
         "licence": licence,
         "provenance": provenance,

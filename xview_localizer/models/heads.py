@@ -74,7 +74,8 @@ class GroundHead(nn.Module):
         self.texture = TextureStem(config, (CELL_PX, 2 * CELL_PX))
         self.geometry = nn.Conv2d(3, config.width, 1)
         self.plan = nn.Sequential(
-            TextureStem(config, (CELL_PX, CELL_PX)), *(ConvBlock(config.width) for _ in range(config.plan_blocks))
+            TextureStem(config, (CELL_PX, CELL_PX)),
+            *(ConvBlock(config.width) for _ in range(config.plan_blocks)),
         )
         self.blocks = nn.Sequential(*(ConvBlock(config.width) for _ in range(config.ground_blocks)))
         self.norm = nn.GroupNorm(1, config.width)
@@ -83,7 +84,15 @@ class GroundHead(nn.Module):
         nn.init.constant_(self.dustbin.bias, 9.0)  # about the log-sum-exp over an aerial block at the start
         self.closeness = nn.Conv2d(config.width, 1, 1)
 
-    def forward(self, tokens: Tensor, image: Tensor, elevation_rad: Tensor, valid: Tensor, plan: Tensor, plan_xy: Tensor):
+    def forward(
+        self,
+        tokens: Tensor,
+        image: Tensor,
+        elevation_rad: Tensor,
+        valid: Tensor,
+        plan: Tensor,
+        plan_xy: Tensor,
+    ):
         """Shapes: tokens [B, C, h, w], image [B, 3, 14 h, 14 w], elevation_rad [B, 2 h], valid [B, 2 h, w],
         plan [B, 3, S, S] (the ground seen from above), plan_xy [B, 2 h, w, 2] (the cells' places on it, ±1 at
         its edges, beyond where a cell is not on it).

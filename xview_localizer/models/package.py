@@ -22,7 +22,6 @@ from xview_localizer.geometry.canonical_view import ViewSpec
 from xview_localizer.geometry.depth import DepthKind
 from xview_localizer.geometry.plan_view import PlanSpec
 
-
 # A lead beyond this says nothing more about whether the pose is right.
 MAX_LEAD = 100.0
 
@@ -75,7 +74,9 @@ class CalibrationSpec:
 
     def confidence(self, lead: float) -> float:
         """Chance that a pose of this lead over its best rival is within 2 m."""
-        return float(1 / (1 + np.exp(-self.confidence_bias - self.confidence_lead_weight * lead_feature(lead))))
+        return float(
+            1 / (1 + np.exp(-self.confidence_bias - self.confidence_lead_weight * lead_feature(lead)))
+        )
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,10 @@ def pose_message(header: Header, estimate: PoseEstimate) -> PoseWithCovarianceSt
 
 
 def nav_sat_fix_message(header: Header, estimate: PoseEstimate, frame: LocalFrame) -> NavSatFix:
-    """base_link (`header.frame_id`) in WGS84; its altitude is the datum's, with a variance that says how little that means."""
+    """base_link (`header.frame_id`) in WGS84.
+
+    Its altitude is the datum's, with a variance that says how little that means.
+    """
     latitude, longitude, altitude = frame.geodetic_from_enu([estimate.pose.x_m, estimate.pose.y_m, 0.0])
     covariance = np.zeros((3, 3))
     covariance[:2, :2] = estimate.covariance[:2, :2]

@@ -12,7 +12,8 @@
 | OK | none of these |
 
 Values: state, model, map, images (accepted or rejected; malformed ones count by themselves), accepted,
-rejected, accepted_ratio, dropped, last_reason, latency_ms, latency_max_ms, and for each input its age in seconds, its count of malformed messages and the last problem.
+rejected, accepted_ratio, dropped, last_reason, latency_ms, latency_max_ms, and for each input its age in
+seconds, its count of malformed messages and the last problem.
 """
 
 from __future__ import annotations

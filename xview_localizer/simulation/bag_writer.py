@@ -20,7 +20,9 @@ from xview_localizer.simulation.sensors import GnssSample, ImuSample, OdometrySa
 _STORE = get_typestore(Stores.ROS2_JAZZY)
 _TYPES = _STORE.types
 _Header, _Time = _TYPES["std_msgs/msg/Header"], _TYPES["builtin_interfaces/msg/Time"]
-_Quaternion, _Vector3, _Point = (_TYPES[f"geometry_msgs/msg/{name}"] for name in ("Quaternion", "Vector3", "Point"))
+_Quaternion, _Vector3, _Point = (
+    _TYPES[f"geometry_msgs/msg/{name}"] for name in ("Quaternion", "Vector3", "Point")
+)
 _Pose = _TYPES["geometry_msgs/msg/Pose"]
 
 _TF_TYPE = "tf2_msgs/msg/TFMessage"
@@ -62,7 +64,9 @@ class DriveBag:
         self._writer.open()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._writer.close()
 
     def add_mounting(self, frame_id: str, xyz_m: np.ndarray, R_base_sensor: np.ndarray) -> None:
@@ -73,7 +77,9 @@ class DriveBag:
         )
         header = _Header(stamp=_stamp(self._start_ns), frame_id="base_link")
         self._mountings.append(
-            _TYPES["geometry_msgs/msg/TransformStamped"](header=header, child_frame_id=frame_id, transform=transform)
+            _TYPES["geometry_msgs/msg/TransformStamped"](
+                header=header, child_frame_id=frame_id, transform=transform
+            )
         )
 
     def add_gnss(self, sample: GnssSample, frame: LocalFrame) -> None:
@@ -94,7 +100,8 @@ class DriveBag:
         """Odometry odom → base_link."""
         covariance = np.diag([0.05, 0.05, 1e3, 1e3, 1e3, 0.01]).ravel()
         twist = _TYPES["geometry_msgs/msg/Twist"](
-            linear=_Vector3(x=sample.speed_mps, y=0.0, z=0.0), angular=_Vector3(x=0.0, y=0.0, z=sample.yaw_rate_radps)
+            linear=_Vector3(x=sample.speed_mps, y=0.0, z=0.0),
+            angular=_Vector3(x=0.0, y=0.0, z=sample.yaw_rate_radps),
         )
         self._add(
             "odom", sample.stamp_sec,
@@ -121,7 +128,9 @@ class DriveBag:
 
     def add_image(self, stamp_sec: float, jpeg: bytes, camera: dict) -> None:
         """CompressedImage and its CameraInfo."""
-        self._add("camera_info", stamp_sec, lambda header: _camera_info(header("camera_optical_frame"), camera))
+        self._add(
+            "camera_info", stamp_sec, lambda header: _camera_info(header("camera_optical_frame"), camera)
+        )
         self._add(
             "image", stamp_sec,
             lambda header: _TYPES["sensor_msgs/msg/CompressedImage"](
@@ -157,7 +166,9 @@ class DriveBag:
             return _Header(stamp=_stamp(stamp_ns), frame_id=frame_id)
 
         order = list(self._TYPE_OF).index(name)
-        self._messages.append((stamp_ns, order, name, lambda: _STORE.serialize_cdr(make(header), self._TYPE_OF[name])))
+        self._messages.append(
+            (stamp_ns, order, name, lambda: _STORE.serialize_cdr(make(header), self._TYPE_OF[name]))
+        )
 
 
 def _stamp(stamp_ns: int):
@@ -165,11 +176,16 @@ def _stamp(stamp_ns: int):
 
 
 def _planar(pose: Pose2):
-    return _Pose(position=_Point(x=pose.x_m, y=pose.y_m, z=0.0), orientation=_quaternion(0.0, 0.0, pose.yaw_rad))
+    return _Pose(
+        position=_Point(x=pose.x_m, y=pose.y_m, z=0.0), orientation=_quaternion(0.0, 0.0, pose.yaw_rad)
+    )
 
 
 def _quaternion(roll_rad: float, pitch_rad: float, yaw_rad: float):
-    (cr, cp, cy), (sr, sp, sy) = np.cos(np.array([roll_rad, pitch_rad, yaw_rad]) / 2), np.sin(np.array([roll_rad, pitch_rad, yaw_rad]) / 2)
+    (cr, cp, cy), (sr, sp, sy) = (
+        np.cos(np.array([roll_rad, pitch_rad, yaw_rad]) / 2),
+        np.sin(np.array([roll_rad, pitch_rad, yaw_rad]) / 2),
+    )
     return _Quaternion(
         x=float(sr * cp * cy - cr * sp * sy), y=float(cr * sp * cy + sr * cp * sy),
         z=float(cr * cp * sy - sr * sp * cy), w=float(cr * cp * cy + sr * sp * sy),
@@ -187,7 +203,9 @@ def _camera_info(header, camera: dict):
         fx, fy, cx, cy = camera["fx"], camera["fy"], camera["cx"], camera["cy"]
         model, d = "plumb_bob", camera["d"] or [0.0] * 5
     k = np.array([fx, 0.0, cx - 0.5, 0.0, fy, cy - 0.5, 0.0, 0.0, 1.0])
-    roi = _TYPES["sensor_msgs/msg/RegionOfInterest"](x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
+    roi = _TYPES["sensor_msgs/msg/RegionOfInterest"](
+        x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+    )
     p = np.concatenate([k.reshape(3, 3), np.zeros((3, 1))], axis=1).ravel()
     return _TYPES["sensor_msgs/msg/CameraInfo"](
         header=header, height=camera["height"], width=camera["width"], distortion_model=model,

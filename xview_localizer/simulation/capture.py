@@ -36,13 +36,21 @@ class Capture:
         elevation_rad = np.radians(rng.uniform(28, 65) if aerial else rng.uniform(12, 70))
         azimuth_rad = rng.uniform(0, 2 * np.pi)
         overcast = rng.random() < (0.25 if aerial else 0.4)
-        sun = 0.0 if overcast and rng.random() < 0.6 else (rng.uniform(0.1, 0.4) if overcast else rng.uniform(0.6, 1.0))
+        sun = (
+            0.0
+            if overcast and rng.random() < 0.6
+            else (rng.uniform(0.1, 0.4) if overcast else rng.uniform(0.6, 1.0))
+        )
         ambient = rng.uniform(0.75, 1.0) if overcast else rng.uniform(0.3, 0.55)
         grey_sky = np.full(3, rng.uniform(170, 235))
         blue_sky = np.array([rng.uniform(70, 140), rng.uniform(120, 180), rng.uniform(190, 240)])
         return cls(
             sun_direction=np.array(
-                [np.cos(elevation_rad) * np.cos(azimuth_rad), np.cos(elevation_rad) * np.sin(azimuth_rad), np.sin(elevation_rad)]
+                [
+                    np.cos(elevation_rad) * np.cos(azimuth_rad),
+                    np.cos(elevation_rad) * np.sin(azimuth_rad),
+                    np.sin(elevation_rad),
+                ]
             ),
             sun_rgb=sun * np.array([1.0, 0.97, 0.9]),
             ambient_rgb=ambient * (np.ones(3) if overcast else np.array([0.92, 0.98, 1.08])),
@@ -67,7 +75,11 @@ class Capture:
         height = np.clip(direction[:, 2], 0, 1)[:, None]
         base = self.haze_rgb + (self.sky_top_rgb - self.haze_rgb) * np.sqrt(height)
         plane = direction[:, :2] / np.maximum(height, 0.05) + self.cloud_seed
-        wave = np.sin(1.3 * plane[:, 0] + 0.7 * plane[:, 1]) + np.sin(2.9 * plane[:, 1] - 1.1 * plane[:, 0] + 1) + np.sin(5.3 * plane.sum(axis=1))
+        wave = (
+            np.sin(1.3 * plane[:, 0] + 0.7 * plane[:, 1])
+            + np.sin(2.9 * plane[:, 1] - 1.1 * plane[:, 0] + 1)
+            + np.sin(5.3 * plane.sum(axis=1))
+        )
         cover = self.cloud * np.clip(wave / 3 + 0.2, 0, 1)[:, None]
         return base * (1 - cover) + 240 * cover
 

@@ -47,7 +47,10 @@ class DriveConfig:
 
 
 def simulate_drive(
-    out: Path | str, seed: int, config: DriveConfig = DriveConfig(), track: Callable[[Iterable], Iterable] = iter
+    out: Path | str,
+    seed: int,
+    config: DriveConfig = DriveConfig(),
+    track: Callable[[Iterable], Iterable] = iter,
 ) -> Path:
     """Write `bag/` (mcap), `orthophoto.tif` (UTM), `drive.yaml`, `truth.tum` and `pairs/` to `out`; returns it.
 
@@ -100,7 +103,17 @@ def simulate_drive(
             turn = Rotation.from_euler("z", pose.yaw_rad).as_matrix()
             at = np.array([camera_pose.x_m, camera_pose.y_m])
             odom = odometry[round(stamp_sec * SENSOR_RATE_HZ)].pose
-            pairs.add(float(stamp_sec), jpeg, range_m, camera_record, height_m, at, turn @ R_level_camera, pose, odom)
+            pairs.add(
+                float(stamp_sec),
+                jpeg,
+                range_m,
+                camera_record,
+                height_m,
+                at,
+                turn @ R_level_camera,
+                pose,
+                odom,
+            )
         bag.write()
     pairs.close()
     (out / "drive.yaml").write_text(yaml.safe_dump(_description(config), sort_keys=False))
@@ -115,7 +128,8 @@ def _jpeg(image: np.ndarray, quality: int) -> bytes:
 
 
 def _tum(stamp_sec: float, pose) -> str:
-    return f"{stamp_sec:.6f} {pose.x_m:.4f} {pose.y_m:.4f} 0 0 0 {np.sin(pose.yaw_rad / 2):.6f} {np.cos(pose.yaw_rad / 2):.6f}"
+    qz, qw = np.sin(pose.yaw_rad / 2), np.cos(pose.yaw_rad / 2)
+    return f"{stamp_sec:.6f} {pose.x_m:.4f} {pose.y_m:.4f} 0 0 0 {qz:.6f} {qw:.6f}"
 
 
 def _description(config: DriveConfig) -> dict:

@@ -1,4 +1,4 @@
-"""A drive in the `pairs` format: every image with a prior; all share the orthophoto, so that keyframes can be joined."""
+"""A drive in the `pairs` format: every image with a prior; all share the orthophoto, so keyframes can be joined."""
 
 from __future__ import annotations
 

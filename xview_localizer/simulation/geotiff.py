@@ -29,7 +29,9 @@ def write_utm_geotiff(path: Path, aerial: AerialImage, frame: LocalFrame) -> Non
     epsg = utm_epsg(frame.latitude_deg, frame.longitude_deg)
     to_geodetic = Transformer.from_crs(epsg, 4326, always_xy=True)
     bounds, spacing_m = aerial.grid.bounds, aerial.grid.spacing_m
-    edge = np.array([[x, y, 0.0] for x in (bounds.west_m, bounds.east_m) for y in (bounds.south_m, bounds.north_m)])
+    edge = np.array(
+        [[x, y, 0.0] for x in (bounds.west_m, bounds.east_m) for y in (bounds.south_m, bounds.north_m)]
+    )
     latitude, longitude, _ = frame.geodetic_from_enu(edge)
     east, north = to_geodetic.transform(longitude, latitude, direction="INVERSE")
     left, top = float(np.min(east)), float(np.max(north))
@@ -38,14 +40,22 @@ def write_utm_geotiff(path: Path, aerial: AerialImage, frame: LocalFrame) -> Non
 
     # The mapping is smooth: exact every 16 pixels, linear between (far below a millimetre here).
     step = 16
-    grid_u, grid_v = np.meshgrid(np.arange(0, columns + step, step) + 0.5, np.arange(0, rows + step, step) + 0.5)
+    grid_u, grid_v = np.meshgrid(
+        np.arange(0, columns + step, step) + 0.5, np.arange(0, rows + step, step) + 0.5
+    )
     longitude, latitude = to_geodetic.transform(left + grid_u * spacing_m, top - grid_v * spacing_m)
-    enu = frame.enu_from_geodetic(latitude.ravel(), longitude.ravel(), np.full(latitude.size, frame.altitude_m))
+    enu = frame.enu_from_geodetic(
+        latitude.ravel(), longitude.ravel(), np.full(latitude.size, frame.altitude_m)
+    )
     coarse = (aerial.grid.uv_from_xy(enu[:, :2]) - 0.5).reshape(*grid_u.shape, 2).astype(np.float32)
     at = np.meshgrid(np.arange(columns, dtype=np.float32) / step, np.arange(rows, dtype=np.float32) / step)
     uv = cv2.remap(coarse, *at, cv2.INTER_LINEAR)
     image = cv2.remap(aerial.image, uv[..., 0], uv[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    inside = (uv > -0.5).all(axis=-1) & (uv[..., 0] < aerial.grid.columns - 0.5) & (uv[..., 1] < aerial.grid.rows - 0.5)
+    inside = (
+        (uv > -0.5).all(axis=-1)
+        & (uv[..., 0] < aerial.grid.columns - 0.5)
+        & (uv[..., 1] < aerial.grid.rows - 0.5)
+    )
     profile = {
         "driver": "GTiff", "width": columns, "height": rows, "count": 3, "dtype": "uint8", "crs": f"EPSG:{epsg}",
         "transform": from_origin(left, top, spacing_m, spacing_m), "tiled": True, "blockxsize": 256,

@@ -34,13 +34,17 @@ class Ground:
     grid: RasterGrid
 
 
-def fractal_noise(rng: np.random.Generator, shape: tuple[int, int], wavelengths_px: list[float]) -> np.ndarray:
+def fractal_noise(
+    rng: np.random.Generator, shape: tuple[int, int], wavelengths_px: list[float]
+) -> np.ndarray:
     """Zero-mean noise of about unit variance, summed over wavelengths; [H, W] float32."""
     total = np.zeros(shape, np.float32)
     for wavelength in wavelengths_px:
         coarse = [max(2, int(np.ceil(side / wavelength)) + 1) for side in shape]
         field = rng.standard_normal(coarse, dtype=np.float32)
-        total += cv2.resize(field, shape[::-1], interpolation=cv2.INTER_CUBIC if wavelength > 1 else cv2.INTER_NEAREST)
+        total += cv2.resize(
+            field, shape[::-1], interpolation=cv2.INTER_CUBIC if wavelength > 1 else cv2.INTER_NEAREST
+        )
     return total / np.sqrt(len(wavelengths_px))
 
 
@@ -98,7 +102,9 @@ def _surfaces(rng, layout: Layout, painter: _Painter) -> np.ndarray:
             painter.line(surface, street.line_xy_m, outer, int(Surface.PAVEMENT))
     for street in layout.streets:
         if style.verge_width_m:
-            painter.line(surface, street.line_xy_m, street.width_m + 2 * style.verge_width_m, int(Surface.GRASS))
+            painter.line(
+                surface, street.line_xy_m, street.width_m + 2 * style.verge_width_m, int(Surface.GRASS)
+            )
         elif not style.kerb:  # a worn shoulder
             painter.line(surface, street.line_xy_m, street.width_m + 1.2, int(Surface.SOIL))
     for driveway in layout.driveways:
@@ -114,7 +120,11 @@ def _surfaces(rng, layout: Layout, painter: _Painter) -> np.ndarray:
 def _texture(rng, layout: Layout, surface: np.ndarray, painter: _Painter) -> np.ndarray:
     """Base colour and multi-scale noise per surface, joints of slabs."""
     style = layout.style
-    driveway = np.asarray(style.pavement if rng.random() < 0.5 else style.asphalt) + rng.normal(0, 14) + rng.normal(0, 4, 3)
+    driveway = (
+        np.asarray(style.pavement if rng.random() < 0.5 else style.asphalt)
+        + rng.normal(0, 14)
+        + rng.normal(0, 4, 3)
+    )
     base = {
         Surface.GRASS: (style.grass, 13, [400, 90, 25, 7, 2]),
         Surface.SOIL: (style.soil, 12, [300, 60, 15, 4]),
@@ -153,7 +163,9 @@ def _plough(rng, field: Field, surface: np.ndarray, albedo: np.ndarray, painter:
     albedo[rows, columns] = field.rgb + (furrows + uneven)[:, None]
 
 
-def _wear_and_patches(rng, layout: Layout, painter: _Painter, surface: np.ndarray, albedo: np.ndarray) -> None:
+def _wear_and_patches(
+    rng, layout: Layout, painter: _Painter, surface: np.ndarray, albedo: np.ndarray
+) -> None:
     """Repair patches, cracks, tyre tracks, manholes, stains and beds."""
     half = layout.size_m / 2
     change = np.zeros(surface.shape, np.float32)
@@ -164,7 +176,9 @@ def _wear_and_patches(rng, layout: Layout, painter: _Painter, surface: np.ndarra
             j = min(j, i + int(rng.uniform(3, 30)))
             lateral = rng.uniform(-0.4, 0.4) * street.width_m
             if j - i > 2:
-                painter.line(change, street.offset(lateral)[i:j], rng.uniform(0.5, 3), float(rng.normal(0, 16)))
+                painter.line(
+                    change, street.offset(lateral)[i:j], rng.uniform(0.5, 3), float(rng.normal(0, 16))
+                )
         for lateral in (-0.32, -0.16, 0.16, 0.32):
             painter.line(change, street.offset(lateral * street.width_m), 0.5, float(rng.normal(2, 5)))
         for _ in range(rng.integers(2, 12)):
@@ -175,14 +189,24 @@ def _wear_and_patches(rng, layout: Layout, painter: _Painter, surface: np.ndarra
             i = rng.integers(2, n - 2)
             u, v = painter.grid.uv_from_xy(street.offset(rng.uniform(-0.4, 0.4) * street.width_m)[i])
             if 0 < u < surface.shape[1] and 0 < v < surface.shape[0]:
-                cv2.circle(change, (int(u), int(v)), int(rng.uniform(0.25, 0.4) / TEXEL_M), float(rng.uniform(-45, 20)), -1)
+                cv2.circle(
+                    change,
+                    (int(u), int(v)),
+                    int(rng.uniform(0.25, 0.4) / TEXEL_M),
+                    float(rng.uniform(-45, 20)),
+                    -1,
+                )
     albedo += np.where((surface == Surface.ASPHALT) | (surface == Surface.DRIVEWAY), change, 0)[..., None]
     for _ in range(int(layout.size_m**2 / 250)):
         x, y = rng.uniform(-half, half, 2)
         u, v = painter.grid.uv_from_xy(np.array([x, y])).astype(int)
         if surface[min(v, len(surface) - 1), min(u, len(surface) - 1)] in (Surface.GRASS, Surface.SOIL):
             axes = tuple(int(a / TEXEL_M) for a in rng.uniform(0.3, 3.0, 2))
-            colour = np.asarray(layout.style.grass) * rng.uniform(0.5, 1.3) if rng.random() < 0.8 else rng.uniform(60, 200) + rng.normal(0, 12, 3)
+            colour = (
+                np.asarray(layout.style.grass) * rng.uniform(0.5, 1.3)
+                if rng.random() < 0.8
+                else rng.uniform(60, 200) + rng.normal(0, 12, 3)
+            )
             blob = np.zeros(surface.shape, np.uint8)[max(0, v - 60) : v + 60, max(0, u - 60) : u + 60]
             cv2.ellipse(blob, (min(u, 60), min(v, 60)), axes, rng.uniform(0, 180), 0, 360, 1, -1)
             window = albedo[max(0, v - 60) : v + 60, max(0, u - 60) : u + 60]
@@ -215,7 +239,11 @@ def _markings(rng, layout: Layout, painter: _Painter, paint: np.ndarray, yellow:
         along = np.array([np.cos(park.yaw_rad), np.sin(park.yaw_rad)])
         for forward_m in np.arange(-park.length_m / 2 + 0.1, park.length_m / 2, 2.5):
             for side in (-1, 1):
-                start = np.array([park.x_m, park.y_m]) + forward_m * along + side * (park.width_m / 2 - 0.2) * across
+                start = (
+                    np.array([park.x_m, park.y_m])
+                    + forward_m * along
+                    + side * (park.width_m / 2 - 0.2) * across
+                )
                 painter.line(paint, np.stack([start, start - side * 4.8 * across]), 0.12, 255)
 
 
@@ -265,7 +293,9 @@ def _crosswalk(rng, street: Street, i: int, painter, paint) -> None:
     length_m, pitch_m = rng.uniform(2.2, 3.5), rng.uniform(0.9, 1.3)
     for lateral_m in np.arange(-street.width_m / 2 + 0.4, street.width_m / 2 - 0.3, pitch_m):
         centre = street.line_xy_m[i] + lateral_m * street.left[i]
-        painter.line(paint, centre + np.outer([-length_m / 2, length_m / 2], street.direction[i]), pitch_m * 0.5, 255)
+        painter.line(
+            paint, centre + np.outer([-length_m / 2, length_m / 2], street.direction[i]), pitch_m * 0.5, 255
+        )
 
 
 def _stop_line(street: Street, i: int, forward: int, painter, paint) -> None:
@@ -279,7 +309,9 @@ def _arrow(rng, street: Street, i: int, painter, paint) -> None:
     forward, left = -side * street.direction[i], street.left[i]
     painter.line(paint, np.stack([base, base + 2.4 * forward]), 0.18, 255)
     tip = base + 3.6 * forward
-    painter.polygon(paint, np.stack([tip, tip - 1.2 * forward + 0.45 * left, tip - 1.2 * forward - 0.45 * left]), 255)
+    painter.polygon(
+        paint, np.stack([tip, tip - 1.2 * forward + 0.45 * left, tip - 1.2 * forward - 0.45 * left]), 255
+    )
 
 
 def _apply_markings(rng, layout: Layout, surface, albedo, paint, yellow) -> None:

@@ -196,14 +196,20 @@ def _fields(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy) ->
         street = streets[rng.integers(len(streets))]
         i = int(rng.integers(len(street.line_xy_m)))
         length_m, depth_m = rng.uniform(30, 90), rng.uniform(25, 70)
-        left_m = rng.choice([-1.0, 1.0]) * (street.width_m / 2 + style.verge_width_m + rng.uniform(1.5, 5) + depth_m / 2)
+        left_m = rng.choice([-1.0, 1.0]) * (
+            street.width_m / 2 + style.verge_width_m + rng.uniform(1.5, 5) + depth_m / 2
+        )
         x, y = street.line_xy_m[i] + left_m * street.left[i]
-        place = Rectangle(float(x), float(y), float(np.arctan2(*street.direction[i][::-1])), length_m, depth_m)
+        place = Rectangle(
+            float(x), float(y), float(np.arctan2(*street.direction[i][::-1])), length_m, depth_m
+        )
         if max(abs(x), abs(y)) < size_m / 2 and taken.claim(place.corners, 0.2):
             across = Rectangle(place.x_m, place.y_m, place.yaw_rad + np.pi / 2, depth_m, length_m)
             soil, crop = np.asarray(style.soil), np.asarray(style.grass)
             rgb = (soil if rng.random() < 0.5 else crop) * rng.uniform(0.7, 1.4) + rng.normal(0, 14, 3)
-            fields.append(Field(across if rng.random() < 0.4 else place, rgb, rng.uniform(0.5, 4), rng.uniform(0, 22)))
+            fields.append(
+                Field(across if rng.random() < 0.4 else place, rgb, rng.uniform(0.5, 4), rng.uniform(0, 22))
+            )
     return tuple(fields)
 
 
@@ -223,7 +229,12 @@ def _lots(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy):
                     break
                 along += front_m + style.building_spacing_m * rng.uniform(0.6, 1.8)
                 depth_m = style.building_depth_m * rng.uniform(0.7, 1.3)
-                setback_m = street.width_m / 2 + style.pavement_width_m + style.verge_width_m + style.setback_m * rng.uniform(0.8, 1.3)
+                setback_m = (
+                    street.width_m / 2
+                    + style.pavement_width_m
+                    + style.verge_width_m
+                    + style.setback_m * rng.uniform(0.8, 1.3)
+                )
                 yaw_rad = float(np.arctan2(*street.direction[i][::-1]))
                 x, y = street.line_xy_m[i] + side * (setback_m + depth_m / 2) * street.left[i]
                 if max(abs(x), abs(y)) > inside_m or rng.random() < 0.1:
@@ -233,7 +244,13 @@ def _lots(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy):
                     continue
                 parts = [main]
                 if rng.random() < 0.3:
-                    wing = _beside(main, rng.uniform(-0.3, 0.3) * front_m, side * depth_m * 0.75, front_m * 0.4, depth_m * 0.7)
+                    wing = _beside(
+                        main,
+                        rng.uniform(-0.3, 0.3) * front_m,
+                        side * depth_m * 0.75,
+                        front_m * 0.4,
+                        depth_m * 0.7,
+                    )
                     parts.append(wing)
                 storeys = int(rng.integers(style.storeys[0], style.storeys[1] + 1))
                 storey_m = rng.uniform(2.6, 3.4)
@@ -247,11 +264,25 @@ def _lots(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy):
                 near_m = -side * (depth_m / 2 + style.setback_m / 2 + 0.5)
                 if rng.random() < style.driveway_share:
                     shift_m = rng.choice([-1.0, 1.0]) * (front_m / 2 - 1.5)
-                    driveways.append(_beside(main, shift_m, near_m, rng.uniform(2.6, 5), style.setback_m + style.verge_width_m + style.pavement_width_m + 3))
+                    driveways.append(
+                        _beside(
+                            main,
+                            shift_m,
+                            near_m,
+                            rng.uniform(2.6, 5),
+                            style.setback_m + style.verge_width_m + style.pavement_width_m + 3,
+                        )
+                    )
                 if rng.random() < style.hedge_share:
                     leafy = bool(rng.random() < 0.6)
                     rgb = np.array([60, 85, 45.0]) if leafy else rng.uniform(90, 190, 3)
-                    hedge = _beside(main, 0.0, -side * (depth_m / 2 + style.setback_m * 0.7), front_m * 0.8, 0.7 if leafy else 0.15)
+                    hedge = _beside(
+                        main,
+                        0.0,
+                        -side * (depth_m / 2 + style.setback_m * 0.7),
+                        front_m * 0.8,
+                        0.7 if leafy else 0.15,
+                    )
                     boxes.append(Box(hedge, rng.uniform(0.8, 1.8), rgb, leafy))
     return tuple(buildings), tuple(driveways), boxes
 
@@ -281,7 +312,9 @@ def _trees(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy) -> 
         stem = np.array([[x - 0.4, y - 0.4], [x + 0.4, y - 0.4], [x + 0.4, y + 0.4], [x - 0.4, y + 0.4]])
         if max(abs(x), abs(y)) < size_m / 2 - 3 and taken.claim(stem, 0.8, street):
             shade = 0.7 if conifer else 1.0
-            trees.append(Tree(x, y, trunk_m, radius_m, height_m, shade * green + rng.normal(0, 14, 3), conifer))
+            trees.append(
+                Tree(x, y, trunk_m, radius_m, height_m, shade * green + rng.normal(0, 14, 3), conifer)
+            )
 
     for _ in range(int(style.tree_density * size_m**2 / 100 * 0.7)):
         plant(*rng.uniform(-0.5, 0.5, 2) * size_m, False)
@@ -295,7 +328,9 @@ def _trees(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy) -> 
                 points = street.offset(side * (street.width_m / 2 + 0.5 + 0.5 * style.verge_width_m))
                 for point in points[:: max(1, int(style.street_tree_spacing_m / SAMPLE_M))]:
                     others = [s for s in streets if s is not street]
-                    clear = all(np.linalg.norm(s.line_xy_m - point, axis=1).min() > s.width_m / 2 + 6 for s in others)
+                    clear = all(
+                        np.linalg.norm(s.line_xy_m - point, axis=1).min() > s.width_m / 2 + 6 for s in others
+                    )
                     if clear and rng.random() < 0.8:
                         plant(*(point + rng.normal(0, 0.3, 2)), True)
     return tuple(trees)
@@ -308,7 +343,9 @@ def _car_slots(rng, style: TownStyle, streets, car_parks, driveways) -> tuple[Re
             for i in range(3, len(street.line_xy_m) - 3, 6):
                 others = [s for s in streets if s is not street]
                 x, y = street.line_xy_m[i] + side * (street.width_m / 2 - 1.1) * street.left[i]
-                if all(np.linalg.norm(s.line_xy_m - (x, y), axis=1).min() > s.width_m / 2 + 5 for s in others):
+                if all(
+                    np.linalg.norm(s.line_xy_m - (x, y), axis=1).min() > s.width_m / 2 + 5 for s in others
+                ):
                     slots.append(_car_place(rng, x, y, float(np.arctan2(*street.direction[i][::-1]))))
     for park in car_parks:
         for forward_m in np.arange(-park.length_m / 2 + 1.4, park.length_m / 2 - 1.2, 2.5):
@@ -328,6 +365,6 @@ def _poles(rng, streets) -> list[Box]:
     boxes = []
     for street in streets:
         side, spacing = rng.choice([-1.0, 1.0]), int(rng.uniform(22, 40))
-        for x, y in street.offset(side * (street.width_m / 2 + 0.7))[:: spacing]:
+        for x, y in street.offset(side * (street.width_m / 2 + 0.7))[::spacing]:
             boxes.append(Box(Rectangle(x, y, 0.0, 0.2, 0.2), rng.uniform(4, 9), rng.uniform(60, 150, 3)))
     return boxes

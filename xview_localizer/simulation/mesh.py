@@ -40,14 +40,30 @@ class MeshBuilder:
     def __init__(self) -> None:
         self._parts: list[tuple[np.ndarray, int, np.ndarray, tuple[float, float]]] = []
 
-    def add(self, triangles: np.ndarray, material: Material, rgb, parameters: tuple[float, float] = (0.0, 0.0)) -> None:
-        self._parts.append((np.asarray(triangles, np.float64), int(material), np.asarray(rgb, np.float64), parameters))
+    def add(
+        self, triangles: np.ndarray, material: Material, rgb, parameters: tuple[float, float] = (0.0, 0.0)
+    ) -> None:
+        self._parts.append(
+            (np.asarray(triangles, np.float64), int(material), np.asarray(rgb, np.float64), parameters)
+        )
 
-    def quad(self, corners: np.ndarray, material: Material, rgb, parameters: tuple[float, float] = (0.0, 0.0)) -> None:
+    def quad(
+        self, corners: np.ndarray, material: Material, rgb, parameters: tuple[float, float] = (0.0, 0.0)
+    ) -> None:
         """Four corners [4, 3] in order."""
         self.add(np.stack([corners[[0, 1, 2]], corners[[0, 2, 3]]]), material, rgb, parameters)
 
-    def prism(self, base_xy_m: np.ndarray, bottom_m: float, top_m: float, material: Material, rgb, lid: Material, lid_rgb, parameters=(0.0, 0.0)) -> None:
+    def prism(
+        self,
+        base_xy_m: np.ndarray,
+        bottom_m: float,
+        top_m: float,
+        material: Material,
+        rgb,
+        lid: Material,
+        lid_rgb,
+        parameters=(0.0, 0.0),
+    ) -> None:
         """Walls and lid over a convex polygon [N, 2]."""
         low = np.column_stack([base_xy_m, np.full(len(base_xy_m), bottom_m)])
         high = np.column_stack([base_xy_m, np.full(len(base_xy_m), top_m)])
@@ -77,18 +93,40 @@ def add_building(builder: MeshBuilder, building: Building, rng: np.random.Genera
     for number, part in enumerate(building.parts):
         height_m = building.height_m * (1.0 if number == 0 else 0.8)
         corners = part.corners
-        builder.prism(corners, 0.0, height_m, Material.WALL, building.wall_rgb, Material.ROOF, building.roof_rgb, parameters)
+        builder.prism(
+            corners,
+            0.0,
+            height_m,
+            Material.WALL,
+            building.wall_rgb,
+            Material.ROOF,
+            building.roof_rgb,
+            parameters,
+        )
         if building.flat_roof:
             if rng.random() < 0.5:  # plant on the roof
                 plant = Rectangle(part.x_m, part.y_m, part.yaw_rad, part.length_m * 0.25, part.width_m * 0.2)
-                builder.prism(plant.corners, height_m, height_m + 1.2, Material.PLAIN, (150, 150, 150), Material.PLAIN, (170, 170, 170))
+                builder.prism(
+                    plant.corners,
+                    height_m,
+                    height_m + 1.2,
+                    Material.PLAIN,
+                    (150, 150, 150),
+                    Material.PLAIN,
+                    (170, 170, 170),
+                )
             continue
         eaves = Rectangle(part.x_m, part.y_m, part.yaw_rad, part.length_m + 0.8, part.width_m + 0.8).corners
         rise_m = part.width_m * rng.uniform(0.2, 0.4)
         hip = rng.uniform(0.0, 0.3)
         low = np.column_stack([eaves, np.full(4, height_m)])
         start, end = (eaves[0] + eaves[3]) / 2, (eaves[1] + eaves[2]) / 2
-        ridge = np.stack([np.append(start + hip * (end - start), height_m + rise_m), np.append(end - hip * (end - start), height_m + rise_m)])
+        ridge = np.stack(
+            [
+                np.append(start + hip * (end - start), height_m + rise_m),
+                np.append(end - hip * (end - start), height_m + rise_m),
+            ]
+        )
         builder.quad(np.stack([low[0], low[1], ridge[1], ridge[0]]), Material.ROOF, building.roof_rgb)
         builder.quad(np.stack([low[2], low[3], ridge[0], ridge[1]]), Material.ROOF, building.roof_rgb)
         gable = (Material.ROOF, building.roof_rgb) if hip > 0.1 else (Material.WALL, building.wall_rgb)
@@ -105,13 +143,25 @@ def unit_sphere() -> trimesh.Trimesh:
 def add_tree(builder: MeshBuilder, tree: Tree, rng: np.random.Generator) -> None:
     """A trunk and a crown: a few lumpy blobs, or a conifer's stacked cones."""
     trunk = Rectangle(tree.x_m, tree.y_m, 0.3, 0.3, 0.3)
-    builder.prism(trunk.corners, 0.0, tree.trunk_m + tree.crown_height_m * 0.5, Material.BARK, (85, 70, 58), Material.BARK, (85, 70, 58))
+    builder.prism(
+        trunk.corners,
+        0.0,
+        tree.trunk_m + tree.crown_height_m * 0.5,
+        Material.BARK,
+        (85, 70, 58),
+        Material.BARK,
+        (85, 70, 58),
+    )
     if tree.conifer:
         for share in (1.0, 0.72, 0.45):
             cone = trimesh.creation.cone(tree.crown_radius_m * share, tree.crown_height_m * 0.55, sections=9)
             foot_m = tree.trunk_m + (1 - share) * 0.8 * tree.crown_height_m
             vertices = cone.vertices + 0.08 * tree.crown_radius_m * rng.standard_normal(cone.vertices.shape)
-            builder.add(vertices[cone.faces] + (tree.x_m, tree.y_m, foot_m), Material.FOLIAGE, tree.rgb + rng.normal(0, 6, 3))
+            builder.add(
+                vertices[cone.faces] + (tree.x_m, tree.y_m, foot_m),
+                Material.FOLIAGE,
+                tree.rgb + rng.normal(0, 6, 3),
+            )
         return
     for _ in range(int(rng.integers(3, 6))):
         blob = unit_sphere()

@@ -125,23 +125,25 @@ def _write_crop(
         stem = f"{name}_{index}"
         write_jpeg(out / f"{stem}_ground.jpg", image, street.jpeg_quality)
         write_depth(out / f"{stem}_depth.png", range_m)
-        entries.append(
-            {
-                "id": stem,
-                "image": f"{stem}_ground.jpg",
-                "camera": {**camera_record, "roll_deg": float(roll_deg), "pitch_deg": float(pitch_deg)},
-                "aerial": {"image": aerial_name, "metres_per_pixel": metres_per_pixel},
-                "prior": _prior(pose, centre, config, rng),
-                "truth": {
-                    "x": pose.x_m - centre[0], "y": pose.y_m - centre[1],
-                    "yaw_deg": float(np.degrees(pose.yaw_rad)), "tolerance_m": 0.0,
-                },
-                "depth": f"{stem}_depth.png",
-                **({"sequence": name, "stamp": 0.5 * index} if config.drive > 1 else {}),
-                **({"odom": {"x": odometry.x_m, "y": odometry.y_m, "yaw_deg": float(np.degrees(odometry.yaw_rad))}} if config.drive > 1 else {}),
-            }
-        )  # fmt: skip
+        entry = {
+            "id": stem,
+            "image": f"{stem}_ground.jpg",
+            "camera": {**camera_record, "roll_deg": float(roll_deg), "pitch_deg": float(pitch_deg)},
+            "aerial": {"image": aerial_name, "metres_per_pixel": metres_per_pixel},
+            "prior": _prior(pose, centre, config, rng),
+            "truth": _pose_entry(pose.x_m - centre[0], pose.y_m - centre[1], pose.yaw_rad)
+            | {"tolerance_m": 0.0},
+            "depth": f"{stem}_depth.png",
+        }
+        if config.drive > 1:
+            odom = _pose_entry(odometry.x_m, odometry.y_m, odometry.yaw_rad)
+            entry |= {"sequence": name, "stamp": 0.5 * index, "odom": odom}
+        entries.append(entry)
     return entries
+
+
+def _pose_entry(x_m: float, y_m: float, yaw_rad: float) -> dict[str, float]:
+    return {"x": x_m, "y": y_m, "yaw_deg": float(np.degrees(yaw_rad))}
 
 
 def _prior(pose: Pose2, centre: np.ndarray, config: PairsConfig, rng: np.random.Generator) -> dict:

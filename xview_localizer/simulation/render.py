@@ -50,7 +50,14 @@ class Scene:
         range_m = np.where(on_ground, ground_m, mesh_m)
         return Hits(range_m, np.where(on_ground | ~np.isfinite(mesh_m), -1, found["primID"]), on_ground)
 
-    def shade(self, origin_m: np.ndarray, direction: np.ndarray, hits: Hits, pixel_rad: float | np.ndarray, capture: Capture) -> np.ndarray:
+    def shade(
+        self,
+        origin_m: np.ndarray,
+        direction: np.ndarray,
+        hits: Hits,
+        pixel_rad: float | np.ndarray,
+        capture: Capture,
+    ) -> np.ndarray:
         """Linear colour [N, 3] of the rays; `pixel_rad` is a pixel's angle, for the ground's anti-aliasing."""
         rgb = capture.sky(direction)
         solid = np.isfinite(hits.range_m)
@@ -113,7 +120,12 @@ class Scene:
         facing = np.einsum("ij,j->i", normal, capture.sun_direction)
         start = points + 0.02 * normal + 0.02 * capture.sun_direction
         toward = np.broadcast_to(capture.sun_direction, start.shape)
-        blocked = self._embree.run(start.astype(np.float32), np.ascontiguousarray(toward, np.float32), query="OCCLUDED") >= 0
+        blocked = (
+            self._embree.run(
+                start.astype(np.float32), np.ascontiguousarray(toward, np.float32), query="OCCLUDED"
+            )
+            >= 0
+        )
         sun = np.where(blocked, 0.0, np.clip(facing, 0, None))
         return sun[:, None] * capture.sun_rgb + (0.65 + 0.35 * normal[:, 2:3]) * capture.ambient_rgb
 

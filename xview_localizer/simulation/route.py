@@ -32,7 +32,9 @@ class Trajectory:
 
     def roll_pitch_rad(self, stamp_sec: float) -> tuple[float, float]:
         """Interpolated roll and pitch."""
-        return float(np.interp(stamp_sec, self.stamp_sec, self.roll_rad)), float(np.interp(stamp_sec, self.stamp_sec, self.pitch_rad))
+        return float(np.interp(stamp_sec, self.stamp_sec, self.roll_rad)), float(
+            np.interp(stamp_sec, self.stamp_sec, self.pitch_rad)
+        )
 
 
 def plan_route(town: Town, length_m: float, margin_m: float, rng: np.random.Generator) -> np.ndarray:
@@ -49,7 +51,9 @@ def plan_route(town: Town, length_m: float, margin_m: float, rng: np.random.Gene
         if len(best) * 0.25 >= 0.95 * length_m:
             break
     if len(best) * 0.25 < MIN_LENGTH_M:
-        raise TownError(f"town {town.seed} has no free route of {MIN_LENGTH_M:.0f} m; take another seed or a larger town")
+        raise TownError(
+            f"town {town.seed} has no free route of {MIN_LENGTH_M:.0f} m; take another seed or a larger town"
+        )
     return best[: int(length_m / 0.25)]
 
 

@@ -32,22 +32,43 @@ class GnssSample:
     sigma_m: float
 
 
-def gnss(trajectory: Trajectory, antenna_in_base_m: np.ndarray, rate_hz: float, error: GnssError, rng: np.random.Generator) -> list[GnssSample]:
+def gnss(
+    trajectory: Trajectory,
+    antenna_in_base_m: np.ndarray,
+    rate_hz: float,
+    error: GnssError,
+    rng: np.random.Generator,
+) -> list[GnssSample]:
     """Positions of the antenna; nothing during outages."""
     stamps = np.arange(trajectory.stamp_sec[0], trajectory.stamp_sec[-1], 1 / rate_hz)
     keep = np.exp(-1 / (rate_hz * error.bias_time_sec))
     # A drive is shorter than the bias lives, so a drive that starts with no bias would test nothing.
     start_rad = rng.uniform(0, 2 * np.pi)
-    bias = error.bias_sigma_m * np.sqrt(2) * rng.uniform(0.8, 1.3) * np.array([np.cos(start_rad), np.sin(start_rad)])
+    bias = (
+        error.bias_sigma_m
+        * np.sqrt(2)
+        * rng.uniform(0.8, 1.3)
+        * np.array([np.cos(start_rad), np.sin(start_rad)])
+    )
     starts = rng.uniform(0.25, 0.75, error.outages) * trajectory.stamp_sec[-1]
     samples = []
     for stamp in stamps:
         bias = keep * bias + error.bias_sigma_m * np.sqrt(1 - keep**2) * rng.standard_normal(2)
         if any(start <= stamp < start + error.outage_sec for start in starts):
             continue
-        at = trajectory.pose(stamp).transform(antenna_in_base_m[:2]) + bias + error.noise_sigma_m * rng.standard_normal(2)
+        at = (
+            trajectory.pose(stamp).transform(antenna_in_base_m[:2])
+            + bias
+            + error.noise_sigma_m * rng.standard_normal(2)
+        )
         height_m = antenna_in_base_m[2] + 1.5 * error.noise_sigma_m * rng.standard_normal()
-        samples.append(GnssSample(float(stamp), np.array([*at, height_m]), float(np.hypot(error.bias_sigma_m, error.noise_sigma_m))))
+        samples.append(
+            GnssSample(
+                float(stamp),
+                np.array([*at, height_m]),
+                float(np.hypot(error.bias_sigma_m, error.noise_sigma_m)),
+            )
+        )
     return samples
 
 
@@ -69,11 +90,21 @@ def wheel_odometry(trajectory: Trajectory, rng: np.random.Generator) -> list[Odo
     samples = [OdometrySample(float(trajectory.stamp_sec[0]), pose, 0.0, 0.0)]
     for i in range(1, len(trajectory.stamp_sec)):
         dt = float(trajectory.stamp_sec[i] - trajectory.stamp_sec[i - 1])
-        step_m = float(np.hypot(trajectory.x_m[i] - trajectory.x_m[i - 1], trajectory.y_m[i] - trajectory.y_m[i - 1]))
+        step_m = float(
+            np.hypot(trajectory.x_m[i] - trajectory.x_m[i - 1], trajectory.y_m[i] - trajectory.y_m[i - 1])
+        )
         speed = step_m / dt * scale * (1 + 0.02 * rng.standard_normal())
-        rate = (trajectory.yaw_rad[i] - trajectory.yaw_rad[i - 1]) / dt + gyro_bias + np.radians(0.1) * rng.standard_normal()
+        rate = (
+            (trajectory.yaw_rad[i] - trajectory.yaw_rad[i - 1]) / dt
+            + gyro_bias
+            + np.radians(0.1) * rng.standard_normal()
+        )
         half_turn_rad = float(rate * dt / 2)
-        pose = pose @ Pose2(float(speed * dt * np.cos(half_turn_rad)), float(speed * dt * np.sin(half_turn_rad)), 2 * half_turn_rad)
+        pose = pose @ Pose2(
+            float(speed * dt * np.cos(half_turn_rad)),
+            float(speed * dt * np.sin(half_turn_rad)),
+            2 * half_turn_rad,
+        )
         samples.append(OdometrySample(float(trajectory.stamp_sec[i]), pose, float(speed), float(rate)))
     return samples
 

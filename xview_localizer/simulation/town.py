@@ -51,7 +51,13 @@ class Town:
         return cls(seed, layout, *scenes)
 
     def render_view(
-        self, camera: CameraModel, pose: Pose2, R_base_camera: np.ndarray, camera_height_m: float, capture: Capture, rng: np.random.Generator
+        self,
+        camera: CameraModel,
+        pose: Pose2,
+        R_base_camera: np.ndarray,
+        camera_height_m: float,
+        capture: Capture,
+        rng: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Ground image [H, W, 3] uint8 RGB and range along the ray [H, W] (0 = sky) of a camera above `pose`."""
         v, u = np.mgrid[: camera.height, : camera.width] + 0.5
@@ -66,7 +72,9 @@ class Town:
         range_m = np.where(np.isfinite(hits.range_m), hits.range_m, 0.0).reshape(image.shape[:2])
         return image, range_m
 
-    def render_orthophoto(self, bounds: Bounds, metres_per_pixel: float, capture: Capture, rng: np.random.Generator) -> AerialImage:
+    def render_orthophoto(
+        self, bounds: Bounds, metres_per_pixel: float, capture: Capture, rng: np.random.Generator
+    ) -> AerialImage:
         """North-up aerial image of `bounds`; tall things lean a little, as in a real orthophoto."""
         rows, columns = round(bounds.height_m / metres_per_pixel), round(bounds.width_m / metres_per_pixel)
         fine = RasterGrid(bounds.west_m, bounds.north_m, metres_per_pixel / 2, 2 * rows, 2 * columns)
@@ -85,18 +93,20 @@ class Town:
             hits = self.aerial_scene.cast(start, rays)
             # Footprint of a fine pixel, seen from the height the ray really starts at.
             linear[chunk] = self.aerial_scene.shade(start, rays, hits, fine.spacing_m / 60.0, capture)
-        coarse = cv2.resize(linear.reshape(fine.rows, fine.columns, 3), (columns, rows), interpolation=cv2.INTER_AREA)
+        coarse = cv2.resize(
+            linear.reshape(fine.rows, fine.columns, 3), (columns, rows), interpolation=cv2.INTER_AREA
+        )
         image = capture.develop(coarse, rng)
         grid = RasterGrid(bounds.west_m, bounds.north_m, metres_per_pixel, rows, columns)
         return AerialImage(image, np.ones((rows, columns), dtype=bool), grid)
-
 
     def is_blocked(self, xy_m: np.ndarray, clearance_m: float = 0.8) -> bool:
         """Whether a camera at (x, y) would stand in or right beside something."""
         angle_rad = np.linspace(0, 2 * np.pi, 16, endpoint=False)
         rays = np.column_stack([np.cos(angle_rad), np.sin(angle_rad), np.zeros(16)])
         nearest_m = [
-            self.street_scene.cast(np.tile([*xy_m, height_m], (16, 1)), rays).range_m.min() for height_m in (0.5, 1.5)
+            self.street_scene.cast(np.tile([*xy_m, height_m], (16, 1)), rays).range_m.min()
+            for height_m in (0.5, 1.5)
         ]
         return min(nearest_m) < clearance_m
 
