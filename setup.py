@@ -55,7 +55,7 @@ setup(
     entry_points={
         "console_scripts": [
             f"xview-localizer = {PACKAGE}.cli:main",
-            f"localizer = {PACKAGE}.ros.localizer_node:main",
+            f"localizer = {PACKAGE}.ros.main:main",
         ]
     },
 )

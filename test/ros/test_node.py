@@ -1,8 +1,11 @@
+import re
 import signal
 import subprocess
 import sys
+import time
 from array import array
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,6 +197,26 @@ def test_signal_during_inference_ends_the_node_cleanly(client, values, recorded,
 
 
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("after_sec", [0.0, 0.2, 0.4])
+def test_signal_while_importing_ends_the_node_cleanly(domain, with_signal, after_sec):
+    command = [sys.executable, "-m", "xview_localizer.ros.main"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        while not catches(process.pid, signal.SIGTERM):
+            time.sleep(0.005)
+        time.sleep(after_sec)
+        process.send_signal(with_signal)
+        said, _ = process.communicate(timeout=15.0)
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+
+
+def catches(pid, number):
+    """Whether a process has a handler for a signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16) >> (number - 1) & 1
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
 def test_signal_while_configuring_ends_the_node_cleanly(client, values, with_signal):
     with NodeProcess(values | COMPRESSED) as process:
         client.until(lambda: "localizer" in client.node.get_node_names())
@@ -211,7 +234,7 @@ def test_signal_while_configuring_ends_the_node_cleanly(client, values, with_sig
     ],
 )
 def test_wrong_parameters_are_refused_by_name(domain, argument, complaint):
-    command = [sys.executable, "-m", "xview_localizer.ros.localizer_node", "--ros-args", "-p", argument]
+    command = [sys.executable, "-m", "xview_localizer.ros.main", "--ros-args", "-p", argument]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert complaint in done.stderr

@@ -267,8 +267,8 @@ def main(args: list[str] | None = None) -> int:
     options, ros_arguments = parser.parse_known_args(sys.argv[1:] if args is None else args)
     if options.check_config:
         return check_config(options.check_config)
-    rclpy.init(args=ros_arguments)
     try:
+        rclpy.init(args=ros_arguments)
         return _run()
     except SettingsError as error:
         print(f"localizer: {error}", file=sys.stderr)
@@ -320,7 +320,3 @@ def check_config(path: str) -> int:
 def _autostart(node: LocalizerNode) -> bool:
     success = TransitionCallbackReturn.SUCCESS
     return node.trigger_configure() == success and node.trigger_activate() == success
-
-
-if __name__ == "__main__":
-    sys.exit(main())

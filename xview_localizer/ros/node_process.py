@@ -30,7 +30,7 @@ class NodeProcess:
         command = [
             sys.executable,
             "-m",
-            "xview_localizer.ros.localizer_node",
+            "xview_localizer.ros.main",
             "--ros-args",
             "--params-file",
             str(parameters),

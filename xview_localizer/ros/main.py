@@ -1,0 +1,28 @@
+"""Where the node's process begins: a signal ends it cleanly while the libraries are still being imported, too."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+
+def main() -> int:
+    """Import the node, which takes seconds on a small computer, and run it; returns the exit code."""
+    before = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
+    from xview_localizer.ros.localizer_node import main as run_node
+
+    # rclpy has handlers of its own, and calls those it finds.
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    return run_node()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    # There is nothing to put away yet; an exception would come out of some import as a broken library.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
