@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
@@ -22,8 +23,6 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
-
-from launch import LaunchContext, LaunchDescription
 
 CONFIG = Path(get_package_share_directory("xview_localizer")) / "config"
 # argument: (topic of the node, description)

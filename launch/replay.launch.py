@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
@@ -14,18 +15,19 @@ from launch.actions import (
     IncludeLaunchDescription,
     OpaqueFunction,
     RegisterEventHandler,
+    TimerAction,
 )
-from launch.event_handlers import OnProcessExit
+from launch.event_handlers import OnProcessExit, OnShutdown
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
-from launch import LaunchContext, LaunchDescription
 from xview_localizer.bag import BagReader, read_drive
 from xview_localizer.settings import parameter_file_text
 
 LOCALIZE = Path(get_package_share_directory("xview_localizer")) / "launch" / "localize.launch.py"
+ANSWER_SEC = 3.0
 # name: (default, description, choices); a default of None must be given.
 ARGUMENTS = {
     "drive": (None, "Folder with drive.yaml and the recording it names", None),
@@ -84,6 +86,9 @@ def _actions(context: LaunchContext) -> list:
         ),
         play,
         RegisterEventHandler(OnProcessExit(on_exit=_shut_down)),
+        RegisterEventHandler(
+            OnShutdown(on_shutdown=lambda *_: Path(parameters.name).unlink(missing_ok=True))
+        ),
     ]
 
 
@@ -91,4 +96,6 @@ def _shut_down(event: ProcessExited, context: LaunchContext) -> list:
     """The bag has ended, or something has failed without which playing on is of no use."""
     if context.is_shutdown:
         return []
-    return [EmitEvent(event=Shutdown(reason=f"{event.process_name} has ended"))]
+    end = EmitEvent(event=Shutdown(reason=f"{event.process_name} has ended"))
+    # The last images are still being worked on when the bag has been played to its end.
+    return [end if event.returncode else TimerAction(period=ANSWER_SEC, actions=[end])]
