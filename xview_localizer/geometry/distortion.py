@@ -44,35 +44,46 @@ class PerspectiveLens:
     def _radius_table(self) -> tuple[np.ndarray, np.ndarray]:
         """Undistorted and distorted radii, both increasing."""
         radius = np.tan(np.linspace(0.0, MAX_PERSPECTIVE_ANGLE_RAD, TABLE_SIZE))
-        return _increasing_table(radius, radius * self._radial_factor(radius**2)[0])
+        return _increasing_table(radius, radius * self._radial_factor(radius**2))
 
-    def _radial_factor(self, r2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """f and df/d(r²)."""
+    def _radial_factor(self, r2: np.ndarray) -> np.ndarray:
+        """f."""
+        return polyval(r2, (1.0, *self.k[:3])) / polyval(r2, (1.0, *self.k[3:]))
+
+    def _radial_slope(self, r2: np.ndarray) -> np.ndarray:
+        """df/d(r²)."""
         numerator, denominator = (1.0, *self.k[:3]), (1.0, *self.k[3:])
         top, bottom = polyval(r2, numerator), polyval(r2, denominator)
         top_slope, bottom_slope = (polyval(r2, (c[1], 2 * c[2], 3 * c[3])) for c in (numerator, denominator))
-        return top / bottom, (top_slope * bottom - top * bottom_slope) / bottom**2
+        return (top_slope * bottom - top * bottom_slope) / bottom**2
 
-    def _distort(self, xy: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Distorted points and their symmetric Jacobian (dx'/dx, dx'/dy = dy'/dx, dy'/dy)."""
+    def _distort(self, xy: np.ndarray) -> np.ndarray:
         (x, y), (p1, p2) = xy.T, self.p
         r2 = x**2 + y**2
-        f, slope = self._radial_factor(r2)
-        distorted = np.stack(
+        f = self._radial_factor(r2)
+        return np.stack(
             [x * f + 2 * p1 * x * y + p2 * (r2 + 2 * x**2), y * f + p1 * (r2 + 2 * y**2) + 2 * p2 * x * y],
             axis=-1,
         )
+
+    def _jacobian(self, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The symmetric Jacobian of `_distort`: dx'/dx, dx'/dy = dy'/dx, dy'/dy."""
+        (x, y), (p1, p2) = xy.T, self.p
+        r2 = x**2 + y**2
+        f, slope = self._radial_factor(r2), self._radial_slope(r2)
         j_xx = f + 2 * x**2 * slope + 2 * p1 * y + 6 * p2 * x
         j_xy = 2 * x * y * slope + 2 * p1 * x + 2 * p2 * y
         j_yy = f + 2 * y**2 * slope + 6 * p1 * y + 2 * p2 * x
-        return distorted, (j_xx, j_xy, j_yy)
+        return j_xx, j_xy, j_yy
 
     def points_from_rays(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Normalised points [N, 2] of rays [N, 3], and the mask [N] of the rays that the lens can see."""
         seen = rays[:, 2] > np.cos(MAX_PERSPECTIVE_ANGLE_RAD) * np.linalg.norm(rays, axis=1)
         xy = rays[:, :2] / np.where(seen, rays[:, 2], 1.0)[:, None]
         seen &= np.hypot(*xy.T) <= self._radius_table[0][-1]
-        return self._distort(np.where(seen[:, None], xy, 0.0))[0], seen
+        if not any(self.k) and not any(self.p):
+            return xy, seen
+        return self._distort(np.where(seen[:, None], xy, 0.0)), seen
 
     def rays_from_points(self, points: np.ndarray) -> np.ndarray:
         """Unit rays [N, 3] of normalised points [N, 2]; NaN where no ray of the lens's range gets there."""
@@ -81,11 +92,11 @@ class PerspectiveLens:
         xy = points * (undistorted_radius / np.where(radius > 0, radius, 1.0))[:, None]
         with np.errstate(all="ignore"):  # points out of range may diverge; the residual finds them
             for _ in range(NEWTON_ITERATIONS):
-                distorted, (j_xx, j_xy, j_yy) = self._distort(xy)
-                e_x, e_y = (distorted - points).T
+                e_x, e_y = (self._distort(xy) - points).T
+                j_xx, j_xy, j_yy = self._jacobian(xy)
                 step = np.stack([j_yy * e_x - j_xy * e_y, j_xx * e_y - j_xy * e_x], axis=-1)
                 xy = xy - step / (j_xx * j_yy - j_xy**2)[:, None]
-            residual = np.abs(self._distort(xy)[0] - points).max(axis=1)
+            residual = np.abs(self._distort(xy) - points).max(axis=1)
             found = (residual < NEWTON_TOLERANCE) & (np.hypot(*xy.T) <= self._radius_table[0][-1])
         rays = np.column_stack([xy, np.ones(len(xy))])
         return np.where(found[:, None], rays / np.linalg.norm(rays, axis=1, keepdims=True), np.nan)
