@@ -246,10 +246,14 @@ class Localizer:
         logits[:, ~aerial.valid] = -np.inf
         highest = logits.max(axis=1, keepdims=True)
         log_total = highest + np.log(np.exp(logits - highest).sum(axis=1, keepdims=True))
+        log_likelihood = logits - log_total
+        # What the map does not show is as likely as chance: evidence neither for a pose nor against it.
+        log_likelihood += np.log(aerial.valid.mean())
+        log_likelihood[:, ~aerial.valid] = -np.log(len(aerial.valid))
         # The softmax is over the cells of this crop; the dustbin was trained against a block's number of cells.
         crowding = np.log(aerial.valid.sum() / self.spec.aerial.block_cells**2)
         inlier_probability = 1 / (1 + np.exp(np.clip(dustbin[chosen] + crowding - log_total[:, 0], -50, 50)))
-        return MatchField(xy_m[chosen], logits - log_total, inlier_probability, aerial.grid)
+        return MatchField(xy_m[chosen], log_likelihood, inlier_probability, aerial.grid)
 
     def _solver_config(self, placed: Sequence[PlacedObservation]) -> DenseSolverConfig:
         known = placed[-1].observation.scale_known

@@ -19,7 +19,8 @@ from xview_localizer.geometry.pose import Pose2
 from xview_localizer.simulation.capture import Capture
 from xview_localizer.simulation.town import SIZE_M, Town, TownError
 
-CROP_M = 72.0
+# The prior's centre lies up to 30 m from the crop's, the search 20 m further, and what is seen from there beyond.
+CROP_M = 120.0
 PRIOR_RADIUS_M = 20.0
 KEYFRAME_SPACING_M = 2.5
 MAX_DEPTH_M = 65.5  # what 16 bits of millimetres hold
