@@ -1,9 +1,14 @@
 """The pipeline on a rendered view: right where it can be, rejected with a reason where it cannot."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from xview_localizer.aerial.source import MapSourceError
+from xview_localizer.descriptor_map import AerialDescriptors
+from xview_localizer.geometry.evidence import Evidence
+from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Pose2, Prior, wrap_angle_rad
 from xview_localizer.localizer import (
@@ -60,17 +65,33 @@ def test_camera_turned_on_the_robot(localizer, small_town, prior):
     assert abs(wrap_angle_rad(fix.yaw_rad - (small_town.pose.yaw_rad - quarter))) < np.radians(4)
 
 
+# The same view seen from another base_link: this far ahead and turned, with the camera as far behind.
+T_CURRENT_PAST = Pose2(4.0, 1.0, 0.3)
+
+
+def seen_from_the_past(localizer, small_town, **changes):
+    camera = T_CURRENT_PAST.inverse()
+    view = small_town.view(
+        camera_in_base_m=np.array([camera.x_m, camera.y_m, 1.8]),
+        R_base_camera=R_base_optical_from_rpy(0.0, 0.0, camera.yaw_rad),
+        **changes,
+    )
+    return localizer.observe(view)
+
+
 def test_past_observations_join_through_odometry(localizer, small_town, prior):
-    """The same view given twice, the past one placed where it was made, gives the same pose."""
-    observation = localizer.observe(small_town.view())
-    here = Pose2(0.0, 0.0, 0.0)
-    fix = localizer.solve([PlacedObservation(observation, here), PlacedObservation(observation, here)], prior)
-    assert error_m(fix, small_town.pose) < 2.0
+    now = PlacedObservation(localizer.observe(small_town.view()), Pose2(0.0, 0.0, 0.0))
+    past = seen_from_the_past(localizer, small_town)
+    fix = localizer.solve([PlacedObservation(past, T_CURRENT_PAST), now], prior)
+    assert error_m(fix, small_town.pose) < 0.5
+    wrong = localizer.solve([PlacedObservation(past, T_CURRENT_PAST.inverse()), now], prior)
+    assert wrong.score_per_cell < 0.9 * fix.score_per_cell
 
 
 def test_rejects_without_a_pose_when_the_image_is_bad(localizer, small_town, prior):
     for image, reason in (
         (np.zeros_like(small_town.image), "blank"),
+        (np.full_like(small_town.image, (60, 110, 190)), "blank"),
         (small_town.image[:100], "check that CameraInfo belongs to this image"),
         (small_town.image[..., 0], "must be"),
         (small_town.image.astype(np.float32), "must be"),
@@ -108,9 +129,31 @@ def test_rejects_when_the_map_cannot_be_read(small_town, package, prior):
     assert not fix.accepted and "does not answer" in fix.reason
 
 
-def test_unknown_camera_height_is_solved_for(localizer, small_town, prior):
-    fix = localizer.localize(small_town.view(camera_height_m=None), prior)
-    assert error_m(fix, small_town.pose) < 5.0
+@pytest.mark.parametrize("assumed_m", [1.4, 2.6])
+def test_unknown_camera_height_is_solved_for(localizer, small_town, prior, assumed_m, monkeypatch):
+    """The lever arm and what odometry says are metres, whatever the scale of the depth."""
+    monkeypatch.setattr(localizer, "config", replace(localizer.config, assumed_camera_height_m=assumed_m))
+    now = localizer.observe(small_town.view(camera_height_m=None))
+    past = seen_from_the_past(localizer, small_town, camera_height_m=None)
+    placed = [PlacedObservation(past, T_CURRENT_PAST), PlacedObservation(now, Pose2(0.0, 0.0, 0.0))]
+    fix = localizer.solve(placed, prior)
+    assert fix.scale == pytest.approx(1.8 / assumed_m, rel=0.1)
+    assert error_m(fix, small_town.pose) < 0.7
+
+
+def test_what_the_map_does_not_show_is_no_evidence(localizer, small_town):
+    """Descriptors that are all alike say nothing, also where half the map is missing."""
+    observation = localizer.observe(small_town.view())
+    dimensions = observation.descriptor.shape[1]
+    grid = RasterGrid.centred(0.0, 0.0, 1.2, 30, 30)
+    descriptor = np.full((900, dimensions), 1 / np.sqrt(dimensions), np.float32)
+    valid = (np.arange(900) % 30) < 15
+    placed = [PlacedObservation(observation, Pose2(0.0, 0.0, 0.0))]
+    field = localizer._match(placed, AerialDescriptors(descriptor, valid, grid), 1.0)
+    evidence = Evidence.of(field, field.inlier_probability > 0)
+    t = np.linspace(-15, 15, 7) + 0j
+    np.testing.assert_allclose(evidence.score(np.ones(7, complex), t), 0.0, atol=1e-2)
+    assert np.allclose(np.exp(field.log_likelihood).sum(axis=1), 1.0, atol=1e-4)
 
 
 @pytest.mark.parametrize("height_m", [0.0, -1.0, 100.0, float("nan")])

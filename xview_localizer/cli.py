@@ -28,8 +28,8 @@ console = Console()
 TOWN_SEED = 900_002
 # Errors that a user can mend; by name, so that no command imports what it does not need.
 MENDABLE = {
-    "BagError", "EngineError", "FileNotFoundError", "MapSourceError", "ModelPackageError", "PairsError", "ReplayError",
-    "SettingsError", "TownError",
+    "BagError", "CalibrationError", "EngineError", "FileNotFoundError", "MapSourceError", "ModelPackageError",
+    "PairsError", "RecipeError", "ReplayError", "SettingsError", "TownError",
 }  # fmt: skip
 
 
@@ -134,28 +134,37 @@ def train(
         Path, typer.Option(help="Folder of intermediate results; an interrupted training goes on from there.")
     ],
     out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
-    towns: Annotated[int, typer.Option(help="Training towns of each camera kind.")] = 200,
+    towns: Annotated[int, typer.Option(help="Simulated towns of each camera kind to learn from.")] = 200,
     images_per_town: Annotated[int, typer.Option(help="Images of each town.")] = 8,
+    pairs: Annotated[
+        list[Path] | None, typer.Option(help="Folder in the pairs format to learn from too; may be repeated.")
+    ] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="Model package to go on from; by default training begins at nothing.")
+    ] = None,
     steps: Annotated[int, typer.Option(help="Training steps.")] = 3000,
     seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
     workers: Annotated[int, typer.Option(help="Rendering processes.")] = 2,
     threads: Annotated[int, typer.Option(help="Threads of the networks.")] = 2,
     backbone: Annotated[
         Path | None,
-        typer.Option(help="Model package whose backbone is taken; the embedded one by default."),
+        typer.Option(
+            help="Model package whose backbone is taken; that of --start or the embedded one by default."
+        ),
     ] = None,
 ) -> None:
-    """Train a model package on simulated towns, from nothing.
+    """Train a model package on simulated towns and own images, from nothing or from another package.
 
     Example: xview-localizer train --work work --out my_package
+    Example: xview-localizer train --work work --out my_package --start other_package --pairs my_pairs --towns 50
     """
     from xview_localizer.learning.recipe import Progress, RecipeConfig, train_package
     from xview_localizer.learning.train import TrainConfig
     from xview_localizer.models.package import default_package_path
 
     config = RecipeConfig(
-        towns=towns, images_per_town=images_per_town, workers=workers, threads=threads,
-        train=TrainConfig(steps=steps, seed=seed),
+        towns=towns, images_per_town=images_per_town, pairs=tuple(pairs or ()), start=start, workers=workers,
+        threads=threads, train=TrainConfig(steps=steps, seed=seed),
     )  # fmt: skip
 
     def training(step: int, averages: dict[str, float]) -> None:
@@ -165,8 +174,28 @@ def train(
         )
 
     progress = Progress(console.print, _track("working"), training)
-    package = train_package(work, backbone or default_package_path(), out, config, progress)
+    package = train_package(work, backbone or start or default_package_path(), out, config, progress)
     console.print(f"package {package.spec.name} in {out}", highlight=False)
+
+
+@app.command()
+def calibrate(
+    pairs: Annotated[list[Path], typer.Option(help="Folder in the pairs format; may be repeated.")],
+    out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
+    model: Package = None,
+) -> None:
+    """Fit a model's confidence and covariance to images of your own, without training it.
+
+    Example: xview-localizer calibrate --pairs my_pairs --out my_package
+    """
+    from xview_localizer.learning.recipe import Progress, calibrate_package
+    from xview_localizer.models.package import default_package_path
+    from xview_localizer.pairs import PairsDataset
+
+    datasets = [PairsDataset(folder) for folder in pairs]
+    progress = Progress(lambda text: console.print(text, highlight=False), _track("calibrating"))
+    calibrate_package(model or default_package_path(), out, datasets, progress)
+    console.print(f"package in {out}", highlight=False)
 
 
 @app.command()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,32 +19,40 @@ from xview_localizer.descriptor_map import AerialDescriptors, DescriptorMap
 from xview_localizer.engines.onnx_engine import OnnxEngine
 from xview_localizer.geometry.canonical_view import CanonicalView, canonical_view
 from xview_localizer.geometry.dense import DenseSolverConfig, PoseSolution, solve_dense
-from xview_localizer.geometry.depth import calibrate_depth, flat_ground_range_m
+from xview_localizer.geometry.depth import DepthKind, calibrate_depth, flat_ground_range_m
 from xview_localizer.geometry.levelling import R_level_base
 from xview_localizer.geometry.match_field import Correspondences, MatchField
 from xview_localizer.geometry.plan_view import plan_coordinates, plan_view
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
 from xview_localizer.imaging import network_image, render_views
-from xview_localizer.models.package import ModelPackage
+from xview_localizer.models.package import CalibrationSpec, ModelPackage
+
+HERE = Pose2(0.0, 0.0, 0.0)
+NETWORK_DEPTH = "network"
 
 
 @dataclass(frozen=True)
 class Observation:
     """What one image contributes: its cells on the ground, ready to be matched anywhere.
 
-    `ground_xy_m` lies in the level frame: base_link with roll and pitch removed. `reason` is non-empty
-    when the image is unusable; the arrays are empty then.
+    The level frame is base_link with roll and pitch removed. `reason` is non-empty when the image is
+    unusable; the arrays are empty then.
     """
 
-    ground_xy_m: np.ndarray  # [N, 2]
+    ground_xy_m: np.ndarray  # [N, 2] from the camera, along the level frame's axes; metres if `scale_known`
+    camera_xy_m: np.ndarray  # [2] the camera in the level frame
     descriptor: np.ndarray  # [N, D] unit length
     dustbin: np.ndarray  # [N] score of matching nothing, in cosine / τ
     scale_known: bool
-    depth_source: str  # "network" or "flat_ground"
+    depth_source: str  # "network", or "flat ground" and why
     stamp_sec: float
     reason: str = ""
     timings_ms: dict[str, float] = field(default_factory=dict)
+
+    def points_m(self, scale: float) -> np.ndarray:
+        """The cells [N, 2] in the level frame. The lever arm is metres whatever the scale of the depth."""
+        return scale * self.ground_xy_m + self.camera_xy_m
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,7 @@ class Fix:
     inliers: int
     accepted: bool
     reason: str  # empty when accepted
+    depth_source: str = ""
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -114,9 +124,15 @@ class Localizer:
         self._backbone, self._ground_head = engines["backbone"], engines["ground_head"]
         self._aerial = DescriptorMap(map_source, self._backbone, engines["aerial_head"], package.spec.aerial)
 
+    def calibrated(self, calibration: CalibrationSpec) -> Localizer:
+        """The same engines and map, judging by another calibration."""
+        other = copy(self)
+        other.spec = replace(self.spec, calibration=calibration)
+        return other
+
     def localize(self, view: GroundView, prior: Prior) -> Fix:
         """Where base_link was when `view` was taken."""
-        return self.solve([PlacedObservation(self.observe(view), Pose2(0.0, 0.0, 0.0))], prior)
+        return self.solve([PlacedObservation(self.observe(view), HERE)], prior)
 
     def prefetch(self, x_m: float, y_m: float) -> None:
         """Read and encode the map around (x, y) now, so that `solve` finds it there; safe beside it.
@@ -161,15 +177,18 @@ class Localizer:
                 }
             )
         with _stage(timings, "lift"):
-            range_m, depth_source = self._range_m(height_m, canonical, R_level_camera, cells["log_range"][0])
+            range_m, depth_source = self._range_m(
+                view.camera_height_m, canonical, R_level_camera, cells["log_range"][0]
+            )
             xy_m = canonical.cell_directions[..., :2] * range_m[..., None]
             usable = canonical.cell_valid & (range_m > 0.5) & (range_m < self.config.max_range_m)
-            camera_xy_m = (R_level @ view.camera_in_base_m)[:2]
+        metric = self.spec.depth.kind is DepthKind.METRIC and depth_source == NETWORK_DEPTH
         return Observation(
-            ground_xy_m=xy_m[usable].astype(np.float64) + camera_xy_m,
+            ground_xy_m=xy_m[usable].astype(np.float64),
+            camera_xy_m=(R_level @ view.camera_in_base_m)[:2],
             descriptor=cells["descriptor"][0].transpose(1, 2, 0)[usable],
             dustbin=cells["dustbin"][0][usable],
-            scale_known=view.camera_height_m is not None,
+            scale_known=metric or view.camera_height_m is not None,
             depth_source=depth_source,
             stamp_sec=view.stamp_sec,
             timings_ms=timings,
@@ -187,27 +206,32 @@ class Localizer:
         except MapSourceError as error:
             return rejected_fix(current, f"map: {error}", timings)
         if not aerial.valid.any():
-            return rejected_fix(
-                current,
-                f"the map has no imagery around the prior ({prior.x_m:.0f}, {prior.y_m:.0f}) m",
-                timings,
-            )
+            return rejected_fix(current, _no_imagery(aerial, prior), timings)
+        scale = 1.0
+        if not current.scale_known:
+            with _stage(timings, "scale"):
+                alone = self._solve_scale(current, aerial, prior)
+            if alone.pose is None:
+                return rejected_fix(current, alone.reason, timings)
+            scale = alone.scale
+        usable = [item for item in placed if not item.observation.reason]
         with _stage(timings, "match"):
-            usable = [item for item in placed if not item.observation.reason]
-            match_field = self._match(usable, aerial)
+            match_field = self._match(usable, aerial, scale)
         with _stage(timings, "solve"):
-            solver = self._solver_config(usable)
+            solver = self._solver_config(self.config.known_height_scale_bounds, len(usable))
             solution = solve_dense(match_field, prior, solver, self._seed)
+            solution = replace(solution, scale=scale * solution.scale)
         return self._judge(current, solution, solver.evidence_temperature, timings)
 
-    def best_matches(self, observation: Observation, prior: Prior) -> Correspondences:
+    def best_matches(self, observation: Observation, prior: Prior, scale: float) -> Correspondences:
         """The likeliest aerial cell of each ground cell, weighted by its probability; to look at, not to solve with.
 
-        Raises MapSourceError.
+        Empty where the map shows nothing. Raises MapSourceError.
         """
-        field = self._match(
-            [PlacedObservation(observation, Pose2(0.0, 0.0, 0.0))], self._aerial_around(prior)
-        )
+        aerial = self._aerial_around(prior)
+        if not aerial.valid.any():
+            return Correspondences(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0))
+        field = self._match([PlacedObservation(observation, HERE)], aerial, scale)
         best = field.log_likelihood.argmax(axis=1)
         probability = np.exp(field.log_likelihood[np.arange(len(best)), best]) * field.inlier_probability
         return Correspondences(field.ground_xy_m, field.grid.cell_centres_xy_m[best], probability)
@@ -217,26 +241,48 @@ class Localizer:
         return self._aerial.read(prior.x_m, prior.y_m, half_extent_m)
 
     def _range_m(
-        self, height_m: float, canonical: CanonicalView, R_level_camera: np.ndarray, log_range: np.ndarray
+        self,
+        camera_height_m: float | None,
+        canonical: CanonicalView,
+        R_level_camera: np.ndarray,
+        log_range: np.ndarray,
     ) -> tuple[np.ndarray, str]:
-        """Range of every cell, calibrated on the ground plane; flat ground where the depth disagrees with it."""
+        """Range of every cell, calibrated on the ground plane; flat ground where the depth disagrees with it.
+
+        Without a camera height, metric depth keeps its unit, and any other takes that of an assumed height.
+        """
+        height_m = camera_height_m or self.config.assumed_camera_height_m
         rays_level = canonical.cell_directions.reshape(-1, 3)
         calibrated = calibrate_depth(
             np.exp(log_range).ravel().astype(np.float64),
             self.spec.depth.kind,
             rays_level,
             axis_cosine=rays_level @ R_level_camera[:, 2] if self.spec.depth.planar else None,
-            camera_height_m=height_m,
+            camera_height_m=camera_height_m if self.spec.depth.kind is DepthKind.METRIC else height_m,
         )
         if calibrated.agrees:
-            return calibrated.range_m.reshape(log_range.shape), "network"
+            return calibrated.range_m.reshape(log_range.shape), NETWORK_DEPTH
         flat_m = flat_ground_range_m(rays_level, height_m, self.config.max_range_m)
-        return flat_m.reshape(log_range.shape), "flat_ground"
+        return flat_m.reshape(log_range.shape), f"flat ground: {calibrated.reason}"
 
-    def _match(self, placed: Sequence[PlacedObservation], aerial: AerialDescriptors) -> MatchField:
+    def _solve_scale(self, current: Observation, aerial: AerialDescriptors, prior: Prior) -> PoseSolution:
+        """The scale of the lifted points, from the current image seen from its camera.
+
+        The solver scales all it is given, but the lever arm and what odometry says of earlier images are metres:
+        those have to stay out until the scale is known.
+        """
+        from_camera = replace(current, camera_xy_m=np.zeros(2))
+        around = replace(prior, sigma_m=prior.sigma_m + float(np.hypot(*current.camera_xy_m)))
+        match_field = self._match([PlacedObservation(from_camera, HERE)], aerial, 1.0)
+        solver = self._solver_config(self.config.unknown_height_scale_bounds, 1)
+        return solve_dense(match_field, around, solver, self._seed)
+
+    def _match(
+        self, placed: Sequence[PlacedObservation], aerial: AerialDescriptors, scale: float
+    ) -> MatchField:
         """M = cosine / τ with a dustbin column, softmax over the aerial cells."""
         xy_m = np.concatenate(
-            [item.T_current_past.transform(item.observation.ground_xy_m) for item in placed]
+            [item.T_current_past.transform(item.observation.points_m(scale)) for item in placed]
         )
         descriptor = np.concatenate([item.observation.descriptor for item in placed])
         dustbin = np.concatenate([item.observation.dustbin for item in placed])
@@ -255,15 +301,12 @@ class Localizer:
         inlier_probability = 1 / (1 + np.exp(np.clip(dustbin[chosen] + crowding - log_total[:, 0], -50, 50)))
         return MatchField(xy_m[chosen], log_likelihood, inlier_probability, aerial.grid)
 
-    def _solver_config(self, placed: Sequence[PlacedObservation]) -> DenseSolverConfig:
-        known = placed[-1].observation.scale_known
+    def _solver_config(self, scale_bounds: tuple[float, float], images: int) -> DenseSolverConfig:
         # Cells drawn from several images repeat each other less than as many from one. They still share the
         # map and its errors, so they are not worth that many times as much; the root was best on validation.
         return DenseSolverConfig(
-            scale_bounds=self.config.known_height_scale_bounds
-            if known
-            else self.config.unknown_height_scale_bounds,
-            evidence_temperature=self.spec.calibration.evidence_temperature / np.sqrt(len(placed)),
+            scale_bounds=scale_bounds,
+            evidence_temperature=self.spec.calibration.evidence_temperature / np.sqrt(images),
         )
 
     def _judge(
@@ -303,6 +346,7 @@ class Localizer:
             inliers=solution.inliers,
             accepted=not reason,
             reason=reason,
+            depth_source=current.depth_source,
             timings_ms=timings,
         )
 
@@ -321,7 +365,7 @@ def unusable_reason(view: GroundView) -> str:
         return "the camera's mounting is not finite"
     if view.camera_height_m is not None and not 0.05 < view.camera_height_m < 50:
         return f"camera height {view.camera_height_m} m is not between 0.05 and 50 m"
-    if float(image[::8, ::8].std()) < 3.0:
+    if float(image[::8, ::8].std(axis=(0, 1)).max()) < 3.0:
         return "image is blank (no contrast)"
     return ""
 
@@ -330,14 +374,26 @@ def select_cells(range_m: np.ndarray, max_cells: int, seed: int) -> np.ndarray:
     """Indices of at most `max_cells` cells, the many near ones thinned out first (as in training)."""
     if len(range_m) <= max_cells:
         return np.arange(len(range_m))
-    weight = np.clip(range_m / 15, 0.15, 1.0)
+    weight = cell_weight(range_m)
     rng = np.random.default_rng(seed)
     return np.sort(rng.choice(len(range_m), max_cells, replace=False, p=weight / weight.sum()))
+
+
+def cell_weight(range_m: np.ndarray) -> np.ndarray:
+    """How likely a cell is drawn: the image's many near cells cover little ground."""
+    return np.clip(range_m / 15, 0.15, 1.0)
+
+
+def _no_imagery(aerial: AerialDescriptors, prior: Prior) -> str:
+    if aerial.problems:
+        return f"map: {aerial.problems[0]}"
+    return f"the map has no imagery around the prior ({prior.x_m:.0f}, {prior.y_m:.0f}) m"
 
 
 def _empty_observation(view: GroundView, reason: str) -> Observation:
     return Observation(
         np.zeros((0, 2)),
+        np.zeros(2),
         np.zeros((0, 1), np.float32),
         np.zeros(0, np.float32),
         False,
@@ -351,20 +407,21 @@ def rejected_fix(observation: Observation, reason: str, timings: dict[str, float
     """The answer where no pose was found at all."""
     nan = float("nan")
     return Fix(
-        observation.stamp_sec,
-        nan,
-        nan,
-        nan,
-        nan,
-        np.full((3, 3), nan),
-        0.0,
-        0.0,
-        0.0,
-        0.0,
-        0,
-        False,
-        reason,
-        timings,
+        stamp_sec=observation.stamp_sec,
+        x_m=nan,
+        y_m=nan,
+        yaw_rad=nan,
+        scale=nan,
+        covariance=np.full((3, 3), nan),
+        confidence=0.0,
+        score_per_cell=0.0,
+        lead=0.0,
+        inlier_ratio=0.0,
+        inliers=0,
+        accepted=False,
+        reason=reason,
+        depth_source=observation.depth_source,
+        timings_ms=timings,
     )
 
 

@@ -20,6 +20,7 @@ class ImageRecord:
 
     `x_m`, `y_m`, `yaw_rad` are the best pose found, accepted or not; `estimate_…` is the pose of the
     trajectory: the accepted fix, else the last one carried on by odometry. `prior_radius_m` is Prior.sigma_m.
+    `depth_source` is "network", or "flat ground" and why the network's depth was not believed.
     """
 
     stamp_sec: float
@@ -33,6 +34,7 @@ class ImageRecord:
     confidence: float = 0.0
     score_per_cell: float = 0.0
     inlier_ratio: float = 0.0
+    depth_source: str = ""
     keyframes: int = 0
     prior_x_m: float = NAN
     prior_y_m: float = NAN
@@ -58,6 +60,7 @@ class ImageRecord:
             confidence=float(fix.confidence),
             score_per_cell=float(fix.score_per_cell),
             inlier_ratio=float(fix.inlier_ratio),
+            depth_source=fix.depth_source,
             keyframes=tracked.keyframes,
             prior_x_m=float(prior.x_m) if prior else NAN,
             prior_y_m=float(prior.y_m) if prior else NAN,

@@ -135,7 +135,7 @@ def test_heading_prior_is_used():
         assert position_m < 0.6 and yaw_deg < 2.0
         assert solution.second_mode is None or solution.second_mode.score_gap > 30
     unknown = solve_dense(both, PRIOR, CONFIG, 0)
-    assert abs(unknown.second_mode.score_gap_per_cell) < 0.02
+    assert abs(unknown.second_mode.score_gap) < 0.02 * len(both.ground_xy_m)
     assert unknown.covariance[2, 2] > 1.0
 
 
@@ -159,7 +159,7 @@ def test_a_street_that_repeats_is_ambiguous_along_its_axis(period_cells):
     field = periodic_field(np.random.default_rng(5), truth, period_cells)
     prior = replace(PRIOR, yaw_rad=0.4, yaw_sigma_rad=0.1)
     solution = solve_dense(field, prior, CONFIG, 0)
-    assert solution.second_mode.score_gap_per_cell < 0.05
+    assert solution.second_mode.score_gap < 0.05 * len(field.ground_xy_m)
     assert abs(solution.second_mode.pose.y_m - truth.y_m) < 1.0
     assert np.sqrt(solution.covariance[0, 0]) > 4.0
     assert np.sqrt(solution.covariance[1, 1]) < 1.0
@@ -172,7 +172,6 @@ def test_the_wrong_image_scores_low():
     right = solve_dense(ambiguous_field(rng, truth, GRID), PRIOR, CONFIG, 0)
     wrong = solve_dense(ambiguous_field(rng, truth, GRID, present=0.0), PRIOR, CONFIG, 0)
     assert wrong.score_per_cell < 0.5 * right.score_per_cell
-    assert wrong.best_cells_score < right.best_cells_score
     assert wrong.inlier_ratio < right.inlier_ratio
     assert wrong.second_mode.score_gap < 0.2 * right.second_mode.score_gap
 

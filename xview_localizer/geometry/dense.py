@@ -21,7 +21,6 @@ from xview_localizer.geometry.similarity import as_complex, point_degeneracy, si
 from xview_localizer.geometry.soft_assignment import refine, soft_assignment
 from xview_localizer.geometry.voting import VotingConfig, vote
 
-BEST_CELLS_SHARE = 0.7
 NO_EVIDENCE = 1e-3  # log ratio below which a cell is as good as uniform
 
 
@@ -51,9 +50,8 @@ class DenseSolverConfig:
 class PoseSolution:
     """The pose of the level frame in `map`, or None and the `reason`.
 
-    `score` is the log evidence against chance, `score_per_cell` its mean over the usable ground cells,
-    `best_cells_score` the mean over the best 70 % of them (some cells see cars or the sky's edge). An inlier
-    is a cell that more likely than not matches where the pose sends it.
+    `score` is the log evidence against chance, `score_per_cell` its mean over the usable ground cells. An
+    inlier is a cell that more likely than not matches where the pose sends it.
     """
 
     pose: Pose2 | None
@@ -61,7 +59,6 @@ class PoseSolution:
     covariance: np.ndarray = field(default_factory=lambda: np.full((3, 3), np.nan))  # of (x, y, yaw)
     score: float = np.nan
     score_per_cell: float = np.nan
-    best_cells_score: float = np.nan
     inliers: int = 0
     inlier_ratio: float = 0.0
     second_mode: SecondMode | None = None
@@ -114,9 +111,6 @@ def solve_dense(match_field: MatchField, prior: Prior, config: DenseSolverConfig
         covariance=covariance + _covariance_floor(evidence, config),
         score=float(log_ratios.sum()),
         score_per_cell=float(log_ratios.mean()),
-        best_cells_score=float(
-            np.sort(log_ratios)[-int(np.ceil(BEST_CELLS_SHARE * len(log_ratios))) :].mean()
-        ),
         inliers=inliers,
         inlier_ratio=inliers / len(log_ratios),
         second_mode=_second_mode(evidence, a[others], t[others], float(log_ratios.sum())),
@@ -174,5 +168,4 @@ def _second_mode(evidence: Evidence, a: np.ndarray, t: np.ndarray, score: float)
     scores = evidence.score(a, t)
     k = int(np.argmax(scores))
     pose = Pose2(float(t[k].real), float(t[k].imag), float(np.angle(a[k])))
-    gap = score - float(scores[k])
-    return SecondMode(pose, gap, gap / len(evidence.ground))
+    return SecondMode(pose, score - float(scores[k]))

@@ -70,14 +70,13 @@ def calibrate_depth(
     *,
     axis_cosine: np.ndarray | None = None,
     camera_height_m: float | None = None,
-    ground_mask: np.ndarray | None = None,
     check: DepthCheck = DepthCheck(),
     seed: int = 0,
 ) -> CalibratedDepth:
     """Turn a prediction [N] into range along the unit rays `rays_level` [N, 3] (x forward, y left, z up).
 
     `axis_cosine` [N] is the cosine between each ray and the optical axis where the prediction is a planar
-    depth; None where it is a range. `ground_mask` [N] restricts the ground to cells known to see it.
+    depth; None where it is a range.
     Without a camera height, the ground still gives the shift and the check, up to one factor.
     """
     kind = DepthKind(kind)  # also takes the name that a model package writes; anything else is a ValueError
@@ -90,8 +89,6 @@ def calibrate_depth(
     usable = np.isfinite(ground_depth) & (ground_depth > 0) & np.isfinite(prediction)
     if kind is not DepthKind.AFFINE_INVERSE:
         usable &= prediction > 0
-    if ground_mask is not None:
-        usable &= ground_mask
 
     enough = np.count_nonzero(usable) >= check.min_ground_cells
     scale, shift, inlier_ratio = 1.0, 0.0, 0.0

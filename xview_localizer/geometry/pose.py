@@ -14,7 +14,7 @@ def wrap_angle_rad(angle_rad):
 
 @dataclass(frozen=True)
 class Pose2:
-    """T_map_base restricted to the plane."""
+    """A planar transform T_a_b: takes points of b into a."""
 
     x_m: float
     y_m: float

@@ -29,7 +29,7 @@ class Posterior:
     temperature: float
 
     def log_density(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Log posterior [H] of the poses (a, t), up to a constant; the scale is uniform within its bounds."""
+        """Log posterior [H] of the poses (a, t), up to a constant; the scale is log-uniform within its bounds."""
         log_density = self.evidence.score(a, t) / self.temperature + self.gate.log_density(a, t)
         low, high = np.multiply(self.scale_bounds, (1 - 1e-9, 1 + 1e-9))
         return np.where((np.abs(a) >= low) & (np.abs(a) <= high), log_density, -np.inf)
@@ -71,7 +71,6 @@ class SecondMode:
 
     pose: Pose2
     score_gap: float  # score(answer) - score(this), natural logarithm
-    score_gap_per_cell: float
 
 
 def distinct_modes(

@@ -19,23 +19,27 @@ RIGHT_WITHIN_M = 2.0
 TEMPERATURES = (2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 22.0, 33.0)
 
 
+class CalibrationError(ValueError):
+    """The validation images cannot calibrate a model."""
+
+
 @dataclass(frozen=True)
 class JudgedFix:
-    """A fix's lead (see Fix), and its error against the truth."""
+    """A fix's lead (see Fix), and its error against the truth; no NEES where the true yaw is unknown."""
 
     lead: float
     position_error_m: float
-    nees: float
+    nees: float | None
 
 
 def fit_confidence(judged: Sequence[JudgedFix]) -> tuple[float, float]:
     """Bias and weight of the logistic regression, lightly regularised.
 
-    Raises ValueError where every pose is right or every pose is wrong: nothing can be fitted then.
+    Raises CalibrationError where every pose is right or every pose is wrong: nothing can be fitted then.
     """
     right = np.array([fix.position_error_m <= RIGHT_WITHIN_M for fix in judged], dtype=np.float64)
     if right.min(initial=1) == right.max(initial=0):
-        raise ValueError(
+        raise CalibrationError(
             f"confidence needs right and wrong poses to tell apart, got {int(right.sum())} right of {len(right)}"
         )
     features = np.array([[1.0, lead_feature(fix.lead)] for fix in judged])
@@ -50,14 +54,18 @@ def fit_confidence(judged: Sequence[JudgedFix]) -> tuple[float, float]:
 
 def nees_of_right(judged: Sequence[JudgedFix]) -> list[float]:
     """NEES of the poses that are right: a covariance describes one mode, wrong ones are confidence's business."""
-    return [fix.nees for fix in judged if fix.position_error_m <= RIGHT_WITHIN_M]
+    right = [fix for fix in judged if fix.position_error_m <= RIGHT_WITHIN_M]
+    return [fix.nees for fix in right if fix.nees is not None]
 
 
 def choose_temperature(nees_at: Mapping[float, Sequence[float]]) -> float:
-    """The temperature whose mean NEES comes nearest to 3 (on a log scale). Raises ValueError without any NEES."""
+    """The temperature whose mean NEES comes nearest to 3 (on a log scale).
+
+    Raises CalibrationError without any NEES.
+    """
     distance = {t: abs(np.log(np.mean(nees) / 3)) for t, nees in nees_at.items() if len(nees)}
     if not distance:
-        raise ValueError(
+        raise CalibrationError(
             f"no pose was found within {RIGHT_WITHIN_M:g} m of the truth: there is nothing to calibrate"
         )
     return min(distance, key=distance.__getitem__)

@@ -17,12 +17,20 @@ from torch import Tensor
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.engines.engine import Engine
 from xview_localizer.geometry.canonical_view import CanonicalView, canonical_view
+from xview_localizer.geometry.depth import flat_ground_range_m
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.plan_view import PlanSpec, plan_coordinates, plan_view
-from xview_localizer.imaging import network_image, render_views
+from xview_localizer.imaging import NO_DATA_RGB, network_image, render_views
 from xview_localizer.learning.augment import augment_photometric
 from xview_localizer.models.package import ModelSpec
-from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
+from xview_localizer.pairs import PairRecord, PairsDataset, PairsError, ground_view
+
+# Images that share an aerial crop: how many, how far apart, and how far off its middle theirs may be.
+GROUP_SIZE = 4
+GROUP_EXTENT_M = 20.0
+CROP_OFFSET_M = 8.0
+# Where no depth image is given; further out, a degree of tilt spoils the ground's range.
+FLAT_GROUND_RANGE_M = 20.0
 
 
 @dataclass(frozen=True)
@@ -96,25 +104,28 @@ def encode_pairs(
     seed: int = 0,
     track: Callable[[Iterable], Iterable] = iter,
 ) -> None:
-    """Write the features of every aerial crop and ground image of `dataset` to `out` (existing ones are kept).
+    """Write the features of every ground image of `dataset`, in groups on one aerial crop, to `out`.
 
-    Photometric augmentation of strength `augment` is drawn once per image.
+    Existing ones are kept. Photometric augmentation of strength `augment` is drawn once per image. Raises
+    PairsError where a record lacks what training needs.
     """
     out.mkdir(parents=True, exist_ok=True)
-    by_aerial: dict[Path, list[PairRecord]] = {}
-    for record in dataset:
-        by_aerial.setdefault(record.aerial_path, []).append(record)
-    for number, (path, records) in enumerate(track(list(by_aerial.items()))):
-        target = out / f"{number:06d}_{path.stem}.npz"  # equal names may lie in several folders
+    for number, records in enumerate(track(list(_neighbours(dataset)))):
+        target = (
+            out / f"{number:06d}_{records[0].aerial_path.stem}.npz"
+        )  # equal names may lie in several folders
         if target.exists():
             continue
         rng = np.random.default_rng((seed, number))
         arrays: dict[str, np.ndarray] = {}
-        extent_m = spec.aerial.block_cells * spec.aerial.cell_m
+        extent_m = spec.aerial.block_m
+        centre_m = np.mean([(record.truth.x_m, record.truth.y_m) for record in records], axis=0)
+        centre_m += rng.uniform(-CROP_OFFSET_M, CROP_OFFSET_M, 2)
         crop = InMemoryMap(records[0].load_aerial()).read(
-            Bounds.around(0.0, 0.0, extent_m / 2), spec.aerial.metres_per_pixel
+            Bounds.around(*centre_m, extent_m / 2), spec.aerial.metres_per_pixel
         )
         aerial = augment_photometric(crop.image, rng, augment)
+        aerial[~crop.valid] = NO_DATA_RGB
         arrays["aerial_image"] = aerial
         arrays["aerial_tokens"] = backbone.run({"image": network_image(aerial)})["tokens"][0].astype(
             np.float16
@@ -122,15 +133,36 @@ def encode_pairs(
         arrays["half_extent_m"] = np.float64(extent_m / 2)
         arrays["count"] = np.int64(len(records))
         for index, record in enumerate(records):
-            for name, array in _encode_ground(record, spec, backbone, augment, rng).items():
+            for name, array in _encode_ground(record, centre_m, spec, backbone, augment, rng).items():
                 arrays[f"{name}_{index}"] = array
         partial = target.with_suffix(".part.npz")
         np.savez(partial, **arrays)
         partial.rename(target)
 
 
+def _neighbours(dataset: PairsDataset) -> Iterable[list[PairRecord]]:
+    """Records in groups that fit on one aerial crop."""
+    group: list[PairRecord] = []
+    for record in dataset:
+        if record.truth.yaw_rad is None or record.camera_height_m is None:
+            raise PairsError(f"{record.id} lacks truth.yaw_deg or camera.height_m; training needs both")
+        first = group[0] if group else record
+        apart_m = np.hypot(record.truth.x_m - first.truth.x_m, record.truth.y_m - first.truth.y_m)
+        if len(group) == GROUP_SIZE or apart_m > GROUP_EXTENT_M or record.aerial_path != first.aerial_path:
+            yield group
+            group = []
+        group.append(record)
+    if group:
+        yield group
+
+
 def _encode_ground(
-    record: PairRecord, spec: ModelSpec, backbone: Engine, augment: float, rng: np.random.Generator
+    record: PairRecord,
+    centre_m: np.ndarray,
+    spec: ModelSpec,
+    backbone: Engine,
+    augment: float,
+    rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     """Canonical view, tokens, range per cell and truth of one record; mounting errors are part of life."""
     view = ground_view(record)
@@ -149,28 +181,38 @@ def _encode_ground(
         )
     photographed = augment_photometric(view.image, rng, augment)
     image, plan_image = render_views(photographed, canonical, plan)
-    rows, columns = canonical.cell_valid.shape
-    centre_uv = canonical.source_uv.reshape(
-        rows, spec.view.cell_rows_px, columns, spec.view.cell_columns_px, 2
-    )
-    centre_uv = centre_uv[:, spec.view.cell_rows_px // 2, :, spec.view.cell_columns_px // 2]
-    range_m = record.load_range_m()
-    u = np.clip(centre_uv[..., 0].astype(int), 0, range_m.shape[1] - 1)
-    v = np.clip(centre_uv[..., 1].astype(int), 0, range_m.shape[0] - 1)
     return {
         "image": image,
         "tokens": backbone.run({"image": network_image(image)})["tokens"][0].astype(np.float16),
         "elevation_rad": canonical.cell_elevation_rad.astype(np.float32),
         "azimuth_rad": canonical.cell_azimuth_rad.astype(np.float32),
         "valid": canonical.cell_valid,
-        "range_m": np.where(canonical.cell_valid, range_m[v, u], 0).astype(np.float32),
+        "range_m": np.where(canonical.cell_valid, _cell_range_m(record, canonical), 0).astype(np.float32),
         "height_m": np.float64(height_m),
         "plan": plan_image,
         "plan_xy": plan_coordinates(
             canonical.cell_azimuth_rad, canonical.cell_elevation_rad, plan_height_m, spec.plan
         ).astype(np.float32),
-        "pose": np.array([record.truth.x_m, record.truth.y_m, record.truth.yaw_rad], dtype=np.float32),
+        "pose": np.array(
+            [record.truth.x_m - centre_m[0], record.truth.y_m - centre_m[1], record.truth.yaw_rad],
+            dtype=np.float32,
+        ),
     }
+
+
+def _cell_range_m(record: PairRecord, canonical: CanonicalView) -> np.ndarray:
+    """Range of each cell, 0 where unknown: of the depth image, or where there is none, of flat ground nearby."""
+    if record.depth_path is None:
+        directions = canonical.cell_directions.reshape(-1, 3)
+        range_m = flat_ground_range_m(directions, record.camera_height_m, FLAT_GROUND_RANGE_M)
+        return np.where(np.isfinite(range_m), range_m, 0.0).reshape(canonical.cell_valid.shape)
+    (rows, columns), spec = canonical.cell_valid.shape, canonical.spec
+    centre_uv = canonical.source_uv.reshape(rows, spec.cell_rows_px, columns, spec.cell_columns_px, 2)
+    centre_uv = centre_uv[:, spec.cell_rows_px // 2, :, spec.cell_columns_px // 2]
+    range_m = record.load_range_m()
+    u = np.clip(centre_uv[..., 0].astype(int), 0, range_m.shape[1] - 1)
+    v = np.clip(centre_uv[..., 1].astype(int), 0, range_m.shape[0] - 1)
+    return range_m[v, u]
 
 
 def with_cropped_field(view: CanonicalView, rng: np.random.Generator) -> CanonicalView:

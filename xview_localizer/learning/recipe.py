@@ -7,6 +7,7 @@ Every step keeps its result under the work folder and is skipped when that is al
 
 from __future__ import annotations
 
+import json
 import shutil
 import zlib
 from collections.abc import Callable, Iterable
@@ -19,7 +20,7 @@ import torch
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.engines.onnx_engine import OnnxEngine
 from xview_localizer.evaluation.judging import judge
-from xview_localizer.geometry.pose import Pose2
+from xview_localizer.geometry.pose import Prior
 from xview_localizer.learning.calibrate import (
     TEMPERATURES,
     JudgedFix,
@@ -28,26 +29,36 @@ from xview_localizer.learning.calibrate import (
     nees_of_right,
 )
 from xview_localizer.learning.features import FeatureFolder, encode_pairs
-from xview_localizer.learning.train import TrainConfig, train
-from xview_localizer.localizer import Localizer, LocalizerConfig, Observation, PlacedObservation
+from xview_localizer.learning.train import Matcher, TrainConfig, train
+from xview_localizer.localizer import HERE, Localizer, LocalizerConfig, Observation, PlacedObservation
 from xview_localizer.models.export import export_heads, write_manifest
-from xview_localizer.models.package import ModelPackage, ModelSpec
+from xview_localizer.models.package import ModelPackage, ModelSpec, default_package_path, sha256
 from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
 
 LICENCE = "Apache-2.0 (heads and training); DINOv2 ViT-S/14 backbone: Apache-2.0, see NOTICE"
 VALIDATION_FIRST_SEED = 500_000
+HEADING_SIGMA_DEG = 10.0
+
+
+class RecipeError(ValueError):
+    """The work folder belongs to another recipe; the message says in what they differ."""
 
 
 @dataclass(frozen=True)
 class RecipeConfig:
-    """How much of everything; an hour or two on two CPU cores. `towns` are those of each camera kind."""
+    """What to learn from, and how long. `towns` are those of each camera kind, beside the data sets `pairs`.
+
+    Training begins at the heads of the package `start`, or at none.
+    """
 
     towns: int = 200
     validation_towns: int = 24
     images_per_town: int = 8
     kinds: tuple[str, ...] = ("equirectangular", "pinhole")
     first_seed: int = 0
+    pairs: tuple[Path, ...] = ()
+    start: Path | None = None
     workers: int = 2
     threads: int = 2
     train: TrainConfig = TrainConfig()
@@ -69,30 +80,24 @@ def train_package(
     config: RecipeConfig = RecipeConfig(),
     progress: Progress = Progress(),
 ) -> ModelPackage:
-    """Make a package in `out` with the backbone of `backbone_package`; resumes from what `work` holds."""
+    """Make a package in `out` with the backbone of `backbone_package`; resumes from what `work` holds.
+
+    Raises RecipeError, PairsError, ModelPackageError.
+    """
     torch.set_num_threads(config.threads)
+    _claim(work, backbone_package, config)
+    start = Matcher.of(ModelPackage.load(config.start)) if config.start else None
     spec = ModelSpec()
     backbone = OnnxEngine(backbone_package / "backbone.onnx", threads=config.threads)
     folders = []
-    for number, kind in enumerate(config.kinds):
-        pairs, features = work / f"pairs_{kind}", work / f"features_{kind}"
-        first = config.first_seed + number * config.towns
-        if not (pairs / "pairs.jsonl").exists():
-            progress.say(f"rendering {config.towns} towns ({kind}) into {pairs}")
-            make_pairs(
-                pairs,
-                range(first, first + config.towns),
-                PairsConfig(kind, config.images_per_town),
-                config.workers,
-            )
-        progress.say(f"encoding {pairs} into {features}")
-        encode_pairs(PairsDataset(pairs), spec, backbone, features, track=progress.track)
-        folders.append(features)
+    for name, dataset in _datasets(work, config, progress):
+        progress.say(f"encoding {dataset.folder}")
+        folders.append(work / f"features_{name}")
+        encode_pairs(dataset, spec, backbone, folders[-1], track=progress.track)
 
     progress.say(f"training {config.train.steps} steps")
-    matcher = train(
-        FeatureFolder(folders, progress.track), work / "checkpoint", config.train, progress.training
-    )
+    features = FeatureFolder(folders, progress.track)
+    matcher = train(features, work / "checkpoint", config.train, progress.training, start)
 
     out.mkdir(parents=True, exist_ok=True)
     if backbone_package.resolve() != out.resolve():
@@ -100,7 +105,8 @@ def train_package(
             shutil.copyfile(backbone_package / name, out / name)
     export_heads(matcher.ground.eval(), matcher.aerial.eval(), out)
     spec = replace(spec, inverse_temperature=float(matcher.inverse_temperature))
-    write_manifest(out, spec, LICENCE, provenance(config), training_command(config))
+    command = training_command(config, backbone_package)
+    write_manifest(out, spec, LICENCE, provenance(config), command)
 
     progress.say("calibrating confidence and covariance on validation towns")
     datasets = []
@@ -110,42 +116,99 @@ def train_package(
             seeds = range(VALIDATION_FIRST_SEED, VALIDATION_FIRST_SEED + config.validation_towns)
             make_pairs(pairs, seeds, PairsConfig(kind, config.images_per_town), config.workers)
         datasets.append(PairsDataset(pairs))
-    return calibrate_package(out, datasets, progress)
+    return calibrate_package(out, out, datasets, progress)
+
+
+def _claim(work: Path, backbone_package: Path, config: RecipeConfig) -> None:
+    """Write down what `work` is made of. Results of another recipe must not pass for those of this one."""
+    recipe = {
+        "towns": config.towns,
+        "images_per_town": config.images_per_town,
+        "kinds": list(config.kinds),
+        "first_seed": config.first_seed,
+        "pairs": [str(path.resolve()) for path in config.pairs],
+        "start": str(config.start.resolve()) if config.start else None,
+        "backbone": sha256(backbone_package / "backbone.onnx"),
+        "seed": config.train.seed,
+    }
+    file = work / "recipe.json"
+    if file.exists():
+        before = json.loads(file.read_text())
+        other = [name for name in recipe if before.get(name) != recipe[name]]
+        if other:
+            raise RecipeError(
+                f"{work} was made with {other[0]} {before.get(other[0])}, not {recipe[other[0]]}; "
+                "take the same options, or another work folder"
+            )
+    work.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(recipe, indent=2))
+
+
+def _datasets(work: Path, config: RecipeConfig, progress: Progress) -> Iterable[tuple[str, PairsDataset]]:
+    """What to learn from, each by a name of its own; towns are rendered where they are not there yet."""
+    for number, kind in enumerate(config.kinds if config.towns else ()):
+        pairs = work / f"pairs_{kind}"
+        first = config.first_seed + number * config.towns
+        if not (pairs / "pairs.jsonl").exists():
+            progress.say(f"rendering {config.towns} towns ({kind}) into {pairs}")
+            seeds = range(first, first + config.towns)
+            make_pairs(pairs, seeds, PairsConfig(kind, config.images_per_town), config.workers)
+        yield kind, PairsDataset(pairs)
+    for number, path in enumerate(config.pairs):
+        yield f"pairs_{number}", PairsDataset(path)
 
 
 def calibrate_package(
-    package_folder: Path, datasets: list[PairsDataset], progress: Progress = Progress()
+    package_folder: Path, out: Path, datasets: list[PairsDataset], progress: Progress = Progress()
 ) -> ModelPackage:
-    """Fit confidence and evidence temperature on `datasets` and rewrite model.yaml."""
+    """Fit confidence and evidence temperature on `datasets`; the package goes to `out`, which may be its own folder.
+
+    The temperature, which the covariance hangs on, is kept where no truth has a yaw. Raises CalibrationError.
+    """
     package = ModelPackage.load(package_folder)
     cases = list(_observed(package, datasets, progress))
+    before = package.spec.calibration
 
     def judged_at(temperature: float) -> list[JudgedFix]:
         judged = []
         for localizer, record, observation in cases:
-            localizer.spec = replace(
-                package.spec, calibration=replace(package.spec.calibration, evidence_temperature=temperature)
-            )
-            for prior in (record.prior, with_heading(record)):
-                placed = [PlacedObservation(observation, Pose2(0.0, 0.0, 0.0))]
-                fix = localizer.solve(placed, prior)
-                frame = judge(record.id, fix, record.truth, prior.xy_m, None)
-                if frame.nees is not None:
+            tempered = localizer.calibrated(replace(before, evidence_temperature=temperature))
+            for prior in _priors(record):
+                fix = tempered.solve([PlacedObservation(observation, HERE)], prior)
+                if np.isfinite(fix.x_m):
+                    frame = judge(record.id, fix, record.truth, prior.xy_m, None)
                     judged.append(JudgedFix(fix.lead, frame.error_m, frame.nees))
         return judged
 
-    judged = {temperature: judged_at(temperature) for temperature in progress.track(TEMPERATURES)}
-    temperature = choose_temperature({t: nees_of_right(fixes) for t, fixes in judged.items()})
-    calibration = calibrated(package.spec.calibration, judged[temperature], temperature)
+    temperatures = TEMPERATURES
+    if all(record.truth.yaw_rad is None for _, record, _ in cases):
+        temperatures = (before.evidence_temperature,)
+    judged = {temperature: judged_at(temperature) for temperature in progress.track(temperatures)}
+    temperature = before.evidence_temperature
+    if len(temperatures) > 1:
+        temperature = choose_temperature({t: nees_of_right(fixes) for t, fixes in judged.items()})
+    calibration = calibrated(before, judged[temperature], temperature)
     progress.say(f"evidence temperature {temperature:g}, confidence {calibration}")
+    out.mkdir(parents=True, exist_ok=True)
+    if package_folder.resolve() != out.resolve():
+        for file in package_folder.iterdir():
+            shutil.copyfile(file, out / file.name)
+    where = ", ".join(dataset.folder.name for dataset in datasets)
     write_manifest(
-        package_folder,
+        out,
         replace(package.spec, calibration=calibration),
         package.licence,
-        package.provenance,
+        f"{package.provenance} Calibrated on {len(cases)} images of {where}.",
         package.training_command,
     )
-    return ModelPackage.load(package_folder)
+    return ModelPackage.load(out)
+
+
+def _priors(record: PairRecord) -> list[Prior]:
+    """The record's prior, and where that has no heading but the truth has, the same with one."""
+    if record.prior.yaw_rad is not None or record.truth.yaw_rad is None:
+        return [record.prior]
+    return [record.prior, with_heading(record.prior, record.truth.yaw_rad, zlib.crc32(record.id.encode()))]
 
 
 def _observed(
@@ -163,28 +226,31 @@ def _observed(
             yield localizer, record, localizer.observe(ground_view(record))
 
 
-def with_heading(record: PairRecord, sigma_deg: float = 10.0):
-    """The record's prior with a heading drawn within `sigma_deg` of the truth (seeded by the record's id)."""
-    if record.prior.yaw_rad is not None or record.truth.yaw_rad is None:
-        return record.prior
-    rng = np.random.default_rng(zlib.crc32(record.id.encode()))
-    offset_rad = np.radians(rng.uniform(-sigma_deg, sigma_deg))
-    return replace(
-        record.prior, yaw_rad=record.truth.yaw_rad + offset_rad, yaw_sigma_rad=float(np.radians(sigma_deg))
-    )
+def with_heading(prior: Prior, true_yaw_rad: float, seed: int) -> Prior:
+    """The prior with a heading drawn within ± HEADING_SIGMA_DEG of the truth."""
+    rng = np.random.default_rng(seed)
+    offset_rad = np.radians(rng.uniform(-HEADING_SIGMA_DEG, HEADING_SIGMA_DEG))
+    yaw_sigma_rad = float(np.radians(HEADING_SIGMA_DEG))
+    return replace(prior, yaw_rad=true_yaw_rad + offset_rad, yaw_sigma_rad=yaw_sigma_rad)
 
 
-def training_command(config: RecipeConfig) -> str:
+def training_command(config: RecipeConfig, backbone_package: Path) -> str:
     """What to type to make this package again."""
-    return (
-        f"xview-localizer train --work WORK --out PACKAGE --towns {config.towns} "
-        f"--images-per-town {config.images_per_town} --steps {config.train.steps} --seed {config.train.seed}"
-    )
+    words = ["xview-localizer train --work WORK --out PACKAGE"]
+    words += [f"--towns {config.towns} --images-per-town {config.images_per_town}"]
+    words += [f"--pairs {path}" for path in config.pairs]
+    words += [f"--start {config.start}"] if config.start else []
+    if backbone_package.resolve() != (config.start or default_package_path()).resolve():
+        words += [f"--backbone {backbone_package}"]
+    return " ".join([*words, f"--steps {config.train.steps} --seed {config.train.seed}"])
 
 
 def provenance(config: RecipeConfig) -> str:
     """Where the weights come from."""
-    return (
-        "Backbone: DINOv2 ViT-S/14, see NOTICE. Heads: trained on towns of this project's simulator only, seeds "
-        f"{config.first_seed} to {config.first_seed + len(config.kinds) * config.towns - 1}."
+    last = config.first_seed + len(config.kinds) * config.towns - 1
+    sources = (
+        [f"towns of this project's simulator, seeds {config.first_seed} to {last}"] if config.towns else []
     )
+    sources += [f"the pairs of {path}" for path in config.pairs]
+    begun = f"begun at the heads of {config.start}, " if config.start else ""
+    return f"Backbone: DINOv2 ViT-S/14, see NOTICE. Heads: {begun}trained on {' and '.join(sources)}."

@@ -20,7 +20,10 @@ from torch import Tensor, nn
 from xview_localizer.learning import losses
 from xview_localizer.learning.augment import augment_texture, augment_tokens
 from xview_localizer.learning.features import FeatureFolder, GroundFeatures
+from xview_localizer.localizer import cell_weight
+from xview_localizer.models.export import load_head
 from xview_localizer.models.heads import AerialHead, GroundHead, HeadConfig
+from xview_localizer.models.package import ModelPackage
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,15 @@ class Matcher(nn.Module):
         self.ground = GroundHead(config)
         self.aerial = AerialHead(config)
         self.log_inverse_temperature = nn.Parameter(torch.tensor(math.log(1 / 0.1)))
+
+    @classmethod
+    def of(cls, package: ModelPackage) -> Matcher:
+        """The matcher that `package` was exported from. Raises ModelPackageError where its heads are others."""
+        matcher = cls()
+        load_head(matcher.ground, package.graphs["ground_head"])
+        load_head(matcher.aerial, package.graphs["aerial_head"])
+        matcher.log_inverse_temperature.data.fill_(math.log(package.spec.inverse_temperature))
+        return matcher
 
     @property
     def inverse_temperature(self) -> Tensor:
@@ -100,7 +112,7 @@ def lift_cells(
         range_m = torch.where(ground.range_m > 0, ground.range_m * noise.exp(), predicted_m)
 
     with torch.no_grad():
-        weight = (range_m / 15).clamp(0.15, 1.0) * ground.valid
+        weight = torch.from_numpy(cell_weight(range_m.numpy())) * ground.valid
     chosen = torch.multinomial(weight.flatten(), min(config.cells, int((weight > 0).sum())))
     horizontal = ground.horizontal_directions.reshape(-1, 2)[chosen]
     cells = LiftedCells(
@@ -174,33 +186,34 @@ def train(
     out: Path,
     config: TrainConfig = TrainConfig(),
     progress: Callable[[int, dict[str, float]], None] | None = None,
+    start: Matcher | None = None,
 ) -> Matcher:
-    """Train (or resume from `out`/checkpoint.pt) and return the matcher.
+    """Train from `start` (or from nothing), or resume from `out`/checkpoint.pt, and return the matcher.
 
     `progress(step, averages)` is called every 25 steps.
     """
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
-    matcher = Matcher()
+    matcher = start or Matcher()
     optimizer = torch.optim.AdamW(
         matcher.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, config))
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint, start = out / "checkpoint.pt", 0
+    checkpoint, first = out / "checkpoint.pt", 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         matcher.load_state_dict(state["matcher"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
-        start = state["step"]
-        rng = np.random.default_rng((config.seed, start))
+        first = state["step"]
+        rng = np.random.default_rng((config.seed, first))
     (out / "train_config.json").write_text(json.dumps(asdict(config), indent=2))
 
     window: list[dict[str, float]] = []
     began = time.monotonic()
-    for step in range(start, config.steps):
+    for step in range(first, config.steps):
         crops = rng.choice(len(features.aerial_keys), config.aerial_per_step, replace=False)
         predicted_share = min(0.7, 1.5 * step / config.steps)
         terms: list[Tensor] = []
@@ -235,7 +248,7 @@ def train(
         schedule.step()
         if (step + 1) % 25 == 0:
             averages = {key: float(np.mean([entry[key] for entry in window])) for key in window[0]}
-            averages["seconds_per_step"] = (time.monotonic() - began) / (step + 1 - start)
+            averages["seconds_per_step"] = (time.monotonic() - began) / (step + 1 - first)
             window.clear()
             if progress:
                 progress(step + 1, averages)

@@ -6,15 +6,17 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import onnx
 import torch
 import yaml
+from onnx import numpy_helper
 from torch import nn
 
 from xview_localizer.geometry.canonical_view import ViewSpec
 from xview_localizer.geometry.plan_view import PlanSpec
 from xview_localizer.models.backbone import PATCH_PX, Backbone, load_official_weights
 from xview_localizer.models.heads import AerialHead, GroundHead
-from xview_localizer.models.package import ModelSpec, sha256, spec_to_dict
+from xview_localizer.models.package import ModelPackageError, ModelSpec, sha256, spec_to_dict
 
 OPSET = 17
 
@@ -32,6 +34,7 @@ def _to_onnx(
         torch.onnx.export(
             module.eval(), tuple(inputs.values()), str(path), input_names=list(inputs), output_names=list(outputs),
             dynamic_axes={**axes, **outputs}, opset_version=OPSET, dynamo=False,
+            do_constant_folding=False,  # which renames weights; ONNX Runtime folds when it loads
         )  # fmt: skip
 
 
@@ -91,6 +94,24 @@ def export_heads(ground: GroundHead, aerial: AerialHead, folder: Path) -> None:
         {},
         folder / "aerial_head.onnx",
     )
+
+
+def load_head(head: GroundHead | AerialHead, path: Path) -> None:
+    """Give `head` the weights that `export_heads` wrote to `path`.
+
+    Raises ModelPackageError where the graph holds no such head.
+    """
+    graph = onnx.load(str(path)).graph
+    weights = {
+        entry.name: torch.from_numpy(numpy_helper.to_array(entry).copy()) for entry in graph.initializer
+    }
+    expected = head.state_dict()
+    lost = [
+        name for name, value in expected.items() if name not in weights or weights[name].shape != value.shape
+    ]
+    if lost:
+        raise ModelPackageError(f"{path} holds no {type(head).__name__} of this version: it lacks {lost[0]}")
+    head.load_state_dict({name: weights[name] for name in expected})
 
 
 def write_manifest(

@@ -1,0 +1,104 @@
+"""From pairs to a package: training goes on from a package, and calibration tells right from wrong."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from xview_localizer.learning import recipe
+from xview_localizer.learning.calibrate import CalibrationError
+from xview_localizer.learning.recipe import RecipeConfig, RecipeError, calibrate_package, train_package
+from xview_localizer.learning.train import Matcher, TrainConfig
+from xview_localizer.models.export import export_heads
+from xview_localizer.models.package import ModelPackage, ModelPackageError, default_package_path
+from xview_localizer.pairs import PairsDataset
+from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Four images, and the same ones again with a prior that lies nowhere near the truth."""
+    folder = tmp_path_factory.mktemp("pairs")
+    make_pairs(folder, [8], PairsConfig("equirectangular", 4, town_size_m=140.0))
+    entries = [json.loads(line) for line in (folder / "pairs.jsonl").read_text().splitlines()]
+    elsewhere = [
+        entry
+        | {"id": entry["id"] + "x", "prior": {"x": entry["truth"]["x"] + 40.0, "y": 0.0, "sigma_m": 8.0}}
+        for entry in entries
+    ]
+    (folder / "pairs.jsonl").write_text("\n".join(map(json.dumps, entries + elsewhere)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    return ModelPackage.load(default_package_path())
+
+
+def test_the_embedded_package_can_be_gone_on_from(embedded, tmp_path):
+    """Its weights are read back, and exported again they are the same heads."""
+    matcher = Matcher.of(embedded)
+    assert matcher.inverse_temperature.item() == pytest.approx(embedded.spec.inverse_temperature)
+    export_heads(matcher.ground, matcher.aerial, tmp_path)
+    graphs = {name: tmp_path / f"{name}.onnx" for name in ("ground_head", "aerial_head")}
+    again = Matcher.of(replace(embedded, graphs=graphs))
+    for before, after in zip(matcher.parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(before, after)
+
+
+def test_another_graph_is_no_head(embedded):
+    wrong = replace(embedded, graphs={**embedded.graphs, "ground_head": embedded.graphs["aerial_head"]})
+    with pytest.raises(ModelPackageError, match="holds no GroundHead"):
+        Matcher.of(wrong)
+
+
+def test_train_on_own_pairs_from_a_package(pairs, embedded, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipe, "TEMPERATURES", (10.0, 22.0))
+    monkeypatch.setattr(recipe, "make_pairs", lambda out, *_: link(pairs, out))  # validation towns
+    config = RecipeConfig(
+        towns=0,
+        kinds=("equirectangular",),
+        pairs=(pairs,),
+        start=default_package_path(),
+        threads=1,
+        train=TrainConfig(steps=2, learning_rate=1e-5),
+    )
+    said = []
+    progress = recipe.Progress(said.append)
+    package = train_package(tmp_path / "work", default_package_path(), tmp_path / "out", config, progress)
+    assert package.spec.inverse_temperature == pytest.approx(embedded.spec.inverse_temperature, rel=0.02)
+    assert f"the pairs of {pairs}" in package.provenance
+    assert f"--pairs {pairs} --start {default_package_path()} --steps 2" in package.training_command
+    assert "--backbone" not in package.training_command
+
+    with pytest.raises(RecipeError, match=r"was made with towns 0, not 3"):
+        train_package(tmp_path / "work", default_package_path(), tmp_path / "out", replace(config, towns=3))
+
+
+def link(source: Path, target: Path) -> None:
+    target.symlink_to(source)
+
+
+def test_calibration_doubts_what_was_wrong(pairs, embedded, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipe, "TEMPERATURES", (10.0, 22.0))
+    package = calibrate_package(default_package_path(), tmp_path, [PairsDataset(pairs)])
+    calibration = package.spec.calibration
+    assert calibration.evidence_temperature in (10.0, 22.0)
+    assert calibration.confidence(0.0) < 0.5 < calibration.confidence(30.0)
+    assert package.provenance == f"{embedded.provenance} Calibrated on 8 images of {pairs.name}."
+    assert (tmp_path / "NOTICE").is_file()
+    unchanged = ModelPackage.load(default_package_path()).spec.calibration
+    assert unchanged == embedded.spec.calibration
+
+
+def test_calibration_needs_right_and_wrong_poses(pairs, tmp_path):
+    dataset = PairsDataset(pairs)
+    dataset.records = [
+        replace(record, truth=replace(record.truth, x_m=500.0, yaw_rad=None)) for record in dataset
+    ]
+    with pytest.raises(CalibrationError, match="needs right and wrong poses"):
+        calibrate_package(default_package_path(), tmp_path, [dataset])
+    assert not list(tmp_path.iterdir())
