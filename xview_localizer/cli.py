@@ -234,7 +234,8 @@ def evaluate(
     Example: xview-localizer evaluate --pairs val --out val.json
     Example: xview-localizer evaluate --bag drive1 --out drive1.json
     """
-    from xview_localizer.evaluation.evaluate import evaluate_pairs, write_json
+    from xview_localizer.evaluation.evaluate import evaluate_pairs
+    from xview_localizer.evaluation.metrics import write_json
 
     if (pairs is None) == (bag is None):
         raise typer.BadParameter("give either --pairs or --bag")
@@ -319,7 +320,7 @@ def bench(
     Example: xview-localizer bench --out bench.json
     """
     from xview_localizer.evaluation.bench import run_bench
-    from xview_localizer.evaluation.evaluate import write_json
+    from xview_localizer.evaluation.metrics import write_json
 
     with console.status("measuring"):
         figures = run_bench(_load(model), repeats)

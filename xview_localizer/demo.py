@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from xview_localizer.aerial.map_server import MapServerProcess
@@ -18,9 +19,10 @@ from xview_localizer.evaluation.bench import machine
 from xview_localizer.evaluation.drive import drive_images, judge_drive, read_truth
 from xview_localizer.evaluation.report import write_report
 from xview_localizer.geometry.grid import Bounds
-from xview_localizer.models.package import ModelPackage, default_package_path
-from xview_localizer.records import ImageRecord, write_records, write_tum
+from xview_localizer.models.package import ModelPackage
+from xview_localizer.records import ImageRecord, write_records
 from xview_localizer.settings import Settings, parameter_file_text
+from xview_localizer.tum import write_tum
 
 Say = Callable[[str], None]
 Track = Callable[[str], Callable[[Iterable], Iterable]]
@@ -106,7 +108,7 @@ def _report(
         [
             (r.stamp_sec, r.estimate_x_m, r.estimate_y_m, r.estimate_yaw_rad)
             for r in records
-            if r.estimate_x_m == r.estimate_x_m
+            if np.isfinite(r.estimate_x_m)
         ],
     )
     write_tum(
@@ -118,7 +120,7 @@ def _report(
     truth_xy_m = result.truth_xy_m
     low, high = truth_xy_m.min(axis=0) - REPORT_MARGIN_M, truth_xy_m.max(axis=0) + REPORT_MARGIN_M
     aerial = open_map_source(map_path, settings.frame).read(Bounds(*low, *high), REPORT_METRES_PER_PIXEL)
-    package = ModelPackage.load(settings.package_path or default_package_path())
+    package = ModelPackage.load(settings.package_path)
     about = {
         "drive": drive_folder.name,
         "model": package.spec.name,

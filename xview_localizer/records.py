@@ -85,13 +85,3 @@ class ImageRecord:
 def write_records(path: Path, records: Iterable[ImageRecord]) -> None:
     """One JSON object a line."""
     path.write_text("".join(json.dumps(asdict(record)) + "\n" for record in records))
-
-
-def write_tum(path: Path, poses: Iterable[tuple[float, float, float, float]]) -> None:
-    """(stamp_sec, x_m, y_m, yaw_rad) as a TUM trajectory: stamp x y z qx qy qz qw."""
-    path.write_text(
-        "".join(
-            f"{stamp_sec:.6f} {x_m:.4f} {y_m:.4f} 0 0 0 {np.sin(yaw_rad / 2):.8f} {np.cos(yaw_rad / 2):.8f}\n"
-            for stamp_sec, x_m, y_m, yaw_rad in poses
-        )
-    )

@@ -7,8 +7,9 @@ from types import SimpleNamespace as Record
 import numpy as np
 import pytest
 
-from xview_localizer.evaluation.evaluate import _relative, _windows, write_json
+from xview_localizer.evaluation.evaluate import _relative, _windows
 from xview_localizer.evaluation.judging import judge
+from xview_localizer.evaluation.metrics import write_json
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.localizer import Fix
 from xview_localizer.pairs import PairsError, Truth

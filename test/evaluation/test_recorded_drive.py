@@ -10,7 +10,8 @@ from rosbags.typesys import Stores, get_typestore
 from xview_localizer.bag import BagError
 from xview_localizer.evaluation.drive import drive_images, judge_drive, read_truth
 from xview_localizer.geometry.local_frame import LocalFrame
-from xview_localizer.records import ImageRecord, write_tum
+from xview_localizer.records import ImageRecord
+from xview_localizer.tum import write_tum
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 TYPES = STORE.types

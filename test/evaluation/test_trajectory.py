@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from xview_localizer.evaluation.trajectory import poses_at, read_tum
+from xview_localizer.evaluation.trajectory import poses_at
 from xview_localizer.geometry.pose import wrap_angle_rad
-from xview_localizer.records import write_tum
+from xview_localizer.tum import read_tum, write_tum
 
 
 def test_tum_file_is_read_back(tmp_path):

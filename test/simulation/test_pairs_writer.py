@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from xview_localizer.pairs import PairsDataset
-from xview_localizer.simulation.pairs_writer import PRIOR_RADIUS_M, PairsConfig, make_pairs
+from xview_localizer.simulation.pairs_writer import CROP_M, PRIOR_RADIUS_M, PairsConfig, make_pairs
 
-TOWN_M = 110.0
+TOWN_M = 150.0
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_single_images_are_readable_and_inside_their_aerial_image(panoramas):
         assert record.load_range_m().shape == (height, width)
         aerial = record.load_aerial()
         assert aerial.grid.bounds.contains(np.array([record.truth.x_m, record.truth.y_m]))
-        assert aerial.grid.bounds.width_m == pytest.approx(72.0, abs=0.5)
+        assert aerial.grid.bounds.width_m == pytest.approx(CROP_M, abs=0.5)
         assert 1.2 <= record.camera_height_m <= 2.6
 
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from xview_localizer import messages
 from xview_localizer.bag import BagError, BagReader, read_drive
-from xview_localizer.evaluation.trajectory import DriveResult, poses_at, read_tum
+from xview_localizer.evaluation.trajectory import DriveResult, poses_at
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.records import ImageRecord
+from xview_localizer.tum import read_tum
 
 
 def read_truth(folder: Path) -> dict[str, np.ndarray]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-
-import numpy as np
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.evaluation.judging import judge
@@ -82,18 +79,3 @@ def _relative(current: PairRecord, past: PairRecord) -> Pose2:
     if current is past:
         return Pose2(0.0, 0.0, 0.0)
     return current.odom.inverse() @ past.odom
-
-
-def write_json(metrics: dict, path: Path) -> None:
-    """Write metrics; NaN becomes null, so that any JSON reader takes it."""
-    import json
-
-    def clean(value):
-        if isinstance(value, dict):
-            return {key: clean(entry) for key, entry in value.items()}
-        if isinstance(value, list):
-            return [clean(entry) for entry in value]
-        return None if isinstance(value, float) and not np.isfinite(value) else value
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(clean(metrics), indent=1) + "\n")

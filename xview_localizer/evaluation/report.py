@@ -13,8 +13,7 @@ import numpy as np
 
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.evaluation import plots
-from xview_localizer.evaluation.evaluate import write_json
-from xview_localizer.evaluation.metrics import summarize
+from xview_localizer.evaluation.metrics import summarize, write_json
 from xview_localizer.evaluation.overlay import film_strip
 from xview_localizer.evaluation.trajectory import DriveResult
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -69,17 +68,6 @@ class DriveResult:
             )
             for name in names
         }
-
-
-def read_tum(path: Path) -> dict[str, np.ndarray]:
-    """`stamp_sec` [N], `x_m`, `y_m` and unwrapped `yaw_rad` of a planar TUM trajectory."""
-    rows = np.loadtxt(path, ndmin=2)
-    return {
-        "stamp_sec": rows[:, 0],
-        "x_m": rows[:, 1],
-        "y_m": rows[:, 2],
-        "yaw_rad": np.unwrap(2 * np.arctan2(rows[:, 6], rows[:, 7])),
-    }
 
 
 def poses_at(trajectory: dict[str, np.ndarray], stamps_sec: Sequence[float]) -> list[Pose2]:

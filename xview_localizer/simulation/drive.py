@@ -24,6 +24,7 @@ from xview_localizer.simulation.pairs_writer import sample_camera
 from xview_localizer.simulation.route import drive_along, plan_route
 from xview_localizer.simulation.sensors import GnssError, gnss, imu, wheel_odometry
 from xview_localizer.simulation.town import Town
+from xview_localizer.tum import write_tum
 
 SENSOR_RATE_HZ = 50.0
 
@@ -118,18 +119,18 @@ def simulate_drive(
     pairs.close()
     (out / "drive.yaml").write_text(yaml.safe_dump(_description(config), sort_keys=False))
     truth = (trajectory.pose(stamp) for stamp in stamps[1:])
-    lines = [_tum(config.start_sec + stamp, pose) for stamp, pose in zip(stamps[1:], truth, strict=True)]
-    (out / "truth.tum").write_text("\n".join(lines) + "\n")
+    write_tum(
+        out / "truth.tum",
+        [
+            (config.start_sec + stamp, pose.x_m, pose.y_m, pose.yaw_rad)
+            for stamp, pose in zip(stamps[1:], truth, strict=True)
+        ],
+    )
     return out
 
 
 def _jpeg(image: np.ndarray, quality: int) -> bytes:
     return cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
-
-
-def _tum(stamp_sec: float, pose) -> str:
-    qz, qw = np.sin(pose.yaw_rad / 2), np.cos(pose.yaw_rad / 2)
-    return f"{stamp_sec:.6f} {pose.x_m:.4f} {pose.y_m:.4f} 0 0 0 {qz:.6f} {qw:.6f}"
 
 
 def _description(config: DriveConfig) -> dict:
