@@ -1,5 +1,6 @@
 from types import SimpleNamespace as Message
 
+import numpy as np
 import pytest
 
 from xview_localizer.intake import DriveIntake, NoCameraError
@@ -11,26 +12,37 @@ SETTINGS = Settings.from_values(
 )
 
 
+UPRIGHT = Message(x=0.0, y=0.0, z=0.0, w=1.0)
+
+
 def header(sec, nanosec=0):
     return Message(stamp=Message(sec=sec, nanosec=nanosec), frame_id="")
+
+
+def fix_message(sec, latitude_deg=48.0, longitude_deg=11.0, altitude_m=0.0):
+    return Message(
+        header=header(sec), status=Message(status=0), latitude=latitude_deg, longitude=longitude_deg,
+        altitude=altitude_m, position_covariance=[1.0] * 9, position_covariance_type=2,
+    )  # fmt: skip
+
+
+def odometry_message(sec, x_m=0.0):
+    pose = Message(position=Message(x=x_m, y=0.0, z=0.0), orientation=UPRIGHT)
+    return Message(header=header(sec), pose=Message(pose=pose))
+
+
+def imu_message(sec):
+    return Message(header=header(sec), orientation=UPRIGHT, orientation_covariance=[0.0])
 
 
 def test_messages_without_a_stamp_are_refused_and_change_nothing():
     intake = DriveIntake(None, SETTINGS)
     intake.on_image(Message(header=header(100)))
-    fix = Message(
-        header=header(0), status=Message(status=0), latitude=48.0, longitude=11.0, altitude=0.0,
-        position_covariance=[1.0] * 9, position_covariance_type=2,
-    )  # fmt: skip
-    orientation, origin = Message(x=0.0, y=0.0, z=0.0, w=1.0), Message(x=0.0, y=0.0, z=0.0)
-    odometry = Message(header=header(0), pose=Message(pose=Message(position=origin, orientation=orientation)))
-    imu = Message(header=header(0), orientation=orientation, orientation_covariance=[0.0])
-    image = Message(header=header(0))
     for handle, message in (
-        (intake.on_fix, fix),
-        (intake.on_odom, odometry),
-        (intake.on_imu, imu),
-        (intake.on_image, image),
+        (intake.on_fix, fix_message(0)),
+        (intake.on_odom, odometry_message(0)),
+        (intake.on_imu, imu_message(0)),
+        (intake.on_image, Message(header=header(0))),
     ):
         with pytest.raises(MessageError, match="stamp is not set"):
             handle(message)
@@ -42,3 +54,60 @@ def test_messages_without_a_stamp_are_refused_and_change_nothing():
 def test_an_image_before_the_first_camera_info_is_not_malformed():
     with pytest.raises(NoCameraError, match="no CameraInfo yet"):
         DriveIntake(None, SETTINGS).observe(Message(header=header(1)))
+
+
+@pytest.mark.parametrize(
+    ("latitude_deg", "longitude_deg"),
+    [(0.0, 0.0), (11.0, 48.0), (-48.0, 11.0), (48.0, -11.0), (-48.0, -169.0)],
+)
+def test_positions_far_from_the_datum_are_refused(latitude_deg, longitude_deg):
+    intake = DriveIntake(None, SETTINGS)
+    with pytest.raises(MessageError, match=r"\d{3,5} km from the datum; check its sign and the order of lat"):
+        intake.on_fix(fix_message(100, latitude_deg, longitude_deg))
+    intake.on_fix(fix_message(100, 49.0, 12.5))
+
+
+def test_what_the_tracker_refuses_is_a_message_error():
+    intake = DriveIntake(None, SETTINGS)
+    for handle, message in (
+        (intake.on_fix, fix_message),
+        (intake.on_odom, odometry_message),
+        (intake.on_imu, imu_message),
+    ):
+        handle(message(100))
+        with pytest.raises(MessageError, match=r"stamp 100\.000 is not after the previous one"):
+            handle(message(100))
+        with pytest.raises(MessageError, match=r"stamp 98\.000 is -2\.0 s off the previous one"):
+            handle(message(98))
+    with pytest.raises(MessageError, match="odometry jumped by 300.0 m"):
+        intake.on_odom(odometry_message(101, x_m=300.0))
+
+
+class Looks:
+    """Takes the place of a localizer, and keeps the gravity of what it is shown."""
+
+    def __init__(self):
+        self.gravity = []
+
+    def observe(self, view):
+        self.gravity.append(view.gravity_base)
+        return "seen"
+
+
+def test_an_image_without_attitude_is_rejected_not_taken_as_level():
+    localizer = Looks()
+    intake = DriveIntake(localizer, SETTINGS, rgb_from_image=lambda message: np.zeros((4, 6, 3), np.uint8))
+    intake.camera = object()
+
+    def observe(sec):
+        return intake.observe(Message(header=header(sec, 300_000_000), encoding="rgb8"))
+
+    assert observe(99) == "seen"
+    intake.on_imu(imu_message(100))
+    assert observe(100) == "seen"
+    unseen = observe(101)
+    assert unseen.reason == "no attitude from the IMU within 0.5 s of the image"
+    assert len(unseen.ground_xy_m) == 0
+    assert intake.tracker.locate(unseen).fix.reason == unseen.reason
+    assert observe(106) == "seen"
+    assert [gravity is None for gravity in localizer.gravity] == [True, False, True]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
 from xview_localizer import messages
 from xview_localizer.geometry.camera import CameraModel
-from xview_localizer.localizer import Localizer, Observation
+from xview_localizer.localizer import Localizer, Observation, empty_observation
 from xview_localizer.settings import Settings
 from xview_localizer.tracker import DriveTracker
+from xview_localizer.tracking.motion import SampleError
+
+# The tangent plane is of no use so far out, and no map reaches there.
+MAX_FROM_DATUM_M = 200e3
 
 
 class NoCameraError(messages.MessageError):
@@ -38,20 +43,24 @@ class DriveIntake:
 
     def on_fix(self, message) -> None:
         position = messages.position_from_nav_sat_fix(message, self._settings.values["gnss.default_sigma_m"])
-        self.tracker.on_gnss(
-            _stamp_sec(message),
-            position.latitude_deg,
-            position.longitude_deg,
-            position.altitude_m,
-            position.sigma_m,
-        )
+        geodetic = (position.latitude_deg, position.longitude_deg, position.altitude_m)
+        from_datum_m = float(np.linalg.norm(self._settings.frame.enu_from_geodetic(*geodetic)))
+        if not from_datum_m <= MAX_FROM_DATUM_M:
+            raise messages.MessageError(
+                f"NavSatFix is {1e-3 * from_datum_m:.0f} km from the datum; check its sign and the order of "
+                "latitude and longitude"
+            )
+        with _refusals_as_message_errors():
+            self.tracker.on_gnss(_stamp_sec(message), *geodetic, position.sigma_m)
 
     def on_odom(self, message) -> None:
-        self.tracker.on_odometry(_stamp_sec(message), messages.pose_from_odometry(message))
+        with _refusals_as_message_errors():
+            self.tracker.on_odometry(_stamp_sec(message), messages.pose_from_odometry(message))
 
     def on_imu(self, message) -> None:
         gravity_base = self._settings.R_base_imu @ messages.gravity_from_imu(message)
-        self.tracker.on_gravity(_stamp_sec(message), gravity_base)
+        with _refusals_as_message_errors():
+            self.tracker.on_gravity(_stamp_sec(message), gravity_base)
 
     def on_image(self, message) -> float:
         """Announce an image that is about to be observed; returns its stamp in seconds."""
@@ -60,20 +69,32 @@ class DriveIntake:
         return stamp_sec
 
     def observe(self, message) -> Observation:
-        """What a sensor_msgs/Image or CompressedImage shows."""
+        """What a sensor_msgs/Image or CompressedImage shows; nothing, for a reason, where attitude is missing."""
         if self.camera is None:
             raise NoCameraError("no CameraInfo yet; publish it on camera_info, or remap the topic")
         compressed = not hasattr(message, "encoding")
         image = messages.rgb_from_compressed_image(message) if compressed else self._rgb_from_image(message)
         stamp_sec = messages.stamp_sec(message)
-        gravity_base = self.tracker.gravity_at(stamp_sec)
+        try:
+            gravity_base = self.tracker.gravity_at(stamp_sec)
+        except SampleError as error:
+            return empty_observation(stamp_sec, str(error))
         return self._localizer.observe(
             self._settings.mounting.view(image, self.camera, gravity_base, stamp_sec)
         )
 
 
+@contextmanager
+def _refusals_as_message_errors() -> Iterator[None]:
+    """The tracker knows nothing of messages, and those who count bad ones nothing of samples."""
+    try:
+        yield
+    except SampleError as error:
+        raise messages.MessageError(str(error)) from error
+
+
 def _stamp_sec(message) -> float:
-    """The header's stamp. The tracker would take that of a driver which sets none for a jump back in time."""
+    """The header's stamp; a driver that sets none is told so, before its zeros pass for a time."""
     stamp_sec = messages.stamp_sec(message)
     if stamp_sec <= 0:
         raise messages.MessageError("header.stamp is not set (0)")

@@ -145,12 +145,12 @@ class Localizer:
         """Steps 1 and 3 of the paper: describe every ground cell and lift it with depth."""
         reason = unusable_reason(view)
         if reason:
-            return _empty_observation(view, reason)
+            return empty_observation(view.stamp_sec, reason)
         timings: dict[str, float] = {}
         try:
             R_level = R_level_base(view.gravity_base)
         except ValueError as error:
-            return _empty_observation(view, str(error))
+            return empty_observation(view.stamp_sec, str(error))
         with _stage(timings, "view"):
             R_level_camera = R_level @ view.R_base_camera
             canonical = canonical_view(view.camera, R_level_camera, self.spec.view)
@@ -161,8 +161,8 @@ class Localizer:
             )
             image, plan_image = map(network_image, render_views(view.image, canonical, plan))
         if not canonical.cell_valid.any():
-            return _empty_observation(
-                view, "the camera sees nothing between the horizon and its feet; check its mounting"
+            return empty_observation(
+                view.stamp_sec, "the camera sees nothing between the horizon and its feet; check its mounting"
             )
         with _stage(timings, "encode"):
             tokens = self._backbone.run({"image": image})["tokens"]
@@ -390,16 +390,17 @@ def _no_imagery(aerial: AerialDescriptors, prior: Prior) -> str:
     return f"the map has no imagery around the prior ({prior.x_m:.0f}, {prior.y_m:.0f}) m"
 
 
-def _empty_observation(view: GroundView, reason: str) -> Observation:
+def empty_observation(stamp_sec: float, reason: str) -> Observation:
+    """What an image contributes that is of no use."""
     return Observation(
-        np.zeros((0, 2)),
-        np.zeros(2),
-        np.zeros((0, 1), np.float32),
-        np.zeros(0, np.float32),
-        False,
-        "none",
-        view.stamp_sec,
-        reason,
+        ground_xy_m=np.zeros((0, 2)),
+        camera_xy_m=np.zeros(2),
+        descriptor=np.zeros((0, 1), np.float32),
+        dustbin=np.zeros(0, np.float32),
+        scale_known=False,
+        depth_source="none",
+        stamp_sec=stamp_sec,
+        reason=reason,
     )
 
 

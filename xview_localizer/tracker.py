@@ -15,15 +15,16 @@ from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
 from xview_localizer.localizer import Fix, Localizer, Observation, PlacedObservation, rejected_fix
 from xview_localizer.tracking.gnss import GnssSample, Heading, base_position, heading_from_course
-from xview_localizer.tracking.motion import OdometryBuffer, StampedBuffer
+from xview_localizer.tracking.motion import TIME_JUMP_SEC, OdometryBuffer, SampleError, StampedBuffer
 from xview_localizer.tracking.track import OdometryDrift, PoseEstimate, carry, disagreement_sigmas
 
 # Longer than any bridge or keyframe window; bounds memory.
 BUFFER_SEC = 120.0
-# Smaller steps back in time are messages out of order; larger ones a restarted recording or simulation.
-TIME_JUMP_SEC = 1.0
-# An attitude older than this says nothing about the image.
+# Odometry or an IMU silent for so long before an image no longer counts as there, until it speaks again.
+GIVEN_UP_AFTER_SEC = 5.0
+# Attitude is averaged over this window before the image; slow IMUs may miss it, but not by more than the reach.
 GRAVITY_WINDOW_SEC = 0.1
+GRAVITY_REACH_SEC = 0.5
 NOWHERE = Pose2(0.0, 0.0, 0.0)
 
 
@@ -70,6 +71,12 @@ class DriveTracker:
     The `on_…` methods may be called from another thread than `locate`. Answers depend on stamps, not on the
     order in which different sensors' messages arrive, provided that all sensors have reached the image's
     stamp (see `awaits`). The same inputs give the same answers.
+
+    `on_gnss`, `on_odometry` and `on_gravity` raise SampleError for a sample that does not follow the one before.
+    One odd stamp changes nothing. Where the sensor's next stamp follows the odd one, or an image steps back with
+    it, time has jumped: back, and everything starts afresh; ahead, and that is only a gap in the data.
+    An image alone moves no clock. Its stamp has to come after that of the last image searched for, which one
+    stamped too far ahead of the sensors is not.
     """
 
     def __init__(
@@ -78,13 +85,14 @@ class DriveTracker:
         self._localizer, self._frame, self._config = localizer, frame, config
         self._antenna_m = np.asarray(config.antenna_in_base_m, dtype=np.float64)
         self._gnss: StampedBuffer[GnssSample] = StampedBuffer(BUFFER_SEC)
-        self._odometry = OdometryBuffer(BUFFER_SEC, config.odometry_max_gap_sec)
+        self._odometry = OdometryBuffer(BUFFER_SEC, config.odometry_max_gap_sec, config.max_speed_mps)
         self._gravity: StampedBuffer[np.ndarray] = StampedBuffer(BUFFER_SEC)
         self._buffers = {"gnss": self._gnss, "odometry": self._odometry, "gravity": self._gravity}
-        self._heard: set[str] = set()  # sensors that exist, whatever their buffers still hold
+        self._heard: set[str] = set()  # sensors that have ever spoken, whatever their buffers still hold
         self._lock = threading.Lock()
-        self._epoch = self._image_epoch = 0  # how often time has jumped, now and when the image was announced
+        self._epoch = 0  # how often time has jumped
         self._forget()
+        self._image_epoch = self._epoch  # and how often when the image was announced
 
     def on_gnss(
         self, stamp_sec: float, latitude_deg: float, longitude_deg: float, altitude_m: float, sigma_m: float
@@ -94,6 +102,7 @@ class DriveTracker:
         self._add("gnss", stamp_sec, GnssSample(antenna_m, sigma_m))
 
     def on_odometry(self, stamp_sec: float, T_odom_base: Pose2) -> None:
+        """Where odometry was reset, neither track nor keyframes nor course reach across."""
         self._add("odometry", stamp_sec, T_odom_base)
 
     def on_gravity(self, stamp_sec: float, gravity_base: np.ndarray) -> None:
@@ -101,21 +110,26 @@ class DriveTracker:
         self._add("gravity", stamp_sec, np.asarray(gravity_base, dtype=np.float64))
 
     def on_image(self, stamp_sec: float) -> None:
-        """An image is about to be localized: its stamp may show that time has jumped back."""
-        if self._image_sec is not None and stamp_sec < self._image_sec - TIME_JUMP_SEC:
-            self.clear()
-        self._image_epoch = self._epoch
+        """An image is about to be localized: it may confirm a sensor's stamp that time has jumped back."""
+        with self._lock:
+            steps_back = self._image_sec is not None and stamp_sec < self._image_sec - TIME_JUMP_SEC
+            if steps_back and any(buffer.holds_back(stamp_sec) for buffer in self._buffers.values()):
+                for buffer in self._buffers.values():
+                    buffer.restart(stamp_sec)
+                self._forget()
+            self._image_epoch = self._epoch
+            if self._first_image_sec is None:
+                self._first_image_sec = stamp_sec
 
     def clear(self) -> None:
         """Forget everything: time has jumped."""
         with self._lock:
-            self._epoch += 1
             for buffer in self._buffers.values():
                 buffer.clear()
             self._forget()
 
     def awaits(self, stamp_sec: float) -> list[str]:
-        """Of odometry and gravity, those that exist and have not reached `stamp_sec` yet.
+        """Of odometry and gravity, those that are there and have not reached `stamp_sec` yet.
 
         GNSS is slow and its newest position before the image is as good as any: nobody should wait for it.
         """
@@ -123,14 +137,22 @@ class DriveTracker:
             return [
                 name
                 for name in ("odometry", "gravity")
-                if name in self._heard and not self._buffers[name].covers(stamp_sec)
+                if self._is_there(name, stamp_sec) and not self._buffers[name].covers(stamp_sec)
             ]
 
     def gravity_at(self, stamp_sec: float) -> np.ndarray | None:
-        """Mean direction [3] of down in base_link just before `stamp_sec`; None where nothing was heard."""
+        """Mean direction [3] of down in base_link just before `stamp_sec`; None where there is no IMU.
+
+        Of a slow IMU, the mean of the nearest samples on either side. Raises SampleError where none is near.
+        """
         with self._lock:
-            recent = self._gravity.between(stamp_sec - GRAVITY_WINDOW_SEC, stamp_sec)
-        return np.mean([gravity for _, gravity in recent], axis=0) if recent else None
+            near = self._gravity.between(stamp_sec - GRAVITY_WINDOW_SEC, stamp_sec) or [
+                *self._gravity.between(stamp_sec - GRAVITY_REACH_SEC, stamp_sec)[-1:],
+                *self._gravity.between(stamp_sec, stamp_sec + GRAVITY_REACH_SEC)[:1],
+            ]
+            if not near and self._is_there("gravity", stamp_sec):
+                raise SampleError(f"no attitude from the IMU within {GRAVITY_REACH_SEC} s of the image")
+        return np.mean([gravity for _, gravity in near], axis=0) if near else None
 
     def localize(self, view: GroundView) -> TrackedFix:
         """`locate` what the localizer observes in `view`."""
@@ -146,10 +168,12 @@ class DriveTracker:
             if self._image_sec is not None and stamp_sec <= self._image_sec:
                 reason = f"image stamp {stamp_sec:.3f} is not after the previous one, {self._image_sec:.3f}"
                 return TrackedFix(rejected_fix(observation, reason, {}), None, 1, None)
-            self._image_sec = stamp_sec
             predicted = self._predicted(stamp_sec)
             prior = self._prior(stamp_sec, predicted)
             placed = self._placed(observation)
+            if prior is not None and not observation.reason:
+                # One from too far ahead of the sensors has no prior, and must not shut out those that follow.
+                self._image_sec = stamp_sec
         if observation.reason:
             return TrackedFix(rejected_fix(observation, observation.reason, {}), prior, 1, predicted)
         if prior is None:
@@ -174,19 +198,31 @@ class DriveTracker:
         return TrackedFix(rejected_fix(observation, reason, {}), None, 1, None)
 
     def _forget(self) -> None:
-        self._image_sec: float | None = None
+        """Time has jumped: what earlier images left counts no more, nor do those still in work."""
+        self._epoch += 1
+        self._image_sec: float | None = None  # the last one searched for
+        self._first_image_sec: float | None = None
         self._keyframes: list[Observation] = []
         self._track: PoseEstimate | None = None  # last fix that was confirmed
         self._candidate: PoseEstimate | None = None  # a fix that waits to be confirmed
         self._misses = 0
 
     def _add(self, sensor: str, stamp_sec: float, sample) -> None:
-        buffer = self._buffers[sensor]
-        if buffer.newest_sec is not None and stamp_sec < buffer.newest_sec - TIME_JUMP_SEC:
-            self.clear()
         with self._lock:
             self._heard.add(sensor)
-            buffer.add(stamp_sec, sample)
+            if self._buffers[sensor].add(stamp_sec, sample):
+                for other in self._buffers.keys() - {sensor}:
+                    self._buffers[other].restart(stamp_sec)
+                self._forget()
+
+    def _is_there(self, sensor: str, stamp_sec: float) -> bool:
+        """Whether a sensor has been heard and was not silent for too long before an image's stamp.
+
+        One that says nothing after a jump of time is given up as long after the first image.
+        """
+        newest_sec = self._buffers[sensor].newest_sec
+        since_sec = self._first_image_sec if newest_sec is None else newest_sec
+        return sensor in self._heard and (since_sec is None or stamp_sec - since_sec <= GIVEN_UP_AFTER_SEC)
 
     @property
     def _trusts_track(self) -> bool:
@@ -200,20 +236,22 @@ class DriveTracker:
     # --- what is known before looking ---
 
     def _prior(self, stamp_sec: float, predicted: PoseEstimate | None) -> Prior | None:
-        """The track's where it is trusted and GNSS does not contradict it; else GNSS's."""
+        """The track's where it is trusted and GNSS does not contradict it twice in a row; else GNSS's."""
         config = self._config
         heading = self._heading(stamp_sec, predicted)
-        gnss = self._gnss_prior(stamp_sec, heading)
+        gnss = self._gnss_priors(stamp_sec, heading)
         if predicted is None or not self._trusts_track:
-            return gnss
+            return gnss[-1] if gnss else None
         radius_m = max(config.track_min_radius_m, 3 * predicted.position_sigma_m)
-        if gnss is not None:
-            apart_m = np.hypot(gnss.x_m - predicted.pose.x_m, gnss.y_m - predicted.pose.y_m)
-            if apart_m > gnss.sigma_m + radius_m:
-                self._track = None
-                return self._gnss_prior(stamp_sec, self._heading(stamp_sec, None))
+        pose = predicted.pose
+        contradicts = [
+            np.hypot(disc.x_m - pose.x_m, disc.y_m - pose.y_m) > disc.sigma_m + radius_m for disc in gnss
+        ]
+        if len(contradicts) == 2 and all(contradicts):
+            self._track = None
+            return self._gnss_priors(stamp_sec, self._heading(stamp_sec, None))[-1]
         yaw_sigma_rad = max(config.track_min_yaw_sigma_rad, predicted.yaw_sigma_rad)
-        return Prior(predicted.pose.x_m, predicted.pose.y_m, radius_m, predicted.pose.yaw_rad, yaw_sigma_rad)
+        return Prior(pose.x_m, pose.y_m, radius_m, pose.yaw_rad, yaw_sigma_rad)
 
     def _heading(self, stamp_sec: float, predicted: PoseEstimate | None) -> Heading | None:
         config = self._config
@@ -225,13 +263,16 @@ class DriveTracker:
             samples, self._odometry, self._antenna_m, config.gnss_drift_m, config.course_min_baseline_m
         )
 
-    def _gnss_prior(self, stamp_sec: float, heading: Heading | None) -> Prior | None:
-        """A disc about GNSS's newest position before the image, with the heading where one is known."""
+    def _gnss_priors(self, stamp_sec: float, heading: Heading | None) -> list[Prior]:
+        """What GNSS's last two positions before the image say, the newest last; fewer where they are too old."""
+        recent = self._gnss.between(stamp_sec - self._config.gnss_max_age_sec, stamp_sec)
+        return [self._gnss_prior(*stamped, stamp_sec, heading) for stamped in recent[-2:]]
+
+    def _gnss_prior(
+        self, gnss_sec: float, sample: GnssSample, stamp_sec: float, heading: Heading | None
+    ) -> Prior:
+        """A disc about a GNSS position moved to the image's stamp, with the heading where one is known."""
         config = self._config
-        recent = self._gnss.between(stamp_sec - config.gnss_max_age_sec, stamp_sec)
-        if not recent:
-            return None
-        gnss_sec, sample = recent[-1]
         antenna_xy_m = sample.antenna_xy_m.tolist()
         lever_m = float(np.hypot(*self._antenna_m))
         radius_m = max(config.gnss_min_radius_m, config.gnss_radius_sigmas * sample.sigma_m)
@@ -281,7 +322,7 @@ class DriveTracker:
             self._misses += 1
             return fix
         estimate = _estimate(fix)
-        nothing_to_compare = "odometry" not in self._heard
+        nothing_to_compare = not self._is_there("odometry", fix.stamp_sec)
         if nothing_to_compare or (self._config.confirm_distance_m == 0 and predicted is None):
             return self._follow(fix, estimate)
         if predicted is not None:

@@ -5,6 +5,7 @@
 | ERROR | the map could not be read for the last image |
 | ERROR | the last image met an internal error (a model or library failed) |
 | WARN | no image or GNSS position for more than 3 s while active, or no CameraInfo at all |
+| WARN | no odometry or no IMU for more than 3 s while active, though it was heard before |
 | WARN | 5 or more images in a row were rejected |
 | WARN | a malformed message came in since the last report |
 | WARN | more images were dropped than localized since the last report |
@@ -29,6 +30,7 @@ SILENT_AFTER_SEC = 3.0
 REJECTED_IN_A_ROW = 5
 EXPECTED_INPUTS = ("image", "camera_info", "fix")
 STAYS_VALID = "camera_info"  # may be published only once
+OPTIONAL_INPUTS = ("odom", "imu")  # a robot may do without, but none should lose them
 INTERNAL_ERROR = "internal error: "
 
 
@@ -48,7 +50,7 @@ class Health:
     def __init__(self, about: dict[str, str]) -> None:
         self._about = about
         self._lock = threading.Lock()
-        self._inputs = {name: InputHealth() for name in ("image", "camera_info", "fix", "odom", "imu")}
+        self._inputs = {name: InputHealth() for name in EXPECTED_INPUTS + OPTIONAL_INPUTS}
         self._accepted = self._rejected = self._in_a_row = 0
         self._localized_reported = self._dropped_reported = 0
         self._last_reason = ""
@@ -111,11 +113,11 @@ class Health:
         findings = []
         if self._last_reason.startswith(("map: ", INTERNAL_ERROR)):
             findings.append((ERROR, self._last_reason))
-        for name in EXPECTED_INPUTS:
-            heard_at = self._inputs[name].heard_at
-            if name == STAYS_VALID and heard_at is not None:
+        for name, entry in self._inputs.items():
+            heard = entry.heard_at is not None
+            if (heard and name == STAYS_VALID) or (not heard and name in OPTIONAL_INPUTS):
                 continue
-            if now - (heard_at or self._began_at) > SILENT_AFTER_SEC:
+            if now - (entry.heard_at or self._began_at) > SILENT_AFTER_SEC:
                 findings.append((WARN, f"nothing on {name} for more than {SILENT_AFTER_SEC:.0f} s"))
         if self._in_a_row >= REJECTED_IN_A_ROW:
             findings.append((WARN, f"{self._in_a_row} images in a row rejected, last: {self._last_reason}"))

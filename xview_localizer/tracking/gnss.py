@@ -10,6 +10,9 @@ import numpy as np
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.tracking.motion import OdometryBuffer
 
+# Further off the path than this, a position says nothing about the course.
+OUTLIER_SIGMAS = 3.0
+
 
 @dataclass(frozen=True)
 class GnssSample:
@@ -37,22 +40,29 @@ def heading_from_course(
     """Turn the antenna's path in odometry onto its path in GNSS (Procrustes without scale).
 
     A GNSS bias that stays constant cancels out; `drift_m` is what may change of it, noise included, over
-    the samples. None where the antenna moved less than `min_baseline_m`.
+    the samples. Outliers are left out, the worst first. None where the antenna moved less than
+    `min_baseline_m`, or fewer than three samples or no majority agree.
     """
     poses = [(odometry.interpolate(stamp_sec), sample) for stamp_sec, sample in samples]
-    known = [
-        (pose.transform(antenna_in_base_m), sample.antenna_xy_m) for pose, sample in poses if pose is not None
-    ]
-    if len(known) < 3:
+    known = [(pose, sample) for pose, sample in poses if pose is not None]
+    if not known:
         return None
-    odom, map_ = (np.array(xy_m) @ (1, 1j) for xy_m in zip(*known, strict=True))
-    odom, map_ = odom - odom.mean(), map_ - map_.mean()
-    # A straight path of length L, evenly sampled, has the spread L / sqrt(12).
-    baseline_m = float(np.sqrt(12 * np.mean(np.abs(odom) ** 2)))
-    if baseline_m < min_baseline_m:
-        return None
-    yaw_rad = float(np.angle(np.vdot(odom, map_)))
-    return Heading(yaw_rad, float(np.arctan2(drift_m, baseline_m)))
+    path_odom = np.array([pose.transform(antenna_in_base_m) for pose, _ in known]) @ (1, 1j)
+    path_map = np.array([sample.antenna_xy_m for _, sample in known]) @ (1, 1j)
+    tolerance_m = OUTLIER_SIGMAS * max(drift_m, *(sample.sigma_m for _, sample in known))
+    while len(path_odom) >= max(3, len(known) // 2 + 1):
+        odom, map_ = path_odom - path_odom.mean(), path_map - path_map.mean()
+        yaw_rad = float(np.angle(np.vdot(odom, map_)))
+        residual_m = np.abs(map_ - np.exp(1j * yaw_rad) * odom)
+        worst = int(residual_m.argmax())
+        if residual_m[worst] <= tolerance_m:
+            # A straight path of length L, evenly sampled, has the spread L / sqrt(12).
+            baseline_m = float(np.sqrt(12 * np.mean(np.abs(odom) ** 2)))
+            if baseline_m < min_baseline_m:
+                return None
+            return Heading(yaw_rad, float(np.arctan2(drift_m, baseline_m)))
+        path_odom, path_map = np.delete(path_odom, worst), np.delete(path_map, worst)
+    return None
 
 
 def base_position(

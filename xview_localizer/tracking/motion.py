@@ -11,32 +11,70 @@ from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
 
 Sample = TypeVar("Sample")
 
+# Smaller steps back in time are messages out of order; larger ones a restarted recording or simulation.
+TIME_JUMP_SEC = 1.0
+# Sensors fall silent for a while, GNSS in a tunnel; a larger step ahead is rather a wrong clock.
+LARGEST_GAP_SEC = 60.0
+# Steps of odometry above this and above so many times what the robot can drive: it was reset.
+RESET_STEP_M, RESET_SPEED_RATIO = 1.0, 3.0
+
+
+class SampleError(ValueError):
+    """A sensor's sample was not used, or breaks with those before it; the text says why."""
+
 
 class StampedBuffer(Generic[Sample]):
-    """Samples in strictly increasing stamps, the last `span_sec` of them."""
+    """Samples in strictly increasing stamps, the last `span_sec` of them.
+
+    A stamp far off the newest one may be a driver's slip: its sample is held back until the next one either
+    follows it, which makes it a jump of time, or goes on from the newest as if nothing had happened.
+    """
 
     def __init__(self, span_sec: float) -> None:
         self._span_sec = span_sec
         self._stamps: list[float] = []
         self._samples: list[Sample] = []
+        self._held_back: tuple[float, Sample] | None = None
 
     @property
     def newest_sec(self) -> float | None:
         return self._stamps[-1] if self._stamps else None
 
     def add(self, stamp_sec: float, sample: Sample) -> bool:
-        """Append; False (and nothing kept) where the stamp is not newer than the newest."""
-        if self._stamps and stamp_sec <= self._stamps[-1]:
-            return False
-        self._stamps.append(stamp_sec)
-        self._samples.append(sample)
-        expired = bisect_left(self._stamps, stamp_sec - self._span_sec)
-        del self._stamps[:expired], self._samples[:expired]
-        return True
+        """Append; True where time has jumped back, and all but this sample and the one before is forgotten.
+
+        Raises SampleError where the stamp is not newer than the newest, or is the first one far off it.
+        """
+        held_back, self._held_back = self._held_back, None
+        step_sec = stamp_sec - self._stamps[-1] if self._stamps else LARGEST_GAP_SEC
+        jumped = not -TIME_JUMP_SEC <= step_sec <= LARGEST_GAP_SEC
+        if jumped:
+            if held_back is None or not 0 < stamp_sec - held_back[0] <= LARGEST_GAP_SEC:
+                self._held_back = (stamp_sec, sample)
+                raise SampleError(f"stamp {stamp_sec:.3f} is {step_sec:+.1f} s off the previous one")
+            if step_sec < 0:
+                self.clear()
+            self._append(*held_back)
+        elif step_sec <= 0:
+            raise SampleError(f"stamp {stamp_sec:.3f} is not after the previous one, {self._stamps[-1]:.3f}")
+        self._append(stamp_sec, sample)
+        return jumped and step_sec < 0
 
     def clear(self) -> None:
         self._stamps.clear()
         self._samples.clear()
+        self._held_back = None
+
+    def holds_back(self, stamp_sec: float) -> bool:
+        """Whether a sample from about `stamp_sec` is held back."""
+        return self._held_back is not None and abs(stamp_sec - self._held_back[0]) <= LARGEST_GAP_SEC
+
+    def restart(self, stamp_sec: float) -> None:
+        """Time has jumped to `stamp_sec`: forget all but a sample held back that is from about then."""
+        kept = self._held_back if self.holds_back(stamp_sec) else None
+        self.clear()
+        if kept is not None:
+            self._append(*kept)
 
     def covers(self, stamp_sec: float) -> bool:
         """Whether nothing older than `stamp_sec` can still arrive. An empty buffer promises nothing."""
@@ -47,17 +85,37 @@ class StampedBuffer(Generic[Sample]):
         chosen = slice(bisect_right(self._stamps, after_sec), bisect_right(self._stamps, until_sec))
         return list(zip(self._stamps[chosen], self._samples[chosen], strict=True))
 
+    def _append(self, stamp_sec: float, sample: Sample) -> None:
+        self._stamps.append(stamp_sec)
+        self._samples.append(sample)
+        expired = bisect_left(self._stamps, stamp_sec - self._span_sec)
+        del self._stamps[:expired], self._samples[:expired]
+
     def _index_after(self, stamp_sec: float) -> int:
         """Index of the first sample at or after `stamp_sec`."""
         return bisect_left(self._stamps, stamp_sec)
 
 
 class OdometryBuffer(StampedBuffer[Pose2]):
-    """T_odom_base by stamp, interpolated linearly."""
+    """T_odom_base by stamp, interpolated linearly: one path without resets."""
 
-    def __init__(self, span_sec: float, max_gap_sec: float) -> None:
+    def __init__(self, span_sec: float, max_gap_sec: float, max_speed_mps: float) -> None:
         super().__init__(span_sec)
-        self._max_gap_sec = max_gap_sec
+        self._max_gap_sec, self._max_speed_mps = max_gap_sec, max_speed_mps
+
+    def add(self, stamp_sec: float, sample: Pose2) -> bool:
+        """As above. A step that no robot drives also raises SampleError: `sample` begins a new path then."""
+        jumped_back = super().add(stamp_sec, sample)
+        if jumped_back or len(self._stamps) < 2:
+            return jumped_back
+        before, gap_sec = self._samples[-2], stamp_sec - self._stamps[-2]
+        step_m = float(np.hypot(sample.x_m - before.x_m, sample.y_m - before.y_m))
+        if step_m > max(RESET_STEP_M, RESET_SPEED_RATIO * self._max_speed_mps * gap_sec):
+            del self._stamps[:-1], self._samples[:-1]
+            raise SampleError(
+                f"odometry jumped by {step_m:.1f} m within {gap_sec:.2f} s; its path starts anew"
+            )
+        return False
 
     def interpolate(self, stamp_sec: float) -> Pose2 | None:
         """T_odom_base at `stamp_sec`; None outside of what is kept or inside a gap above `max_gap_sec`."""
