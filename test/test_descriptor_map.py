@@ -1,11 +1,15 @@
-"""The aerial descriptor cache: one lattice, no seams in position, each block encoded once."""
+"""The aerial descriptor cache: one lattice, no seams in position, each block encoded once, failures not for good."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from xview_localizer.aerial.memory import InMemoryMap
-from xview_localizer.descriptor_map import MARGIN_CELLS, DescriptorMap
+from xview_localizer.aerial.source import AerialImage, MapSourceError, crop_grid
+from xview_localizer.descriptor_map import HOLD_OFF_SEC, MARGIN_CELLS, DescriptorMap
 from xview_localizer.engines.onnx_engine import OnnxEngine
+from xview_localizer.models.package import AerialSpec
 
 
 class CountingMap(InMemoryMap):
@@ -73,6 +77,112 @@ def test_nothing_outside_the_map(descriptor_map):
 def test_old_blocks_are_dropped(source, engines, package):
     small = DescriptorMap(source, *engines, package.spec.aerial, capacity=1)
     stride_m = (package.spec.aerial.block_cells - 2 * MARGIN_CELLS) * package.spec.aerial.cell_m
-    for x_m in (0.0, stride_m, 0.0):
+    for x_m in (0.0, stride_m, -stride_m, 0.0):
         small.read(x_m, 0.0, 2.0)
-    assert source.reads == 3
+    assert source.reads == 4
+
+
+class FailingMap:
+    """Gives `seen` (a share of the columns) and `problems`, or nothing at all."""
+
+    def __init__(self):
+        self.seen, self.problems, self.dead, self.reads = 1.0, (), False, 0
+
+    def read(self, bounds, metres_per_pixel):
+        self.reads += 1
+        if self.dead:
+            raise MapSourceError("the map server does not answer")
+        grid = crop_grid(bounds, metres_per_pixel)
+        valid = np.zeros((grid.rows, grid.columns), bool)
+        valid[:, : round(self.seen * grid.columns)] = True
+        return AerialImage(np.zeros((*valid.shape, 3), np.uint8), valid, grid, self.problems)
+
+
+class ConstantEngine:
+    """Tokens and descriptors of ones, at once."""
+
+    def run(self, _inputs):
+        cells = AerialSpec().block_cells
+        return {"tokens": np.zeros(1), "descriptor": np.ones((1, 4, cells, cells), np.float32)}
+
+
+@pytest.fixture
+def failing():
+    return FailingMap()
+
+
+@pytest.fixture
+def quick_map(failing):
+    return DescriptorMap(failing, ConstantEngine(), ConstantEngine(), AerialSpec())
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = SimpleNamespace(sec=100.0)
+    monkeypatch.setattr(
+        "xview_localizer.descriptor_map.time", SimpleNamespace(monotonic=lambda: now.sec), raising=False
+    )
+    return now
+
+
+@pytest.mark.parametrize("seen", [0.0, 0.5], ids=["nothing", "half"])
+def test_a_block_with_problems_is_used_and_read_again_after_the_hold_off(failing, quick_map, clock, seen):
+    failing.seen, failing.problems = seen, ("tile 1 timed out", "tile 2 timed out")
+    during = quick_map.read(0.0, 0.0, 20.0)
+    assert during.valid.mean() == pytest.approx(seen, abs=0.02)
+    assert during.problems == ("tile 1 timed out", "tile 2 timed out")
+    failing.seen, failing.problems = 1.0, ()
+    clock.sec += HOLD_OFF_SEC - 0.1
+    held = quick_map.read(0.0, 0.0, 20.0)
+    assert held.problems == during.problems and failing.reads == 1  # not asked again with every image
+    clock.sec += 0.2
+    after = quick_map.read(0.0, 0.0, 20.0)
+    assert after.valid.all() and after.problems == ()
+    clock.sec += 1000.0
+    quick_map.read(0.0, 0.0, 20.0)
+    assert failing.reads == 2  # a whole block is kept
+
+
+def test_neighbouring_blocks_tell_a_problem_once(failing, quick_map):
+    failing.problems = ("tile 1 timed out",)
+    assert quick_map.read(0.0, 0.0, 60.0).problems == ("tile 1 timed out",)
+    assert failing.reads > 1
+
+
+def test_holes_are_no_problems_and_are_kept(failing, quick_map, clock):
+    failing.seen = 0.0
+    for _ in range(2):
+        nothing = quick_map.read(0.0, 0.0, 20.0)
+        assert not nothing.valid.any() and nothing.problems == ()
+        clock.sec += 1000.0
+    assert failing.reads == 1
+
+
+def test_a_dead_map_is_asked_again_after_the_hold_off(failing, quick_map, clock):
+    failing.dead = True
+    for _ in range(3):
+        with pytest.raises(MapSourceError, match="does not answer"):
+            quick_map.read(0.0, 0.0, 20.0)
+    assert failing.reads == 1
+    failing.dead = False
+    clock.sec += HOLD_OFF_SEC
+    assert quick_map.read(0.0, 0.0, 20.0).valid.all()
+
+
+def test_what_is_not_the_maps_fault_is_tried_again_at_once(failing, quick_map):
+    read, failing.read = failing.read, None
+    with pytest.raises(TypeError):
+        quick_map.read(0.0, 0.0, 20.0)
+    failing.read = read
+    assert quick_map.read(0.0, 0.0, 20.0).valid.all()
+
+
+def test_a_wide_read_finds_its_blocks_again(failing, quick_map):
+    quick_map.read(0.0, 0.0, 220.0)
+    reads = failing.reads
+    assert reads > 64
+    quick_map.read(0.0, 0.0, 220.0)
+    quick_map.read(100.0, 0.0, 220.0)  # where the prefetcher looks
+    read_ahead = failing.reads
+    quick_map.read(0.0, 0.0, 220.0)
+    assert failing.reads == read_ahead < 2 * reads

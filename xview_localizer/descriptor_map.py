@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import OrderedDict
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from xview_localizer.aerial.source import MapSource
+from xview_localizer.aerial.source import MapSource, MapSourceError
 from xview_localizer.engines.engine import Engine
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.imaging import NO_DATA_RGB, network_image
@@ -19,26 +21,47 @@ from xview_localizer.models.package import AerialSpec
 MARGIN_CELLS = 6
 # A block with less imagery than this is not worth encoding; its cells count as missing.
 MIN_VALID_RATIO = 0.25
+# What the map failed to give is asked for again after this long: a dead server is not waited for with every image,
+# and one that is back is noticed soon.
+HOLD_OFF_SEC = 10.0
 
 
 @dataclass(frozen=True)
 class AerialDescriptors:
-    """Descriptors [rows * columns, D] of the cells of `grid`; zero where `valid` [rows * columns] is False."""
+    """Descriptors [rows * columns, D] of the cells of `grid`; zero where `valid` [rows * columns] is False.
+
+    `problems` tells what of the map could not be read although it may exist.
+    """
 
     descriptor: np.ndarray
     valid: np.ndarray
     grid: RasterGrid
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Block:
-    descriptor: np.ndarray  # [cells, cells, D]
+    descriptor: np.ndarray | None  # [cells, cells, D], None where there is too little imagery
     valid: np.ndarray  # [cells, cells]
+    problems: tuple[str, ...]
+
+
+@dataclass
+class _Entry:
+    """A block, or what the map said instead, and until when (on the monotonic clock) it is good.
+
+    The map's failure is kept as text: a kept exception would keep the frames of all who were told.
+    """
+
+    made: Future[_Block | str] = field(default_factory=Future)
+    until_sec: float = math.inf
 
 
 class DescriptorMap:
-    """Encodes blocks of a map on demand and keeps the most recent `capacity` of them. Thread-safe.
+    """Encodes blocks of a map on demand and keeps the most recent ones. Thread-safe.
 
+    At least `capacity` are kept, and twice as many as the widest read needed, so that the next one like it
+    and what is read ahead find theirs. What the map failed to give is asked for again after HOLD_OFF_SEC.
     Raises MapSourceError from `read` when the map cannot be read.
     """
 
@@ -47,7 +70,7 @@ class DescriptorMap:
     ) -> None:
         self._source, self._backbone, self._head, self._spec = source, backbone, head, spec
         self._capacity = capacity
-        self._blocks: OrderedDict[tuple[int, int], Future[_Block | None]] = OrderedDict()
+        self._entries: OrderedDict[tuple[int, int], _Entry] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -65,9 +88,14 @@ class DescriptorMap:
         descriptor: np.ndarray | None = None
         valid = np.zeros((len(rows), len(columns)), dtype=bool)
         centrality = np.full(valid.shape, -np.inf)
-        for key in self._keys_around(first_row, last_row, first_column, last_column):
+        problems: list[str] = []
+        keys = list(self._keys_around(first_row, last_row, first_column, last_column))
+        with self._lock:
+            self._capacity = max(self._capacity, 2 * len(keys))
+        for key in keys:
             block = self._block(key)
-            if block is None:
+            problems += block.problems
+            if block.descriptor is None:
                 continue
             row, column = rows - self._first_cell(key[0]), columns - self._first_cell(key[1])
             size = self._spec.block_cells
@@ -89,7 +117,8 @@ class DescriptorMap:
         if descriptor is None:
             descriptor = np.zeros((*valid.shape, 1), dtype=np.float32)
         grid = RasterGrid(first_column * cell_m, -first_row * cell_m, cell_m, *valid.shape)
-        return AerialDescriptors(descriptor.reshape(-1, descriptor.shape[-1]), valid.ravel(), grid)
+        unique = tuple(dict.fromkeys(problems))  # neighbouring blocks share tiles
+        return AerialDescriptors(descriptor.reshape(-1, descriptor.shape[-1]), valid.ravel(), grid, unique)
 
     def _first_cell(self, index: int) -> int:
         """Lattice row (or column) of a block's first cell; block 0 is centred on the datum."""
@@ -103,31 +132,48 @@ class DescriptorMap:
             ):
                 yield block_row, block_column
 
-    def _block(self, key: tuple[int, int]) -> _Block | None:
-        """Encoded by whoever asks first; who asks meanwhile waits for that. A failure is not kept."""
+    def _block(self, key: tuple[int, int]) -> _Block:
+        """Encoded by whoever asks first; who asks meanwhile waits for that."""
         with self._lock:
-            known = key in self._blocks
-            pending = self._blocks.setdefault(key, Future())
-            self._blocks.move_to_end(key)
-            while len(self._blocks) > self._capacity:
-                self._blocks.popitem(last=False)
-        if not known:
-            try:
-                pending.set_result(self._encode(key))
-            except Exception as error:
-                with self._lock:
-                    self._blocks.pop(key, None)
-                pending.set_exception(error)
-        return pending.result()
+            entry = self._entries.get(key)
+            mine = entry is None or time.monotonic() >= entry.until_sec
+            if mine:
+                entry = self._entries[key] = _Entry()
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._capacity:
+                self._entries.popitem(last=False)
+        if mine:
+            self._fill(entry, key)
+        made = entry.made.result()
+        if isinstance(made, str):
+            raise MapSourceError(made)
+        return made
 
-    def _encode(self, key: tuple[int, int]) -> _Block | None:
+    def _fill(self, entry: _Entry, key: tuple[int, int]) -> None:
+        made: _Block | str
+        try:
+            made = self._encode(key)
+        except MapSourceError as error:
+            made = str(error)
+        except Exception as error:  # not the map's, so the next image may well try again
+            with self._lock:
+                if self._entries.get(key) is entry:
+                    del self._entries[key]
+            entry.made.set_exception(error)
+            return
+        if isinstance(made, str) or made.problems:
+            entry.until_sec = time.monotonic() + HOLD_OFF_SEC
+        entry.made.set_result(made)
+
+    def _encode(self, key: tuple[int, int]) -> _Block:
         spec = self._spec
         west_m = self._first_cell(key[1]) * spec.cell_m
         north_m = -self._first_cell(key[0]) * spec.cell_m
         bounds = Bounds(west_m, north_m - spec.block_m, west_m + spec.block_m, north_m)
         crop = self._source.read(bounds, spec.metres_per_pixel)
         if crop.valid_ratio < MIN_VALID_RATIO:
-            return None
+            nothing = np.zeros((spec.block_cells, spec.block_cells), dtype=bool)
+            return _Block(None, nothing, crop.problems)
         size_px = spec.block_cells * spec.cell_px
         valid = crop.valid[:size_px, :size_px]
         image = network_image(
@@ -136,4 +182,4 @@ class DescriptorMap:
         tokens = self._backbone.run({"image": image})["tokens"]
         descriptor = self._head.run({"tokens": tokens, "image": image})["descriptor"][0].transpose(1, 2, 0)
         seen = valid.reshape(spec.block_cells, spec.cell_px, spec.block_cells, spec.cell_px)
-        return _Block(np.ascontiguousarray(descriptor), seen.mean(axis=(1, 3)) > 0.5)
+        return _Block(np.ascontiguousarray(descriptor), seen.mean(axis=(1, 3)) > 0.5, crop.problems)

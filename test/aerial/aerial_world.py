@@ -34,6 +34,7 @@ class Reply:
     status: int = 200
     content_type: str = "image/png"
     delay_sec: float = 0.0
+    pause_per_byte_sec: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -58,7 +59,12 @@ class TileServer:
                     self.send_header(name, value)
                 self.end_headers()
                 try:
-                    self.wfile.write(reply.body)
+                    if not reply.pause_per_byte_sec:
+                        self.wfile.write(reply.body)
+                        return
+                    for number in range(len(reply.body)):
+                        self.wfile.write(reply.body[number : number + 1])
+                        time.sleep(reply.pause_per_byte_sec)
                 except OSError:
                     pass  # the client had enough
 

@@ -160,6 +160,8 @@ def test_an_unusable_folder_is_named(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MapSourceError, match="cannot use the tile cache .*file/tiles.*choose another"):
         TileCache(tmp_path / "file" / "tiles")
+    with pytest.raises(MapSourceError, match="cannot use the tile cache ~no such user/.*choose another"):
+        TileCache("~no such user/tiles")
     with pytest.raises(ValueError, match="max_bytes must be positive, got 0"):
         TileCache(tmp_path, 0)
 

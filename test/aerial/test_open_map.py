@@ -42,6 +42,9 @@ def geotiff(tmp_path, frame):
         ("https://{s}.host/{z}/{x}/{y}.png?key={key}", "holds {key}, {s}; write its value in its place"),
         ("tiles/{z}/{x}/{y}.png", "must begin with http://, https:// or file://"),
         ("ftp://host/{z}/{x}/{y}.png", "must begin with http"),
+        ("http://[::1/{z}/{x}/{y}", "'http://.*' is no address: Invalid IPv6 URL"),
+        ("http://[::1/ortho.tif", "'http://.*' is no address: Invalid IPv6 URL"),
+        ("~no such user/ortho.tif", "cannot open the map ~no such user"),
         ("absent.mbtiles", "there is no MBTiles file absent.mbtiles"),
     ],
 )
@@ -51,15 +54,23 @@ def test_what_is_no_map_is_refused(uri, message, frame) -> None:
 
 
 def test_broken_mbtiles_are_refused(tmp_path, frame) -> None:
-    rubbish, empty, vector = (tmp_path / f"{name}.mbtiles" for name in ("rubbish", "empty", "vector"))
+    rubbish, empty, blank, vector = (
+        tmp_path / f"{name}.mbtiles" for name in ("rubbish", "empty", "blank", "vector")
+    )
     rubbish.write_bytes(b"no database" * 100)
-    for path, rows in ((empty, []), (vector, [(3, 1, 1, b"\x1f\x8bvector")])):
+    contents = {
+        empty: [],
+        blank: [(3, 1, 1, b""), (3, 1, 2, None)],
+        vector: [(3, 1, 1, b"\x1f\x8bvector")],
+    }
+    for path, rows in contents.items():
         with closing(sqlite3.connect(path)) as database, database:
             database.execute("CREATE TABLE tiles (zoom_level, tile_column, tile_row, tile_data)")
             database.executemany("INSERT INTO tiles VALUES (?, ?, ?, ?)", rows)
     for path, message in (
         (rubbish, "is no MBTiles file"),
         (empty, "holds no tiles"),
+        (blank, "holds no tiles"),
         (vector, "vector tiles"),
     ):
         with pytest.raises(MapSourceError, match=message):

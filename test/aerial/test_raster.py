@@ -10,6 +10,7 @@ import pytest
 import rasterio
 from aerial_world import write_raster
 from pyproj import Transformer
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine
 
@@ -19,6 +20,11 @@ from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
 
 FRAME = LocalFrame(48.1, 11.6, 520.0)
+# As photogrammetry writes it without GNSS and control points.
+LOCAL_WKT = (
+    'LOCAL_CS["Local Coordinates (m)",LOCAL_DATUM["Local Datum",0],UNIT["metre",1],'
+    'AXIS["X",EAST],AXIS["Y",NORTH]]'
+)
 
 
 def write(path: Path, bands: np.ndarray, *args, **profile) -> Path:
@@ -123,11 +129,19 @@ def palette(path: Path) -> Path:
             lambda path: write(path, np.zeros((3, 8, 8), np.uint8), None),
             "no coordinate reference system.*a_srs",
         ),
+        (
+            lambda path: write(path, np.zeros((3, 8, 8), np.uint8), None, crs=CRS.from_wkt(LOCAL_WKT)),
+            "without a place on Earth .*Local Coordinates.*georeference it, or export it in a projected CRS",
+        ),
+        (
+            lambda path: write(path, np.zeros((3, 8, 8), np.uint8), transform=Affine(0.5, 0, 9, 0, 0, 9)),
+            "singular geotransform.*georeference it, or export it again",
+        ),
         (palette, "palette colours.*-expand rgb"),
         (lambda path: path.write_bytes(b"II*\0 rubbish"), "cannot open the map"),
         (lambda path: None, "cannot open the map .*No such file"),
     ],
-    ids=["16-bit", "no-crs", "palette", "rubbish", "absent"],
+    ids=["16-bit", "no-crs", "local", "singular", "palette", "rubbish", "absent"],
 )
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_what_is_no_map_is_refused_with_what_to_do(tmp_path, make, message) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import socket
+import sqlite3
 import threading
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -121,6 +124,20 @@ def test_mbtiles_equals_xyz(tmp_path: Path, frame, reference) -> None:
     np.testing.assert_array_equal(crop.image, reference.image)
 
 
+@pytest.mark.parametrize("blank", [b"", None], ids=["empty", "null"])
+def test_empty_tiles_of_mbtiles_are_holes_and_no_problem(tmp_path: Path, frame, reference, blank) -> None:
+    path = write_mbtiles(tmp_path / "map.mbtiles", frame)
+    x, y = centre_tile(frame)
+    with closing(sqlite3.connect(path)) as database, database:
+        row = (blank, x, 2**ZOOM - 1 - y)
+        database.execute("UPDATE tiles SET tile_data = ? WHERE tile_column = ? AND tile_row = ?", row)
+        first = "INSERT INTO tiles (rowid, zoom_level, tile_column, tile_row, tile_data)"
+        database.execute(f"{first} VALUES (-1, ?, 0, 0, ?)", (ZOOM, blank))
+    crop = read(str(path), frame)
+    assert 0.2 < crop.valid_ratio < 0.9 and crop.problems == ()
+    np.testing.assert_array_equal(crop.image[crop.valid], reference.image[crop.valid])
+
+
 def test_missing_tile_is_a_hole_and_no_problem(server, frame, reference) -> None:
     x, y = centre_tile(frame)
     del server.replies[f"/{ZOOM}/{x}/{y}.png"]
@@ -192,6 +209,15 @@ def test_dead_server_raises_with_what_to_do(frame) -> None:
         port = unused.getsockname()[1]
     with pytest.raises(MapSourceError, match=f"{port} does not answer.*start it or check the address"):
         read(f"http://127.0.0.1:{port}/{{z}}/{{x}}/{{y}}.png", frame)
+
+
+def test_mute_server_raises_after_one_timeout(server, frame) -> None:
+    publish(server, frame, encode=lambda rgb: b"")
+    server.replies = {path: Reply(delay_sec=1.5) for path in server.replies}
+    start_sec = time.monotonic()
+    with pytest.raises(MapSourceError, match="does not answer within 0.3 s"):
+        read(server.url + "/{z}/{x}/{y}.png", frame)
+    assert time.monotonic() - start_sec < 1.4
 
 
 def test_dead_map_is_given_up_after_the_first_round(frame) -> None:

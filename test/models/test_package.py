@@ -85,6 +85,41 @@ def test_unreadable_manifest_is_refused(copy, text):
         ModelPackage.load(copy)
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("graphs", None, "graphs must be a mapping that holds 'backbone', got NoneType"),
+        ("graphs", ["backbone.onnx"], "graphs must be a mapping that holds 'backbone', got list"),
+        ("graphs.backbone", "backbone.onnx", "graphs.backbone must be a mapping that holds 'file', got str"),
+        ("graphs.ground_head", {"file": "ground_head.onnx"}, "graphs.ground_head.sha256 is missing"),
+        ("spec", [1], "spec must be a mapping that holds 'name', got list"),
+        ("spec.view", 3, "spec.view must be a mapping that holds 'rows_px', got int"),
+        ("spec.view.rows_px", [252], r"spec.view.rows_px: int\(\) argument"),
+        ("spec.view.rows_px_per_deg", "4 px", "spec.view.rows_px_per_deg: could not convert string"),
+        ("spec.view.top_elevation_deg", None, r"spec.view.top_elevation_deg: float\(\) argument"),
+        ("spec.aerial", {}, "spec.aerial.cell_m is missing"),
+        ("spec.depth.kind", {}, "spec.depth.kind: .* is not a valid DepthKind"),
+        (
+            "spec.calibration",
+            [1.0],
+            "spec.calibration must be a mapping that holds 'evidence_temp.*got list",
+        ),
+        ("spec.calibration.confidence_bias", "x", "spec.calibration.confidence_bias: could not convert"),
+    ],
+)
+def test_wrong_entries_are_refused_by_name(copy, path, value, message):
+    manifest = copy / "model.yaml"
+    document = yaml.safe_load(manifest.read_text())
+    *above, last = path.split(".")
+    place = document
+    for key in above:
+        place = place[key]
+    place[last] = value
+    manifest.write_text(yaml.safe_dump(document))
+    with pytest.raises(ModelPackageError, match=f"{manifest} cannot be understood: {message}"):
+        ModelPackage.load(copy)
+
+
 def test_folder_without_manifest_is_refused(tmp_path):
     with pytest.raises(ModelPackageError, match="no model.yaml"):
         ModelPackage.load(tmp_path)

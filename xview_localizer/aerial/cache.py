@@ -37,14 +37,12 @@ class TileCache:
     def __init__(self, folder: Path | str, max_bytes: int = 2_000_000_000) -> None:
         if max_bytes <= 0:
             raise ValueError(f"the tile cache's max_bytes must be positive, got {max_bytes}")
-        self.folder, self._max_bytes = Path(folder).expanduser(), max_bytes
-        self._lock = threading.Lock()
+        self._max_bytes, self._lock = max_bytes, threading.Lock()
         try:
+            self.folder = Path(folder).expanduser()
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MapSourceError(
-                f"cannot use the tile cache {self.folder}: {error}; choose another"
-            ) from error
+        except (OSError, RuntimeError) as error:  # RuntimeError: the home of a user that there is not
+            raise MapSourceError(f"cannot use the tile cache {folder}: {error}; choose another") from error
         self._drop_abandoned()
         self._bytes = sum(size for _, size, _ in self._tiles())
 

@@ -7,20 +7,22 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from xview_localizer.aerial.fetch import TileMissing
 from xview_localizer.aerial.source import MapSourceError
+from xview_localizer.aerial.tile_image import decoded
 from xview_localizer.aerial.tiles import TileMatrix
 
-_TILE_QUERY = "SELECT tile_data FROM tiles WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?"
+# SQLite keeps any type in any column; as blobs, tiles are bytes or None.
+_TILE = "SELECT CAST(tile_data AS BLOB) FROM tiles"
+_TILE_QUERY = f"{_TILE} WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?"
+# Some writers leave empty tiles where there is no imagery, as often as not in the first rows.
+_SAMPLE_QUERY = f"{_TILE} WHERE length(tile_data) > 0 LIMIT 1"
 
 
 def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], TileMatrix]:
     """Tile function `tile(zoom, x, y)` (y from the north, thread-safe) and matrix of an MBTiles file.
 
-    Raises MapSourceError where the file is no MBTiles of images.
+    An empty tile counts as absent. Raises MapSourceError where the file is no MBTiles of images.
     """
     path = Path(path)
     if not path.is_file():
@@ -29,12 +31,12 @@ def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], Ti
     try:
         database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         lowest, highest = database.execute("SELECT min(zoom_level), max(zoom_level) FROM tiles").fetchone()
-        sample = database.execute("SELECT tile_data FROM tiles LIMIT 1").fetchone()
+        sample = database.execute(_SAMPLE_QUERY).fetchone()
     except sqlite3.Error as error:
         raise MapSourceError(f"{path} is no MBTiles file: {error}") from error
     if sample is None:
         raise MapSourceError(f"{path} holds no tiles")
-    image = cv2.imdecode(np.frombuffer(sample[0], np.uint8), cv2.IMREAD_UNCHANGED)
+    image = decoded(sample[0])
     if image is None:
         raise MapSourceError(f"{path} holds no PNG, JPEG or WebP tiles (vector tiles are not imagery)")
 
@@ -45,7 +47,7 @@ def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], Ti
                 found = database.execute(_TILE_QUERY, (zoom, x, row_from_south)).fetchone()
         except sqlite3.Error as error:
             raise MapSourceError(f"cannot read tile {zoom}/{x}/{y} of {path}: {error}") from error
-        if found is None:
+        if found is None or not found[0]:
             raise TileMissing(f"{path} {zoom}/{x}/{y}")
         return found[0]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from xview_localizer.aerial.cache import TileCache
-from xview_localizer.aerial.fetch import FetchConfig, Fetcher
+from xview_localizer.aerial.fetch import FetchConfig, Fetcher, parsed_url
 from xview_localizer.aerial.mbtiles import open_mbtiles
 from xview_localizer.aerial.raster import RasterMap
 from xview_localizer.aerial.source import MapSource, MapSourceError, SourceLevel
@@ -36,8 +36,8 @@ def open_map_source(
     """
     if "{" in uri:
         return TiledMap(template_tiles(uri, Fetcher(fetch, cache)), frame, matrix)
-    parsed = urlparse(uri)
-    path = Path(url2pathname(parsed.path) if parsed.scheme == "file" else uri).expanduser()
+    parsed = parsed_url(uri)
+    path = Path(os.path.expanduser(url2pathname(parsed.path) if parsed.scheme == "file" else uri))
     if parsed.scheme in ("", "file") and path.suffix.lower() == ".mbtiles":
         tile, found = open_mbtiles(path)
         return TiledMap(tile, frame, found)

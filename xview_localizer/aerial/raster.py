@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from pyproj import Transformer
+from pyproj.exceptions import ProjError
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
@@ -24,19 +25,38 @@ def open_raster(path: Path) -> rasterio.DatasetReader:
         raster = rasterio.open(path)
     except RasterioError as error:
         raise MapSourceError(f"cannot open the map {path}: {error}") from error
-    problem = None
-    if raster.crs is None:
-        problem = "has no coordinate reference system; assign one with gdal_edit.py -a_srs"
-    elif raster.dtypes[0] != "uint8":
-        problem = (
-            f"holds {raster.dtypes[0]}, not 8-bit colours; convert it with gdal_translate -ot Byte -scale"
-        )
-    elif raster.colorinterp[0] == ColorInterp.palette:
-        problem = "holds palette colours; convert it with gdal_translate -expand rgb"
-    if problem:
+    if problem := _problem(raster):
         raster.close()
         raise MapSourceError(f"{path} {problem}")
     return raster
+
+
+def _problem(raster: rasterio.DatasetReader) -> str | None:
+    """What keeps a raster from being a map, and the remedy."""
+    if raster.crs is None:
+        return "has no coordinate reference system; assign one with gdal_edit.py -a_srs"
+    if raster.transform.is_degenerate:
+        return (
+            "has a singular geotransform, which puts all its pixels on one line or point; georeference it, "
+            "or export it again in a projected CRS or WGS84"
+        )
+    if raster.dtypes[0] != "uint8":
+        return f"holds {raster.dtypes[0]}, not 8-bit colours; convert it with gdal_translate -ot Byte -scale"
+    if raster.colorinterp[0] == ColorInterp.palette:
+        return "holds palette colours; convert it with gdal_translate -expand rgb"
+    try:
+        _transformer(raster)
+    except ProjError:  # photogrammetry without GNSS or control points writes such
+        return (
+            f"has coordinates without a place on Earth ({raster.crs.to_string():.60}…); georeference it, "
+            "or export it in a projected CRS or WGS84"
+        )
+    return None
+
+
+def _transformer(raster: rasterio.DatasetReader) -> Transformer:
+    """From longitude and latitude in degrees to the raster's CRS."""
+    return Transformer.from_crs(4326, raster.crs, always_xy=True)
 
 
 def colour_bands(raster: rasterio.DatasetReader) -> list[int]:
@@ -47,14 +67,14 @@ def colour_bands(raster: rasterio.DatasetReader) -> list[int]:
 class RasterMap:
     """A georeferenced raster file (8-bit RGB or grey), read window by window with its overviews. Thread-safe.
 
-    Raises MapSourceError where the file cannot be opened, has no CRS or no 8-bit colours.
+    Raises MapSourceError where the file cannot be opened, has no place on Earth or no 8-bit colours.
     """
 
     def __init__(self, path: Path | str, frame: LocalFrame) -> None:
         self._path, self._frame = Path(path), frame
         self._lock = threading.Lock()
         self._raster = open_raster(self._path)
-        self._from_geodetic = Transformer.from_crs(4326, self._raster.crs, always_xy=True)
+        self._from_geodetic = _transformer(self._raster)
 
     def read(self, bounds: Bounds, metres_per_pixel: float) -> AerialImage:
         """See MapSource.read."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from urllib.parse import urlparse
 
-from xview_localizer.aerial.fetch import Fetcher
+from xview_localizer.aerial.fetch import Fetcher, parsed_url
 from xview_localizer.aerial.source import MapSourceError
 
 _WMTS_NAMES = {"{TileMatrix}": "{z}", "{TileCol}": "{x}", "{TileRow}": "{y}"}
@@ -19,7 +18,7 @@ def template_tiles(template: str, fetcher: Fetcher) -> Callable[[int, int, int],
     Placeholders: {z} {x} {y} (XYZ), {-y} (TMS, y from the south), or WMTS's {TileMatrix} {TileCol} {TileRow}
     in a path (REST) or a query (KVP). Raises MapSourceError naming what is wrong with the template.
     """
-    if urlparse(template).scheme not in _SCHEMES:
+    if parsed_url(template).scheme not in _SCHEMES:
         raise MapSourceError(f"the tile template {template!r} must begin with http://, https:// or file://")
     names = template
     for wmts, xyz in _WMTS_NAMES.items():

@@ -39,16 +39,21 @@ def check_whole(data: bytes, name: str) -> None:
         raise MapSourceError(f"tile {name} is a {kind} image that was cut short ({len(data)} bytes)")
 
 
+def decoded(data: bytes) -> np.ndarray | None:
+    """The image as OpenCV stores it (BGR), None where `data` is none."""
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # such as a size beyond what OpenCV accepts
+        return None
+
+
 def decode_tile(data: bytes, tile_px: int, name: str) -> tuple[np.ndarray, np.ndarray]:
     """RGB [tile_px, tile_px, 3] and opacity mask [tile_px, tile_px] of a PNG, JPEG or WebP tile.
 
     Raises MapSourceError naming the tile where it is broken or has another size.
     """
     check_whole(data, name)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:  # such as a size beyond what OpenCV accepts
-        image = None
+    image = decoded(data)
     if image is None:
         raise MapSourceError(f"tile {name} is a corrupt {image_format(data)} image ({len(data)} bytes)")
     if image.shape[:2] != (tile_px, tile_px):

@@ -11,9 +11,12 @@ Graphs of the embedded kind:
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from functools import partial
 from importlib import resources
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
@@ -21,6 +24,8 @@ import yaml
 from xview_localizer.geometry.canonical_view import ViewSpec
 from xview_localizer.geometry.depth import DepthKind
 from xview_localizer.geometry.plan_view import PlanSpec
+
+T = TypeVar("T")
 
 # A lead beyond this says nothing more about whether the pose is right.
 MAX_LEAD = 100.0
@@ -32,7 +37,7 @@ class ModelPackageError(ValueError):
 
 @dataclass(frozen=True)
 class AerialSpec:
-    """The aerial encoder's metric grid: blocks of block_cells² cells of `cell_m` metres, 7 pixels a cell."""
+    """The aerial encoder's metric grid: blocks of `block_cells`² cells of `cell_m` metres and `cell_px` pixels."""
 
     cell_m: float = 1.2
     block_cells: int = 60
@@ -125,29 +130,47 @@ class ModelPackage:
         if not manifest.is_file():
             raise ModelPackageError(f"{folder} is no model package: it has no model.yaml")
         try:
-            document = yaml.safe_load(manifest.read_text())
-            spec = spec_from_dict(document["spec"])
-            entries = document["graphs"]
-            texts = {key: str(document[key]) for key in ("licence", "provenance", "training_command")}
-        except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-            raise ModelPackageError(f"{manifest} cannot be understood: {error!r}") from error
-        graphs = {name: _checked_graph(folder, name, entries.get(name)) for name in GRAPHS}
-        return cls(folder, spec, texts["licence"], texts["provenance"], texts["training_command"], graphs)
+            entry = partial(_entry, yaml.safe_load(manifest.read_text()))
+            spec = spec_from_dict(entry("spec", lambda content: content))
+            texts = [entry(key, str) for key in ("licence", "provenance", "training_command")]
+            listed = {
+                name: (entry(f"graphs.{name}.file", str), entry(f"graphs.{name}.sha256", str))
+                for name in GRAPHS
+            }
+        except (OSError, yaml.YAMLError, ValueError) as error:
+            raise ModelPackageError(f"{manifest} cannot be understood: {error}") from error
+        graphs = {name: _checked_graph(folder, *file_and_sha256) for name, file_and_sha256 in listed.items()}
+        return cls(folder, spec, *texts, graphs)
 
 
-def _checked_graph(folder: Path, name: str, entry: dict | None) -> Path:
-    if not entry or "file" not in entry or "sha256" not in entry:
-        raise ModelPackageError(f"{folder / 'model.yaml'} names no file and sha256 for the graph '{name}'")
-    path = folder / entry["file"]
+def _checked_graph(folder: Path, file: str, expected_sha256: str) -> Path:
+    path = folder / file
     if not path.is_file():
-        raise ModelPackageError(f"model package {folder} lacks {entry['file']}; copy the whole package again")
+        raise ModelPackageError(f"model package {folder} lacks {file}; copy the whole package again")
     digest = sha256(path)
-    if digest != entry["sha256"]:
+    if digest != expected_sha256:
         raise ModelPackageError(
-            f"{path} has sha256 {digest}, model.yaml says {entry['sha256']}; "
+            f"{path} has sha256 {digest}, model.yaml says {expected_sha256}; "
             "the file was altered or cut off, copy the package again"
         )
     return path
+
+
+def _entry(document: object, path: str, convert: Callable[[Any], T]) -> T:
+    """What stands at a dotted path, converted. Raises ValueError naming the place."""
+    entry, above = document, ""
+    for key in path.split("."):
+        if not isinstance(entry, dict):
+            place = above or "the document"
+            raise ValueError(f"{place} must be a mapping that holds '{key}', got {type(entry).__name__}")
+        above = f"{above}.{key}".lstrip(".")
+        if key not in entry:
+            raise ValueError(f"{above} is missing")
+        entry = entry[key]
+    try:
+        return convert(entry)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def sha256(path: Path) -> str:
@@ -161,26 +184,35 @@ def default_package_path() -> Path:
 
 
 def spec_from_dict(document: dict) -> ModelSpec:
-    """`spec` of model.yaml (angles in degrees there) to ModelSpec."""
-    view, plan, aerial, depth = (document[key] for key in ("view", "plan", "aerial", "depth"))
+    """`spec` of model.yaml (angles in degrees there) to ModelSpec. Raises ValueError naming the entry."""
+
+    def entry(path: str, convert: Callable[[Any], T]) -> T:
+        return _entry({"spec": document}, f"spec.{path}", convert)
+
     per_deg = 180 / np.pi
     return ModelSpec(
-        name=str(document["name"]),
-        inverse_temperature=float(document["inverse_temperature"]),
+        name=entry("name", str),
+        inverse_temperature=entry("inverse_temperature", float),
         view=ViewSpec(
-            rows_px=int(view["rows_px"]),
-            top_elevation_rad=float(np.radians(view["top_elevation_deg"])),
-            rows_px_per_rad=float(view["rows_px_per_deg"] * per_deg),
-            columns_px_per_rad=float(view["columns_px_per_deg"] * per_deg),
-            max_columns_px=int(view["max_columns_px"]),
-            column_multiple_px=int(view["column_multiple_px"]),
-            cell_rows_px=int(view["cell_rows_px"]),
-            cell_columns_px=int(view["cell_columns_px"]),
+            rows_px=entry("view.rows_px", int),
+            top_elevation_rad=float(np.radians(entry("view.top_elevation_deg", float))),
+            rows_px_per_rad=float(entry("view.rows_px_per_deg", float) * per_deg),
+            columns_px_per_rad=float(entry("view.columns_px_per_deg", float) * per_deg),
+            max_columns_px=entry("view.max_columns_px", int),
+            column_multiple_px=entry("view.column_multiple_px", int),
+            cell_rows_px=entry("view.cell_rows_px", int),
+            cell_columns_px=entry("view.cell_columns_px", int),
         ),
-        plan=PlanSpec(int(plan["cells"]), float(plan["cell_m"]), int(plan["cell_px"])),
-        aerial=AerialSpec(float(aerial["cell_m"]), int(aerial["block_cells"]), int(aerial["cell_px"])),
-        depth=DepthSpec(DepthKind(depth["kind"]), str(depth["unit"]), bool(depth["planar"])),
-        calibration=CalibrationSpec(**{key: float(value) for key, value in document["calibration"].items()}),
+        plan=PlanSpec(entry("plan.cells", int), entry("plan.cell_m", float), entry("plan.cell_px", int)),
+        aerial=AerialSpec(
+            entry("aerial.cell_m", float), entry("aerial.block_cells", int), entry("aerial.cell_px", int)
+        ),
+        depth=DepthSpec(
+            entry("depth.kind", DepthKind), entry("depth.unit", str), entry("depth.planar", bool)
+        ),
+        calibration=CalibrationSpec(
+            *(entry(f"calibration.{number.name}", float) for number in fields(CalibrationSpec))
+        ),
     )
 
 
