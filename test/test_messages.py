@@ -87,6 +87,36 @@ def test_compressed_images(suffix):
     np.testing.assert_allclose(rgb.astype(int), picture().astype(int), atol=30)
 
 
+@pytest.mark.parametrize("raw", ["rgb8", "bgr8", "bgra8", "yuv422"])
+def test_compressed_colours_are_the_usual_ones_whatever_the_raw_image_was(raw):
+    encoded = cv2.imencode(".png", picture()[..., ::-1])[1].tobytes()
+    message = Message(format=f"{raw}; png compressed bgr8", data=encoded)
+    np.testing.assert_array_equal(rgb_from_compressed_image(message), picture())
+
+
+@pytest.mark.parametrize("encoding", ["bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"])
+def test_compressed_mosaics_are_as_raw_ones(encoding):
+    mosaic = bayer((0, 1), (1, 2))
+    message = Message(format=f"{encoding}; png compressed ", data=cv2.imencode(".png", mosaic)[1].tobytes())
+    np.testing.assert_array_equal(rgb_from_compressed_image(message), rgb_from_image(image(encoding, mosaic)))
+
+
+def test_unknown_mosaic_is_named():
+    data = cv2.imencode(".png", picture())[1].tobytes()
+    with pytest.raises(MessageError, match="'bayer_rggb16' is not supported"):
+        rgb_from_compressed_image(Message(format="bayer_rggb16; png compressed ", data=data))
+
+
+def test_exif_does_not_turn_images():
+    jpeg = cv2.imencode(".jpg", picture()[..., ::-1])[1].tobytes()
+    # A TIFF header and its one entry: orientation 6, a quarter turn.
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    turned = jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
+    assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape == (WIDTH, HEIGHT, 3)
+    plain, tagged = (rgb_from_compressed_image(Message(format="jpeg", data=data)) for data in (jpeg, turned))
+    np.testing.assert_array_equal(tagged, plain)
+
+
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff\xe0 not a jpeg", bytes(1000)])
 def test_broken_compressed_images_are_refused(data):
     with pytest.raises(MessageError, match="cannot be decoded"):

@@ -44,6 +44,10 @@ def test_required_settings_are_named():
         ("camera.transport", "h264", "one of raw, compressed"),
         ("map.tile_px", 300, "one of 256, 512, got 300"),
         ("datum.latitude_deg", 91.0, "must lie in"),
+        ("gnss.max_radius_m", 301.0, r"must lie in \[10.0, 300.0\]"),
+        ("map.source", "~no_such_user/x.tif", "map.source: there is no home folder ~no_such_user, got"),
+        ("map.cache_dir", "~no_such_user", "map.cache_dir: there is no home folder ~no_such_user, got"),
+        ("model.package", "~no_such_user/model", "model.package: there is no home folder ~no_such_user"),
     ],
 )
 def test_wrong_values_are_named(name, value, complaint):
@@ -79,10 +83,35 @@ def test_parameter_files_round_trip(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a: [", "localizer: {datum: 3}", "other: {ros__parameters: {autostart: true}}"]
+    "heading",
+    ["/**:", "localizer:", "/front/localizer:", "/**/localizer:", "front:\n  localizer:"],
 )
-def test_files_without_parameters_are_refused(tmp_path, text):
+def test_parameters_of_a_node_in_any_namespace_are_found(tmp_path, heading):
+    indent = "  " * (heading.count("\n") + 1)
+    path = tmp_path / "robot.yaml"
+    path.write_text(
+        f"other:\n  ros__parameters: {{x: 1}}\n{heading}\n{indent}ros__parameters: {{map.source: a.tif}}\n"
+    )
+    assert read_parameter_file(path) == {"map.source": "a.tif"}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "has no 'ros__parameters'"),
+        ("a: [", "cannot read"),
+        ("localizer: {datum: 3}", "has no 'ros__parameters'"),
+        ("other: {ros__parameters: {autostart: true}}", "has no 'ros__parameters'"),
+        ("1: {autostart: true}", "has no 'ros__parameters'"),
+        ("/**:\n  ros__parameters:\n    # autostart: true", r"of '/\*\*' must hold parameters, got nothing"),
+        ("localizer: {ros__parameters: [1, 2]}", r"of 'localizer' must hold parameters, got \[1, 2\]"),
+        ("# Kamera über Boden", "utf-8"),
+        ("a: 2026-99-99", "month must be"),
+    ],
+)
+def test_files_without_parameters_are_refused(tmp_path, text, complaint):
     path = tmp_path / "parameters.yaml"
-    path.write_text(text)
-    with pytest.raises(SettingsError, match="parameters.yaml"):
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(SettingsError, match=complaint) as error:
         read_parameter_file(path)
+    assert str(path) in str(error.value)

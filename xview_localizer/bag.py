@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.rosbag2 import ReaderError
+from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from xview_localizer.settings import Value
@@ -54,8 +53,10 @@ def read_drive(path: Path | str) -> Drive:
     path = Path(path)
     path = path / "drive.yaml" if path.is_dir() else path
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
         datum, camera = document["datum"], document["camera"]
+        if not isinstance(document["topics"], dict):
+            raise TypeError(f"topics must name the topic of each role, got {document['topics']!r}")
         values: dict[str, Value] = {
             "datum.latitude_deg": float(datum["latitude_deg"]),
             "datum.longitude_deg": float(datum["longitude_deg"]),
@@ -64,7 +65,7 @@ def read_drive(path: Path | str) -> Drive:
             "camera.rpy_deg": tuple(float(value) for value in camera["rpy_deg"]),
             "camera.height_m": float(camera["height_m"]),
             "gnss.antenna_in_base_m": tuple(float(value) for value in document["antenna_in_base_m"]),
-            "map.source": str((path.parent / document["map"]).resolve()),
+            "map.source": _map_source(path.parent, document["map"]),
         }
         topics = {role: str(topic) for role, topic in document["topics"].items()}
         bag = path.parent / document["bag"]
@@ -78,14 +79,17 @@ def read_drive(path: Path | str) -> Drive:
 
 
 class BagReader:
-    """Messages of a recording by role. A context manager. Raises BagError."""
+    """Messages of a recording by role. A context manager. All methods raise BagError.
+
+    On altered bytes rosbags raises whatever they lead it into, OverflowError and MemoryError among others.
+    """
 
     def __init__(self, bag: Path | str, topics: dict[str, str]) -> None:
         self._bag = Path(bag)
         try:
             self._reader = AnyReader([self._bag], default_typestore=get_typestore(Stores.ROS2_JAZZY))
             self._reader.open()
-        except (AnyReaderError, ReaderError, OSError) as error:
+        except Exception as error:
             raise BagError(f"{bag} is no readable rosbag2 recording: {error}") from error
         self._connections = {}
         for role, types in ROLES.items():
@@ -95,8 +99,8 @@ class BagReader:
             self._connections.update({connection.id: (role, connection) for connection in found})
         missing = set(REQUIRED_ROLES) - {role for role, _ in self._connections.values()}
         if missing:
-            self._reader.close()
             there = "\n".join(f"  {c.topic} ({c.msgtype})" for c in self._reader.connections)
+            self._reader.close()
             raise BagError(
                 f"{bag} has no topic for {', '.join(sorted(missing))}; see drive.yaml. There are:\n{there}"
             )
@@ -119,12 +123,10 @@ class BagReader:
     def messages(self) -> Iterator[BagMessage]:
         """All messages in the order of recording, images IMAGE_DELAY_SEC later than the rest."""
         late: list[BagMessage] = []
-        for connection, recorded_ns, cdr in self._reader.messages([c for _, c in self._connections.values()]):
-            role = self._connections[connection.id][0]
-            message = BagMessage(role, connection.msgtype, bytes(cdr), recorded_ns)
-            while late and late[0].recorded_ns + IMAGE_DELAY_SEC * 1e9 < recorded_ns:
+        for message in self._recorded():
+            while late and late[0].recorded_ns + IMAGE_DELAY_SEC * 1e9 < message.recorded_ns:
                 yield late.pop(0)
-            if role == "image":
+            if message.role == "image":
                 late.append(message)
             else:
                 yield message
@@ -132,4 +134,22 @@ class BagReader:
 
     def decode(self, message: BagMessage):
         """The message's fields, named as in ROS."""
-        return self._reader.deserialize(message.cdr, message.type_name)
+        try:
+            return self._reader.deserialize(message.cdr, message.type_name)
+        except Exception as error:
+            raise BagError(f"{self._bag} is damaged, a message of {message.role}: {error!r}") from error
+
+    def _recorded(self) -> Iterator[BagMessage]:
+        try:
+            for connection, recorded_ns, cdr in self._reader.messages(
+                [connection for _, connection in self._connections.values()]
+            ):
+                role = self._connections[connection.id][0]
+                yield BagMessage(role, connection.msgtype, bytes(cdr), recorded_ns)
+        except Exception as error:
+            raise BagError(f"{self._bag} is damaged: {error!r}") from error
+
+
+def _map_source(folder: Path, source: str) -> str:
+    """The map as drive.yaml names it: a file beside it, or a URL."""
+    return source if "://" in source else str((folder / source).resolve())

@@ -51,11 +51,8 @@ def stamp_sec(message) -> float:
 
 def rgb_from_image(message) -> np.ndarray:
     """sensor_msgs/Image to RGB [H, W, 3] uint8. Raises MessageError."""
-    if message.encoding not in _TO_RGB:
-        raise MessageError(
-            f"image encoding '{message.encoding}' is not supported; use one of {', '.join(_TO_RGB)}"
-        )
-    channels, conversion = _TO_RGB[message.encoding]
+    _check_encoding(message.encoding)
+    channels = _TO_RGB[message.encoding][0]
     height, width, step = message.height, message.width, message.step
     if not 0 < height * width <= MAX_IMAGE_PX or step < width * channels:
         raise MessageError(
@@ -68,26 +65,31 @@ def rgb_from_image(message) -> np.ndarray:
     pixels = np.ascontiguousarray(rows).reshape(
         (height, width, channels) if channels > 1 else (height, width)
     )
-    if conversion is None:
-        return pixels
-    try:
-        return cv2.cvtColor(pixels, conversion)
-    except cv2.error as error:
-        raise MessageError(f"cannot convert {width} × {height} of {message.encoding}: {error.err}") from error
+    return _rgb(pixels, message.encoding)
 
 
 def rgb_from_compressed_image(message) -> np.ndarray:
-    """sensor_msgs/CompressedImage (JPEG, PNG, …) to RGB [H, W, 3] uint8. Raises MessageError."""
+    """sensor_msgs/CompressedImage (JPEG, PNG, …) to RGB [H, W, 3] uint8. Raises MessageError.
+
+    image_transport writes formats such as "rgb8; jpeg compressed bgr8": the encoding of the raw image comes first.
+    Colours are the usual ones all the same, but a Bayer mosaic is compressed as it is, as if it were grey.
+    """
+    encoding = message.format.partition(";")[0].strip()
+    mosaic = encoding.startswith("bayer_")
+    if mosaic:
+        _check_encoding(encoding)
+    # EXIF must not turn the image: CameraInfo is about the pixels as they were taken.
+    flags = cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_GRAYSCALE if mosaic else cv2.IMREAD_COLOR)
     data = np.frombuffer(message.data, np.uint8)
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        image = cv2.imdecode(data, flags) if data.size else None
     except cv2.error:
         image = None
     if image is None:
         raise MessageError(
             f"compressed image ({message.format or 'no format'}, {data.size} bytes) cannot be decoded"
         )
-    return np.ascontiguousarray(image[..., ::-1])
+    return _rgb(image, encoding if mosaic else "bgr8")
 
 
 def camera_from_info(message) -> CameraModel:
@@ -147,6 +149,23 @@ def gravity_from_imu(message) -> np.ndarray:
     if message.linear_acceleration_covariance[0] < 0 or not 5.0 < length < 15.0:
         raise MessageError(f"Imu has no orientation and its acceleration ({length:.1f} m/s²) is not gravity")
     return -force / length
+
+
+def _check_encoding(encoding: str) -> None:
+    if encoding not in _TO_RGB:
+        raise MessageError(f"image encoding '{encoding}' is not supported; use one of {', '.join(_TO_RGB)}")
+
+
+def _rgb(pixels: np.ndarray, encoding: str) -> np.ndarray:
+    """Pixels [H, W] or [H, W, channels] of a supported encoding as RGB [H, W, 3]."""
+    conversion = _TO_RGB[encoding][1]
+    if conversion is None:
+        return pixels
+    try:
+        return cv2.cvtColor(pixels, conversion)
+    except cv2.error as error:
+        height, width = pixels.shape[:2]
+        raise MessageError(f"cannot convert {width} × {height} of {encoding}: {error.err}") from error
 
 
 def _rotation(quaternion, name: str) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class SettingsError(ValueError):
 class Setting:
     """One parameter. `kind` is a value's or a list item's type; `length` None is a scalar, 0 any length.
 
-    `default` None means that the user must give a value.
+    `default` None means that the user must give a value. A path may begin with `~`.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Setting:
     maximum: float | None = None
     choices: tuple[str, ...] | tuple[int, ...] = ()
     read_only: bool = False
+    is_path: bool = False
 
     def problem(self, value: object) -> str:
         """What is wrong with `value`, or an empty string."""
@@ -70,6 +71,11 @@ class Setting:
                 return f"{self.name} must lie in [{self.minimum}, {self.maximum}], got {item}"
         if self.choices and value not in self.choices:
             return f"{self.name} must be one of {', '.join(map(str, self.choices))}, got {value!r}"
+        if self.is_path:
+            try:
+                Path(value).expanduser()
+            except RuntimeError:
+                return f"{self.name}: there is no home folder {Path(value).parts[0]}, got {value!r}"
         return ""
 
 
@@ -92,15 +98,18 @@ SETTINGS: dict[str, Setting] = {
         Setting("frames.map", "map", "Frame of the published poses: ENU about the datum.", str),
         Setting("frames.base", "base_link", "Frame of the robot, whose position ~/fix is.", str),
         Setting("map.source", None,
-            "Aerial image: a GeoTIFF or MBTiles file, or a tile URL with {z}, {x}, {y} or {-y}.", str),
-        Setting("map.cache_dir", "", "Folder of the tile cache; empty: ~/.cache/xview_localizer/tiles.", str),
+            "Aerial image: a GeoTIFF or MBTiles file, or a tile URL with {z}, {x}, {y} or {-y}.",
+            str, is_path=True),
+        Setting("map.cache_dir", "",
+            "Folder of the tile cache; empty: ~/.cache/xview_localizer/tiles.", str, is_path=True),
         Setting("map.cache_mb", 2000,
             "Size limit of the tile cache, megabytes.", int, minimum=10, maximum=1_000_000),
         Setting("map.tile_px", 256, "Side of a tile, pixels.", int, choices=(256, 512)),
         Setting("map.max_zoom", 20,
             "Finest zoom level that the tile server has.", int, minimum=1, maximum=24),
         Setting("map.timeout_sec", 5.0, "Longest wait for one tile, seconds.", minimum=0.1, maximum=120.0),
-        Setting("model.package", "", "Folder of a model package; empty: the embedded one.", str),
+        Setting("model.package", "",
+            "Folder of a model package; empty: the embedded one.", str, is_path=True),
         Setting("model.threads", _LOCALIZER.threads,
             "Threads of ONNX Runtime; 0: its own choice.", int, minimum=0, maximum=256),
         Setting("model.providers", _LOCALIZER.providers,
@@ -126,7 +135,8 @@ SETTINGS: dict[str, Setting] = {
         Setting("gnss.min_radius_m", _TRACKER.gnss_min_radius_m,
             "Least search radius around GNSS, metres.", minimum=1.0, maximum=100.0),
         Setting("gnss.max_radius_m", _TRACKER.gnss_max_radius_m,
-            "Images with a larger search radius are rejected, metres.", minimum=10.0, maximum=1000.0),
+            "Images with a larger search radius are rejected, metres; memory grows with its square, to some "
+            "0.5 GB per image at 200 m.", minimum=10.0, maximum=300.0),
         Setting("gnss.max_age_sec", _TRACKER.gnss_max_age_sec,
             "Older GNSS positions are not used, seconds.", minimum=0.1, maximum=60.0),
         Setting("gnss.drift_m", _TRACKER.gnss_drift_m,
@@ -276,16 +286,33 @@ def find_problems(given: Mapping[str, object]) -> list[str]:
     return [problem for problem in problems if problem]
 
 
+def _nodes(document: object, namespace: str = "") -> Iterator[tuple[str, object]]:
+    """Name and `ros__parameters` of each node in a parameter file; namespaces may be nested."""
+    for key, entry in document.items() if isinstance(document, dict) else ():
+        name = f"{namespace}/{str(key).strip('/')}".lstrip("/")
+        if isinstance(entry, dict) and "ros__parameters" in entry:
+            yield name, entry["ros__parameters"]
+        else:
+            yield from _nodes(entry, name)
+
+
 def read_parameter_file(path: Path | str) -> dict[str, object]:
-    """Values of a ROS parameter file (`/**` or `localizer`, then `ros__parameters`). Raises SettingsError."""
+    """Values of a ROS parameter file: what stands for `/**` or a node `localizer` in whatever namespace.
+
+    Raises SettingsError.
+    """
     try:
-        document = yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError) as error:
+        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or no such date
         raise SettingsError(f"cannot read {path}: {error}") from error
     values: dict[str, object] = {}
-    for node, entry in (document if isinstance(document, dict) else {}).items():
-        if node.strip("/") in ("**", "localizer") and isinstance(entry, dict) and "ros__parameters" in entry:
-            values.update(_flat(entry["ros__parameters"]))
+    for node, parameters in _nodes(document):
+        if node.split("/")[-1] not in ("**", "localizer"):
+            continue
+        if not isinstance(parameters, dict):
+            found = "nothing" if parameters is None else repr(parameters)
+            raise SettingsError(f"{path}: 'ros__parameters' of '{node}' must hold parameters, got {found}")
+        values.update(_flat(parameters))
     if not values:
         raise SettingsError(f"{path} has no 'ros__parameters' under '/**' or 'localizer'")
     values.pop("use_sim_time", None)

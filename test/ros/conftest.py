@@ -71,7 +71,8 @@ class Client:
         self.node = Node("client", context=self.context)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
-        self.records, self.poses, self.fixes, self.scales, self.diagnostics = [], [], [], [], []
+        self.records, self.status_names = [], []
+        self.poses, self.fixes, self.scales, self.diagnostics = [], [], [], []
         for message_type, topic, keep in (
             (PoseWithCovarianceStamped, "/localizer/pose", self.poses.append),
             (NavSatFix, "/localizer/fix", self.fixes.append),
@@ -93,6 +94,7 @@ class Client:
     def _keep_record(self, message) -> None:
         from xview_localizer.records import ImageRecord
 
+        self.status_names.append(message.status[0].name)
         self.records.append(
             ImageRecord.from_texts({entry.key: entry.value for entry in message.status[0].values})
         )

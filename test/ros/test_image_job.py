@@ -1,7 +1,9 @@
-"""What becomes of images that cannot be localized; no model needed."""
+"""What becomes of images that cannot be localized, and what the overlay shows of others; no model needed."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 or its wheels")
@@ -10,38 +12,84 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
+from xview_localizer.aerial.memory import InMemoryMap
+from xview_localizer.aerial.source import AerialImage
+from xview_localizer.geometry.grid import Bounds, RasterGrid
+from xview_localizer.geometry.match_field import Correspondences
+from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.intake import NoCameraError
+from xview_localizer.localizer import Observation, rejected_fix
 from xview_localizer.messages import MessageError
+from xview_localizer.ros.debug_image import HALF_EXTENT_M, METRES_PER_PIXEL, render_overlay
 from xview_localizer.ros.diagnostics import WARN, Health
 from xview_localizer.ros.image_job import ImageJob, ReceivedImage
+from xview_localizer.tracker import TrackedFix
 
 
 class Intake:
-    """Raises `error` where an image is observed."""
+    """Raises `error` where an image is observed; else its tracker answers `tracked`."""
 
-    camera, tracker = None, SimpleNamespace(awaits=lambda stamp: [])
+    camera = None
 
-    def __init__(self, error):
+    def __init__(self, error, tracked=None):
         self._error = error
+        self.tracker = SimpleNamespace(awaits=lambda stamp: [], locate=lambda observation: tracked)
 
     def on_image(self, message):
         return 7.0
 
     def observe(self, message):
-        raise self._error
+        if self._error:
+            raise self._error
+        return OBSERVATION
 
 
-def run(error):
-    """The record that is published, and the diagnostics' level, message and values."""
-    health, records, logged = Health({}), [], []
-    outputs = SimpleNamespace(publish=lambda header, record, tracked: records.append(record), alive=True)
+OBSERVATION = Observation(
+    ground_xy_m=np.array([[5.0, 3.0], [12.0, -4.0]]),
+    camera_xy_m=np.array([1.0, 0.5]),
+    descriptor=np.zeros((2, 4), np.float32),
+    dustbin=np.zeros(2, np.float32),
+    scale_known=True,
+    depth_source="network",
+    stamp_sec=7.0,
+)
+NO_MATCHES = Correspondences(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0))
+GREY = 90
+GREY_MAP = InMemoryMap(
+    AerialImage(
+        np.full((400, 400, 3), GREY, np.uint8),
+        np.ones((400, 400), bool),
+        RasterGrid.covering(Bounds.around(0.0, 0.0, 200.0), 1.0),
+    )
+)
+
+
+def tracked_fix(radius_m, pose=None, scale=1.0):
+    """A rejected fix within a disc about the datum, at `pose` where one was found."""
+    fix = rejected_fix(OBSERVATION, "somehow", {})
+    if pose is not None:
+        fix = replace(
+            fix, x_m=pose.x_m, y_m=pose.y_m, yaw_rad=pose.yaw_rad, scale=scale, covariance=np.eye(3)
+        )
+    return TrackedFix(fix, Prior(0.0, 0.0, radius_m), 1, None)
+
+
+def work(localizer, intake, debug_wanted=False):
+    """The record that is published, the overlays, and the diagnostics' level, message and values."""
+    health, records, overlays, logged = Health({}), [], [], []
+    outputs = SimpleNamespace(
+        publish=lambda header, record, tracked: records.append(record),
+        publish_debug=lambda header, image: overlays.append(image),
+        debug_wanted=debug_wanted,
+        alive=True,
+    )
     worker = SimpleNamespace(wait_until=lambda condition, timeout_sec: True, stopping=False)
     logger = SimpleNamespace(error=logged.append)
-    job = ImageJob(None, Intake(error), None, None, health, outputs, 0.0, logger)
+    job = ImageJob(localizer, intake, None, GREY_MAP, health, outputs, 0.0, logger)
     job.run(ReceivedImage(CompressedImage(header=Header(stamp=Time(sec=7))), 0.0), worker)
     (record,) = records
     assert (record.stamp_sec, record.accepted) == (7.0, False)
-    return record, health.report("active", 0)
+    return record, overlays, health.report("active", 0)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +101,7 @@ def run(error):
     ],
 )
 def test_malformed_or_rejected_but_not_both(error, malformed, rejected):
-    record, (_, message, values) = run(error)
+    record, _, (_, message, values) = work(None, Intake(error))
     assert str(error) in record.reason
     assert (values["image_malformed"], values["rejected"], values["images"]) == (
         malformed,
@@ -61,6 +109,44 @@ def test_malformed_or_rejected_but_not_both(error, malformed, rejected):
         rejected,
     )
     assert ("malformed image" in message) == (malformed == "1")
+
+
+def test_overlay_asks_for_no_more_matches_than_it_shows():
+    asked = []
+
+    def best_matches(observation, prior, scale):
+        asked.append((prior, scale))
+        return NO_MATCHES
+
+    def overlays(tracked):
+        return work(SimpleNamespace(best_matches=best_matches), Intake(None, tracked), debug_wanted=True)[1]
+
+    (overlay,) = overlays(tracked_fix(3000.0, Pose2(2.0, 3.0, 0.5), scale=0.9))
+    assert asked == [(Prior(0.0, 0.0, HALF_EXTENT_M), 0.9)]
+    assert np.ptp(overlay) > 0
+    asked.clear()
+    assert len(overlays(tracked_fix(3000.0))) == 1  # the disc, where no pose was found
+    assert not asked
+
+
+def test_overlay_scales_the_cells_but_not_the_lever_arm():
+    pose, scale = Pose2(-6.0, 8.0, 2.0), 1.5
+    overlay = render_overlay(tracked_fix(1000.0, pose, scale), OBSERVATION, NO_MATCHES, GREY_MAP)
+
+    def drawn(ground_xy_m):
+        x_m, y_m = pose.transform(ground_xy_m)
+        column, row = (int((HALF_EXTENT_M + metres) / METRES_PER_PIXEL) for metres in (x_m, -y_m))
+        return np.any(overlay[row - 1 : row + 2, column - 1 : column + 2] != GREY)
+
+    for cell in OBSERVATION.ground_xy_m:
+        assert drawn(scale * cell + OBSERVATION.camera_xy_m)
+        assert not drawn(scale * (cell + OBSERVATION.camera_xy_m))
+
+
+def test_overlay_of_an_image_without_a_cell_in_reach():
+    none = replace(OBSERVATION, ground_xy_m=np.zeros((0, 2)))
+    overlay = render_overlay(tracked_fix(20.0, Pose2(0.0, 0.0, 0.0)), none, NO_MATCHES, GREY_MAP)
+    assert np.ptp(overlay) > 0
 
 
 def test_camera_info_may_come_once(monkeypatch):

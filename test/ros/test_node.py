@@ -12,16 +12,21 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy", reason="needs ROS 2 or its wheels")
 
+from builtin_interfaces.msg import Time
 from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.messages import rgb_from_compressed_image, stamp_sec
 from xview_localizer.offline import localize_drive
+from xview_localizer.ros import localizer_node
+from xview_localizer.ros.localizer_node import LocalizerNode
 from xview_localizer.ros.node_process import NodeProcess
 from xview_localizer.ros.replay import replay_drive
 from xview_localizer.settings import Settings
@@ -99,6 +104,47 @@ def test_camera_info_that_was_published_once_before_the_node_was_there(client, v
         assert not any("CameraInfo" in record.reason for record in client.records)
         client.spin_for(4.0)
         assert "camera_info" not in client.diagnostics[-1].message
+
+
+def test_namespace_tells_whose_diagnostics_they_are(client, values, recorded):
+    remaps = {"__ns": "/front", "image/compressed": "/image/compressed", "~/status": "/localizer/status"}
+    with NodeProcess(values | COMPRESSED, remaps):
+        client.play(of(recorded, "image")[:1])
+        client.record_with("no CameraInfo")
+    assert set(client.status_names) == {"front/localizer: image"}
+    assert {diagnostic.name for diagnostic in client.diagnostics} == {"front/localizer: state"}
+
+
+def test_simulated_time_that_never_comes_is_reported(client, values):
+    with NodeProcess(values | COMPRESSED | {"use_sim_time": True}):
+        silent = client.diagnostic_with("use_sim_time is set, but nothing comes on /clock; ")
+        assert (silent.level, silent.name) == (b"\x01", "localizer: state")
+        client.publish("/clock", Clock, Clock(clock=Time(sec=5)))
+        client.diagnostics.clear()
+        client.until(lambda: any("/clock" not in diagnostic.message for diagnostic in client.diagnostics))
+
+
+def test_unforeseen_failure_of_a_transition_is_logged_and_taken_back(domain, values, monkeypatch, capfd):
+    def broken(*arguments):
+        raise ZeroDivisionError("nobody foresaw this")
+
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    overrides = [rclpy.Parameter(name, value=value) for name, value in values.items()]
+    node = LocalizerNode(context=context, parameter_overrides=overrides)
+    try:
+        for part, step in (("DriveIntake", "configure"), ("ImageJob", "activate")):
+            trigger = getattr(node, f"trigger_{step}")
+            with monkeypatch.context() as patch:
+                patch.setattr(localizer_node, part, broken)
+                assert trigger() == TransitionCallbackReturn.FAILURE
+            said = f"cannot {step}: internal error: ZeroDivisionError('nobody foresaw this')"
+            assert said in capfd.readouterr().err
+            assert trigger() == TransitionCallbackReturn.SUCCESS
+    finally:
+        assert node.close()
+        node.destroy_node()
+        context.try_shutdown()
 
 
 def test_dead_map_server_rejects_images_with_the_reason(client, values, recorded):
@@ -239,6 +285,14 @@ def test_wrong_parameters_are_refused_by_name(domain, argument, complaint):
     assert done.returncode == 2
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_help_says_how_to_start_it(domain):
+    command = [sys.executable, "-m", "xview_localizer.ros.main", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "localizer --ros-args --params-file my_robot.yaml" in done.stdout
+    assert "xview-localizer check-config my_robot.yaml" in done.stdout
 
 
 def test_missing_datum_fails_to_configure_with_its_name(client):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseWithCovarianceStamped
+from rclpy.node import Node
 from sensor_msgs.msg import Image, NavSatFix, NavSatStatus
 from std_msgs.msg import Header
 
@@ -53,6 +54,11 @@ def nav_sat_fix_message(header: Header, estimate: PoseEstimate, frame: LocalFram
         position_covariance=covariance.ravel().tolist(),
         position_covariance_type=NavSatFix.COVARIANCE_TYPE_KNOWN,
     )
+
+
+def diagnostics_name(node: Node, what: str) -> str:
+    """Such as "front/localizer: state": the nodes of several cameras share /diagnostics."""
+    return f"{node.get_fully_qualified_name().lstrip('/')}: {what}"
 
 
 def diagnostics_message(

@@ -24,9 +24,11 @@ ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB, MATCH_RGB = (
 
 
 def render_overlay(
-    tracked: TrackedFix, observation: Observation, matches: Correspondences, map_source: MapSource
+    tracked: TrackedFix, observation: Observation, matches: Correspondences | None, map_source: MapSource
 ) -> np.ndarray:
     """RGB [H, W, 3] north-up around the prior. Raises MapSourceError.
+
+    `matches` are those at the fix's scale, None where no pose was found.
 
     Blue: the prior's disc. Green (accepted) or red (rejected): base_link with heading and 2-sigma ellipse.
     Dots: ground cells at the pose found, from yellow (near) to purple (far); they should lie on what the
@@ -47,16 +49,15 @@ def render_overlay(
         1,
         cv2.LINE_AA,
     )
-    if np.isfinite(fix.x_m):
+    if matches is not None:
         pose = Pose2(fix.x_m, fix.y_m, fix.yaw_rad)
         colour = ACCEPTED_RGB if fix.accepted else REJECTED_RGB
         surest = np.argsort(-matches.weight)[:SHOWN_MATCHES]
-        starts = pixel(pose.transform(fix.scale * matches.ground_xy_m[surest]))
+        starts = pixel(pose.transform(matches.ground_xy_m[surest]))
         for start, end in zip(starts, pixel(matches.aerial_xy_m[surest]), strict=True):
             cv2.line(canvas, start, end, MATCH_RGB, 1, cv2.LINE_AA)
-        _draw_cells(
-            canvas, pixel(pose.transform(fix.scale * observation.ground_xy_m)), observation.ground_xy_m
-        )
+        points_m = observation.points_m(fix.scale)
+        _draw_cells(canvas, pixel(pose.transform(points_m)), np.linalg.norm(points_m, axis=1))
         base, tip = pixel(pose.transform(np.array([[0.0, 0.0], [4.0, 0.0]])))
         _draw_ellipse(canvas, base, fix.covariance[:2, :2], colour)
         cv2.arrowedLine(canvas, base, tip, colour, 2, cv2.LINE_AA, tipLength=0.35)
@@ -65,8 +66,10 @@ def render_overlay(
     return canvas
 
 
-def _draw_cells(canvas: np.ndarray, pixels: list, ground_xy_m: np.ndarray) -> None:
-    nearness = np.clip(1 - np.linalg.norm(ground_xy_m, axis=1) / HALF_EXTENT_M, 0, 1)
+def _draw_cells(canvas: np.ndarray, pixels: list, distance_m: np.ndarray) -> None:
+    if not pixels:
+        return  # OpenCV refuses to colour nothing
+    nearness = np.clip(1 - distance_m / HALF_EXTENT_M, 0, 1)
     colours = cv2.applyColorMap((255 * nearness).astype(np.uint8)[:, None], cv2.COLORMAP_PLASMA)[:, 0, ::-1]
     for centre, colour in zip(pixels, colours.tolist(), strict=True):
         cv2.circle(canvas, centre, 1, colour, -1)

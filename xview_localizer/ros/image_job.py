@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from xview_localizer.aerial.source import MapSource, MapSourceError
+from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.intake import DriveIntake, NoCameraError
 from xview_localizer.localizer import Localizer, Observation
 from xview_localizer.messages import MessageError, stamp_sec
 from xview_localizer.records import ImageRecord
-from xview_localizer.ros.debug_image import render_overlay
+from xview_localizer.ros.debug_image import HALF_EXTENT_M, render_overlay
 from xview_localizer.ros.diagnostics import INTERNAL_ERROR, Health
 from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.worker import NewestItemWorker
@@ -70,10 +72,18 @@ class ImageJob:
         if tracked is None or tracked.prior is None or observation.reason or not self.outputs.debug_wanted:
             return
         try:
-            matches = self.localizer.best_matches(observation, tracked.prior)
+            matches = self._matches_shown(observation, tracked)
             self.outputs.publish_debug(header, render_overlay(tracked, observation, matches, self.map_source))
         except MapSourceError:
             pass  # the record has said so already
+
+    def _matches_shown(self, observation: Observation, tracked: TrackedFix) -> Correspondences | None:
+        """The matches that the overlay has room for, whatever the radius of the prior; None without a pose."""
+        prior, scale = tracked.prior, tracked.fix.scale
+        if not np.isfinite(scale):
+            return None
+        near = replace(prior, sigma_m=min(prior.sigma_m, HALF_EXTENT_M))
+        return self.localizer.best_matches(observation, near, scale)
 
     def _localize(
         self, message: Image | CompressedImage, worker: NewestItemWorker

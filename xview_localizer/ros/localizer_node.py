@@ -6,7 +6,6 @@ Publishes what outputs.py lists, and `/diagnostics`. Parameters: settings.py and
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
@@ -15,7 +14,7 @@ from collections.abc import Callable
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
-from rclpy.clock import ClockChange, JumpThreshold, TimeJump
+from rclpy.clock import Clock, ClockChange, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -34,16 +33,23 @@ from xview_localizer.localizer import Localizer
 from xview_localizer.messages import MessageError
 from xview_localizer.models.package import ModelPackageError
 from xview_localizer.ros import qos
-from xview_localizer.ros.conversions import diagnostics_message, image_decoder
-from xview_localizer.ros.diagnostics import Health
+from xview_localizer.ros.conversions import diagnostics_message, diagnostics_name, image_decoder
+from xview_localizer.ros.diagnostics import INTERNAL_ERROR, WARN, Health
 from xview_localizer.ros.image_job import ImageJob, ReceivedImage
 from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.parameters import check_change, declare_parameters, read_settings
 from xview_localizer.ros.worker import NewestItemWorker
-from xview_localizer.settings import Settings, SettingsError, find_problems, read_parameter_file
+from xview_localizer.settings import Settings, SettingsError
 
 STOP_TIMEOUT_SEC = 3.0
 DIAGNOSTICS_PERIOD_SEC = 1.0
+NO_CLOCK = "use_sim_time is set, but nothing comes on /clock"
+HELP = """The localizer's node: images, GNSS and odometry in, poses out, until SIGINT, SIGTERM or shutdown.
+
+Usage: localizer --ros-args --params-file my_robot.yaml [-r image:=/front/image_raw …]
+
+config/localizer.yaml explains every parameter; check a copy with: xview-localizer check-config my_robot.yaml
+It waits for a lifecycle manager to configure and activate it, unless the parameter autostart is true."""
 
 
 class LocalizerNode(LifecycleNode):
@@ -81,29 +87,21 @@ class LocalizerNode(LifecycleNode):
             self._watch_clock()
             self._intake = DriveIntake(localizer, settings, image_decoder())
         except (SettingsError, ModelPackageError, EngineError, MapSourceError) as error:
-            self.get_logger().error(f"cannot configure: {error}")
-            self._release()
-            return TransitionCallbackReturn.FAILURE
+            return self._cannot("configure", str(error), self._release)
+        except Exception as error:  # rclpy would swallow it without a word
+            return self._cannot("configure", f"{INTERNAL_ERROR}{error!r}", self._release)
         self._state = "inactive"
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._prefetcher = NewestItemWorker(self._prefetch)
-        wait_sec = self._settings.values["inputs.wait_sec"]
-        job = ImageJob(
-            self._localizer,
-            self._intake,
-            self._prefetcher,
-            self._map,
-            self._health,
-            self._outputs,
-            wait_sec,
-            self.get_logger(),
-        )
-        self._worker = NewestItemWorker(job.run)
-        self._subscribe()
-        self._state = "active"
-        return super().on_activate(state)
+        try:
+            self._start_workers()
+            self._subscribe()
+            self._state = "active"
+            return super().on_activate(state)
+        except Exception as error:  # rclpy would swallow it without a word
+            self._state = "inactive"
+            return self._cannot("activate", f"{INTERNAL_ERROR}{error!r}", self._stop_listening)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop_listening()
@@ -126,6 +124,12 @@ class LocalizerNode(LifecycleNode):
         """Stop working, before the node is destroyed; False where a thread could not be ended in time."""
         self._stop_listening()
         return not any(worker.alive for worker in self._abandoned)
+
+    def _cannot(self, step: str, why: str, undo: Callable[[], None]) -> TransitionCallbackReturn:
+        if self.context.ok():  # else a signal has ended ROS under the step, and nobody needs to be told
+            self.get_logger().error(f"cannot {step}: {why}")
+        undo()
+        return TransitionCallbackReturn.FAILURE
 
     # --- steps of on_configure ---
 
@@ -154,7 +158,9 @@ class LocalizerNode(LifecycleNode):
 
     def _start_diagnostics(self) -> None:
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.OUTPUT)
-        timer = self.create_timer(DIAGNOSTICS_PERIOD_SEC, self._publish_diagnostics)
+        # Simulated time may stand still, and that is something to report.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        timer = self.create_timer(DIAGNOSTICS_PERIOD_SEC, self._publish_diagnostics, clock=steady)
         self._resources += [
             lambda: self.destroy_publisher(self._diagnostics),
             lambda: self.destroy_timer(timer),
@@ -172,7 +178,22 @@ class LocalizerNode(LifecycleNode):
         self._intake = None
         self._state = "unconfigured"
 
-    # --- inputs ---
+    # --- steps of on_activate ---
+
+    def _start_workers(self) -> None:
+        self._prefetcher = NewestItemWorker(self._prefetch)
+        wait_sec = self._settings.values["inputs.wait_sec"]
+        job = ImageJob(
+            self._localizer,
+            self._intake,
+            self._prefetcher,
+            self._map,
+            self._health,
+            self._outputs,
+            wait_sec,
+            self.get_logger(),
+        )
+        self._worker = NewestItemWorker(job.run)
 
     def _subscribe(self) -> None:
         transport, reliable = (
@@ -247,28 +268,28 @@ class LocalizerNode(LifecycleNode):
     def _prefetch(self, xy_m: tuple[float, float], worker: NewestItemWorker) -> None:
         try:
             self._localizer.prefetch(*xy_m)
-        except (MapSourceError, EngineError) as error:
+        except Exception as error:
             # The drive meets this itself when it gets there, and reports it with the image.
             self.get_logger().debug(f"cannot prefetch around {xy_m}: {error}")
 
     def _publish_diagnostics(self) -> None:
         dropped = self._worker.dropped if self._worker is not None else 0
         level, text, values = self._health.report(self._state, dropped)
-        header = Header(stamp=self.get_clock().now().to_msg())
-        self._diagnostics.publish(diagnostics_message(header, "localizer: state", level, text, values))
+        now = self.get_clock().now()
+        if self.get_clock().ros_time_is_active and now.nanoseconds == 0:
+            level, text = max(level, WARN), f"{NO_CLOCK}; {text}"
+        name = diagnostics_name(self, "state")
+        self._diagnostics.publish(diagnostics_message(Header(stamp=now.to_msg()), name, level, text, values))
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT, SIGTERM or shutdown; `--check-config FILE` only checks a parameter file."""
-    parser = argparse.ArgumentParser(
-        prog="localizer", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--check-config", metavar="FILE", help="check a ROS parameter file and exit")
-    options, ros_arguments = parser.parse_known_args(sys.argv[1:] if args is None else args)
-    if options.check_config:
-        return check_config(options.check_config)
+    """Run the node until SIGINT, SIGTERM or shutdown; `--help` only says how."""
+    arguments = sys.argv[1:] if args is None else args
+    if {"-h", "--help"} & set(arguments):
+        print(HELP)
+        return 0
     try:
-        rclpy.init(args=ros_arguments)
+        rclpy.init(args=arguments)
         return _run()
     except SettingsError as error:
         print(f"localizer: {error}", file=sys.stderr)
@@ -302,19 +323,6 @@ def _run() -> int:
         if not ended:
             # A thread inside a native library would abort the interpreter on its way out.
             os._exit(0)
-
-
-def check_config(path: str) -> int:
-    """Print every problem of a ROS parameter file; 0 where there is none."""
-    try:
-        problems = find_problems(read_parameter_file(path))
-    except SettingsError as error:
-        problems = [str(error)]
-    for problem in problems:
-        print(f"{path}: {problem}", file=sys.stderr)
-    if not problems:
-        print(f"{path}: fine")
-    return 1 if problems else 0
 
 
 def _autostart(node: LocalizerNode) -> bool:

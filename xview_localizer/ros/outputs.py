@@ -13,6 +13,7 @@ from xview_localizer.records import ImageRecord
 from xview_localizer.ros import qos
 from xview_localizer.ros.conversions import (
     diagnostics_message,
+    diagnostics_name,
     image_message,
     nav_sat_fix_message,
     pose_message,
@@ -34,6 +35,7 @@ class Outputs:
 
     def __init__(self, node: LifecycleNode, frame: LocalFrame, map_frame: str, base_frame: str) -> None:
         self._node, self._frame, self._map_frame, self._base_frame = node, frame, map_frame, base_frame
+        self._status_name = diagnostics_name(node, "image")
         self._pose = node.create_lifecycle_publisher(PoseWithCovarianceStamped, "~/pose", qos.OUTPUT)
         self._fix = node.create_lifecycle_publisher(NavSatFix, "~/fix", qos.OUTPUT)
         self._scale = node.create_lifecycle_publisher(Float64, "~/scale", qos.OUTPUT)
@@ -63,7 +65,7 @@ class Outputs:
         level = OK if record.accepted else WARN
         self._status.publish(
             diagnostics_message(
-                header, "localizer: image", level, record.reason or "accepted", record.to_texts()
+                header, self._status_name, level, record.reason or "accepted", record.to_texts()
             )
         )
 
