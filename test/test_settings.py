@@ -103,7 +103,7 @@ def test_parameters_of_a_node_in_any_namespace_are_found(tmp_path, heading):
         ("localizer: {datum: 3}", "has no 'ros__parameters'"),
         ("other: {ros__parameters: {autostart: true}}", "has no 'ros__parameters'"),
         ("1: {autostart: true}", "has no 'ros__parameters'"),
-        ("/**:\n  ros__parameters:\n    # autostart: true", r"of '/\*\*' must hold parameters, got nothing"),
+        ("/**:\n  ros__parameters:\n    # autostart: true", r"of '\*\*' must hold parameters, got nothing"),
         ("localizer: {ros__parameters: [1, 2]}", r"of 'localizer' must hold parameters, got \[1, 2\]"),
         ("# Kamera über Boden", "utf-8"),
         ("a: 2026-99-99", "month must be"),
