@@ -123,7 +123,7 @@ def ground_image(view: GroundView, yaw_rad: float) -> AerialImage:
 
 def _search_bounds(prior: Prior) -> Bounds:
     """All that the camera may see from anywhere in the prior, in whole blocks."""
-    reach_px = 2 * prior.sigma_m / METRES_PER_PIXEL + GROUND_SIZE_PX
+    reach_px = 2 * prior.radius_m / METRES_PER_PIXEL + GROUND_SIZE_PX
     size_px = BLOCK_PX * int(np.ceil(reach_px / BLOCK_PX))
     return Bounds.around(prior.x_m, prior.y_m, size_px * METRES_PER_PIXEL / 2)
 

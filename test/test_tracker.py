@@ -145,7 +145,7 @@ def test_gnss_prior_takes_out_lever_arm_and_motion_once_the_course_is_known(trac
     truth = true_pose(6.25)
     np.testing.assert_allclose([prior.x_m, prior.y_m], [truth.x_m, truth.y_m], atol=1e-3)
     assert abs(wrap_angle_rad(prior.yaw_rad - truth.yaw_rad)) < 1e-3
-    assert prior.sigma_m >= TrackerConfig().gnss_min_radius_m
+    assert prior.radius_m >= TrackerConfig().gnss_min_radius_m
 
 
 def test_gnss_prior_without_course_has_no_heading_and_contains_the_truth(tracker, scripted):
@@ -155,7 +155,7 @@ def test_gnss_prior_without_course_has_no_heading_and_contains_the_truth(tracker
     assert prior.yaw_rad is None
     assert (
         np.hypot(prior.x_m - truth.x_m, prior.y_m - truth.y_m)
-        < prior.sigma_m - TrackerConfig().gnss_min_radius_m + 1e-6
+        < prior.radius_m - TrackerConfig().gnss_min_radius_m + 1e-6
     )
 
 
@@ -165,7 +165,7 @@ def test_confirmed_track_narrows_the_prior_through_a_gnss_outage(tracker, script
     tracked = tracker.locate(observation(16.0))
     prior, truth = scripted.asked[-1][1], true_pose(16.0)
     assert tracked.fix.accepted
-    assert prior.sigma_m < 15
+    assert prior.radius_m < 15
     assert np.hypot(prior.x_m - truth.x_m, prior.y_m - truth.y_m) < 1e-6
 
 
@@ -192,7 +192,7 @@ def test_wrong_track_is_given_up_after_misses_and_replaced(tracker, scripted):
     answers = [tracker.locate(observation(stamp_sec)).fix for stamp_sec in stamps]
     assert not any(fix.accepted for fix in answers[: misses + 1])
     assert answers[misses + 1].accepted
-    assert scripted.asked[-1][1].sigma_m >= TrackerConfig().gnss_min_radius_m
+    assert scripted.asked[-1][1].radius_m >= TrackerConfig().gnss_min_radius_m
 
 
 def test_track_that_gnss_contradicts_is_no_longer_trusted(tracker, scripted):
@@ -209,7 +209,7 @@ def test_one_outlier_of_gnss_does_not_cost_the_track(tracker, scripted):
     assert look(tracker, 4.2).fix.accepted
     feed(tracker, 5.2, from_sec=4.25)
     assert look(tracker, 5.2).fix.accepted
-    assert all(prior.sigma_m < 15 for _, prior in scripted.asked[2:])
+    assert all(prior.radius_m < 15 for _, prior in scripted.asked[2:])
 
 
 def test_reset_of_odometry_breaks_track_keyframes_and_course(tracker, scripted):
@@ -363,7 +363,7 @@ def test_image_that_a_jump_of_time_overtakes_leaves_nothing_behind(tracker, scri
     first = tracker.locate(observation(1.0))
     assert "second fix" in first.fix.reason
     assert first.keyframes == 1
-    assert first.prior.sigma_m >= TrackerConfig().gnss_min_radius_m
+    assert first.prior.radius_m >= TrackerConfig().gnss_min_radius_m
 
 
 def test_answers_do_not_depend_on_the_order_of_sensors():

@@ -237,7 +237,7 @@ class Localizer:
         return Correspondences(field.ground_xy_m, field.grid.cell_centres_xy_m[best], probability)
 
     def _aerial_around(self, prior: Prior) -> AerialDescriptors:
-        half_extent_m = max(self.spec.aerial.block_m / 2, prior.sigma_m + self.config.map_reach_m)
+        half_extent_m = max(self.spec.aerial.block_m / 2, prior.radius_m + self.config.map_reach_m)
         return self._aerial.read(prior.x_m, prior.y_m, half_extent_m)
 
     def _range_m(
@@ -272,7 +272,7 @@ class Localizer:
         those have to stay out until the scale is known.
         """
         from_camera = replace(current, camera_xy_m=np.zeros(2))
-        around = replace(prior, sigma_m=prior.sigma_m + float(np.hypot(*current.camera_xy_m)))
+        around = replace(prior, radius_m=prior.radius_m + float(np.hypot(*current.camera_xy_m)))
         match_field = self._match([PlacedObservation(from_camera, HERE)], aerial, 1.0)
         solver = self._solver_config(self.config.unknown_height_scale_bounds, 1)
         return solve_dense(match_field, around, solver, self._seed)

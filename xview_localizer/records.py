@@ -19,7 +19,7 @@ class ImageRecord:
     """Numbers are NaN where there is none. `covariance` is that of (x, y, yaw), row-major.
 
     `x_m`, `y_m`, `yaw_rad` are the best pose found, accepted or not; `estimate_…` is the pose of the
-    trajectory: the accepted fix, else the last one carried on by odometry. `prior_radius_m` is Prior.sigma_m.
+    trajectory: the accepted fix, else the last one carried on by odometry.
     `depth_source` is "network", or "flat ground" and why the network's depth was not believed.
     """
 
@@ -64,7 +64,7 @@ class ImageRecord:
             keyframes=tracked.keyframes,
             prior_x_m=float(prior.x_m) if prior else NAN,
             prior_y_m=float(prior.y_m) if prior else NAN,
-            prior_radius_m=float(prior.sigma_m) if prior else NAN,
+            prior_radius_m=float(prior.radius_m) if prior else NAN,
             estimate_x_m=estimate.x_m if estimate else NAN,
             estimate_y_m=estimate.y_m if estimate else NAN,
             estimate_yaw_rad=estimate.yaw_rad if estimate else NAN,

@@ -179,10 +179,10 @@ class DriveTracker:
         if prior is None:
             reason = f"no GNSS position within {self._config.gnss_max_age_sec:.0f} s before the image"
             return TrackedFix(rejected_fix(observation, reason, {}), None, len(placed), predicted)
-        if prior.sigma_m <= self._config.gnss_max_radius_m:
+        if prior.radius_m <= self._config.gnss_max_radius_m:
             fix = self._localizer.solve(placed, prior)
         else:
-            reason = f"search radius {prior.sigma_m:.0f} m is above {self._config.gnss_max_radius_m:.0f} m"
+            reason = f"search radius {prior.radius_m:.0f} m is above {self._config.gnss_max_radius_m:.0f} m"
             fix = rejected_fix(observation, reason, {})
         with self._lock:
             if self._epoch != self._image_epoch:
@@ -245,7 +245,7 @@ class DriveTracker:
         radius_m = max(config.track_min_radius_m, 3 * predicted.position_sigma_m)
         pose = predicted.pose
         contradicts = [
-            np.hypot(disc.x_m - pose.x_m, disc.y_m - pose.y_m) > disc.sigma_m + radius_m for disc in gnss
+            np.hypot(disc.x_m - pose.x_m, disc.y_m - pose.y_m) > disc.radius_m + radius_m for disc in gnss
         ]
         if len(contradicts) == 2 and all(contradicts):
             self._track = None

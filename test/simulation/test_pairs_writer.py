@@ -43,7 +43,7 @@ def test_single_images_are_readable_and_inside_their_aerial_image(panoramas):
 def test_truth_lies_in_the_prior_disc(panoramas):
     for record in PairsDataset(panoramas):
         away_m = np.hypot(record.prior.x_m - record.truth.x_m, record.prior.y_m - record.truth.y_m)
-        assert away_m <= PRIOR_RADIUS_M == record.prior.sigma_m
+        assert away_m <= PRIOR_RADIUS_M == record.prior.radius_m
         assert record.prior.yaw_rad is None
 
 

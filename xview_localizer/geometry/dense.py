@@ -148,7 +148,7 @@ def _proposal_covariance(
     information /= config.evidence_temperature * sigma_m**2
     low, high = config.scale_bounds
     yaw_sigma_rad = gate.prior.yaw_sigma_rad or 1.0
-    information += np.diag([gate.prior.sigma_m**-2, gate.prior.sigma_m**-2, yaw_sigma_rad**-2, 1.0])
+    information += np.diag([gate.prior.radius_m**-2, gate.prior.radius_m**-2, yaw_sigma_rad**-2, 1.0])
     covariance = np.zeros((4, 4))
     free = 4 if high > low else 3
     covariance[:free, :free] = np.linalg.inv(information[:free, :free])

@@ -46,14 +46,14 @@ class Pose2:
 
 @dataclass(frozen=True)
 class Prior:
-    """What is known before looking: base_link lies within `sigma_m` of (x, y) in `map`.
+    """What is known before looking: base_link lies within `radius_m` of (x, y) in `map`.
 
     `yaw_rad` is None where the heading is unknown; otherwise it is good to about `yaw_sigma_rad`.
     """
 
     x_m: float
     y_m: float
-    sigma_m: float
+    radius_m: float
     yaw_rad: float | None = None
     yaw_sigma_rad: float | None = None
 
@@ -63,10 +63,10 @@ class Prior:
         return np.array([self.x_m, self.y_m])
 
     def __post_init__(self) -> None:
-        values = [self.x_m, self.y_m, self.sigma_m]
+        values = [self.x_m, self.y_m, self.radius_m]
         if self.yaw_rad is not None:
             values += [self.yaw_rad, self.yaw_sigma_rad if self.yaw_sigma_rad is not None else np.nan]
         if not np.all(np.isfinite(values)):
             raise ValueError(f"prior must be finite (and give yaw_sigma_rad with yaw_rad), got {self}")
-        if self.sigma_m <= 0 or (self.yaw_sigma_rad is not None and self.yaw_sigma_rad <= 0):
-            raise ValueError(f"prior sigmas must be positive, got {self}")
+        if self.radius_m <= 0 or (self.yaw_sigma_rad is not None and self.yaw_sigma_rad <= 0):
+            raise ValueError(f"prior radius and yaw sigma must be positive, got {self}")

@@ -13,8 +13,8 @@ from xview_localizer.geometry.pose import Prior
 class PriorGate:
     """A prior as a disc of uniform density with a soft edge, and a Gaussian heading where one is known.
 
-    `sigma_m` of a prior is the radius within which base_link lies: that is what GNSS with an unknown bias
-    and the data sets give. `edge_m` is the standard deviation of the fall-off outside of it.
+    A disc is what GNSS with an unknown bias and the data sets give. `edge_m` is the standard deviation of the
+    fall-off outside of it.
     """
 
     prior: Prior
@@ -24,7 +24,7 @@ class PriorGate:
     @property
     def reach_m(self) -> float:
         """How far from the prior a position may be."""
-        return self.prior.sigma_m + 2 * self.edge_m
+        return self.prior.radius_m + 2 * self.edge_m
 
     def allows_position(self, t: np.ndarray) -> np.ndarray:
         """Mask of the positions t within reach."""
@@ -39,7 +39,7 @@ class PriorGate:
 
     def log_density(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Log prior density of the poses (a, t), up to a constant."""
-        outside_m = np.maximum(np.abs(t - (self.prior.x_m + 1j * self.prior.y_m)) - self.prior.sigma_m, 0.0)
+        outside_m = np.maximum(np.abs(t - (self.prior.x_m + 1j * self.prior.y_m)) - self.prior.radius_m, 0.0)
         log_density = -0.5 * (outside_m / self.edge_m) ** 2
         if self.prior.yaw_rad is not None:
             log_density = log_density - 0.5 * (self._yaw_error(a) / self.prior.yaw_sigma_rad) ** 2

@@ -44,7 +44,7 @@ def render_overlay(
     cv2.circle(
         canvas,
         pixel(prior.xy_m),
-        round(prior.sigma_m / METRES_PER_PIXEL),
+        round(prior.radius_m / METRES_PER_PIXEL),
         PRIOR_RGB,
         1,
         cv2.LINE_AA,

@@ -82,7 +82,7 @@ class ImageJob:
         prior, scale = tracked.prior, tracked.fix.scale
         if not np.isfinite(scale):
             return None
-        near = replace(prior, sigma_m=min(prior.sigma_m, HALF_EXTENT_M))
+        near = replace(prior, radius_m=min(prior.radius_m, HALF_EXTENT_M))
         return self.localizer.best_matches(observation, near, scale)
 
     def _localize(
