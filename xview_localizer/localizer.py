@@ -79,7 +79,7 @@ class Fix:
     covariance: np.ndarray  # [3, 3] of (x, y, yaw)
     confidence: float  # in [0, 1], calibrated: chance that the position is within 2 m
     score_per_cell: float  # mean log-likelihood ratio of the cells at the pose
-    lead: float  # tempered log-likelihood by which the pose leads its best rival: a distant pose, or chance
+    lead: float  # by which the pose leads its best rival, a distant pose or chance: log-likelihood / temperature · √K
     inlier_ratio: float
     inliers: int
     accepted: bool
@@ -218,10 +218,10 @@ class Localizer:
         with _stage(timings, "match"):
             match_field = self._match(usable, aerial, scale)
         with _stage(timings, "solve"):
-            solver = self._solver_config(self.config.known_height_scale_bounds, len(usable))
+            solver = self._solver_config(self.config.known_height_scale_bounds)
             solution = solve_dense(match_field, prior, solver, self._seed)
             solution = replace(solution, scale=scale * solution.scale)
-        return self._judge(current, solution, solver.evidence_temperature, timings)
+        return self._judge(current, solution, len(usable), timings)
 
     def best_matches(self, observation: Observation, prior: Prior, scale: float) -> Correspondences:
         """The likeliest aerial cell of each ground cell, weighted by its probability; to look at, not to solve with.
@@ -274,7 +274,7 @@ class Localizer:
         from_camera = replace(current, camera_xy_m=np.zeros(2))
         around = replace(prior, radius_m=prior.radius_m + float(np.hypot(*current.camera_xy_m)))
         match_field = self._match([PlacedObservation(from_camera, HERE)], aerial, 1.0)
-        solver = self._solver_config(self.config.unknown_height_scale_bounds, 1)
+        solver = self._solver_config(self.config.unknown_height_scale_bounds)
         return solve_dense(match_field, around, solver, self._seed)
 
     def _match(
@@ -301,19 +301,17 @@ class Localizer:
         inlier_probability = 1 / (1 + np.exp(np.clip(dustbin[chosen] + crowding - log_total[:, 0], -50, 50)))
         return MatchField(xy_m[chosen], log_likelihood, inlier_probability, aerial.grid)
 
-    def _solver_config(self, scale_bounds: tuple[float, float], images: int) -> DenseSolverConfig:
-        # Cells drawn from several images repeat each other less than as many from one. They still share the
-        # map and its errors, so they are not worth that many times as much; the root was best on validation.
+    def _solver_config(self, scale_bounds: tuple[float, float]) -> DenseSolverConfig:
         return DenseSolverConfig(
             scale_bounds=scale_bounds,
-            evidence_temperature=self.spec.calibration.evidence_temperature / np.sqrt(images),
+            evidence_temperature=self.spec.calibration.evidence_temperature,
         )
 
     def _judge(
         self,
         current: Observation,
         solution: PoseSolution,
-        evidence_temperature: float,
+        images: int,
         timings: dict[str, float],
     ) -> Fix:
         """Accept a pose only when it is confident, unambiguous and tight."""
@@ -322,7 +320,9 @@ class Localizer:
         # Chance is a rival too: inside a narrow prior there may be no other, and an image that shows nothing
         # of the map leads by nothing.
         rival = solution.second_mode.score_gap if solution.second_mode else np.inf
-        lead = min(rival, solution.score) / evidence_temperature
+        lead = min(rival, solution.score) / self.spec.calibration.evidence_temperature
+        # A rival that several images share is less of a coincidence than one that a single image sees.
+        lead *= np.sqrt(images)
         confidence = self.spec.calibration.confidence(lead)
         position_sigma_m = float(np.sqrt(np.linalg.eigvalsh(solution.covariance[:2, :2])[-1]))
         reason = ""

@@ -44,12 +44,16 @@ def test_confidence_needs_both_outcomes():
 
 
 def test_temperature_brings_nees_to_three():
-    assert choose_temperature({t: [12.0 / t] for t in (1.0, 2.0, 4.0, 8.0)}) == 4.0
+    assert choose_temperature({t: [[12.0 / t]] for t in (1.0, 2.0, 4.0, 8.0)}) == 4.0
+
+
+def test_the_covariance_holds_where_it_is_worst():
+    assert choose_temperature({t: [[6.0 / t], [24.0 / t]] for t in (2.0, 4.0, 8.0)}) == 8.0
 
 
 def test_wrong_poses_have_no_say_in_the_covariance():
     right, wrong = JudgedFix(3.0, 0.4, 2.5), JudgedFix(0.1, 14.0, 900.0)
     assert nees_of_right([right, wrong, right]) == [2.5, 2.5]
-    assert choose_temperature({2.0: [3.0], 4.0: []}) == 2.0
+    assert choose_temperature({2.0: [[3.0], []], 4.0: [[], []]}) == 2.0
     with pytest.raises(ValueError, match="nothing to calibrate"):
-        choose_temperature({2.0: []})
+        choose_temperature({2.0: [[]]})

@@ -2,7 +2,8 @@
 
 Confidence is a logistic regression of "within 2 m" on the logarithm of the lead over the best rival. The
 evidence temperature says how many independent witnesses the neighbouring cells amount to; it is chosen so
-that the normalized estimation error squared (NEES) of right poses averages 3.
+that the normalized estimation error squared (NEES) of right poses averages 3 on the data set where it is worst:
+a covariance must hold for every camera.
 """
 
 from __future__ import annotations
@@ -58,12 +59,16 @@ def nees_of_right(judged: Sequence[JudgedFix]) -> list[float]:
     return [fix.nees for fix in right if fix.nees is not None]
 
 
-def choose_temperature(nees_at: Mapping[float, Sequence[float]]) -> float:
-    """The temperature whose mean NEES comes nearest to 3 (on a log scale).
+def choose_temperature(nees_at: Mapping[float, Sequence[Sequence[float]]]) -> float:
+    """The temperature at which the highest mean NEES of a data set comes nearest to 3 (on a log scale).
 
     Raises CalibrationError without any NEES.
     """
-    distance = {t: abs(np.log(np.mean(nees) / 3)) for t, nees in nees_at.items() if len(nees)}
+    worst = {
+        t: max((np.mean(nees) for nees in of_sets if len(nees)), default=None)
+        for t, of_sets in nees_at.items()
+    }
+    distance = {t: abs(np.log(nees / 3)) for t, nees in worst.items() if nees is not None}
     if not distance:
         raise CalibrationError(
             f"no pose was found within {RIGHT_WITHIN_M:g} m of the truth: there is nothing to calibrate"

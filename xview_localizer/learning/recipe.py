@@ -12,6 +12,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -169,25 +170,27 @@ def calibrate_package(
     cases = list(_observed(package, datasets, progress))
     before = package.spec.calibration
 
-    def judged_at(temperature: float) -> list[JudgedFix]:
-        judged = []
-        for localizer, record, observation in cases:
+    def judged_at(temperature: float) -> list[list[JudgedFix]]:
+        judged: list[list[JudgedFix]] = [[] for _ in datasets]
+        for number, localizer, record, observation in cases:
             tempered = localizer.calibrated(replace(before, evidence_temperature=temperature))
             for prior in _priors(record):
                 fix = tempered.solve([PlacedObservation(observation, HERE)], prior)
                 if np.isfinite(fix.x_m):
                     frame = judge(record.id, fix, record.truth, prior.xy_m, None)
-                    judged.append(JudgedFix(fix.lead, frame.error_m, frame.nees))
+                    judged[number].append(JudgedFix(fix.lead, frame.error_m, frame.nees))
         return judged
 
     temperatures = TEMPERATURES
-    if all(record.truth.yaw_rad is None for _, record, _ in cases):
+    if all(record.truth.yaw_rad is None for _, _, record, _ in cases):
         temperatures = (before.evidence_temperature,)
     judged = {temperature: judged_at(temperature) for temperature in progress.track(temperatures)}
     temperature = before.evidence_temperature
     if len(temperatures) > 1:
-        temperature = choose_temperature({t: nees_of_right(fixes) for t, fixes in judged.items()})
-    calibration = calibrated(before, judged[temperature], temperature)
+        temperature = choose_temperature(
+            {t: [nees_of_right(fixes) for fixes in of_datasets] for t, of_datasets in judged.items()}
+        )
+    calibration = calibrated(before, list(chain(*judged[temperature])), temperature)
     progress.say(f"evidence temperature {temperature:g}, confidence {calibration}")
     out.mkdir(parents=True, exist_ok=True)
     if package_folder.resolve() != out.resolve():
@@ -213,9 +216,9 @@ def _priors(record: PairRecord) -> list[Prior]:
 
 def _observed(
     package: ModelPackage, datasets: list[PairsDataset], progress: Progress
-) -> Iterable[tuple[Localizer, PairRecord, Observation]]:
-    """Every record encoded once; records of one aerial image share a localizer and so its descriptors."""
-    for dataset in datasets:
+) -> Iterable[tuple[int, Localizer, PairRecord, Observation]]:
+    """Every record encoded once, with the number of its data set; those of one aerial image share descriptors."""
+    for number, dataset in enumerate(datasets):
         localizers: dict[Path, Localizer] = {}
         for record in progress.track(list(dataset)):
             if record.aerial_path not in localizers:
@@ -223,7 +226,7 @@ def _observed(
                     package, InMemoryMap(record.load_aerial()), LocalizerConfig()
                 )
             localizer = localizers[record.aerial_path]
-            yield localizer, record, localizer.observe(ground_view(record))
+            yield number, localizer, record, localizer.observe(ground_view(record))
 
 
 def with_heading(prior: Prior, true_yaw_rad: float, seed: int) -> Prior:
