@@ -30,6 +30,8 @@ from xview_localizer.models.package import CalibrationSpec, ModelPackage
 
 HERE = Pose2(0.0, 0.0, 0.0)
 NETWORK_DEPTH = "network"
+# Within a narrow prior: further cells of the image add little, and every metre of map costs time.
+MIN_MAP_HALF_EXTENT_M = 28.8
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class Localizer:
 
         Raises MapSourceError.
         """
-        self._aerial.read(x_m, y_m, self.spec.aerial.block_m / 2)
+        self._aerial.read(x_m, y_m, MIN_MAP_HALF_EXTENT_M)
 
     def observe(self, view: GroundView) -> Observation:
         """Steps 1 and 3 of the paper: describe every ground cell and lift it with depth."""
@@ -237,7 +239,7 @@ class Localizer:
         return Correspondences(field.ground_xy_m, field.grid.cell_centres_xy_m[best], probability)
 
     def _aerial_around(self, prior: Prior) -> AerialDescriptors:
-        half_extent_m = max(self.spec.aerial.block_m / 2, prior.radius_m + self.config.map_reach_m)
+        half_extent_m = max(MIN_MAP_HALF_EXTENT_M, prior.radius_m + self.config.map_reach_m)
         return self._aerial.read(prior.x_m, prior.y_m, half_extent_m)
 
     def _range_m(
