@@ -21,9 +21,8 @@ from tqdm import tqdm
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.aerial.source import AerialImage, MapSource
-from xview_localizer.evaluation.evaluate import write_json
 from xview_localizer.evaluation.judging import judge
-from xview_localizer.evaluation.metrics import Frame, summarize
+from xview_localizer.evaluation.metrics import Frame, summarize, write_json
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
