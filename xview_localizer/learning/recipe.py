@@ -105,7 +105,7 @@ def train_package(
         for name in ("backbone.onnx", "NOTICE"):
             shutil.copyfile(backbone_package / name, out / name)
     export_heads(matcher.ground.eval(), matcher.aerial.eval(), out)
-    spec = replace(spec, inverse_temperature=float(matcher.inverse_temperature))
+    spec = replace(spec, inverse_temperature=matcher.inverse_temperature.item())
     command = training_command(config, backbone_package)
     write_manifest(out, spec, LICENCE, provenance(config), command)
 
