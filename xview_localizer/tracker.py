@@ -13,7 +13,7 @@ import numpy as np
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
-from xview_localizer.localizer import Fix, Localizer, Observation, PlacedObservation, rejected_fix
+from xview_localizer.localizer import HERE, Fix, Localizer, Observation, PlacedObservation, rejected_fix
 from xview_localizer.tracking.gnss import GnssSample, Heading, base_position, heading_from_course
 from xview_localizer.tracking.motion import TIME_JUMP_SEC, OdometryBuffer, SampleError, StampedBuffer
 from xview_localizer.tracking.track import OdometryDrift, PoseEstimate, carry, disagreement_sigmas
@@ -25,7 +25,6 @@ GIVEN_UP_AFTER_SEC = 5.0
 # Attitude is averaged over this window before the image; slow IMUs may miss it, but not by more than the reach.
 GRAVITY_WINDOW_SEC = 0.1
 GRAVITY_REACH_SEC = 0.5
-NOWHERE = Pose2(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -294,7 +293,7 @@ class DriveTracker:
         """Keyframes that odometry still joins, half a spacing away or more, and the current observation."""
         spacing_m = self._config.keyframe_spacing_m
         now = self._odometry.interpolate(observation.stamp_sec)
-        placed = [PlacedObservation(observation, NOWHERE)]
+        placed = [PlacedObservation(observation, HERE)]
         if now is None:
             return placed
         for keyframe in reversed(self._keyframes):

@@ -124,10 +124,8 @@ class Fetcher:
                 f"the map server {host.netloc} does not answer ({type(error).__name__}); "
                 "start it or check the address"
             ) from error
-        except (
-            OSError,
-            ValueError,
-        ) as error:  # requests' own are OSErrors, urllib3's of addresses ValueErrors
+        except (OSError, ValueError) as error:
+            # Those of requests are OSErrors, urllib3's of addresses ValueErrors.
             raise MapSourceError(f"the download of {url} failed: {error}") from error
 
     def _received(self, response: requests.Response, url: str, deadline_sec: float) -> _Download:

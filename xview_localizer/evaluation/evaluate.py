@@ -9,7 +9,7 @@ from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import Frame, summarize
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.localizer import Localizer, LocalizerConfig, Observation, PlacedObservation
+from xview_localizer.localizer import HERE, Localizer, LocalizerConfig, Observation, PlacedObservation
 from xview_localizer.models.package import ModelPackage
 from xview_localizer.pairs import PairRecord, PairsDataset, PairsError, ground_view
 
@@ -33,10 +33,8 @@ def evaluate_pairs(
         current = window[-1]
         if localizer is None or current.aerial_path != aerial_path:
             # Records of one aerial image share a localizer, and so its descriptors and observations.
-            localizer, aerial_path = (
-                Localizer(package, InMemoryMap(current.load_aerial()), config),
-                current.aerial_path,
-            )
+            aerial_path = current.aerial_path
+            localizer = Localizer(package, InMemoryMap(current.load_aerial()), config)
             observed: dict[str, Observation] = {}
         start = time.perf_counter()
         for record in window:
@@ -77,5 +75,5 @@ def _windows(records: Sequence[PairRecord], keyframes: int) -> list[list[PairRec
 def _relative(current: PairRecord, past: PairRecord) -> Pose2:
     """T_current_past by odometry."""
     if current is past:
-        return Pose2(0.0, 0.0, 0.0)
+        return HERE
     return current.odom.inverse() @ past.odom

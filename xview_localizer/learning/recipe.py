@@ -181,12 +181,11 @@ def calibrate_package(
                     judged[number].append(JudgedFix(fix.lead, frame.error_m, frame.nees))
         return judged
 
-    temperatures = TEMPERATURES
-    if all(record.truth.yaw_rad is None for _, _, record, _ in cases):
-        temperatures = (before.evidence_temperature,)
+    yaw_known = any(record.truth.yaw_rad is not None for _, _, record, _ in cases)
+    temperatures = TEMPERATURES if yaw_known else (before.evidence_temperature,)
     judged = {temperature: judged_at(temperature) for temperature in progress.track(temperatures)}
     temperature = before.evidence_temperature
-    if len(temperatures) > 1:
+    if yaw_known:
         temperature = choose_temperature(
             {t: [nees_of_right(fixes) for fixes in of_datasets] for t, of_datasets in judged.items()}
         )
