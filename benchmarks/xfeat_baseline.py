@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.aerial.source import AerialImage, MapSource
+from xview_localizer.belief.fix import Fix
 from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import Frame, summarize, write_json
 from xview_localizer.geometry.grid import Bounds, RasterGrid
@@ -28,8 +29,8 @@ from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.geometry.ransac import PairsSolution, PairsSolverConfig, solve_pairs
 from xview_localizer.ground_view import GroundView
-from xview_localizer.localizer import Fix
 from xview_localizer.pairs import PairRecord, PairsDataset, PairsError, ground_view
+from xview_localizer.rejection import Reason, Rejection
 
 METRES_PER_PIXEL = 0.2
 SUPERSAMPLING = 2  # near the camera the image is finer than the ground raster
@@ -155,9 +156,9 @@ def evaluate(records: Sequence[PairRecord]) -> dict:
 def _fix(view: GroundView, solution: PairsSolution) -> Fix:
     """The solution as a Fix whose confidence is the number of inliers; what XFeat does not give is NaN."""
     inliers = int(np.count_nonzero(solution.inliers))
-    reason = solution.reason
-    if not reason and inliers < MIN_INLIERS:
-        reason = f"{inliers} inliers are fewer than {MIN_INLIERS}"
+    detail = solution.reason
+    if not detail and inliers < MIN_INLIERS:
+        detail = f"{inliers} inliers are fewer than {MIN_INLIERS}"
     pose = solution.pose or Pose2(np.nan, np.nan, np.nan)
     return Fix(
         stamp_sec=view.stamp_sec,
@@ -168,11 +169,9 @@ def _fix(view: GroundView, solution: PairsSolution) -> Fix:
         covariance=solution.covariance,
         confidence=float(inliers),
         score_per_cell=np.nan,
-        lead=np.nan,
         inlier_ratio=solution.inlier_ratio,
         inliers=inliers,
-        accepted=not reason,
-        reason=reason,
+        rejection=Rejection.of(Reason.NOTHING_TO_SOLVE, detail=detail) if detail else None,
     )
 
 

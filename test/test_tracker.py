@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from xview_localizer.tracker import DriveTracker, TrackerConfig
 
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
 from xview_localizer.localizer import Fix, Observation
-from xview_localizer.tracker import DriveTracker, TrackerConfig
 from xview_localizer.tracking.gnss import GnssSample, heading_from_course
 from xview_localizer.tracking.motion import OdometryBuffer, SampleError, StampedBuffer
 from xview_localizer.tracking.track import OdometryDrift, PoseEstimate, carry

@@ -9,10 +9,11 @@ import numpy as np
 
 from xview_localizer import messages
 from xview_localizer.geometry.camera import CameraModel
-from xview_localizer.localizer import Localizer, Observation, empty_observation
+from xview_localizer.localizer import Localizer
+from xview_localizer.observation import Observation, empty_observation
 from xview_localizer.settings import Settings
-from xview_localizer.tracker import DriveTracker
 from xview_localizer.tracking.motion import SampleError
+from xview_localizer.tracking.tracker import DriveTracker
 
 # The tangent plane is of no use so far out, and no map reaches there.
 MAX_FROM_DATUM_M = 200e3

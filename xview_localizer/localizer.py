@@ -15,87 +15,38 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from xview_localizer.aerial.source import MapSource, MapSourceError
+from xview_localizer.belief.calibration import CalibrationSpec
+from xview_localizer.belief.evidence import ImageEvidence
+from xview_localizer.belief.fix import Fix
+from xview_localizer.belief.gate import GateConfig, decide
+from xview_localizer.belief.hypotheses import Belief
 from xview_localizer.descriptor_map import AerialDescriptors, DescriptorMap
 from xview_localizer.engines.onnx_engine import OnnxEngine
 from xview_localizer.geometry.canonical_view import CanonicalView, canonical_view
-from xview_localizer.geometry.dense import DenseSolverConfig, PoseSolution, solve_dense
+from xview_localizer.geometry.dense import DenseSolverConfig, solve_dense
 from xview_localizer.geometry.depth import DepthKind, calibrate_depth, flat_ground_range_m
 from xview_localizer.geometry.levelling import R_level_base
-from xview_localizer.geometry.match_field import Correspondences, MatchField
+from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.plan_view import plan_coordinates, plan_view
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
 from xview_localizer.imaging import network_image, render_views
-from xview_localizer.models.package import CalibrationSpec, ModelPackage
+from xview_localizer.matching import MatchConfig, match, match_cells
+from xview_localizer.models.package import ModelPackage
+from xview_localizer.modes import Modes
+from xview_localizer.observation import HERE, Observation, PlacedObservation, empty_observation
+from xview_localizer.rejection import Reason, Rejection
 
-HERE = Pose2(0.0, 0.0, 0.0)
 NETWORK_DEPTH = "network"
 # Within a narrow prior: further cells of the image add little, and every metre of map costs time.
 MIN_MAP_HALF_EXTENT_M = 28.8
 
 
 @dataclass(frozen=True)
-class Observation:
-    """What one image contributes: its cells on the ground, ready to be matched anywhere.
-
-    The level frame is base_link with roll and pitch removed. `reason` is non-empty when the image is
-    unusable; the arrays are empty then.
-    """
-
-    ground_xy_m: np.ndarray  # [N, 2] from the camera, along the level frame's axes; metres if `scale_known`
-    camera_xy_m: np.ndarray  # [2] the camera in the level frame
-    descriptor: np.ndarray  # [N, D] unit length
-    dustbin: np.ndarray  # [N] score of matching nothing, in cosine / τ
-    scale_known: bool
-    depth_source: str  # "network", or "flat ground" and why
-    stamp_sec: float
-    reason: str = ""
-    timings_ms: dict[str, float] = field(default_factory=dict)
-
-    def points_m(self, scale: float) -> np.ndarray:
-        """The cells [N, 2] in the level frame. The lever arm is metres whatever the scale of the depth."""
-        return scale * self.ground_xy_m + self.camera_xy_m
-
-
-@dataclass(frozen=True)
-class PlacedObservation:
-    """An observation and where it was made, seen from the current base_link (odometry)."""
-
-    observation: Observation
-    T_current_past: Pose2
-
-
-@dataclass(frozen=True)
-class Fix:
-    """The localizer's answer. Position and yaw are those of base_link in `map`.
-
-    When no pose was found at all, x, y, yaw, scale and covariance are NaN and `accepted` is False.
-    A pose that was found but is not to be trusted has `accepted` False and a `reason`.
-    """
-
-    stamp_sec: float
-    x_m: float
-    y_m: float
-    yaw_rad: float
-    scale: float
-    covariance: np.ndarray  # [3, 3] of (x, y, yaw)
-    confidence: float  # in [0, 1], calibrated: chance that the position is within 2 m
-    score_per_cell: float  # mean log-likelihood ratio of the cells at the pose
-    lead: float  # by which the pose leads its best rival, a distant pose or chance: log-likelihood / temperature · √K
-    inlier_ratio: float
-    inliers: int
-    accepted: bool
-    reason: str  # empty when accepted
-    depth_source: str = ""
-    timings_ms: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class LocalizerConfig:
     """What a user may tune; what the network fixes stands in its package's model.yaml."""
 
-    min_confidence: float = 0.9
-    max_position_sigma_m: float = 3.0
+    gate: GateConfig = field(default_factory=GateConfig)
     max_range_m: float = 45.0
     max_cells: int = 900
     assumed_camera_height_m: float = 2.0
@@ -134,7 +85,12 @@ class Localizer:
 
     def localize(self, view: GroundView, prior: Prior) -> Fix:
         """Where base_link was when `view` was taken."""
-        return self.solve([PlacedObservation(self.observe(view), HERE)], prior)
+        return self.judge(self.modes([PlacedObservation(self.observe(view), HERE)], prior))
+
+    def judge(self, modes: Modes) -> Fix:
+        """The answer for an image about which nothing else is known: the belief that it alone gives."""
+        evidence = ImageEvidence.of(modes.modes, self.spec.calibration)
+        return decide(modes, Belief().updated(evidence, 1.0, modes.log_prior(first=True)), self.config.gate)
 
     def prefetch(self, x_m: float, y_m: float) -> None:
         """Read and encode the map around (x, y) now, so that `solve` finds it there; safe beside it.
@@ -196,34 +152,41 @@ class Localizer:
             timings_ms=timings,
         )
 
-    def solve(self, placed: Sequence[PlacedObservation], prior: Prior) -> Fix:
-        """Steps 2, 4 and 5: match all cells of the observations (the last is the current one), solve, judge."""
+    def modes(
+        self, placed: Sequence[PlacedObservation], prior: Prior, expected: Sequence[Pose2] = ()
+    ) -> Modes:
+        """Steps 2, 4 and 5: match all cells of the observations (the last is the current one) and solve.
+
+        Poses near the `expected` ones are among the modes where the posterior has a maximum there.
+        """
         current = placed[-1].observation
         timings = dict(current.timings_ms)
+        nothing = Modes(current.stamp_sec, prior, depth_source=current.depth_source, timings_ms=timings)
         if current.reason:
-            return rejected_fix(current, current.reason, timings)
+            return replace(nothing, rejection=Rejection.of(Reason.BAD_IMAGE, detail=current.reason))
         try:
             with _stage(timings, "aerial"):
                 aerial = self._aerial_around(prior)
         except MapSourceError as error:
-            return rejected_fix(current, f"map: {error}", timings)
+            return replace(nothing, rejection=Rejection.of(Reason.MAP_UNREADABLE, detail=str(error)))
         if not aerial.valid.any():
-            return rejected_fix(current, _no_imagery(aerial, prior), timings)
-        scale = 1.0
-        if not current.scale_known:
-            with _stage(timings, "scale"):
-                alone = self._solve_scale(current, aerial, prior)
-            if alone.pose is None:
-                return rejected_fix(current, alone.reason, timings)
-            scale = alone.scale
+            return replace(nothing, rejection=_no_imagery(aerial, prior))
         usable = [item for item in placed if not item.observation.reason]
         with _stage(timings, "match"):
-            match_field = self._match(usable, aerial, scale)
+            match_field = match(usable, aerial, self._match_config, self._seed)
         with _stage(timings, "solve"):
-            solver = self._solver_config(self.config.known_height_scale_bounds)
-            solution = solve_dense(match_field, prior, solver, self._seed)
-            solution = replace(solution, scale=scale * solution.scale)
-        return self._judge(current, solution, len(usable), timings)
+            solver = self._solver_config(current.scale_known)
+            solution = solve_dense(match_field, prior, solver, self._seed, expected)
+        if solution.reason:
+            return replace(nothing, rejection=Rejection.of(Reason.NOTHING_TO_SOLVE, detail=solution.reason))
+        return replace(
+            nothing,
+            modes=solution.modes,
+            images=len(usable),
+            score_per_cell=solution.score_per_cell,
+            inliers=solution.inliers,
+            inlier_ratio=solution.inlier_ratio,
+        )
 
     def best_matches(self, observation: Observation, prior: Prior, scale: float) -> Correspondences:
         """The likeliest aerial cell of each ground cell, weighted by its probability; to look at, not to solve with.
@@ -233,10 +196,12 @@ class Localizer:
         aerial = self._aerial_around(prior)
         if not aerial.valid.any():
             return Correspondences(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0))
-        field = self._match([PlacedObservation(observation, HERE)], aerial, scale)
-        best = field.log_likelihood.argmax(axis=1)
-        probability = np.exp(field.log_likelihood[np.arange(len(best)), best]) * field.inlier_probability
-        return Correspondences(field.ground_xy_m, field.grid.cell_centres_xy_m[best], probability)
+        log_likelihood, inlier_probability = match_cells(
+            observation.descriptor, observation.dustbin, aerial, self._match_config
+        )
+        best = log_likelihood.argmax(axis=1)
+        probability = np.exp(log_likelihood[np.arange(len(best)), best]) * inlier_probability
+        return Correspondences(observation.points_m(scale), aerial.grid.cell_centres_xy_m[best], probability)
 
     def _aerial_around(self, prior: Prior) -> AerialDescriptors:
         half_extent_m = max(MIN_MAP_HALF_EXTENT_M, prior.radius_m + self.config.map_reach_m)
@@ -267,89 +232,22 @@ class Localizer:
         flat_m = flat_ground_range_m(rays_level, height_m, self.config.max_range_m)
         return flat_m.reshape(log_range.shape), f"flat ground: {calibrated.reason}"
 
-    def _solve_scale(self, current: Observation, aerial: AerialDescriptors, prior: Prior) -> PoseSolution:
-        """The scale of the lifted points, from the current image seen from its camera.
-
-        The solver scales all it is given, but the lever arm and what odometry says of earlier images are metres:
-        those have to stay out until the scale is known.
-        """
-        from_camera = replace(current, camera_xy_m=np.zeros(2))
-        around = replace(prior, radius_m=prior.radius_m + float(np.hypot(*current.camera_xy_m)))
-        match_field = self._match([PlacedObservation(from_camera, HERE)], aerial, 1.0)
-        solver = self._solver_config(self.config.unknown_height_scale_bounds)
-        return solve_dense(match_field, around, solver, self._seed)
-
-    def _match(
-        self, placed: Sequence[PlacedObservation], aerial: AerialDescriptors, scale: float
-    ) -> MatchField:
-        """M = cosine / τ with a dustbin column, softmax over the aerial cells."""
-        xy_m = np.concatenate(
-            [item.T_current_past.transform(item.observation.points_m(scale)) for item in placed]
+    @property
+    def _match_config(self) -> MatchConfig:
+        return MatchConfig(
+            inverse_temperature=self.spec.inverse_temperature,
+            trained_cells=self.spec.aerial.block_cells**2,
+            max_cells=self.config.max_cells,
+            independence_m=self.spec.calibration.independence_m,
         )
-        descriptor = np.concatenate([item.observation.descriptor for item in placed])
-        dustbin = np.concatenate([item.observation.dustbin for item in placed])
-        range_m = np.concatenate([np.linalg.norm(item.observation.ground_xy_m, axis=1) for item in placed])
-        chosen = select_cells(range_m, self.config.max_cells, self._seed)
-        logits = (self.spec.inverse_temperature * descriptor[chosen]) @ aerial.descriptor.T
-        logits[:, ~aerial.valid] = -np.inf
-        highest = logits.max(axis=1, keepdims=True)
-        log_total = highest + np.log(np.exp(logits - highest).sum(axis=1, keepdims=True))
-        log_likelihood = logits - log_total
-        # What the map does not show is as likely as chance: evidence neither for a pose nor against it.
-        log_likelihood += np.log(aerial.valid.mean())
-        log_likelihood[:, ~aerial.valid] = -np.log(len(aerial.valid))
-        # The softmax is over the cells of this crop; the dustbin was trained against a block's number of cells.
-        crowding = np.log(aerial.valid.sum() / self.spec.aerial.block_cells**2)
-        inlier_probability = 1 / (1 + np.exp(np.clip(dustbin[chosen] + crowding - log_total[:, 0], -50, 50)))
-        return MatchField(xy_m[chosen], log_likelihood, inlier_probability, aerial.grid)
 
-    def _solver_config(self, scale_bounds: tuple[float, float]) -> DenseSolverConfig:
+    def _solver_config(self, scale_known: bool) -> DenseSolverConfig:
+        config = self.config
         return DenseSolverConfig(
-            scale_bounds=scale_bounds,
+            scale_bounds=config.known_height_scale_bounds
+            if scale_known
+            else config.unknown_height_scale_bounds,
             evidence_temperature=self.spec.calibration.evidence_temperature,
-        )
-
-    def _judge(
-        self,
-        current: Observation,
-        solution: PoseSolution,
-        images: int,
-        timings: dict[str, float],
-    ) -> Fix:
-        """Accept a pose only when it is confident, unambiguous and tight."""
-        if solution.pose is None:
-            return rejected_fix(current, solution.reason, timings)
-        # Chance is a rival too: inside a narrow prior there may be no other, and an image that shows nothing
-        # of the map leads by nothing.
-        rival = solution.second_mode.score_gap if solution.second_mode else np.inf
-        lead = min(rival, solution.score) / self.spec.calibration.evidence_temperature
-        # A rival that several images share is less of a coincidence than one that a single image sees.
-        lead *= np.sqrt(images)
-        confidence = self.spec.calibration.confidence(lead)
-        position_sigma_m = float(np.sqrt(np.linalg.eigvalsh(solution.covariance[:2, :2])[-1]))
-        reason = ""
-        if confidence < self.config.min_confidence:
-            reason = f"confidence {confidence:.2f} is below {self.config.min_confidence:.2f}"
-        elif position_sigma_m > self.config.max_position_sigma_m:
-            reason = (
-                f"position sigma {position_sigma_m:.1f} m is above {self.config.max_position_sigma_m:.1f} m"
-            )
-        return Fix(
-            stamp_sec=current.stamp_sec,
-            x_m=solution.pose.x_m,
-            y_m=solution.pose.y_m,
-            yaw_rad=solution.pose.yaw_rad,
-            scale=solution.scale,
-            covariance=solution.covariance,
-            confidence=confidence,
-            score_per_cell=solution.score_per_cell,
-            lead=lead,
-            inlier_ratio=solution.inlier_ratio,
-            inliers=solution.inliers,
-            accepted=not reason,
-            reason=reason,
-            depth_source=current.depth_source,
-            timings_ms=timings,
         )
 
 
@@ -372,60 +270,10 @@ def unusable_reason(view: GroundView) -> str:
     return ""
 
 
-def select_cells(range_m: np.ndarray, max_cells: int, seed: int) -> np.ndarray:
-    """Indices of at most `max_cells` cells, the many near ones thinned out first (as in training)."""
-    if len(range_m) <= max_cells:
-        return np.arange(len(range_m))
-    weight = cell_weight(range_m)
-    rng = np.random.default_rng(seed)
-    return np.sort(rng.choice(len(range_m), max_cells, replace=False, p=weight / weight.sum()))
-
-
-def cell_weight(range_m: np.ndarray) -> np.ndarray:
-    """How likely a cell is drawn: the image's many near cells cover little ground."""
-    return np.clip(range_m / 15, 0.15, 1.0)
-
-
-def _no_imagery(aerial: AerialDescriptors, prior: Prior) -> str:
+def _no_imagery(aerial: AerialDescriptors, prior: Prior) -> Rejection:
     if aerial.problems:
-        return f"map: {aerial.problems[0]}"
-    return f"the map has no imagery around the prior ({prior.x_m:.0f}, {prior.y_m:.0f}) m"
-
-
-def empty_observation(stamp_sec: float, reason: str) -> Observation:
-    """What an image contributes that is of no use."""
-    return Observation(
-        ground_xy_m=np.zeros((0, 2)),
-        camera_xy_m=np.zeros(2),
-        descriptor=np.zeros((0, 1), np.float32),
-        dustbin=np.zeros(0, np.float32),
-        scale_known=False,
-        depth_source="none",
-        stamp_sec=stamp_sec,
-        reason=reason,
-    )
-
-
-def rejected_fix(observation: Observation, reason: str, timings: dict[str, float]) -> Fix:
-    """The answer where no pose was found at all."""
-    nan = float("nan")
-    return Fix(
-        stamp_sec=observation.stamp_sec,
-        x_m=nan,
-        y_m=nan,
-        yaw_rad=nan,
-        scale=nan,
-        covariance=np.full((3, 3), nan),
-        confidence=0.0,
-        score_per_cell=0.0,
-        lead=0.0,
-        inlier_ratio=0.0,
-        inliers=0,
-        accepted=False,
-        reason=reason,
-        depth_source=observation.depth_source,
-        timings_ms=timings,
-    )
+        return Rejection.of(Reason.MAP_UNREADABLE, detail=aerial.problems[0])
+    return Rejection.of(Reason.NO_IMAGERY, x_m=prior.x_m, y_m=prior.y_m)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from xview_localizer.bag import BagReader, Drive
 from xview_localizer.intake import DriveIntake
 from xview_localizer.localizer import Localizer
 from xview_localizer.records import ImageRecord
+from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.settings import Settings
 
 
@@ -38,4 +39,5 @@ def _localized(intake: DriveIntake, message) -> ImageRecord:
         intake.on_image(message)
         return ImageRecord.of(intake.tracker.locate(intake.observe(message)))
     except messages.MessageError as error:
-        return ImageRecord(messages.stamp_sec(message), accepted=False, reason=str(error))
+        rejection = Rejection.of(Reason.BAD_MESSAGE, detail=str(error))
+        return ImageRecord.rejected(messages.stamp_sec(message), rejection)

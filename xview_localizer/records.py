@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from xview_localizer.tracker import TrackedFix
+from xview_localizer.rejection import Rejection
+from xview_localizer.tracking.tracker import TrackedFix
 
 NAN = float("nan")
 
@@ -26,6 +27,7 @@ class ImageRecord:
     stamp_sec: float
     accepted: bool
     reason: str
+    reason_code: str = ""  # the name of a Reason (rejection.py); empty where accepted
     x_m: float = NAN
     y_m: float = NAN
     yaw_rad: float = NAN
@@ -34,6 +36,7 @@ class ImageRecord:
     confidence: float = 0.0
     score_per_cell: float = 0.0
     inlier_ratio: float = 0.0
+    rivals: tuple[tuple[float, float, float, float], ...] = ()  # x, y (m), yaw (rad), probability
     depth_source: str = ""
     keyframes: int = 0
     prior_x_m: float = NAN
@@ -52,6 +55,7 @@ class ImageRecord:
             stamp_sec=fix.stamp_sec,
             accepted=fix.accepted,
             reason=fix.reason,
+            reason_code=fix.rejection.reason.name if fix.rejection else "",
             x_m=float(fix.x_m),
             y_m=float(fix.y_m),
             yaw_rad=float(fix.yaw_rad),
@@ -60,6 +64,10 @@ class ImageRecord:
             confidence=float(fix.confidence),
             score_per_cell=float(fix.score_per_cell),
             inlier_ratio=float(fix.inlier_ratio),
+            rivals=tuple(
+                (rival.pose.x_m, rival.pose.y_m, rival.pose.yaw_rad, rival.probability)
+                for rival in fix.rivals
+            ),
             depth_source=fix.depth_source,
             keyframes=tracked.keyframes,
             prior_x_m=float(prior.x_m) if prior else NAN,
@@ -71,6 +79,11 @@ class ImageRecord:
             timings_ms={stage: float(value) for stage, value in fix.timings_ms.items()},
         )
 
+    @classmethod
+    def rejected(cls, stamp_sec: float, rejection: Rejection) -> ImageRecord:
+        """An image that never came to the localizer."""
+        return cls(stamp_sec, accepted=False, reason=rejection.text, reason_code=rejection.reason.name)
+
     def to_texts(self) -> dict[str, str]:
         """Each field as JSON text; numbers keep all their digits."""
         return {name: json.dumps(value) for name, value in asdict(self).items()}
@@ -79,7 +92,8 @@ class ImageRecord:
     def from_texts(cls, texts: Mapping[str, str]) -> ImageRecord:
         """Inverse of `to_texts`. Raises ValueError or KeyError where a field is missing or no JSON."""
         values = {item.name: json.loads(texts[item.name]) for item in fields(cls)}
-        return cls(**{**values, "covariance": tuple(values["covariance"])})
+        rivals = tuple(tuple(rival) for rival in values["rivals"])
+        return cls(**{**values, "covariance": tuple(values["covariance"]), "rivals": rivals})
 
 
 def write_records(path: Path, records: Iterable[ImageRecord]) -> None:

@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from xview_localizer.belief.gate import GateConfig
+from xview_localizer.belief.hypotheses import OdometryDrift
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.ground_view import GroundView
 from xview_localizer.localizer import LocalizerConfig
 from xview_localizer.models.package import default_package_path
-from xview_localizer.tracker import TrackerConfig
-from xview_localizer.tracking.track import OdometryDrift
+from xview_localizer.tracking.search import SearchConfig
+from xview_localizer.tracking.tracker import TrackerConfig
 
 Value = bool | int | float | str | tuple[float, ...] | tuple[str, ...]
 
@@ -80,7 +82,7 @@ class Setting:
 
 
 _LOCALIZER, _TRACKER = LocalizerConfig(), TrackerConfig()
-_DRIFT = _TRACKER.odometry_drift
+_GATE, _SEARCH, _DRIFT = _LOCALIZER.gate, _TRACKER.search, _TRACKER.odometry_drift
 
 SETTINGS: dict[str, Setting] = {
     setting.name: setting
@@ -130,23 +132,23 @@ SETTINGS: dict[str, Setting] = {
             length=3, minimum=-360.0, maximum=360.0),
         Setting("gnss.antenna_in_base_m", (0.0, 0.0, 0.0),
             "GNSS antenna in base_link: x, y, z, metres.", length=3, minimum=-50.0, maximum=50.0),
-        Setting("gnss.radius_sigmas", _TRACKER.gnss_radius_sigmas,
+        Setting("gnss.radius_sigmas", _SEARCH.gnss_radius_sigmas,
             "Search radius in standard deviations of the GNSS position.", minimum=1.0, maximum=10.0),
-        Setting("gnss.min_radius_m", _TRACKER.gnss_min_radius_m,
+        Setting("gnss.min_radius_m", _SEARCH.gnss_min_radius_m,
             "Least search radius around GNSS, metres.", minimum=1.0, maximum=100.0),
-        Setting("gnss.max_radius_m", _TRACKER.gnss_max_radius_m,
+        Setting("gnss.max_radius_m", _SEARCH.gnss_max_radius_m,
             "Images with a larger search radius are rejected, metres; memory grows with its square, to some "
             "0.5 GB per image at 200 m.", minimum=10.0, maximum=300.0),
-        Setting("gnss.max_age_sec", _TRACKER.gnss_max_age_sec,
+        Setting("gnss.max_age_sec", _SEARCH.gnss_max_age_sec,
             "Older GNSS positions are not used, seconds.", minimum=0.1, maximum=60.0),
-        Setting("gnss.drift_m", _TRACKER.gnss_drift_m,
+        Setting("gnss.drift_m", _SEARCH.gnss_drift_m,
             "How far GNSS's error wanders within course.window_sec, metres.", minimum=0.01, maximum=50.0),
         Setting("gnss.default_sigma_m", 10.0,
             "Standard deviation of positions that come without covariance, metres.",
             minimum=0.01, maximum=100.0),
-        Setting("course.window_sec", _TRACKER.course_window_sec,
+        Setting("course.window_sec", _SEARCH.course_window_sec,
             "Span of GNSS positions that give a heading, seconds.", minimum=1.0, maximum=60.0),
-        Setting("course.min_baseline_m", _TRACKER.course_min_baseline_m,
+        Setting("course.min_baseline_m", _SEARCH.course_min_baseline_m,
             "Least path that gives a heading, metres.", minimum=1.0, maximum=100.0),
         Setting("odometry.max_gap_sec", _TRACKER.odometry_max_gap_sec,
             "Longest gap that is interpolated, seconds.", minimum=0.01, maximum=5.0),
@@ -154,26 +156,15 @@ SETTINGS: dict[str, Setting] = {
             "Standard deviation of position gained per metre driven.", minimum=0.001, maximum=0.5),
         Setting("odometry.yaw_drift_deg_per_m", float(np.degrees(_DRIFT.yaw_rad_per_m)),
             "Standard deviation of yaw gained per metre driven, degrees.", minimum=0.001, maximum=10.0),
-        Setting("odometry.max_speed_mps", _TRACKER.max_speed_mps,
+        Setting("odometry.max_speed_mps", _SEARCH.max_speed_mps,
             "Bounds the motion where there is no odometry, metres per second.", minimum=0.1, maximum=100.0),
         Setting("keyframes.count", _TRACKER.keyframes,
             "Images solved together; 1: the current one alone.", int, minimum=1, maximum=20),
         Setting("keyframes.spacing_m", _TRACKER.keyframe_spacing_m,
             "Distance between keyframes, metres.", minimum=0.1, maximum=50.0),
-        Setting("track.min_radius_m", _TRACKER.track_min_radius_m,
-            "Least search radius around the track, metres.", minimum=0.5, maximum=50.0),
-        Setting("track.max_misses", _TRACKER.track_max_misses,
-            "Rejected images in a row after which the track is no longer trusted.",
-            int, minimum=1, maximum=1000),
-        Setting("track.gate_sigmas", _TRACKER.gate_sigmas,
-            "A fix further than this from the track is rejected, standard deviations.",
-            minimum=1.0, maximum=100.0),
-        Setting("track.confirm_distance_m", _TRACKER.confirm_distance_m,
-            "A first fix is held back until another agrees this much further on, metres; 0: publish at once.",
-            minimum=0.0, maximum=100.0),
-        Setting("gate.min_confidence", _LOCALIZER.min_confidence,
-            "Fixes below this chance of being within 2 m are rejected.", minimum=0.0, maximum=1.0),
-        Setting("gate.max_position_sigma_m", _LOCALIZER.max_position_sigma_m,
+        Setting("gate.min_confidence", _GATE.min_confidence,
+            "Least probability that the robot is at the pose found and at no other place.", minimum=0.0, maximum=1.0),
+        Setting("gate.max_position_sigma_m", _GATE.max_position_sigma_m,
             "Fixes less certain than this are rejected, metres.", minimum=0.1, maximum=100.0),
         Setting("inputs.wait_sec", 0.25,
             "Longest wait for odometry and IMU to reach an image's stamp, seconds.",
@@ -234,31 +225,29 @@ class Settings:
             if v["model.package"]
             else default_package_path(),
             localizer=LocalizerConfig(
-                min_confidence=v["gate.min_confidence"],
-                max_position_sigma_m=v["gate.max_position_sigma_m"],
+                gate=GateConfig(v["gate.min_confidence"], v["gate.max_position_sigma_m"]),
                 threads=v["model.threads"],
                 providers=tuple(v["model.providers"]),
             ),
             tracker=TrackerConfig(
-                antenna_in_base_m=tuple(v["gnss.antenna_in_base_m"][:2]),
-                gnss_radius_sigmas=v["gnss.radius_sigmas"],
-                gnss_min_radius_m=v["gnss.min_radius_m"],
-                gnss_max_radius_m=v["gnss.max_radius_m"],
-                gnss_max_age_sec=v["gnss.max_age_sec"],
-                gnss_drift_m=v["gnss.drift_m"],
-                course_window_sec=v["course.window_sec"],
-                course_min_baseline_m=v["course.min_baseline_m"],
-                max_speed_mps=v["odometry.max_speed_mps"],
+                search=SearchConfig(
+                    antenna_in_base_m=tuple(v["gnss.antenna_in_base_m"][:2]),
+                    gnss_radius_sigmas=v["gnss.radius_sigmas"],
+                    gnss_min_radius_m=v["gnss.min_radius_m"],
+                    gnss_max_radius_m=v["gnss.max_radius_m"],
+                    gnss_max_age_sec=v["gnss.max_age_sec"],
+                    gnss_drift_m=v["gnss.drift_m"],
+                    course_window_sec=v["course.window_sec"],
+                    course_min_baseline_m=v["course.min_baseline_m"],
+                    max_speed_mps=v["odometry.max_speed_mps"],
+                    position_drift_ratio=v["odometry.drift_ratio"],
+                ),
                 odometry_max_gap_sec=v["odometry.max_gap_sec"],
                 odometry_drift=OdometryDrift(
                     v["odometry.drift_ratio"], float(np.radians(v["odometry.yaw_drift_deg_per_m"]))
                 ),
                 keyframes=v["keyframes.count"],
                 keyframe_spacing_m=v["keyframes.spacing_m"],
-                track_min_radius_m=v["track.min_radius_m"],
-                track_max_misses=v["track.max_misses"],
-                gate_sigmas=v["track.gate_sigmas"],
-                confirm_distance_m=v["track.confirm_distance_m"],
             ),
             mounting=CameraMounting(
                 R_base_optical_from_rpy(*np.radians(v["camera.rpy_deg"])),

@@ -7,12 +7,13 @@ from types import SimpleNamespace as Record
 import numpy as np
 import pytest
 
+from xview_localizer.belief.fix import Fix
 from xview_localizer.evaluation.evaluate import _relative, _windows
 from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import write_json
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.localizer import Fix
 from xview_localizer.pairs import PairsError, Truth
+from xview_localizer.rejection import Reason, Rejection
 
 PRIOR_XY_M = np.array([3.0, 6.0])
 NORTH = np.pi / 2
@@ -20,9 +21,8 @@ NORTH = np.pi / 2
 
 def fix(x_m=0.0, y_m=0.0, yaw_rad=0.0, accepted=True):
     covariance = np.diag([1.0, 4.0, 0.01]) if np.isfinite(x_m) else np.full((3, 3), np.nan)
-    return Fix(
-        0.0, x_m, y_m, yaw_rad, 1.0, covariance, 0.7, 0.0, 0.0, 0.5, 9, accepted, "" if accepted else "blank"
-    )
+    rejection = None if accepted else Rejection.of(Reason.BAD_IMAGE, detail="blank")
+    return Fix(0.0, x_m, y_m, yaw_rad, 1.0, covariance, confidence=0.7, rejection=rejection)
 
 
 def test_error_is_split_along_and_across_the_true_heading():

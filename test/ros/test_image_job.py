@@ -11,6 +11,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2 or its wheels")
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
+from xview_localizer.tracker import TrackedFix
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.aerial.source import AerialImage
@@ -23,7 +24,6 @@ from xview_localizer.messages import MessageError
 from xview_localizer.ros.debug_image import HALF_EXTENT_M, METRES_PER_PIXEL, render_overlay
 from xview_localizer.ros.diagnostics import WARN, Health
 from xview_localizer.ros.image_job import ImageJob, ReceivedImage
-from xview_localizer.tracker import TrackedFix
 
 
 class Intake:

@@ -9,8 +9,9 @@ from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import Frame, summarize
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.localizer import HERE, Localizer, LocalizerConfig, Observation, PlacedObservation
+from xview_localizer.localizer import Localizer, LocalizerConfig
 from xview_localizer.models.package import ModelPackage
+from xview_localizer.observation import HERE, Observation, PlacedObservation
 from xview_localizer.pairs import PairRecord, PairsDataset, PairsError, ground_view
 
 
@@ -41,7 +42,7 @@ def evaluate_pairs(
             if record.id not in observed:
                 observed[record.id] = localizer.observe(ground_view(record))
         placed = [PlacedObservation(observed[record.id], _relative(current, record)) for record in window]
-        fix = localizer.solve(placed, current.prior)
+        fix = localizer.judge(localizer.modes(placed, current.prior))
         frames.append(
             judge(current.id, fix, current.truth, current.prior.xy_m, 1e3 * (time.perf_counter() - start))
         )

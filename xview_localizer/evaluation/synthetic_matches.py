@@ -64,7 +64,9 @@ def ambiguous_field(
         u = np.exp(-0.5 * (np.arange(grid.columns) + 0.5 - uv[:, :1]) ** 2)
         v = np.exp(-0.5 * (np.arange(grid.rows) + 0.5 - uv[:, 1:]) ** 2)
         logits += (height[:, None, None] * v[:, :, None] * u[:, None, :]).astype(np.float32)
-    return MatchField(ground, log_softmax(logits.reshape(cells, -1)), np.full(cells, 0.4, np.float32), grid)
+    return MatchField.of_one_image(
+        ground, log_softmax(logits.reshape(cells, -1)), np.full(cells, 0.4, np.float32), grid
+    )
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -1,12 +1,13 @@
 """The dense solver: hypotheses ranked by the match likelihood of all ground cells, refined, with posterior.
 
-score(pose) = sum_n log(pi_n p(cell the pose sends n to | n) M + 1 - pi_n). Proposals come from an
-exhaustive coarse vote over the prior and from two-point similarities of sampled matches; the best are
-refined by soft-assignment Procrustes, and the winner's posterior gives pose and covariance.
+score(pose) = sum_n w_n log(pi_n p(cell the pose sends n to | n) M + 1 - pi_n). Proposals come from an exhaustive
+coarse vote over the prior, from two-point poses of sampled matches, and from where the robot is thought to be; the
+best are refined by soft-assignment Procrustes, and the posterior around each mode gives its pose and covariance.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +16,7 @@ from xview_localizer.geometry.evidence import Evidence
 from xview_localizer.geometry.hypotheses import SamplingConfig, sample_hypotheses
 from xview_localizer.geometry.match_field import MatchField
 from xview_localizer.geometry.pose import Pose2, Prior, wrap_angle_rad
-from xview_localizer.geometry.posterior import Posterior, SecondMode, distinct_modes, mixture_covariance
+from xview_localizer.geometry.posterior import Posterior, distinct_modes
 from xview_localizer.geometry.prior_gate import PriorGate
 from xview_localizer.geometry.similarity import as_complex, point_degeneracy, similarity_information
 from xview_localizer.geometry.soft_assignment import refine, soft_assignment
@@ -32,7 +33,9 @@ class DenseSolverConfig:
     evidence_temperature: float = 4.0  # how many ground cells count as one independent observation
     voting: VotingConfig = field(default_factory=VotingConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    refined: int = 8  # hypotheses that are refined
+    refined: int = 12  # hypotheses that are refined, beside those that were passed in
+    max_modes: int = 8
+    described: int = 3  # modes whose moments are sampled; the others' covariance is that of their assignment
     mode_separation_m: float = 3.0  # a pose further off than this (or the angle below) is another mode
     mode_separation_rad: float = float(np.radians(20.0))
     prior_edge_m: float = 1.0
@@ -47,74 +50,139 @@ class DenseSolverConfig:
 
 
 @dataclass(frozen=True)
-class PoseSolution:
-    """The pose of the level frame in `map`, or None and the `reason`.
+class PoseMode:
+    """One maximum of the posterior: the level frame's pose in `map`, the scale of its lifted points.
 
-    `score` is the log evidence against chance, `score_per_cell` its mean over the usable ground cells. An
-    inlier is a cell that more likely than not matches where the pose sends it.
+    Evidence is in natural logarithms against chance: score / temperature.
     """
 
-    pose: Pose2 | None
-    scale: float = np.nan
-    covariance: np.ndarray = field(default_factory=lambda: np.full((3, 3), np.nan))  # of (x, y, yaw)
-    score: float = np.nan
-    score_per_cell: float = np.nan
+    pose: Pose2
+    scale: float
+    covariance: np.ndarray  # [3, 3] of (x, y, yaw)
+    log_evidence: float  # of all images
+    log_evidence_current: float  # of the current image alone, as if it stood alone
+    log_prior: float  # of the prior's soft edge and heading, 0 where it says nothing against the pose
+
+
+@dataclass(frozen=True)
+class PoseModes:
+    """The modes of one solve, most probable first; none, and the `reason`, where nothing could be solved.
+
+    `score_per_cell` is the mean log ratio of the current image's cells at the first mode, and an inlier a cell of
+    them that more likely than not matches where that pose sends it.
+    """
+
+    modes: tuple[PoseMode, ...] = ()
+    score_per_cell: float = 0.0
     inliers: int = 0
     inlier_ratio: float = 0.0
-    second_mode: SecondMode | None = None
     reason: str = ""
 
 
-def solve_dense(match_field: MatchField, prior: Prior, config: DenseSolverConfig, seed: int) -> PoseSolution:
-    """The pose under which all ground cells together match best. Deterministic for a seed; never raises."""
-    usable = match_field.inlier_probability > 0
+def solve_dense(
+    match_field: MatchField,
+    prior: Prior,
+    config: DenseSolverConfig,
+    seed: int,
+    expected: Sequence[Pose2] = (),
+) -> PoseModes:
+    """The poses under which all ground cells together match best. Deterministic for a seed; never raises.
+
+    A pose near each of the `expected` ones is looked at too, and reported where it is a mode of its own.
+    """
+    usable = (match_field.inlier_probability > 0) & (match_field.weight > 0)
     reason = _unusable(match_field, usable)
     if reason:
-        return PoseSolution(None, reason=reason)
+        return PoseModes(reason=reason)
     evidence = Evidence.of(match_field, usable)
     rng = np.random.default_rng(seed)
     gate = PriorGate(prior, config.prior_edge_m, config.yaw_gate_sigmas)
     posterior = Posterior(evidence, gate, config.scale_bounds, config.evidence_temperature)
 
+    a, t, log_density = _candidates(evidence, posterior, config, expected, rng)
+    modes = distinct_modes(a, t, log_density, config.mode_separation_m, config.mode_separation_rad)
+    if not len(modes):
+        return PoseModes(reason="no hypothesis agrees with the prior and the scale bounds")
+    modes = _kept(modes, t, config, expected)
+    described = tuple(
+        _describe(posterior, a[mode], t[mode], config, rng if rank < config.described else None)
+        for rank, mode in enumerate(modes)
+    )
+    described = tuple(sorted(described, key=lambda mode: -(mode.log_evidence + mode.log_prior)))
+    return _summary(evidence, described)
+
+
+def _candidates(
+    evidence: Evidence,
+    posterior: Posterior,
+    config: DenseSolverConfig,
+    expected: Sequence[Pose2],
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Poses (a, t) with their log density: proposals, the best of them and the expected ones refined."""
+    gate, bounds = posterior.gate, config.scale_bounds
     proposals = [
-        vote(evidence, gate, config.scale_bounds, config.voting, rng),
-        sample_hypotheses(evidence, gate, config.scale_bounds, config.sampling, rng),
+        vote(evidence, gate, bounds, config.voting, rng),
+        sample_hypotheses(evidence, gate, bounds, config.sampling, rng),
     ]
     a, t = (np.concatenate(parts) for parts in zip(*proposals, strict=True))
     log_density = posterior.log_density(a, t)
-
     top = distinct_modes(a, t, log_density, config.mode_separation_m / 2, config.mode_separation_rad / 2)
     top = top[: config.refined]
-    refined_a, refined_t = refine(evidence, a[top], t[top], config.scale_bounds)
+    likely_scale = np.clip(1.0, *bounds)
+    expected_a = np.array([likely_scale * np.exp(1j * pose.yaw_rad) for pose in expected], dtype=complex)
+    expected_t = np.array([pose.x_m + 1j * pose.y_m for pose in expected], dtype=complex)
+    refined_a, refined_t = refine(
+        evidence, np.concatenate([a[top], expected_a]), np.concatenate([t[top], expected_t]), bounds
+    )
     a, t = np.concatenate([refined_a, a]), np.concatenate([refined_t, t])
-    log_density = np.concatenate([posterior.log_density(refined_a, refined_t), log_density])
-    modes = distinct_modes(a, t, log_density, config.mode_separation_m, config.mode_separation_rad)
-    if not len(modes):
-        return PoseSolution(None, reason="no hypothesis agrees with the prior and the scale bounds")
+    return a, t, np.concatenate([posterior.log_density(refined_a, refined_t), log_density])
 
-    best, others = modes[0], modes[1:]
-    proposal = _proposal_covariance(evidence, a[best], t[best], gate, config)
-    mean, covariance = posterior.local_moments(a[best], t[best], proposal, config.posterior_samples, rng)
+
+def _kept(
+    modes: np.ndarray, t: np.ndarray, config: DenseSolverConfig, expected: Sequence[Pose2]
+) -> list[int]:
+    """The best modes, and the one nearest to each expected pose."""
+    kept = list(modes[: config.max_modes])
+    for pose in expected:
+        distance_m = np.abs(t[modes] - (pose.x_m + 1j * pose.y_m))
+        if distance_m.min() <= config.mode_separation_m and modes[distance_m.argmin()] not in kept:
+            kept.append(modes[distance_m.argmin()])
+    return kept
+
+
+def _describe(
+    posterior: Posterior, a: complex, t: complex, config: DenseSolverConfig, rng: np.random.Generator | None
+) -> PoseMode:
+    """A mode's moments: sampled from the posterior with `rng`, else those of the soft assignment."""
+    evidence = posterior.evidence
+    mean = np.array([t.real, t.imag, np.angle(a), np.log(np.abs(a))])
+    covariance = _assignment_covariance(evidence, a, t, posterior.gate, config)
+    if rng is not None:
+        mean, covariance = posterior.local_moments(a, t, covariance, config.posterior_samples, rng)
     pose = Pose2(float(mean[0]), float(mean[1]), float(wrap_angle_rad(mean[2])))
     scale = float(np.exp(mean[3]))
-    log_ratios = evidence.cell_log_ratios(*_complex_pose(pose, scale))[0]
-    if np.abs(log_ratios).max() < NO_EVIDENCE:
-        return PoseSolution(None, reason="the ground cells say nothing about the poses within the prior")
-
-    mass = np.exp(log_density[others] - log_density[best])
-    covariance = mixture_covariance(mean[:3], covariance[:3, :3], a[others], t[others], mass)
-    probability = 1 - (1 - evidence.inlier_probability) * np.exp(-log_ratios)
-    inliers = int(np.count_nonzero((probability > 0.5) & (log_ratios > 0)))
-    return PoseSolution(
-        pose=pose,
-        scale=scale,
-        covariance=covariance + _covariance_floor(evidence, config),
-        score=float(log_ratios.sum()),
-        score_per_cell=float(log_ratios.mean()),
-        inliers=inliers,
-        inlier_ratio=inliers / len(log_ratios),
-        second_mode=_second_mode(evidence, a[others], t[others], float(log_ratios.sum())),
+    at = _complex_pose(pose, scale)
+    weighted = evidence.cell_log_ratios(*at)[0] * evidence.weight / posterior.temperature
+    return PoseMode(
+        pose,
+        scale,
+        covariance[:3, :3] + _covariance_floor(evidence, config),
+        log_evidence=float(weighted.sum()),
+        log_evidence_current=float(weighted[evidence.current].sum()) / evidence.overlap_discount,
+        log_prior=float(posterior.gate.log_density(*at)[0]),
     )
+
+
+def _summary(evidence: Evidence, modes: tuple[PoseMode, ...]) -> PoseModes:
+    log_ratios = evidence.cell_log_ratios(*_complex_pose(modes[0].pose, modes[0].scale))[0]
+    if np.abs(log_ratios).max() < NO_EVIDENCE:
+        return PoseModes(reason="the ground cells say nothing about the poses within the prior")
+    probability = 1 - (1 - evidence.inlier_probability) * np.exp(-log_ratios)
+    inliers = int(np.count_nonzero(((probability > 0.5) & (log_ratios > 0))[evidence.current]))
+    count = max(1, int(np.count_nonzero(evidence.current)))
+    score_per_cell = float(log_ratios[evidence.current].sum() / count)
+    return PoseModes(modes, score_per_cell, inliers, inliers / count)
 
 
 def _unusable(match_field: MatchField, usable: np.ndarray) -> str:
@@ -124,7 +192,7 @@ def _unusable(match_field: MatchField, usable: np.ndarray) -> str:
         return "inlier probabilities must lie in [0, 1]"
     if np.count_nonzero(usable) < 3:
         return f"only {np.count_nonzero(usable)} ground cells can match; at least 3 are needed"
-    ground = as_complex(match_field.ground_xy_m[usable])
+    ground = as_complex(match_field.lifted_xy_m[usable] + match_field.offset_xy_m[usable])
     if not np.all(np.isfinite(ground)):
         return f"{np.count_nonzero(~np.isfinite(ground))} ground points are not finite"
     # -inf is an impossible match; max() is NaN if anything is.
@@ -138,13 +206,13 @@ def _complex_pose(pose: Pose2, scale: float) -> tuple[np.ndarray, np.ndarray]:
     return np.array([scale * np.exp(1j * pose.yaw_rad)]), np.array([pose.x_m + 1j * pose.y_m])
 
 
-def _proposal_covariance(
+def _assignment_covariance(
     evidence: Evidence, a: complex, t: complex, gate: PriorGate, config: DenseSolverConfig
 ) -> np.ndarray:
     """Gauss-Newton covariance [4, 4] of the soft assignment at (a, t), kept finite by the prior."""
     _, weight = soft_assignment(evidence, np.array([a]), np.array([t]), kernel_cells=1.0)
     sigma_m = evidence.grid.spacing_m  # of an assignment
-    information = similarity_information(a, evidence.ground, weight[0])
+    information = similarity_information(a, evidence.lifted, weight[0] * evidence.weight, evidence.offset)
     information /= config.evidence_temperature * sigma_m**2
     low, high = config.scale_bounds
     yaw_sigma_rad = gate.prior.yaw_sigma_rad or 1.0
@@ -158,14 +226,5 @@ def _proposal_covariance(
 def _covariance_floor(evidence: Evidence, config: DenseSolverConfig) -> np.ndarray:
     """What the size of the aerial cells leaves open, however many cells agree."""
     position_m = config.position_floor_cells * evidence.grid.spacing_m
-    yaw_rad = position_m / np.sqrt(np.mean(np.abs(evidence.ground) ** 2))
+    yaw_rad = position_m / np.sqrt(np.mean(np.abs(evidence.lifted) ** 2))
     return np.diag([position_m**2, position_m**2, yaw_rad**2])
-
-
-def _second_mode(evidence: Evidence, a: np.ndarray, t: np.ndarray, score: float) -> SecondMode | None:
-    if not len(a):
-        return None
-    scores = evidence.score(a, t)
-    k = int(np.argmax(scores))
-    pose = Pose2(float(t[k].real), float(t[k].imag), float(np.angle(a[k])))
-    return SecondMode(pose, score - float(scores[k]))

@@ -1,6 +1,7 @@
 """The likelihood of poses under a match field: all ground cells, bilinear in the aerial grid.
 
-Poses come as two complex arrays (a, t): a ground point p lies at a p + t in `map`, a = scale * e^{i yaw}.
+Poses come as two complex arrays (a, t) with a = scale * e^{i yaw}: a lifted ground point p, seen from a camera at
+the offset o in the level frame, lies at a p + e^{i yaw} o + t in `map`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ class Evidence:
     looked at there, so a cell sent outside is evidence neither for nor against a pose.
     """
 
-    ground: np.ndarray  # [N] complex, level frame
+    lifted: np.ndarray  # [N] complex, level frame
+    offset: np.ndarray  # [N] complex, level frame
+    weight: np.ndarray  # [N]
+    current: np.ndarray  # [N] bool
+    overlap_discount: float
     inlier_probability: np.ndarray  # [N] float32
     excess: np.ndarray  # float32
     grid: RasterGrid
@@ -45,16 +50,38 @@ class Evidence:
         ratio *= probability[:, None]
         excess = np.zeros((len(ratio), rows + 2 * margin, columns + 2 * margin), dtype=np.float32)
         excess[:, margin:-margin, margin:-margin] = ratio.reshape(-1, rows, columns)
-        return cls(as_complex(field.ground_xy_m[cells]), probability, excess, field.grid)
+        return cls(
+            as_complex(field.lifted_xy_m[cells]),
+            as_complex(field.offset_xy_m[cells]),
+            np.asarray(field.weight, dtype=np.float64)[cells],
+            field.current[cells],
+            field.overlap_discount,
+            probability,
+            excess,
+            field.grid,
+        )
 
     def take(self, cells: np.ndarray) -> Evidence:
         """The evidence of some ground cells (indices or mask)."""
-        return Evidence(self.ground[cells], self.inlier_probability[cells], self.excess[cells], self.grid)
+        return Evidence(
+            self.lifted[cells],
+            self.offset[cells],
+            self.weight[cells],
+            self.current[cells],
+            self.overlap_discount,
+            self.inlier_probability[cells],
+            self.excess[cells],
+            self.grid,
+        )
 
     @property
     def inside(self) -> np.ndarray:
         """`excess` [N, rows, columns] without the neutral border."""
         return self.excess[:, MARGIN_CELLS:-MARGIN_CELLS, MARGIN_CELLS:-MARGIN_CELLS]
+
+    def points(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Where the poses (a, t) [H] send the ground cells: complex [H, N], `map`."""
+        return a[:, None] * self.lifted + (a / np.abs(a))[:, None] * self.offset + t[:, None]
 
     def cell_coordinates(self, map_points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Complex `map` points to (column, row) in the padded raster; cell centres at whole numbers.
@@ -75,14 +102,14 @@ class Evidence:
 
     def cell_log_ratios(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
         """log(pi p M + 1 - pi) [H, N] of every ground cell under each of H poses; float32."""
-        column, row = self.cell_coordinates(a[:, None] * self.ground + t[:, None])
+        column, row = self.cell_coordinates(self.points(a, t))
         padded_rows, padded_columns = self.excess.shape[1:]
         left = np.minimum(column.astype(np.int32), padded_columns - 2)
         top = np.minimum(row.astype(np.int32), padded_rows - 2)
         right_share = (column - left).astype(np.float32)
         bottom_share = (row - top).astype(np.float32)
         index = top * padded_columns + left
-        index += np.arange(len(self.ground), dtype=np.int32) * (padded_rows * padded_columns)
+        index += np.arange(len(self.lifted), dtype=np.int32) * (padded_rows * padded_columns)
         flat = self.excess.ravel()
         upper = flat.take(index) * (1 - right_share)
         upper += flat.take(index + 1) * right_share
@@ -94,5 +121,5 @@ class Evidence:
         return np.log1p(upper + lower)
 
     def score(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Sum of the log ratios [H] over all ground cells."""
-        return self.cell_log_ratios(a, t).sum(axis=1, dtype=np.float64)
+        """Weighted sum of the log ratios [H] over all ground cells."""
+        return self.cell_log_ratios(a, t).astype(np.float64) @ self.weight

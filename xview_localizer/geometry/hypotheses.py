@@ -1,4 +1,4 @@
-"""Two-point similarity hypotheses, and how to draw them from a match field."""
+"""Two-point pose hypotheses, and how to draw them from a match field."""
 
 from __future__ import annotations
 
@@ -14,28 +14,40 @@ from xview_localizer.geometry.similarity import as_complex
 SCALE_SLACK = 1.15
 
 
-def two_point_similarities(
-    ground: np.ndarray,
+def two_point_poses(
+    evidence: Evidence,
+    cell: np.ndarray,
     aerial: np.ndarray,
     first: np.ndarray,
     second: np.ndarray,
     scale_bounds: tuple[float, float],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Similarities (a, t) through pairs `first` and `second` (indices) of complex points.
+    """Poses (a, t) through pairs `first` and `second` (indices) of ground cells `cell` and complex points `aerial`.
 
-    a = (q1 - q2) / (p1 - p2) with its scale |a| clipped to the bounds, t from the midpoints. Hypotheses
-    whose scale is out of bounds by more than `SCALE_SLACK`, or of coincident points, are left out.
+    With dp, do, dq the differences of lifted points, offsets and aerial points, |dq| = |s dp + do| gives the
+    scale, s = (-Re(dp* do) + sqrt(Re(dp* do)² + |dp|² (|dq|² - |do|²))) / |dp|², clipped to the bounds; then
+    a / s = dq / (s dp + do) of unit length, and t from the midpoints. Pairs whose scale is out of bounds by more
+    than `SCALE_SLACK`, or of coincident points, are left out.
     """
+    lifted, offset = evidence.lifted[cell], evidence.offset[cell]
+    dp, do = lifted[first] - lifted[second], offset[first] - offset[second]
+    dq = aerial[first] - aerial[second]
     with np.errstate(divide="ignore", invalid="ignore"):
-        a = (aerial[first] - aerial[second]) / (ground[first] - ground[second])
-        scale = np.abs(a)
+        dot = (dp.conj() * do).real
+        square = np.abs(dp) ** 2
+        scale = (np.sqrt(dot**2 + square * (np.abs(dq) ** 2 - np.abs(do) ** 2)) - dot) / square
         clipped = np.clip(scale, *scale_bounds)
+        turn = dq / (clipped * dp + do)
         keep = (
-            np.isfinite(scale) & (scale > 0) & (np.maximum(scale / clipped, clipped / scale) <= SCALE_SLACK)
+            np.isfinite(scale)
+            & (scale > 0)
+            & np.isfinite(turn)
+            & (np.abs(turn) > 0)
+            & (np.maximum(scale / clipped, clipped / scale) <= SCALE_SLACK)
         )
-    a, first, second = a[keep], first[keep], second[keep]
-    a *= clipped[keep] / scale[keep]
-    return a, 0.5 * (aerial[first] + aerial[second] - a * (ground[first] + ground[second]))
+    s, u, first, second = clipped[keep], turn[keep] / np.abs(turn[keep]), first[keep], second[keep]
+    middle = s * (lifted[first] + lifted[second]) + offset[first] + offset[second]
+    return s * u, 0.5 * (aerial[first] + aerial[second] - u * middle)
 
 
 @dataclass(frozen=True)
@@ -57,19 +69,18 @@ def sample_hypotheses(
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best (a, t) of random two-point hypotheses, scored by the drawn ground cells, best first."""
-    drawn = evidence.take(np.sort(rng.permutation(len(evidence.ground))[: config.ground_cells]))
-    likelihood = drawn.inside.reshape(len(drawn.ground), -1) + drawn.inlier_probability[:, None]
+    drawn = evidence.take(np.sort(rng.permutation(len(evidence.lifted))[: config.ground_cells]))
+    likelihood = drawn.inside.reshape(len(drawn.lifted), -1) + drawn.inlier_probability[:, None]
     cumulative = np.cumsum(np.maximum(likelihood, 0.0), axis=1, dtype=np.float64)
     targets = rng.random((len(cumulative), config.matches_per_cell)) * cumulative[:, -1:]
     # One search for all rows: row n is lifted above everything in the rows before it.
     lift = np.concatenate([[0.0], np.cumsum(cumulative[:-1, -1])])[:, None]
     flat = np.searchsorted((cumulative + lift).ravel(), (targets + lift).ravel())
     cell, aerial_cell = np.divmod(np.minimum(flat, cumulative.size - 1), cumulative.shape[1])
-    ground = drawn.ground[cell]
     aerial = as_complex(evidence.grid.cell_centres_xy_m[aerial_cell])
 
-    first, second = rng.integers(len(ground), size=(2, config.hypotheses))
-    a, t = two_point_similarities(ground, aerial, first, second, scale_bounds)
+    first, second = rng.integers(len(cell), size=(2, config.hypotheses))
+    a, t = two_point_poses(drawn, cell, aerial, first, second, scale_bounds)
     keep = np.flatnonzero(gate.allows(a, t))[: config.scored]
     a, t = a[keep], t[keep]
     best = np.argsort(-drawn.score(a, t), kind="stable")[: config.kept]

@@ -24,20 +24,49 @@ class MatchField:
 
     `log_likelihood[n, m]` is log p(aerial cell m | ground cell n), normalised over m (logsumexp = 0);
     `inlier_probability[n]` is the chance that ground cell n matches inside the grid at all.
-    A pose is scored by
-    sum_n log(inlier_probability[n] * p(cell it sends n to | n) * M + 1 - inlier_probability[n]).
+    A pose (x, y, yaw) with the scale s sends cell n to R(yaw) (s lifted_n + offset_n) + (x, y): the scale
+    belongs to the lifted point alone, the offset is in metres whatever the depth's unit. The pose is scored by
+    sum_n weight[n] * log(inlier_probability[n] * p(cell it sends n to | n) * M + 1 - inlier_probability[n]).
     """
 
-    ground_xy_m: np.ndarray  # [N, 2] float64, level frame of the current image
+    lifted_xy_m: np.ndarray  # [N, 2] float64, seen from its camera, along the axes of the current level frame
     log_likelihood: np.ndarray  # [N, M] float32
     inlier_probability: np.ndarray  # [N] in [0, 1]
     grid: RasterGrid
+    offset_xy_m: np.ndarray  # [N, 2] float64, of that camera in the current level frame
+    weight: np.ndarray  # [N] >= 0
+    current: np.ndarray  # [N] bool: of the current image, not of an earlier one
+    overlap_discount: float = (
+        1.0  # what `weight` holds already because images of the same ground repeat each other
+    )
+
+    @classmethod
+    def of_one_image(
+        cls,
+        ground_xy_m: np.ndarray,
+        log_likelihood: np.ndarray,
+        inlier_probability: np.ndarray,
+        grid: RasterGrid,
+    ) -> MatchField:
+        """One image whose camera is at the level frame's origin, every cell of weight 1."""
+        n = len(ground_xy_m)
+        return cls(
+            ground_xy_m,
+            log_likelihood,
+            inlier_probability,
+            grid,
+            offset_xy_m=np.zeros((n, 2)),
+            weight=np.ones(n),
+            current=np.ones(n, dtype=bool),
+        )
 
     def __post_init__(self) -> None:
-        n, m = len(self.ground_xy_m), self.grid.rows * self.grid.columns
-        if self.ground_xy_m.shape != (n, 2):
-            raise ValueError(f"ground_xy_m must be [N, 2], got {self.ground_xy_m.shape}")
+        n, m = len(self.lifted_xy_m), self.grid.rows * self.grid.columns
+        for name in ("lifted_xy_m", "offset_xy_m"):
+            if getattr(self, name).shape != (n, 2):
+                raise ValueError(f"{name} must be [N, 2], got {getattr(self, name).shape}")
         if self.log_likelihood.shape != (n, m):
             raise ValueError(f"log_likelihood must be [{n}, {m}], got {self.log_likelihood.shape}")
-        if self.inlier_probability.shape != (n,):
-            raise ValueError(f"inlier_probability must be [{n}], got {self.inlier_probability.shape}")
+        for name in ("inlier_probability", "weight", "current"):
+            if getattr(self, name).shape != (n,):
+                raise ValueError(f"{name} must be [{n}], got {getattr(self, name).shape}")

@@ -1,4 +1,4 @@
-"""The posterior over poses: mean and covariance of a mode, and the modes that compete with it."""
+"""The posterior over poses: its density, mean and covariance of a mode, and which poses are modes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from xview_localizer.geometry.evidence import Evidence
-from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
 from xview_localizer.geometry.prior_gate import PriorGate
 
 ROUNDS = 2
@@ -65,14 +64,6 @@ class Posterior:
         return mean, covariance
 
 
-@dataclass(frozen=True)
-class SecondMode:
-    """The best pose that is not the answer. A gap near zero: the image cannot tell the two apart."""
-
-    pose: Pose2
-    score_gap: float  # score(answer) - score(this), natural logarithm
-
-
 def distinct_modes(
     a: np.ndarray, t: np.ndarray, log_density: np.ndarray, separation_m: float, separation_rad: float
 ) -> np.ndarray:
@@ -87,15 +78,3 @@ def distinct_modes(
         far |= np.abs(np.angle(a[remaining] * a[best].conj())) > separation_rad
         remaining = remaining[far]
     return np.array(modes, dtype=np.intp)
-
-
-def mixture_covariance(
-    mean: np.ndarray, covariance: np.ndarray, a: np.ndarray, t: np.ndarray, mass: np.ndarray
-) -> np.ndarray:
-    """Second moment [3, 3] of (x, y, yaw) about the answer `mean`, over all modes.
-
-    `covariance` is the answer's, and stands for every mode's; (a, t) are the other modes, of `mass` relative
-    to the answer's.
-    """
-    offsets = np.stack([t.real - mean[0], t.imag - mean[1], wrap_angle_rad(np.angle(a) - mean[2])], axis=-1)
-    return covariance + (offsets.T * mass) @ offsets / (1 + mass.sum())

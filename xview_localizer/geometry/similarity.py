@@ -62,6 +62,36 @@ def procrustes(
     return a[..., 0], (aerial_mean - a * ground_mean)[..., 0]
 
 
+def procrustes_with_offset(
+    lifted: np.ndarray,
+    offset: np.ndarray,
+    aerial: np.ndarray,
+    weight: np.ndarray,
+    scale: np.ndarray,
+    scale_bounds: tuple[float, float],
+) -> tuple[np.ndarray, np.ndarray]:
+    """One round of minimising sum w |aerial - (u (s lifted + offset) + t)|² over |u| = 1, s and t.
+
+    First u and t in closed form for the given `scale`, then s and t for that u: with weighted means removed
+    and r = conj(u) aerial - offset, s = sum w Re(conj(p~) r~) / sum w |p~|², clipped to `scale_bounds`. Without
+    offsets u does not depend on s, and one round is `procrustes` itself. Returns (a, t) with a = s u; NaN where
+    the points are coincident.
+    """
+    a, _ = procrustes(scale[..., None] * lifted + offset, aerial, weight)
+    u = a / np.abs(a)
+    total = weight.sum(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        residual = u.conj()[..., None] * aerial - offset
+        lifted_mean = (weight * lifted).sum(axis=-1, keepdims=True) / total
+        residual_mean = (weight * residual).sum(axis=-1, keepdims=True) / total
+        p = lifted - lifted_mean
+        s = (weight * (p.conj() * (residual - residual_mean)).real).sum(axis=-1) / (
+            weight * np.abs(p) ** 2
+        ).sum(axis=-1)
+    s = np.clip(s, *scale_bounds)
+    return s * u, u * (residual_mean[..., 0] - s * lifted_mean[..., 0])
+
+
 def degeneracy(correspondences: Correspondences) -> str:
     """Why no similarity can be fitted to the pairs of positive weight; empty where one can."""
     ground, aerial = as_complex(correspondences.ground_xy_m), as_complex(correspondences.aerial_xy_m)
@@ -111,12 +141,27 @@ def similarity_from_complex(a: complex, t: complex) -> Similarity2:
     return Similarity2(float(np.abs(a)), float(wrap_angle_rad(np.angle(a))), float(t.real), float(t.imag))
 
 
-def similarity_information(a: complex, ground: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """sum w JᵀJ [4, 4] over complex ground points [N]: J_n derives a p_n + t by (x, y, yaw, log scale)."""
-    lever = a * ground
+def similarity_information(
+    a: complex, lifted: np.ndarray, weight: np.ndarray, offset: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """sum w JᵀJ [4, 4] over complex points [N]: J_n derives a p_n + u o_n + t by (x, y, yaw, log scale).
+
+    u = a / |a|; the offsets o turn with the pose, but the scale moves only the lifted points p.
+    """
+    scaled = a * lifted
+    lever = scaled + a / np.abs(a) * offset
     total, mean, square = weight.sum(), (weight * lever).sum(), (weight * np.abs(lever) ** 2).sum()
-    x, y = mean.real, mean.imag
-    return np.array([[total, 0, -y, x], [0, total, x, y], [-y, x, square, 0], [x, y, 0, square]])
+    scaled_mean, scaled_square = (weight * scaled).sum(), (weight * np.abs(scaled) ** 2).sum()
+    turned = (weight * (lever.conj() * scaled).imag).sum()
+    x, y, sx, sy = mean.real, mean.imag, scaled_mean.real, scaled_mean.imag
+    return np.array(
+        [
+            [total, 0, -y, sx],
+            [0, total, x, sy],
+            [-y, x, square, turned],
+            [sx, sy, turned, scaled_square],
+        ]
+    )
 
 
 def similarity_covariance(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xview_localizer.geometry.evidence import Evidence
-from xview_localizer.geometry.similarity import procrustes
+from xview_localizer.geometry.similarity import procrustes_with_offset
 
 WINDOW_CELLS = 2  # of the assignment on either side of the predicted cell
 # Standard deviations of the assignment's kernel, cells: wide enough to pull from the coarse search's error.
@@ -21,7 +21,9 @@ def refine(
     """
     for kernel_cells in KERNEL_CELLS:
         target, weight = soft_assignment(evidence, a, t, kernel_cells)
-        refined_a, refined_t = procrustes(evidence.ground, target, weight, scale_bounds)
+        refined_a, refined_t = procrustes_with_offset(
+            evidence.lifted, evidence.offset, target, weight * evidence.weight, np.abs(a), scale_bounds
+        )
         matched = np.isfinite(refined_a)
         a, t = np.where(matched, refined_a, a), np.where(matched, refined_t, t)
     return a, t
@@ -35,7 +37,7 @@ def soft_assignment(
     With k a normalised Gaussian about the predicted position and e = max(pi (p M - 1), 0) the evidence in
     excess of chance: target [H, N] (complex, map) = sum k e q / sum k e, weight = sum k e / (1 + sum k e).
     """
-    column, row = evidence.cell_coordinates(a[:, None] * evidence.ground + t[:, None])
+    column, row = evidence.cell_coordinates(evidence.points(a, t))
     padded_rows, padded_columns = evidence.excess.shape[1:]
     reach = np.arange(-WINDOW_CELLS, WINDOW_CELLS + 1, dtype=np.int32)
     centre_column = np.clip(np.rint(column).astype(np.int32), WINDOW_CELLS, padded_columns - 1 - WINDOW_CELLS)
@@ -48,7 +50,7 @@ def soft_assignment(
     k_row /= k_row.sum(axis=-1, keepdims=True)
 
     index = centre_row * padded_columns + centre_column
-    index += np.arange(len(evidence.ground), dtype=np.int32) * (padded_rows * padded_columns)
+    index += np.arange(len(evidence.lifted), dtype=np.int32) * (padded_rows * padded_columns)
     window = (reach[:, None] * padded_columns + reach).ravel()
     mass = evidence.excess.ravel().take(index[..., None] + window)
     np.maximum(mass, 0.0, out=mass)

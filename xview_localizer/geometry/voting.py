@@ -40,6 +40,7 @@ def vote(
     spacing_m = block * evidence.grid.spacing_m
     reach = int(np.ceil(min(gate.reach_m, _farthest_corner_m(evidence, prior)) / spacing_m))
     votes = _padded_votes(evidence.inside[cells], block, 2 * reach + 1)
+    votes *= evidence.weight[cells, None, None].astype(np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(votes, (2 * reach + 1,) * 2, axis=(1, 2))
 
     yaws = _yaws(gate, config)
@@ -49,7 +50,7 @@ def vote(
 
     # The window's first cell sits where the point falls when base_link is at the north-west of the search.
     west_m, north_m = prior.x_m - reach * spacing_m, prior.y_m + reach * spacing_m
-    points = a[:, None] * evidence.ground[cells]
+    points = evidence.take(cells).points(a, np.zeros(len(a)))
     pad = 2 * reach + 1
     column = np.floor((points.real + west_m - evidence.grid.west_m) / spacing_m).astype(np.intp) + pad
     row = np.floor((evidence.grid.north_m - points.imag - north_m) / spacing_m).astype(np.intp) + pad
@@ -75,9 +76,9 @@ def _farthest_corner_m(evidence: Evidence, prior: Prior) -> float:
 
 def _informative_cells(evidence: Evidence, count: int, rng: np.random.Generator) -> np.ndarray:
     """Indices of at most `count` ground cells: drawn with the size of their highest peak as weight."""
-    if len(evidence.ground) <= count:
-        return np.arange(len(evidence.ground))
-    peak = np.log1p(evidence.excess.max(axis=(1, 2)).astype(np.float64))
+    if len(evidence.lifted) <= count:
+        return np.arange(len(evidence.lifted))
+    peak = evidence.weight * np.log1p(evidence.excess.max(axis=(1, 2)).astype(np.float64))
     # Gumbel's trick: a weighted draw without replacement is a sort.
     return np.sort(np.argsort(-(np.log(peak + 1e-9) + rng.gumbel(size=len(peak))))[:count])
 

@@ -1,9 +1,9 @@
-"""Calibrated doubt: fit confidence and evidence temperature on validation towns.
+"""Calibrated doubt: fit what evidence is worth, and the evidence temperature, on validation images.
 
-Confidence is a logistic regression of "within 2 m" on the logarithm of the lead over the best rival. The
-evidence temperature says how many independent witnesses the neighbouring cells amount to; it is chosen so
-that the normalized estimation error squared (NEES) of right poses averages 3 on the data set where it is worst:
-a covariance must hold for every camera.
+Which mode of an image is the true one, or none, is a conditional logit of the modes' log evidence
+(belief/evidence.py). The evidence temperature says how many neighbouring cells amount to one witness; it is
+chosen so that the normalized estimation error squared (NEES) of right modes averages 3 on the data set where it is
+worst: a covariance must hold for every camera.
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import minimize
 
-from xview_localizer.models.package import CalibrationSpec, lead_feature
+from xview_localizer.belief.calibration import CalibrationSpec
+from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
+from xview_localizer.modes import PLACES, Modes
+from xview_localizer.pairs import Truth
 
-RIGHT_WITHIN_M = 2.0
+RIGHT_WITHIN_M, RIGHT_WITHIN_RAD = 2.0, float(np.radians(10.0))
 TEMPERATURES = (2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 22.0, 33.0)
+# One image, however badly it fits the law, moves the fit by no more than so much of log likelihood.
+MAX_LOSS = 12.0
 
 
 class CalibrationError(ValueError):
@@ -25,38 +30,66 @@ class CalibrationError(ValueError):
 
 
 @dataclass(frozen=True)
-class JudgedFix:
-    """A fix's lead (see Fix), and its error against the truth; no NEES where the true yaw is unknown."""
+class JudgedModes:
+    """An image's modes held against the truth."""
 
-    lead: float
-    position_error_m: float
-    nees: float | None
+    log_evidence: np.ndarray  # [modes] of the current image
+    log_prior: np.ndarray  # [modes] of the prior's edge and heading
+    true: int | None  # index of the mode at the truth; None where there is none
+    nees: float | None  # of that mode; None without one or where the true yaw is unknown
 
 
-def fit_confidence(judged: Sequence[JudgedFix]) -> tuple[float, float]:
-    """Bias and weight of the logistic regression, lightly regularised.
+def judge_modes(modes: Modes, truth: Truth | None) -> JudgedModes:
+    """Hold modes against `truth`; None where the search was nowhere near it."""
+    true = nees = None
+    for number, mode in enumerate(modes.modes):
+        if truth is not None and true is None and _is_right(mode.pose, truth):
+            true = number
+            if truth.yaw_rad is not None:
+                yaw_error_rad = float(wrap_angle_rad(mode.pose.yaw_rad - truth.yaw_rad))
+                error = np.array([mode.pose.x_m - truth.x_m, mode.pose.y_m - truth.y_m, yaw_error_rad])
+                nees = float(error @ np.linalg.solve(mode.covariance, error))
+    return JudgedModes(
+        np.array([mode.log_evidence_current for mode in modes.modes]),
+        np.array([mode.log_prior for mode in modes.modes]),
+        true,
+        nees,
+    )
 
-    Raises CalibrationError where every pose is right or every pose is wrong: nothing can be fitted then.
+
+def fit_weights(judged: Sequence[JudgedModes]) -> tuple[float, float, float]:
+    """`mode_weight`, `none_share` and `none_bias` of greatest likelihood.
+
+    P(mode m) ~ exp(mode_weight e_m + log prior), P(none) ~ exp(mode_weight none_share e_second + c). c holds how often
+    none was true in these images, and that a place is one of PLACES, both of which are taken off `none_bias`.
+    Raises CalibrationError where every image, or none, has a true mode: nothing can be fitted then.
     """
-    right = np.array([fix.position_error_m <= RIGHT_WITHIN_M for fix in judged], dtype=np.float64)
-    if right.min(initial=1) == right.max(initial=0):
+    found = np.array([image.true is not None for image in judged])
+    if found.min(initial=True) == found.max(initial=False):
         raise CalibrationError(
-            f"confidence needs right and wrong poses to tell apart, got {int(right.sum())} right of {len(right)}"
+            "calibration needs right and wrong places to tell apart, got "
+            f"{int(found.sum())} right of {len(found)}; add images of other places"
         )
-    features = np.array([[1.0, lead_feature(fix.lead)] for fix in judged])
 
-    def loss(weights: np.ndarray) -> float:
-        margin = np.where(right > 0, 1, -1) * (features @ weights)
-        return float(np.logaddexp(0, -margin).sum() + 0.005 * np.sum(weights[1:] ** 2))
+    def loss(parameters: np.ndarray) -> float:
+        weight, share, c = parameters
+        total = 0.0
+        for image in judged:
+            second = np.sort(image.log_evidence)[-2] if len(image.log_evidence) > 1 else 0.0
+            utility = np.append(weight * image.log_evidence + image.log_prior, weight * share * second + c)
+            log_probability = utility - np.logaddexp.reduce(utility)
+            total -= max(log_probability[-1 if image.true is None else image.true], -MAX_LOSS)
+        return total / len(judged)
 
-    bias, lead_weight = minimize(loss, np.zeros(2), method="BFGS").x
-    return float(bias), float(lead_weight)
+    start = np.array([0.1, 0.8, 3.0])
+    weight, share, c = minimize(loss, start, method="Nelder-Mead", options={"maxiter": 1000}).x
+    none_odds = np.count_nonzero(~found) / np.count_nonzero(found)
+    return float(weight), float(share), float(c - np.log(PLACES * none_odds))
 
 
-def nees_of_right(judged: Sequence[JudgedFix]) -> list[float]:
-    """NEES of the poses that are right: a covariance describes one mode, wrong ones are confidence's business."""
-    right = [fix for fix in judged if fix.position_error_m <= RIGHT_WITHIN_M]
-    return [fix.nees for fix in right if fix.nees is not None]
+def nees_of_right(judged: Sequence[JudgedModes]) -> list[float]:
+    """NEES of the modes at the truth: a covariance describes one mode, wrong ones are confidence's business."""
+    return [image.nees for image in judged if image.nees is not None]
 
 
 def choose_temperature(nees_at: Mapping[float, Sequence[Sequence[float]]]) -> float:
@@ -76,12 +109,19 @@ def choose_temperature(nees_at: Mapping[float, Sequence[Sequence[float]]]) -> fl
     return min(distance, key=distance.__getitem__)
 
 
-def calibrated(before: CalibrationSpec, judged: Sequence[JudgedFix], temperature: float) -> CalibrationSpec:
-    """The calibration for model.yaml."""
-    bias, lead_weight = fit_confidence(judged)
+def calibrated(before: CalibrationSpec, judged: Sequence[JudgedModes], temperature: float) -> CalibrationSpec:
+    """The calibration for model.yaml. How far images repeat each other takes drives, and is kept."""
+    mode_weight, none_share, none_bias = fit_weights(judged)
     return replace(
         before,
         evidence_temperature=temperature,
-        confidence_bias=bias,
-        confidence_lead_weight=lead_weight,
+        mode_weight=mode_weight,
+        none_share=none_share,
+        none_bias=none_bias,
     )
+
+
+def _is_right(pose: Pose2, truth: Truth) -> bool:
+    turned_rad = 0.0 if truth.yaw_rad is None else float(wrap_angle_rad(pose.yaw_rad - truth.yaw_rad))
+    distance_m = np.hypot(pose.x_m - truth.x_m, pose.y_m - truth.y_m)
+    return bool(distance_m <= RIGHT_WITHIN_M) and abs(turned_rad) <= RIGHT_WITHIN_RAD

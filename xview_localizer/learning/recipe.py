@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -19,27 +19,32 @@ import numpy as np
 import torch
 
 from xview_localizer.aerial.memory import InMemoryMap
+from xview_localizer.belief.calibration import CalibrationSpec
 from xview_localizer.engines.onnx_engine import OnnxEngine
-from xview_localizer.evaluation.judging import judge
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.learning.calibrate import (
     TEMPERATURES,
-    JudgedFix,
+    JudgedModes,
     calibrated,
     choose_temperature,
+    judge_modes,
     nees_of_right,
 )
 from xview_localizer.learning.features import FeatureFolder, encode_pairs
 from xview_localizer.learning.train import Matcher, TrainConfig, train
-from xview_localizer.localizer import HERE, Localizer, LocalizerConfig, Observation, PlacedObservation
+from xview_localizer.localizer import Localizer, LocalizerConfig
 from xview_localizer.models.export import export_heads, write_manifest
 from xview_localizer.models.package import ModelPackage, ModelSpec, default_package_path, sha256
+from xview_localizer.observation import HERE, Observation, PlacedObservation
 from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
 
 LICENCE = "Apache-2.0 (heads and training); DINOv2 ViT-S/14 backbone: Apache-2.0, see NOTICE"
 VALIDATION_FIRST_SEED = 500_000
 HEADING_SIGMA_DEG = 10.0
+
+# An image to calibrate on: the number of its data set, the localizer of its map, its record and what it shows.
+_Case = tuple[int, Localizer, PairRecord, Observation]
 
 
 class RecipeError(ValueError):
@@ -162,23 +167,24 @@ def _datasets(work: Path, config: RecipeConfig, progress: Progress) -> Iterable[
 def calibrate_package(
     package_folder: Path, out: Path, datasets: list[PairsDataset], progress: Progress = Progress()
 ) -> ModelPackage:
-    """Fit confidence and evidence temperature on `datasets`; the package goes to `out`, which may be its own folder.
+    """Fit what evidence is worth, and the evidence temperature, on `datasets`; the package goes to `out`, which may be
+    its own folder.
 
-    The temperature, which the covariance hangs on, is kept where no truth has a yaw. Raises CalibrationError.
+    Each image is also searched for in another image's place, where it is not. The temperature, which the covariance
+    hangs on, is kept where no truth has a yaw. Raises CalibrationError.
     """
     package = ModelPackage.load(package_folder)
     cases = list(_observed(package, datasets, progress))
     before = package.spec.calibration
 
-    def judged_at(temperature: float) -> list[list[JudgedFix]]:
-        judged: list[list[JudgedFix]] = [[] for _ in datasets]
+    def judged_at(temperature: float) -> list[list[JudgedModes]]:
+        judged: list[list[JudgedModes]] = [[] for _ in datasets]
         for number, localizer, record, observation in cases:
             tempered = localizer.calibrated(replace(before, evidence_temperature=temperature))
             for prior in _priors(record):
-                fix = tempered.solve([PlacedObservation(observation, HERE)], prior)
-                if np.isfinite(fix.x_m):
-                    frame = judge(record.id, fix, record.truth, prior.xy_m, None)
-                    judged[number].append(JudgedFix(fix.lead, frame.error_m, frame.nees))
+                modes = tempered.modes([PlacedObservation(observation, HERE)], prior)
+                if modes.modes:
+                    judged[number].append(judge_modes(modes, record.truth))
         return judged
 
     yaw_known = any(record.truth.yaw_rad is not None for _, _, record, _ in cases)
@@ -187,10 +193,11 @@ def calibrate_package(
     temperature = before.evidence_temperature
     if yaw_known:
         temperature = choose_temperature(
-            {t: [nees_of_right(fixes) for fixes in of_datasets] for t, of_datasets in judged.items()}
+            {t: [nees_of_right(images) for images in of_datasets] for t, of_datasets in judged.items()}
         )
-    calibration = calibrated(before, list(chain(*judged[temperature])), temperature)
-    progress.say(f"evidence temperature {temperature:g}, confidence {calibration}")
+    elsewhere = _searched_elsewhere(cases, replace(before, evidence_temperature=temperature))
+    calibration = calibrated(before, [*chain(*judged[temperature]), *elsewhere], temperature)
+    progress.say(f"{calibration}")
     out.mkdir(parents=True, exist_ok=True)
     if package_folder.resolve() != out.resolve():
         for file in package_folder.iterdir():
@@ -206,6 +213,19 @@ def calibrate_package(
     return ModelPackage.load(out)
 
 
+def _searched_elsewhere(cases: Sequence[_Case], calibration: CalibrationSpec) -> Iterable[JudgedModes]:
+    """Every image matched where another one, of another aerial image, was taken."""
+    for number, (_, _, record, observation) in enumerate(cases):
+        others = (case for case in chain(cases[number:], cases) if case[2].aerial_path != record.aerial_path)
+        other = next(others, None)
+        if other is not None:
+            modes = (
+                other[1].calibrated(calibration).modes([PlacedObservation(observation, HERE)], other[2].prior)
+            )
+            if modes.modes:
+                yield judge_modes(modes, None)
+
+
 def _priors(record: PairRecord) -> list[Prior]:
     """The record's prior, and where that has no heading but the truth has, the same with one."""
     if record.prior.yaw_rad is not None or record.truth.yaw_rad is None:
@@ -213,9 +233,7 @@ def _priors(record: PairRecord) -> list[Prior]:
     return [record.prior, with_heading(record.prior, record.truth.yaw_rad, zlib.crc32(record.id.encode()))]
 
 
-def _observed(
-    package: ModelPackage, datasets: list[PairsDataset], progress: Progress
-) -> Iterable[tuple[int, Localizer, PairRecord, Observation]]:
+def _observed(package: ModelPackage, datasets: list[PairsDataset], progress: Progress) -> Iterable[_Case]:
     """Every record encoded once, with the number of its data set; those of one aerial image share descriptors."""
     for number, dataset in enumerate(datasets):
         localizers: dict[Path, Localizer] = {}

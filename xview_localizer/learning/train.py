@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from xview_localizer.learning import losses
 from xview_localizer.learning.augment import augment_texture, augment_tokens
 from xview_localizer.learning.features import FeatureFolder, GroundFeatures
-from xview_localizer.localizer import cell_weight
+from xview_localizer.matching import cell_weight
 from xview_localizer.models.export import load_head
 from xview_localizer.models.heads import AerialHead, GroundHead, HeadConfig
 from xview_localizer.models.package import ModelPackage

@@ -21,14 +21,12 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 
+from xview_localizer.belief.calibration import CalibrationSpec
 from xview_localizer.geometry.canonical_view import ViewSpec
 from xview_localizer.geometry.depth import DepthKind
 from xview_localizer.geometry.plan_view import PlanSpec
 
 T = TypeVar("T")
-
-# A lead beyond this says nothing more about whether the pose is right.
-MAX_LEAD = 100.0
 
 
 class ModelPackageError(ValueError):
@@ -59,29 +57,6 @@ class DepthSpec:
     kind: DepthKind = DepthKind.RELATIVE
     unit: str = "camera_heights"
     planar: bool = False
-
-
-def lead_feature(lead: float) -> float:
-    """log(1 + lead), the lead kept within [0, MAX_LEAD]: from 5 to 10 counts as much as from 20 to 40."""
-    return float(np.log1p(np.clip(lead, 0.0, MAX_LEAD)))
-
-
-@dataclass(frozen=True)
-class CalibrationSpec:
-    """Numbers fitted on validation drives, never on the data they are judged by.
-
-    Confidence = sigmoid(bias + lead_weight * log(1 + lead)), see localizer.py.
-    """
-
-    evidence_temperature: float = 4.0
-    confidence_bias: float = -3.0
-    confidence_lead_weight: float = 1.5
-
-    def confidence(self, lead: float) -> float:
-        """Chance that a pose of this lead over its best rival is within 2 m."""
-        return float(
-            1 / (1 + np.exp(-self.confidence_bias - self.confidence_lead_weight * lead_feature(lead)))
-        )
 
 
 @dataclass(frozen=True)
@@ -210,10 +185,15 @@ def spec_from_dict(document: dict) -> ModelSpec:
         depth=DepthSpec(
             entry("depth.kind", DepthKind), entry("depth.unit", str), entry("depth.planar", bool)
         ),
-        calibration=CalibrationSpec(
-            *(entry(f"calibration.{number.name}", float) for number in fields(CalibrationSpec))
-        ),
+        calibration=_calibration(document, entry),
     )
+
+
+def _calibration(document: dict, entry: Callable) -> CalibrationSpec:
+    """What the package was calibrated to; the defaults for numbers that a package of an earlier format lacks."""
+    given = document.get("calibration") or {}
+    names = [number.name for number in fields(CalibrationSpec) if number.name in given]
+    return CalibrationSpec(**{name: entry(f"calibration.{name}", float) for name in names})
 
 
 def spec_to_dict(spec: ModelSpec) -> dict:

@@ -6,6 +6,7 @@
 | ERROR | the last image met an internal error (a model or library failed) |
 | WARN | no image or GNSS position for more than 3 s while active, or no CameraInfo at all |
 | WARN | no odometry or no IMU for more than 3 s while active, though it was heard before |
+| WARN | a sensor is stamped by another clock than the images |
 | WARN | 5 or more images in a row were rejected |
 | WARN | a malformed message came in since the last report |
 | WARN | more images were dropped than localized since the last report |
@@ -13,7 +14,8 @@
 | OK | none of these |
 
 Values: state, model, map, images (accepted or rejected; malformed ones count by themselves), accepted,
-rejected, accepted_ratio, dropped, last_reason, latency_ms, latency_max_ms, and for each input its age in
+rejected, accepted_ratio, dropped, last_reason, last_reason_code, latency_ms, latency_max_ms, and for each input its
+age in
 seconds, its count of malformed messages and the last problem.
 """
 
@@ -24,6 +26,7 @@ import time
 from dataclasses import dataclass
 
 from xview_localizer.records import ImageRecord
+from xview_localizer.rejection import Reason
 
 OK, WARN, ERROR = 0, 1, 2
 SILENT_AFTER_SEC = 3.0
@@ -31,7 +34,7 @@ REJECTED_IN_A_ROW = 5
 EXPECTED_INPUTS = ("image", "camera_info", "fix")
 STAYS_VALID = "camera_info"  # may be published only once
 OPTIONAL_INPUTS = ("odom", "imu")  # a robot may do without, but none should lose them
-INTERNAL_ERROR = "internal error: "
+ERRORS = (Reason.MAP_UNREADABLE.name, Reason.INTERNAL.name)
 
 
 @dataclass
@@ -53,7 +56,7 @@ class Health:
         self._inputs = {name: InputHealth() for name in EXPECTED_INPUTS + OPTIONAL_INPUTS}
         self._accepted = self._rejected = self._in_a_row = 0
         self._localized_reported = self._dropped_reported = 0
-        self._last_reason = ""
+        self._last_reason = self._last_reason_code = ""
         self._latency_ms = self._latency_max_ms = 0.0
         self._incompatible_qos: set[str] = set()
         self._began_at = time.monotonic()
@@ -76,7 +79,7 @@ class Health:
             self._accepted += record.accepted
             self._rejected += not record.accepted
             self._in_a_row = 0 if record.accepted else self._in_a_row + 1
-            self._last_reason = record.reason
+            self._last_reason, self._last_reason_code = record.reason, record.reason_code
             self._latency_ms, self._latency_max_ms = latency_ms, max(latency_ms, self._latency_max_ms)
 
     def report(self, state: str, dropped: int) -> tuple[int, str, dict[str, str]]:
@@ -94,6 +97,7 @@ class Health:
                 "accepted_ratio": f"{self._accepted / total:.3f}" if total else "",
                 "dropped": str(dropped),
                 "last_reason": self._last_reason,
+                "last_reason_code": self._last_reason_code,
                 "latency_ms": f"{self._latency_ms:.0f}",
                 "latency_max_ms": f"{self._latency_max_ms:.0f}",
             }
@@ -111,8 +115,10 @@ class Health:
     def _findings(self, dropped: int) -> list[tuple[int, str]]:
         now = time.monotonic()
         findings = []
-        if self._last_reason.startswith(("map: ", INTERNAL_ERROR)):
+        if self._last_reason_code in ERRORS:
             findings.append((ERROR, self._last_reason))
+        if self._last_reason_code == Reason.CLOCKS_DISAGREE.name:
+            findings.append((WARN, self._last_reason))
         for name, entry in self._inputs.items():
             heard = entry.heard_at is not None
             if (heard and name == STAYS_VALID) or (not heard and name in OPTIONAL_INPUTS):

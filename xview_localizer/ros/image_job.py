@@ -13,14 +13,16 @@ from std_msgs.msg import Header
 from xview_localizer.aerial.source import MapSource, MapSourceError
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.intake import DriveIntake, NoCameraError
-from xview_localizer.localizer import Localizer, Observation
+from xview_localizer.localizer import Localizer
 from xview_localizer.messages import MessageError, stamp_sec
+from xview_localizer.observation import Observation
 from xview_localizer.records import ImageRecord
+from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.ros.debug_image import HALF_EXTENT_M, render_overlay
-from xview_localizer.ros.diagnostics import INTERNAL_ERROR, Health
+from xview_localizer.ros.diagnostics import Health
 from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.worker import NewestItemWorker
-from xview_localizer.tracker import TrackedFix
+from xview_localizer.tracking.tracker import TrackedFix
 
 PREFETCH_AHEAD_M = 30.0
 
@@ -56,7 +58,8 @@ class ImageJob:
             self.health.localized(record, 1e3 * (time.monotonic() - image.received_at))
         except MessageError as error:
             self.health.malformed("image", str(error))
-            record, observation, tracked = _refused(image.message, str(error))
+            rejection = Rejection.of(Reason.BAD_MESSAGE, detail=str(error))
+            record, observation, tracked = _refused(image.message, rejection)
         try:
             if not worker.stopping:
                 self._publish(image.message.header, record, observation, tracked)
@@ -103,13 +106,14 @@ class ImageJob:
                 self.prefetcher.submit(tuple(tracked.estimate.pose.transform([PREFETCH_AHEAD_M, 0.0])))
             return ImageRecord.of(tracked), observation, tracked
         except NoCameraError as error:
-            return _refused(message, str(error))
+            return _refused(message, Rejection.of(Reason.NO_CAMERA, detail=str(error)))
         except MessageError:
             raise
         except Exception as error:  # whatever a model or library does, the next image gets its chance
-            self.logger.error(f"{INTERNAL_ERROR}{error!r}")
-            return _refused(message, f"{INTERNAL_ERROR}{error!r}")
+            rejection = Rejection.of(Reason.INTERNAL, detail=repr(error))
+            self.logger.error(rejection.text)
+            return _refused(message, rejection)
 
 
-def _refused(message: Image | CompressedImage, reason: str) -> tuple[ImageRecord, None, None]:
-    return ImageRecord(stamp_sec(message), accepted=False, reason=reason), None, None
+def _refused(message: Image | CompressedImage, rejection: Rejection) -> tuple[ImageRecord, None, None]:
+    return ImageRecord.rejected(stamp_sec(message), rejection), None, None

@@ -34,7 +34,7 @@ from xview_localizer.messages import MessageError
 from xview_localizer.models.package import ModelPackageError
 from xview_localizer.ros import qos
 from xview_localizer.ros.conversions import diagnostics_message, diagnostics_name, image_decoder
-from xview_localizer.ros.diagnostics import INTERNAL_ERROR, WARN, Health
+from xview_localizer.ros.diagnostics import WARN, Health
 from xview_localizer.ros.image_job import ImageJob, ReceivedImage
 from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.parameters import check_change, declare_parameters, read_settings
@@ -89,7 +89,7 @@ class LocalizerNode(LifecycleNode):
         except (SettingsError, ModelPackageError, EngineError, MapSourceError) as error:
             return self._cannot("configure", str(error), self._release)
         except Exception as error:  # rclpy would swallow it without a word
-            return self._cannot("configure", f"{INTERNAL_ERROR}{error!r}", self._release)
+            return self._cannot("configure", f"internal error: {error!r}", self._release)
         self._state = "inactive"
         return TransitionCallbackReturn.SUCCESS
 
@@ -101,7 +101,7 @@ class LocalizerNode(LifecycleNode):
             return super().on_activate(state)
         except Exception as error:  # rclpy would swallow it without a word
             self._state = "inactive"
-            return self._cannot("activate", f"{INTERNAL_ERROR}{error!r}", self._stop_listening)
+            return self._cannot("activate", f"internal error: {error!r}", self._stop_listening)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop_listening()

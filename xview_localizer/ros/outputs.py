@@ -19,7 +19,7 @@ from xview_localizer.ros.conversions import (
     pose_message,
 )
 from xview_localizer.ros.diagnostics import OK, WARN
-from xview_localizer.tracker import TrackedFix
+from xview_localizer.tracking.tracker import TrackedFix
 
 
 class Outputs:

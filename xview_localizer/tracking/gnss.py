@@ -43,10 +43,11 @@ def heading_from_course(
     the samples. Outliers are left out, the worst first. None where the antenna moved less than
     `min_baseline_m`, or fewer than three samples or no majority agree.
     """
-    poses = [(odometry.interpolate(stamp_sec), sample) for stamp_sec, sample in samples]
-    known = [(pose, sample) for pose, sample in poses if pose is not None]
-    if not known:
+    placed = [(odometry.at(stamp_sec), sample) for stamp_sec, sample in samples]
+    paths = [at.path for at, _ in placed if at is not None]
+    if not paths:
         return None
+    known = [(at.pose, sample) for at, sample in placed if at is not None and at.path == paths[-1]]
     path_odom = np.array([pose.transform(antenna_in_base_m) for pose, _ in known]) @ (1, 1j)
     path_map = np.array([sample.antenna_xy_m for _, sample in known]) @ (1, 1j)
     tolerance_m = OUTLIER_SIGMAS * max(drift_m, *(sample.sigma_m for _, sample in known))
@@ -66,14 +67,8 @@ def heading_from_course(
 
 
 def base_position(
-    sample: GnssSample,
-    T_odom_base_then: Pose2,
-    T_odom_base_now: Pose2,
-    heading: Heading,
-    antenna_in_base_m: np.ndarray,
+    sample: GnssSample, T_then_now: Pose2, yaw_now_rad: float, antenna_in_base_m: np.ndarray
 ) -> np.ndarray:
     """base_link [2] in `map` now, from the antenna's position then: lever arm and motion taken out."""
-    R_map_odom = Pose2(0.0, 0.0, heading.yaw_map_odom_rad)
-    antenna_odom_m = T_odom_base_then.transform(antenna_in_base_m)
-    base_odom_m = np.array([T_odom_base_now.x_m, T_odom_base_now.y_m])
-    return sample.antenna_xy_m + R_map_odom.transform(base_odom_m - antenna_odom_m)
+    antenna_now_m = T_then_now.inverse().transform(antenna_in_base_m)
+    return sample.antenna_xy_m - Pose2(0.0, 0.0, yaw_now_rad).transform(antenna_now_m)

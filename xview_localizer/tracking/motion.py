@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -96,47 +97,79 @@ class StampedBuffer(Generic[Sample]):
         return bisect_left(self._stamps, stamp_sec)
 
 
-class OdometryBuffer(StampedBuffer[Pose2]):
-    """T_odom_base by stamp, interpolated linearly: one path without resets."""
+@dataclass(frozen=True)
+class Motion:
+    """From one stamp to another along odometry's path."""
+
+    T_then_now: Pose2
+    travelled_m: float
+
+
+@dataclass(frozen=True)
+class PathPose:
+    """T_odom_base and the number of the path it belongs to: poses of different paths have nothing in common."""
+
+    pose: Pose2
+    path: int
+
+
+class OdometryBuffer(StampedBuffer[PathPose]):
+    """T_odom_base by stamp, interpolated linearly along each path.
+
+    A new path begins where a step is longer than any robot drives, and after a gap above `max_gap_sec`: the driver may
+    have been restarted in it, which its poses need not show.
+    """
 
     def __init__(self, span_sec: float, max_gap_sec: float, max_speed_mps: float) -> None:
         super().__init__(span_sec)
         self._max_gap_sec, self._max_speed_mps = max_gap_sec, max_speed_mps
+        self._path = 0
 
-    def add(self, stamp_sec: float, sample: Pose2) -> bool:
-        """As above. A step that no robot drives also raises SampleError: `sample` begins a new path then."""
-        jumped_back = super().add(stamp_sec, sample)
-        if jumped_back or len(self._stamps) < 2:
+    def add_pose(self, stamp_sec: float, pose: Pose2) -> bool:
+        """As `add`. A step that no robot drives also raises SampleError: `pose` begins a new path then."""
+        before = (self._stamps[-1], self._samples[-1].pose) if self._stamps else None
+        jumped_back = self.add(stamp_sec, PathPose(pose, self._path))
+        if jumped_back or before is None:
+            self._path += jumped_back
             return jumped_back
-        before, gap_sec = self._samples[-2], stamp_sec - self._stamps[-2]
-        step_m = float(np.hypot(sample.x_m - before.x_m, sample.y_m - before.y_m))
-        if step_m > max(RESET_STEP_M, RESET_SPEED_RATIO * self._max_speed_mps * gap_sec):
-            del self._stamps[:-1], self._samples[:-1]
+        gap_sec = stamp_sec - before[0]
+        step_m = float(np.hypot(pose.x_m - before[1].x_m, pose.y_m - before[1].y_m))
+        reset = step_m > max(RESET_STEP_M, RESET_SPEED_RATIO * self._max_speed_mps * gap_sec)
+        if reset or gap_sec > self._max_gap_sec:
+            self._path += 1
+            self._samples[-1] = PathPose(pose, self._path)
+        if reset:
             raise SampleError(
                 f"odometry jumped by {step_m:.1f} m within {gap_sec:.2f} s; its path starts anew"
             )
         return False
 
-    def interpolate(self, stamp_sec: float) -> Pose2 | None:
-        """T_odom_base at `stamp_sec`; None outside of what is kept or inside a gap above `max_gap_sec`."""
+    def at(self, stamp_sec: float) -> PathPose | None:
+        """The pose at `stamp_sec`; None outside of what is kept and between two paths."""
         after = self._index_after(stamp_sec)
         if after == len(self._stamps):
             return None
         if self._stamps[after] == stamp_sec:
             return self._samples[after]
-        if after == 0 or self._stamps[after] - self._stamps[after - 1] > self._max_gap_sec:
+        if after == 0 or self._samples[after - 1].path != self._samples[after].path:
             return None
-        start, end = self._samples[after - 1], self._samples[after]
+        start, end = self._samples[after - 1].pose, self._samples[after].pose
         share = (stamp_sec - self._stamps[after - 1]) / (self._stamps[after] - self._stamps[after - 1])
-        return Pose2(
-            start.x_m + share * (end.x_m - start.x_m),
-            start.y_m + share * (end.y_m - start.y_m),
-            float(wrap_angle_rad(start.yaw_rad + share * wrap_angle_rad(end.yaw_rad - start.yaw_rad))),
+        return PathPose(
+            Pose2(
+                start.x_m + share * (end.x_m - start.x_m),
+                start.y_m + share * (end.y_m - start.y_m),
+                float(wrap_angle_rad(start.yaw_rad + share * wrap_angle_rad(end.yaw_rad - start.yaw_rad))),
+            ),
+            self._samples[after].path,
         )
 
-    def travelled_m(self, from_sec: float, to_sec: float) -> float:
-        """Length of the path driven between two covered stamps."""
-        ends = [self.interpolate(from_sec), self.interpolate(to_sec)]
-        inside = [pose for _, pose in self.between(from_sec, to_sec)]
-        xy_m = np.array([(pose.x_m, pose.y_m) for pose in [ends[0], *inside, ends[1]] if pose is not None])
-        return float(np.linalg.norm(np.diff(xy_m, axis=0), axis=1).sum())
+    def motion(self, from_sec: float, to_sec: float) -> Motion | None:
+        """From `from_sec` to a later `to_sec`; None where one path does not cover both."""
+        start, end = self.at(from_sec), self.at(to_sec)
+        if start is None or end is None or start.path != end.path:
+            return None
+        inside = [sample.pose for _, sample in self.between(from_sec, to_sec)]
+        xy_m = np.array([(pose.x_m, pose.y_m) for pose in [start.pose, *inside, end.pose]])
+        travelled_m = float(np.linalg.norm(np.diff(xy_m, axis=0), axis=1).sum())
+        return Motion(start.pose.inverse() @ end.pose, travelled_m)

@@ -1,0 +1,85 @@
+"""Whether a pose is published: the one place that decides, from what is believed after an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xview_localizer.belief.fix import Fix, Rival
+from xview_localizer.belief.hypotheses import Belief, Hypothesis
+from xview_localizer.modes import Modes
+from xview_localizer.rejection import Reason, Rejection
+
+# A second place with less than this is not worth a word.
+RIVAL_PROBABILITY = 0.02
+TURNED_RAD = float(np.radians(20.0))
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """What a pose has to reach to be published."""
+
+    min_confidence: float = 0.97
+    max_position_sigma_m: float = 3.0
+
+
+def decide(modes: Modes, belief: Belief, config: GateConfig) -> Fix:
+    """The answer for an image: the leading hypothesis's mode, accepted or with the reason why not.
+
+    The pose and covariance are those of the mode, which the image gave, not of the hypothesis, which holds odometry and
+    earlier images already: a filter that fuses both would count these twice.
+    """
+    common = {
+        "stamp_sec": modes.stamp_sec,
+        "score_per_cell": modes.score_per_cell,
+        "inlier_ratio": modes.inlier_ratio,
+        "inliers": modes.inliers,
+        "depth_source": modes.depth_source,
+        "timings_ms": modes.timings_ms,
+    }
+    if modes.rejection is not None:
+        return Fix(**common, rejection=modes.rejection)
+    leader = belief.hypotheses[0] if belief.hypotheses else None
+    shown = modes.modes[leader.mode if leader is not None and leader.mode is not None else 0]
+    return Fix(
+        **common,
+        x_m=shown.pose.x_m,
+        y_m=shown.pose.y_m,
+        yaw_rad=shown.pose.yaw_rad,
+        scale=shown.scale,
+        covariance=shown.covariance,
+        confidence=belief.confidence,
+        rejection=_objection(leader, shown.covariance, belief, config),
+        rivals=tuple(Rival(item.pose, float(np.exp(item.log_weight))) for item in belief.hypotheses[1:]),
+    )
+
+
+def _objection(
+    leader: Hypothesis | None, covariance: np.ndarray, belief: Belief, config: GateConfig
+) -> Rejection | None:
+    confidence, limit = belief.confidence, config.min_confidence
+    if leader is None or confidence < limit:
+        return _doubt(belief, confidence, limit)
+    if leader.mode is None:
+        return Rejection.of(Reason.IMAGE_DISAGREES)
+    sigma_m = float(np.sqrt(np.linalg.eigvalsh(covariance[:2, :2])[-1]))
+    if sigma_m > config.max_position_sigma_m:
+        return Rejection.of(Reason.TOO_UNCERTAIN, sigma_m=sigma_m, limit_m=config.max_position_sigma_m)
+    return None
+
+
+def _doubt(belief: Belief, confidence: float, limit: float) -> Rejection:
+    """Too little weight on the leader: it lies with another place, or with none."""
+    second = belief.hypotheses[1] if len(belief.hypotheses) > 1 else None
+    if second is None or second.log_weight < max(np.log(RIVAL_PROBABILITY), belief.log_none):
+        return Rejection.of(Reason.NO_PLACE_FITS, confidence=confidence, limit=limit)
+    offset = belief.hypotheses[0].pose.inverse() @ second.pose
+    distance_m = float(np.hypot(offset.x_m, offset.y_m))
+    if abs(offset.yaw_rad) > TURNED_RAD:
+        direction = f"and turned by {abs(np.degrees(offset.yaw_rad)):.0f}°"
+    else:
+        direction = "along the heading" if abs(offset.x_m) >= abs(offset.y_m) else "across the heading"
+    return Rejection.of(
+        Reason.TWO_PLACES_FIT, distance_m=distance_m, direction=direction, confidence=confidence, limit=limit
+    )

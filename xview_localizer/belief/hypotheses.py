@@ -1,0 +1,214 @@
+"""Where the robot may be: a Bayes filter over a few Gaussian hypotheses and "none of these".
+
+Hypothesis i has a pose N(mu_i, P_i) and a weight w_i; "none of these", that the robot is where no hypothesis is, has
+w_0; all weights sum to 1.
+
+Predict. Motion by odometry moves every mu_i and adds its drift to P_i. A share LOSS_PER_M of every weight goes to w_0
+per metre driven: tracks get lost, and a filter that is sure for ever cannot be convinced of the contrary.
+
+Update. An image has modes m with pose N(nu_m, S_m) and log evidence e_m, and "none of these" has the log evidence
+e_0 = (none_bias + none_share * second best e) of evidence.py. With d_im the Mahalanobis distance:
+    hypothesis with a mode:     w_i' = w_i * L(e_m - e_0 - d_im² / 2)^share    mu_i, P_i fused with nu_m, S_m
+    hypothesis without one:     w_i' = w_i * L(-inf)^share
+    mode born from w_0:         w_m' = w_0 * share * exp(e_m - e_0) * prior
+    none of these:              w_0' = w_0
+L(l) = (1 - DULL) e^l + DULL: an image may say nothing about where it was taken, hidden by a lorry, say.
+`share` in [0, 1] is how much of what the image shows is new: images of the same ground repeat their errors, so a
+rival that moves along with the robot gains nothing from being seen again (see `new_ground_share`).
+
+Hypotheses that meet are merged, hopeless ones pruned. GNSS is a biased measurement that wanders slowly: it weighs
+hypotheses by where they are now, once, not anew with every sample (see `gnss_log_weight`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xview_localizer.belief.evidence import ImageEvidence
+from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
+
+LOSS_PER_M = 1e-4
+DULL = 0.1  # chance that an image says nothing about where it was taken
+GATE_SIGMAS = 4.0  # a mode further off a hypothesis is another place
+MERGE_SIGMAS = 2.0
+MERGE_FLOOR_M, MERGE_FLOOR_RAD = (
+    0.5,
+    float(np.radians(2.0)),
+)  # what two modes of one place may differ by at least
+HOPELESS = 1e-6  # of the whole weight
+MAX_HYPOTHESES = 16
+# GNSS's error is heavier in the tail than a Gaussian: Student's t with so many degrees of freedom.
+GNSS_TAIL = 3.0
+
+
+@dataclass(frozen=True)
+class OdometryDrift:
+    """Standard deviations that odometry's error gains: position and yaw per metre driven."""
+
+    position_ratio: float = 0.03
+    yaw_rad_per_m: float = float(np.radians(0.1))
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A pose of base_link in `map` with covariance [3, 3] of (x, y, yaw), and its log weight."""
+
+    pose: Pose2
+    covariance: np.ndarray
+    log_weight: float
+    mode: int | None = None  # the last image's mode that it was fused with
+
+    @property
+    def position_sigma_m(self) -> float:
+        """Standard deviation along the worst direction."""
+        return float(np.sqrt(np.linalg.eigvalsh(self.covariance[:2, :2])[-1]))
+
+    def moved(self, T_then_now: Pose2, travelled_m: float, drift: OdometryDrift) -> Hypothesis:
+        """After a motion by odometry along a path of `travelled_m`."""
+        pose = self.pose @ T_then_now
+        x_m, y_m = pose.x_m - self.pose.x_m, pose.y_m - self.pose.y_m
+        jacobian = np.array([[1.0, 0.0, -y_m], [0.0, 1.0, x_m], [0.0, 0.0, 1.0]])
+        gained = np.array([drift.position_ratio, drift.position_ratio, drift.yaw_rad_per_m]) * travelled_m
+        return Hypothesis(pose, jacobian @ self.covariance @ jacobian.T + np.diag(gained**2), self.log_weight)
+
+
+@dataclass(frozen=True)
+class Belief:
+    """All hypotheses, heaviest first, and "none of these"; `log_none` and the log weights are normalised."""
+
+    hypotheses: tuple[Hypothesis, ...] = ()
+    log_none: float = 0.0
+
+    def predicted(self, T_then_now: Pose2, travelled_m: float, drift: OdometryDrift) -> Belief:
+        """After a motion by odometry along a path of `travelled_m`."""
+        moved = [hypothesis.moved(T_then_now, travelled_m, drift) for hypothesis in self.hypotheses]
+        return self._after(moved, travelled_m)
+
+    def blurred(self, elapsed_sec: float, max_speed_mps: float, max_yaw_rate_radps: float) -> Belief:
+        """After a time without odometry: within a speed bound, anything may have happened."""
+        reach = elapsed_sec * np.array([max_speed_mps, max_speed_mps, max_yaw_rate_radps])
+        spread = [
+            replace(hypothesis, covariance=hypothesis.covariance + np.diag(reach**2), mode=None)
+            for hypothesis in self.hypotheses
+        ]
+        return self._after(spread, max_speed_mps * elapsed_sec)
+
+    def updated(self, evidence: ImageEvidence, share: float, log_prior: Sequence[float]) -> Belief:
+        """After an image. `log_prior` [modes] weighs the modes that are born from "none of these"."""
+        grown = [_seen(hypothesis, evidence, share) for hypothesis in self.hypotheses]
+        if share > 0:
+            grown += [
+                Hypothesis(
+                    mode.pose, mode.covariance, self.log_none + np.log(share) + log_ratio + prior, number
+                )
+                for number, (mode, log_ratio, prior) in enumerate(
+                    zip(evidence.modes, evidence.log_ratio_joined, log_prior, strict=True)
+                )
+            ]
+        return _normalised(_merged(grown), self.log_none)
+
+    def reweighted(self, log_weight: Sequence[float]) -> Belief:
+        """With every hypothesis's weight multiplied, to look at: not to be kept as the filter's state."""
+        hypotheses = [
+            replace(hypothesis, log_weight=hypothesis.log_weight + extra)
+            for hypothesis, extra in zip(self.hypotheses, log_weight, strict=True)
+        ]
+        return _normalised(hypotheses, self.log_none)
+
+    @property
+    def confidence(self) -> float:
+        """The leading hypothesis's share of the whole weight."""
+        return float(np.exp(self.hypotheses[0].log_weight)) if self.hypotheses else 0.0
+
+    def _after(self, hypotheses: Sequence[Hypothesis], travelled_m: float) -> Belief:
+        """The hypotheses after `travelled_m`, a share of their weight gone to "none of these"."""
+        log_kept = -LOSS_PER_M * travelled_m
+        lost = -np.expm1(log_kept) * -np.expm1(self.log_none)
+        return Belief(
+            tuple(replace(item, log_weight=item.log_weight + log_kept) for item in hypotheses),
+            float(np.logaddexp(self.log_none, np.log(max(lost, 1e-300)))),
+        )
+
+
+def new_ground_share(travelled_m: float | None, independence_m: float) -> float:
+    """How much of an image is new after `travelled_m` since the last one (None: there was none)."""
+    return 1.0 if travelled_m is None else min(1.0, travelled_m / independence_m)
+
+
+def gnss_log_weight(residual_m: np.ndarray, sigma_m: float, search_radius_m: float) -> np.ndarray:
+    """Log density of GNSS residuals [N] (Student's t in the plane), relative to its mean over the search disc."""
+
+    def log_t(distance_m: np.ndarray) -> np.ndarray:
+        return -(GNSS_TAIL + 2) / 2 * np.log1p(distance_m**2 / (GNSS_TAIL * sigma_m**2))
+
+    rings_m = search_radius_m * np.sqrt((np.arange(64) + 0.5) / 64)  # of equal area
+    return log_t(residual_m) - np.log(np.mean(np.exp(log_t(rings_m))))
+
+
+def disagreement_sigmas(a: Pose2, b: Pose2, covariance: np.ndarray) -> float:
+    """Mahalanobis distance of two poses under the covariance [3, 3] of their difference."""
+    difference = np.array([a.x_m - b.x_m, a.y_m - b.y_m, float(wrap_angle_rad(a.yaw_rad - b.yaw_rad))])
+    return float(np.sqrt(difference @ np.linalg.solve(covariance, difference)))
+
+
+def _seen(hypothesis: Hypothesis, evidence: ImageEvidence, share: float) -> Hypothesis:
+    """A hypothesis weighed by, and fused with, the image's nearest mode."""
+    nearest, sigmas = None, GATE_SIGMAS
+    for number, mode in enumerate(evidence.modes):
+        distance = disagreement_sigmas(hypothesis.pose, mode.pose, hypothesis.covariance + mode.covariance)
+        if distance < sigmas:
+            nearest, sigmas = number, distance
+    if nearest is None:
+        return replace(hypothesis, log_weight=hypothesis.log_weight + share * float(np.log(DULL)), mode=None)
+    mode = evidence.modes[nearest]
+    log_ratio = evidence.log_ratio[nearest] - 0.5 * sigmas**2
+    log_likelihood = float(np.logaddexp(np.log1p(-DULL) + log_ratio, np.log(DULL)))
+    pose, covariance = _fused(hypothesis.pose, hypothesis.covariance, mode.pose, mode.covariance)
+    return Hypothesis(pose, covariance, hypothesis.log_weight + share * log_likelihood, nearest)
+
+
+def _fused(pose: Pose2, P: np.ndarray, measured: Pose2, S: np.ndarray) -> tuple[Pose2, np.ndarray]:
+    """Kalman update of N(pose, P) with N(measured, S)."""
+    gain = P @ np.linalg.inv(P + S)
+    innovation = np.array(
+        [
+            measured.x_m - pose.x_m,
+            measured.y_m - pose.y_m,
+            float(wrap_angle_rad(measured.yaw_rad - pose.yaw_rad)),
+        ]
+    )
+    x_m, y_m, yaw_rad = np.array([pose.x_m, pose.y_m, pose.yaw_rad]) + gain @ innovation
+    covariance = (np.eye(3) - gain) @ P
+    return Pose2(float(x_m), float(y_m), float(wrap_angle_rad(yaw_rad))), (covariance + covariance.T) / 2
+
+
+def _merged(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Heaviest first; each that is the same place as a heavier one adds its weight to that."""
+    kept: list[Hypothesis] = []
+    floor = np.diag([MERGE_FLOOR_M**2, MERGE_FLOOR_M**2, MERGE_FLOOR_RAD**2])
+    for hypothesis in sorted(hypotheses, key=lambda item: -item.log_weight):
+        for k, other in enumerate(kept):
+            if disagreement_sigmas(hypothesis.pose, other.pose, other.covariance + floor) < MERGE_SIGMAS:
+                weight = float(np.logaddexp(hypothesis.log_weight, other.log_weight))
+                kept[k] = replace(
+                    other, log_weight=weight, mode=hypothesis.mode if other.mode is None else other.mode
+                )
+                break
+        else:
+            kept.append(hypothesis)
+    return kept
+
+
+def _normalised(hypotheses: Sequence[Hypothesis], log_none: float) -> Belief:
+    """Sorted, pruned and normalised; what is pruned goes to "none of these"."""
+    ordered = sorted(hypotheses, key=lambda item: -item.log_weight)
+    weights = np.array([item.log_weight for item in ordered] + [log_none])
+    weights -= np.logaddexp.reduce(weights)
+    kept = int(np.count_nonzero(weights[:-1][:MAX_HYPOTHESES] > np.log(HOPELESS)))
+    hypotheses = tuple(
+        replace(item, log_weight=float(weight)) for item, weight in zip(ordered[:kept], weights, strict=False)
+    )
+    return Belief(hypotheses, float(np.logaddexp.reduce(weights[kept:])))

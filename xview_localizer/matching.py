@@ -1,0 +1,120 @@
+"""Step 2 of the paper: every ground cell against every aerial cell, cosine / τ with a dustbin, softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xview_localizer.descriptor_map import AerialDescriptors
+from xview_localizer.geometry.match_field import MatchField
+from xview_localizer.observation import PlacedObservation
+
+# A cell at this range or beyond is as likely drawn as any; nearer ones less, as an image's many near cells cover
+# little ground. The least share keeps some of them (as in training).
+FULL_WEIGHT_RANGE_M, LEAST_CELL_WEIGHT = 15.0, 0.15
+# Of the cells matched, the share of the current image where earlier ones are joined to it.
+CURRENT_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class MatchConfig:
+    """`inverse_temperature` 1/τ and `trained_cells`, the number of aerial cells that the dustbin was trained against,
+    belong to the network; `independence_m` is the distance after which an image shows other ground."""
+
+    inverse_temperature: float
+    trained_cells: int
+    max_cells: int
+    independence_m: float
+
+
+def match(
+    placed: Sequence[PlacedObservation], aerial: AerialDescriptors, config: MatchConfig, seed: int
+) -> MatchField:
+    """The match distribution of the observations' cells (the last observation is the current one).
+
+    At most `max_cells` ground cells are drawn, half of them from the current image. Each image counts as if all of
+    its cells (up to `max_cells`) had been matched, and K images together as `independent_images` of them.
+    """
+    chosen = _drawn_cells(placed, config.max_cells, seed)
+    overlap_discount = independent_images(placed, config.independence_m) / len(placed)
+    lifted, offset, descriptor, dustbin, weight = [], [], [], [], []
+    for item, cells in zip(placed, chosen, strict=True):
+        observation, turn = item.observation, _rotation(item.T_current_past.yaw_rad)
+        lifted.append(observation.ground_xy_m[cells] @ turn.T)
+        camera_xy_m = item.T_current_past.transform(observation.camera_xy_m)
+        offset.append(np.broadcast_to(camera_xy_m, (len(cells), 2)))
+        descriptor.append(observation.descriptor[cells])
+        dustbin.append(observation.dustbin[cells])
+        counted = min(len(observation.ground_xy_m), config.max_cells)
+        weight.append(np.full(len(cells), overlap_discount * counted / max(1, len(cells))))
+    log_likelihood, inlier_probability = match_cells(
+        np.concatenate(descriptor), np.concatenate(dustbin), aerial, config
+    )
+    return MatchField(
+        np.concatenate(lifted),
+        log_likelihood,
+        inlier_probability,
+        aerial.grid,
+        offset_xy_m=np.concatenate(offset),
+        weight=np.concatenate(weight),
+        overlap_discount=overlap_discount,
+        current=np.repeat(np.arange(len(placed)) == len(placed) - 1, [len(cells) for cells in chosen]),
+    )
+
+
+def match_cells(
+    descriptor: np.ndarray, dustbin: np.ndarray, aerial: AerialDescriptors, config: MatchConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log likelihood [N, M] over the aerial cells and inlier probability [N] of ground cells."""
+    logits = (config.inverse_temperature * descriptor) @ aerial.descriptor.T
+    logits[:, ~aerial.valid] = -np.inf
+    highest = logits.max(axis=1, keepdims=True)
+    log_total = highest + np.log(np.exp(logits - highest).sum(axis=1, keepdims=True))
+    logits -= log_total
+    # What the map does not show is as likely as chance: evidence neither for a pose nor against it.
+    logits += np.log(aerial.valid.mean())
+    logits[:, ~aerial.valid] = -np.log(len(aerial.valid))
+    # The softmax is over the cells of this crop; the dustbin was trained against another number of them.
+    crowding = np.log(aerial.valid.sum() / config.trained_cells)
+    return logits, 1 / (1 + np.exp(np.clip(dustbin + crowding - log_total[:, 0], -50, 50)))
+
+
+def independent_images(placed: Sequence[PlacedObservation], independence_m: float) -> float:
+    """How many independent images the observations amount to: one, and one more per `independence_m` driven.
+
+    Images of the same ground repeat each other, their errors included.
+    """
+    xy_m = np.array([(item.T_current_past.x_m, item.T_current_past.y_m) for item in placed])
+    travelled_m = float(np.linalg.norm(np.diff(xy_m, axis=0), axis=1).sum())
+    return min(len(placed), 1 + travelled_m / independence_m)
+
+
+def cell_weight(range_m: np.ndarray) -> np.ndarray:
+    """How likely a cell at `range_m` [N] is drawn."""
+    return np.clip(range_m / FULL_WEIGHT_RANGE_M, LEAST_CELL_WEIGHT, 1.0)
+
+
+def select_cells(range_m: np.ndarray, max_cells: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices of at most `max_cells` cells, drawn with `cell_weight`."""
+    if len(range_m) <= max_cells:
+        return np.arange(len(range_m))
+    weight = cell_weight(range_m)
+    return np.sort(rng.choice(len(range_m), max_cells, replace=False, p=weight / weight.sum()))
+
+
+def _drawn_cells(placed: Sequence[PlacedObservation], max_cells: int, seed: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    earlier = len(placed) - 1
+    current_cells = round(CURRENT_SHARE * max_cells) if earlier else max_cells
+    shares = [(max_cells - current_cells) // earlier] * earlier if earlier else []
+    return [
+        select_cells(np.linalg.norm(item.observation.ground_xy_m, axis=1), share, rng)
+        for item, share in zip(placed, [*shares, current_cells], strict=True)
+    ]
+
+
+def _rotation(yaw_rad: float) -> np.ndarray:
+    cos, sin = np.cos(yaw_rad), np.sin(yaw_rad)
+    return np.array([[cos, -sin], [sin, cos]])

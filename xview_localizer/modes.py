@@ -1,0 +1,48 @@
+"""Where an image may have been taken: all modes of the pose posterior within the search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from xview_localizer.geometry.dense import PoseMode
+from xview_localizer.geometry.pose import Prior
+from xview_localizer.rejection import Rejection
+
+# Distinct places that a search of this radius offers, about as many as it has modes; more in proportion to its area.
+PLACES, PLACES_RADIUS_M = 8, 20.0
+# Chance that the robot is outside of the search: GNSS is further off than it reports, or the map shows another place.
+OUTSIDE_PROBABILITY = 0.05
+
+
+@dataclass(frozen=True)
+class Modes:
+    """The modes of one image (with the earlier ones joined to it), most probable first.
+
+    None, and a `rejection`, where the image, the map or the prior gave nothing to solve. Poses are those of
+    base_link in `map`.
+    """
+
+    stamp_sec: float
+    search: Prior | None
+    modes: tuple[PoseMode, ...] = ()
+    images: int = 1
+    score_per_cell: float = 0.0  # of the current image at the first mode
+    inliers: int = 0
+    inlier_ratio: float = 0.0
+    rejection: Rejection | None = None
+    depth_source: str = ""
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+    def log_prior(self, first: bool) -> np.ndarray:
+        """Log weight [modes] of each mode, before the image, against "none of these".
+
+        Before the `first` image nothing is known but the search, in which the robot is most likely. Afterwards that
+        chance has gone to the hypotheses, and "none of these" is somewhere else.
+        """
+        radius_m = self.search.radius_m if self.search else PLACES_RADIUS_M
+        places = PLACES * max(1.0, radius_m / PLACES_RADIUS_M) ** 2
+        odds = (1 - OUTSIDE_PROBABILITY) / OUTSIDE_PROBABILITY if first else 1.0
+        return np.array([mode.log_prior for mode in self.modes]) + np.log(odds / places)

@@ -1,0 +1,52 @@
+"""Why an image gave no pose: a reason that code can compare, with its numbers and its text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Reason(Enum):
+    """What kept an image's pose back. The value is the text, its numbers in braces."""
+
+    # The image, its camera or the robot's attitude.
+    BAD_MESSAGE = "{detail}"
+    BAD_IMAGE = "{detail}"
+    NO_CAMERA = "{detail}"
+    # What the localizer needs beside the image.
+    NO_PRIOR = "no GNSS position within {max_age_sec:.0f} s before the image"
+    PRIOR_TOO_WIDE = "search radius {radius_m:.0f} m is above {limit_m:.0f} m"
+    STALE_IMAGE = "image stamp {stamp_sec:.3f} is not after the previous one, {previous_sec:.3f}"
+    OVERTAKEN = "time jumped back, or the work was given up, while the image was worked on"
+    CLOCKS_DISAGREE = "{detail}"
+    MAP_UNREADABLE = "map: {detail}"
+    NO_IMAGERY = "the map has no imagery around the prior ({x_m:.0f}, {y_m:.0f}) m"
+    # The evidence.
+    NOTHING_TO_SOLVE = "{detail}"
+    NO_PLACE_FITS = (
+        "no place within the search fits well enough: confidence {confidence:.2f} is below {limit:.2f}"
+    )
+    TWO_PLACES_FIT = (
+        "two places fit, {distance_m:.0f} m apart {direction}: "
+        "confidence {confidence:.2f} is below {limit:.2f}"
+    )
+    IMAGE_DISAGREES = "the image does not match the map where the robot is expected; carried on by odometry"
+    TOO_UNCERTAIN = "position sigma {sigma_m:.1f} m is above {limit_m:.1f} m"
+    INTERNAL = "internal error: {detail}"
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A reason with the numbers (and words) of its text."""
+
+    reason: Reason
+    values: Mapping[str, float | str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, reason: Reason, **values: float | str) -> Rejection:
+        return cls(reason, values)
+
+    @property
+    def text(self) -> str:
+        return self.reason.value.format(**self.values)

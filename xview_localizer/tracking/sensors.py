@@ -1,0 +1,146 @@
+"""What GNSS, odometry and the IMU measured during a drive, by stamp, and whether their clocks agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.tracking.gnss import GnssSample
+from xview_localizer.tracking.motion import TIME_JUMP_SEC, OdometryBuffer, SampleError, StampedBuffer
+
+# Longer than any bridge or keyframe window; bounds memory.
+BUFFER_SEC = 120.0
+# Odometry or an IMU without a sample for so long before an image counts as absent until its next one.
+ABSENT_AFTER_SEC = 5.0
+# Attitude is averaged over this window before the image; slow IMUs may miss it, but not by more than the reach.
+GRAVITY_WINDOW_SEC = 0.1
+GRAVITY_REACH_SEC = 0.5
+# An image waits in queues for a second or so. A sensor whose samples keep coming from further in its future has
+# another clock: GPS time, for one, is 18 s ahead of UTC.
+CLOCK_LEAD_SEC = 5.0
+CLOCK_LEAD_IMAGES = 2  # in a row
+TOPIC = {"gnss": "fix", "odometry": "odom", "gravity": "imu"}
+
+
+class Sensors:
+    """Buffers of all sensors, which jump back in time together. Not thread-safe.
+
+    `add` raises SampleError for a sample that does not follow the one before. One odd stamp changes nothing. Where
+    the sensor's next stamp follows the odd one, or an image steps back with it, time has jumped: back, and
+    everything starts afresh; ahead, and that is only a gap in the data.
+    """
+
+    def __init__(self, odometry_max_gap_sec: float, max_speed_mps: float) -> None:
+        self.gnss: StampedBuffer[GnssSample] = StampedBuffer(BUFFER_SEC)
+        self.odometry = OdometryBuffer(BUFFER_SEC, odometry_max_gap_sec, max_speed_mps)
+        self.gravity: StampedBuffer[np.ndarray] = StampedBuffer(BUFFER_SEC)
+        self._buffers: Mapping[str, StampedBuffer] = {
+            "gnss": self.gnss,
+            "odometry": self.odometry,
+            "gravity": self.gravity,
+        }
+        self._received: set[str] = set()  # sensors that ever sent a sample, whatever their buffers still hold
+        self._received_since_image: set[str] = set()
+        self._ahead_images = dict.fromkeys(self._buffers, 0)
+        self._ahead_sec = dict.fromkeys(self._buffers, 0.0)
+        self._first_image_sec: float | None = None
+        self._newest_image_sec: float | None = None
+
+    def add(self, sensor: str, stamp_sec: float, sample: GnssSample | Pose2 | np.ndarray) -> bool:
+        """Append; True where time has jumped back. Raises SampleError."""
+        self._received.add(sensor)
+        self._received_since_image.add(sensor)
+        buffer = self._buffers[sensor]
+        jumped = (
+            buffer.add_pose(stamp_sec, sample)
+            if isinstance(buffer, OdometryBuffer)
+            else buffer.add(stamp_sec, sample)
+        )
+        if jumped:
+            for other in self._buffers.keys() - {sensor}:
+                self._buffers[other].restart(stamp_sec)
+            self._forget_images()
+        return jumped
+
+    def on_image(self, stamp_sec: float) -> bool:
+        """Note an image's arrival; True where it confirms a sensor's stamp that time has jumped back."""
+        newest_sec = self._newest_image_sec
+        steps_back = newest_sec is not None and stamp_sec < newest_sec - TIME_JUMP_SEC
+        jumped = steps_back and any(buffer.holds_back(stamp_sec) for buffer in self._buffers.values())
+        if jumped:
+            for buffer in self._buffers.values():
+                buffer.restart(stamp_sec)
+            self._forget_images()
+        if self._first_image_sec is None:
+            self._first_image_sec = stamp_sec
+        self._compare_clocks(stamp_sec)
+        return jumped
+
+    def image_searched(self, stamp_sec: float) -> None:
+        """The newest image that was not refused."""
+        self._newest_image_sec = stamp_sec
+
+    def clear(self) -> None:
+        for buffer in self._buffers.values():
+            buffer.clear()
+        self._forget_images()
+
+    def present(self, sensor: str, stamp_sec: float) -> bool:
+        """Whether a sensor has sent samples, the last not too long before an image's stamp.
+
+        One without a sample since a jump of time counts as absent as long after the first image.
+        """
+        newest_sec = self._buffers[sensor].newest_sec
+        since_sec = self._first_image_sec if newest_sec is None else newest_sec
+        return sensor in self._received and (since_sec is None or stamp_sec - since_sec <= ABSENT_AFTER_SEC)
+
+    def awaits(self, stamp_sec: float) -> list[str]:
+        """Of odometry and gravity, those that are present and have not reached `stamp_sec` yet.
+
+        GNSS is slow and its newest position before the image is as good as any: nobody should wait for it.
+        """
+        return [
+            name
+            for name in ("odometry", "gravity")
+            if self.present(name, stamp_sec) and not self._buffers[name].covers(stamp_sec)
+        ]
+
+    def clock_problem(self) -> str:
+        """Which sensor has another clock than the images, or an empty string."""
+        for sensor, count in self._ahead_images.items():
+            if count >= CLOCK_LEAD_IMAGES:
+                return (
+                    f"{TOPIC[sensor]} is stamped {self._ahead_sec[sensor]:.1f} s ahead of the images; "
+                    "let one clock (UTC) stamp all sensors"
+                )
+        return ""
+
+    def gravity_at(self, stamp_sec: float) -> np.ndarray | None:
+        """Mean direction [3] of down in base_link just before `stamp_sec`; None where there is no IMU.
+
+        Of a slow IMU, the mean of the nearest samples on either side. Raises SampleError where none is near.
+        """
+        near = self.gravity.between(stamp_sec - GRAVITY_WINDOW_SEC, stamp_sec) or [
+            *self.gravity.between(stamp_sec - GRAVITY_REACH_SEC, stamp_sec)[-1:],
+            *self.gravity.between(stamp_sec, stamp_sec + GRAVITY_REACH_SEC)[:1],
+        ]
+        if not near and self.present("gravity", stamp_sec):
+            raise SampleError(f"no attitude from the IMU within {GRAVITY_REACH_SEC} s of the image")
+        return np.mean([gravity for _, gravity in near], axis=0) if near else None
+
+    def _compare_clocks(self, stamp_sec: float) -> None:
+        for sensor in self._received_since_image:
+            newest_sec = self._buffers[sensor].newest_sec
+            if newest_sec is None:
+                continue
+            self._ahead_sec[sensor] = newest_sec - stamp_sec
+            ahead = self._ahead_sec[sensor] > CLOCK_LEAD_SEC
+            self._ahead_images[sensor] = self._ahead_images[sensor] + 1 if ahead else 0
+        self._received_since_image.clear()
+
+    def _forget_images(self) -> None:
+        self._first_image_sec = self._newest_image_sec = None
+        self._received_since_image.clear()
+        self._ahead_images = dict.fromkeys(self._buffers, 0)

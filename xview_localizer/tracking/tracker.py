@@ -1,0 +1,296 @@
+"""A drive: GNSS, odometry and earlier images around single images.
+
+No ROS here; the node and the offline replay share it. Each image is searched for (search.py), its modes weigh what is
+believed (belief/hypotheses.py), and the gate decides (belief/gate.py).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from xview_localizer.belief.evidence import ImageEvidence
+from xview_localizer.belief.fix import Fix
+from xview_localizer.belief.gate import decide
+from xview_localizer.belief.hypotheses import (
+    Belief,
+    OdometryDrift,
+    gnss_log_weight,
+    new_ground_share,
+)
+from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.geometry.pose import Pose2, Prior
+from xview_localizer.ground_view import GroundView
+from xview_localizer.localizer import Localizer
+from xview_localizer.modes import Modes
+from xview_localizer.observation import HERE, Observation, PlacedObservation
+from xview_localizer.rejection import Reason, Rejection
+from xview_localizer.tracking.gnss import GnssSample
+from xview_localizer.tracking.search import SearchConfig, gnss_disc, search_around
+from xview_localizer.tracking.sensors import Sensors
+from xview_localizer.tracking.track import PoseEstimate, carry
+
+# Hypotheses below this weight are not looked for by name, nor more than so many.
+EXPECTED_WEIGHT, MAX_EXPECTED = 1e-3, 6
+
+
+@dataclass(frozen=True)
+class TrackerConfig:
+    """What a user may tune around the localizer."""
+
+    search: SearchConfig = field(default_factory=SearchConfig)
+    odometry_max_gap_sec: float = 0.5
+    odometry_drift: OdometryDrift = field(default_factory=OdometryDrift)
+    max_yaw_rate_radps: float = 1.0  # bounds the turn where there is no odometry
+    keyframes: int = 5
+    keyframe_spacing_m: float = 2.5
+
+
+@dataclass(frozen=True)
+class TrackedFix:
+    """The answer for an image in a drive, and the best pose for its stamp.
+
+    `estimate` is the fix where it is accepted, else the last accepted one carried on by odometry, else None.
+    """
+
+    fix: Fix
+    prior: Prior | None
+    keyframes: int  # images that took part, this one included
+    estimate: PoseEstimate | None
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is known about an image before it is searched for."""
+
+    belief: Belief
+    search: Prior
+    disc: Prior | None
+    placed: list[PlacedObservation]
+    travelled_m: (
+        float | None
+    )  # since the last image that was weighed; None where odometry does not reach there
+    estimate: PoseEstimate | None
+    epoch: int
+
+
+class DriveTracker:
+    """Feeds a localizer with priors and keyframes, and carries what its images give along the drive.
+
+    The `on_…` methods may be called from another thread than `locate`. Answers depend on stamps, not on the
+    order in which different sensors' messages arrive, provided that all sensors have reached the image's
+    stamp (see `awaits`). The same inputs give the same answers.
+
+    `on_gnss`, `on_odometry` and `on_gravity` raise SampleError as `Sensors.add` does. An image's stamp has to come
+    after that of the last image searched for, which one stamped too far ahead of the sensors is not.
+    """
+
+    def __init__(
+        self, localizer: Localizer, frame: LocalFrame, config: TrackerConfig = TrackerConfig()
+    ) -> None:
+        self._localizer, self._frame, self._config = localizer, frame, config
+        self._sensors = Sensors(config.odometry_max_gap_sec, config.search.max_speed_mps)
+        self._lock = threading.Lock()
+        self._epoch = 0  # how often time has jumped
+        self._forget()
+        self._image_epoch = self._epoch  # and how often when the image was announced
+
+    def on_gnss(
+        self, stamp_sec: float, latitude_deg: float, longitude_deg: float, altitude_m: float, sigma_m: float
+    ) -> None:
+        """Position of the antenna and its standard deviation per axis. Raises ValueError where not finite."""
+        antenna_m = self._frame.enu_from_geodetic(latitude_deg, longitude_deg, altitude_m)[:2]
+        self._add("gnss", stamp_sec, GnssSample(antenna_m, sigma_m))
+
+    def on_odometry(self, stamp_sec: float, T_odom_base: Pose2) -> None:
+        """Where odometry was reset, neither hypotheses nor keyframes nor course reach across."""
+        self._add("odometry", stamp_sec, T_odom_base)
+
+    def on_gravity(self, stamp_sec: float, gravity_base: np.ndarray) -> None:
+        """Direction [3] of down in base_link."""
+        self._add("gravity", stamp_sec, np.asarray(gravity_base, dtype=np.float64))
+
+    def on_image(self, stamp_sec: float) -> None:
+        """An image is about to be localized: it may confirm a sensor's stamp that time has jumped back."""
+        with self._lock:
+            if self._sensors.on_image(stamp_sec):
+                self._forget()
+            self._image_epoch = self._epoch
+
+    def clear(self) -> None:
+        """Forget everything: time has jumped."""
+        with self._lock:
+            self._sensors.clear()
+            self._forget()
+
+    def awaits(self, stamp_sec: float) -> list[str]:
+        """Of odometry and gravity, those that are present and have not reached `stamp_sec` yet."""
+        with self._lock:
+            return self._sensors.awaits(stamp_sec)
+
+    def gravity_at(self, stamp_sec: float) -> np.ndarray | None:
+        """Direction [3] of down in base_link; None where there is no IMU. Raises SampleError (see Sensors)."""
+        with self._lock:
+            return self._sensors.gravity_at(stamp_sec)
+
+    def localize(self, view: GroundView) -> TrackedFix:
+        """`locate` what the localizer observes in `view`."""
+        self.on_image(view.stamp_sec)
+        return self.locate(self._localizer.observe(view))
+
+    def locate(self, observation: Observation) -> TrackedFix:
+        """Place an observation in the map. Call in the order of the images' stamps, each after `on_image`."""
+        with self._lock:
+            task = self._task(observation)
+        if isinstance(task, TrackedFix):
+            return task
+        expected = [
+            item.pose for item in task.belief.hypotheses if item.log_weight > np.log(EXPECTED_WEIGHT)
+        ][:MAX_EXPECTED]
+        modes = self._localizer.modes(task.placed, task.search, expected)
+        with self._lock:
+            if task.epoch != self._epoch or self._searched_sec != observation.stamp_sec:
+                return _rejected(observation, Rejection.of(Reason.OVERTAKEN))
+            fix = self._weigh(task, modes)
+            self._keep_as_keyframe(observation)
+            estimate = self._followed(fix) if fix.accepted else task.estimate
+        return TrackedFix(fix, task.search, modes.images, estimate)
+
+    # --- before the search ---
+
+    def _task(self, observation: Observation) -> _Task | TrackedFix:
+        """What to search for, or the answer where nothing can be."""
+        stamp_sec = observation.stamp_sec
+        if self._epoch != self._image_epoch:
+            return _rejected(observation, Rejection.of(Reason.OVERTAKEN))
+        if self._searched_sec is not None and stamp_sec <= self._searched_sec:
+            stale = Rejection.of(Reason.STALE_IMAGE, stamp_sec=stamp_sec, previous_sec=self._searched_sec)
+            return _rejected(observation, stale)
+        estimate = self._estimate_at(stamp_sec)
+        if observation.reason:
+            rejection = Rejection.of(Reason.BAD_IMAGE, detail=observation.reason)
+            return _rejected(observation, rejection, estimate)
+        clocks = self._sensors.clock_problem()
+        if clocks:
+            return _rejected(observation, Rejection.of(Reason.CLOCKS_DISAGREE, detail=clocks), estimate)
+        config = self._config.search
+        belief, travelled_m = self._predicted(stamp_sec)
+        disc = gnss_disc(self._sensors, stamp_sec, config)
+        search = search_around(
+            self._with_gnss(belief, disc), disc, self._unlocalized_m + (travelled_m or 0.0), config
+        )
+        if search is None:
+            no_prior = Rejection.of(Reason.NO_PRIOR, max_age_sec=config.gnss_max_age_sec)
+            return _rejected(observation, no_prior, estimate)
+        # One from too far ahead of the sensors has no prior, and must not shut out those that follow.
+        self._searched_sec = stamp_sec
+        self._sensors.image_searched(stamp_sec)
+        if search.radius_m > config.gnss_max_radius_m:
+            too_wide = Rejection.of(
+                Reason.PRIOR_TOO_WIDE, radius_m=search.radius_m, limit_m=config.gnss_max_radius_m
+            )
+            return _rejected(observation, too_wide, estimate, search)
+        placed = self._placed(observation)
+        return _Task(belief, search, disc, placed, travelled_m, estimate, self._epoch)
+
+    def _predicted(self, stamp_sec: float) -> tuple[Belief, float | None]:
+        """What was believed after the last image, moved on, and how far; None without odometry."""
+        if self._weighed_sec is None:
+            return self._belief, None
+        motion = self._sensors.odometry.motion(self._weighed_sec, stamp_sec)
+        if motion is not None:
+            drift = self._config.odometry_drift
+            return self._belief.predicted(motion.T_then_now, motion.travelled_m, drift), motion.travelled_m
+        elapsed_sec = stamp_sec - self._weighed_sec
+        max_speed_mps = self._config.search.max_speed_mps
+        return self._belief.blurred(elapsed_sec, max_speed_mps, self._config.max_yaw_rate_radps), None
+
+    def _placed(self, observation: Observation) -> list[PlacedObservation]:
+        """Keyframes that odometry still joins, half a spacing away or more, and the current observation."""
+        placed = [PlacedObservation(observation, HERE)]
+        for keyframe in reversed(self._keyframes):
+            motion = self._sensors.odometry.motion(keyframe.stamp_sec, observation.stamp_sec)
+            if motion is None or len(placed) == self._config.keyframes:
+                break
+            if motion.travelled_m >= self._config.keyframe_spacing_m / 2:
+                placed.insert(0, PlacedObservation(keyframe, motion.T_then_now.inverse()))
+        return placed
+
+    def _estimate_at(self, stamp_sec: float) -> PoseEstimate | None:
+        if self._published is None:
+            return None
+        return carry(self._published, stamp_sec, self._sensors.odometry, self._config.odometry_drift)
+
+    # --- after the search ---
+
+    def _weigh(self, task: _Task, modes: Modes) -> Fix:
+        """Weigh what is believed by the image's modes, and decide."""
+        calibration, gate = self._localizer.spec.calibration, self._localizer.config.gate
+        if modes.rejection is not None:
+            return decide(modes, task.belief, gate)
+        evidence = ImageEvidence.of(modes.modes, calibration)
+        travelled_m = task.travelled_m
+        if travelled_m is None and task.belief.hypotheses:
+            # Without odometry, how far the robot has come is where it is now seen to be.
+            before = task.belief.hypotheses[0].pose.inverse() @ modes.modes[0].pose
+            travelled_m = float(np.hypot(before.x_m, before.y_m))
+        share = new_ground_share(travelled_m, calibration.independence_m)
+        self._belief = task.belief.updated(evidence, share, modes.log_prior(first=not task.belief.hypotheses))
+        self._weighed_sec = modes.stamp_sec
+        fix = decide(modes, self._with_gnss(self._belief, task.disc), gate)
+        self._unlocalized_m = 0.0 if fix.accepted else self._unlocalized_m + (travelled_m or 0.0)
+        return fix
+
+    def _with_gnss(self, belief: Belief, disc: Prior | None) -> Belief:
+        """The belief with GNSS's say about where each hypothesis is now."""
+        if disc is None or not belief.hypotheses:
+            return belief
+        residual_m = np.array(
+            [np.hypot(item.pose.x_m - disc.x_m, item.pose.y_m - disc.y_m) for item in belief.hypotheses]
+        )
+        sigma_m = disc.radius_m / self._config.search.gnss_radius_sigmas
+        return belief.reweighted(gnss_log_weight(residual_m, sigma_m, disc.radius_m).tolist())
+
+    def _followed(self, fix: Fix) -> PoseEstimate:
+        self._published = PoseEstimate(fix.stamp_sec, Pose2(fix.x_m, fix.y_m, fix.yaw_rad), fix.covariance)
+        return self._published
+
+    def _keep_as_keyframe(self, observation: Observation) -> None:
+        odometry = self._sensors.odometry
+        if odometry.at(observation.stamp_sec) is None:
+            return
+        if self._keyframes:
+            motion = odometry.motion(self._keyframes[-1].stamp_sec, observation.stamp_sec)
+            if motion is not None and motion.travelled_m < self._config.keyframe_spacing_m:
+                return
+        self._keyframes = [*self._keyframes, observation][-self._config.keyframes :]
+
+    # --- time ---
+
+    def _forget(self) -> None:
+        """Time has jumped: what earlier images left counts no more, nor do those still in work."""
+        self._epoch += 1
+        self._searched_sec: float | None = None  # the last image searched for
+        self._weighed_sec: float | None = None  # the last one that weighed the belief
+        self._belief = Belief()
+        self._keyframes: Sequence[Observation] = []
+        self._published: PoseEstimate | None = None  # the last accepted pose
+        self._unlocalized_m = 0.0  # driven since then
+
+    def _add(self, sensor: str, stamp_sec: float, sample: GnssSample | Pose2 | np.ndarray) -> None:
+        with self._lock:
+            if self._sensors.add(sensor, stamp_sec, sample):
+                self._forget()
+
+
+def _rejected(
+    observation: Observation,
+    rejection: Rejection,
+    estimate: PoseEstimate | None = None,
+    search: Prior | None = None,
+) -> TrackedFix:
+    fix = Fix(observation.stamp_sec, rejection=rejection, depth_source=observation.depth_source)
+    return TrackedFix(fix, search, 1, estimate)
