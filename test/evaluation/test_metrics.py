@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xview_localizer.evaluation.metrics import Frame, summarize
+from xview_localizer.evaluation.metrics import Frame, reliability, summarize
 
 
 def frame(error_m, accepted=True, confidence=0.5, **values):
@@ -115,3 +115,19 @@ def test_all_rejected():
     assert metrics["position_median_m"] == 5.0 and metrics["recall_2m"] == 0.5
     assert {value for key, value in metrics.items() if key.startswith("accepted_")} == {None}
     assert metrics["nees_mean"] is None
+
+
+def test_reliability_bins_confidence():
+    frames = [
+        frame(1.0, confidence=0.95),
+        frame(2.0, confidence=0.85),
+        frame(3.0, confidence=0.9),
+        frame(1.0, confidence=0.2),
+        frame(9.0, confidence=1.0, yaw_error_deg=None),  # no pose was found
+    ]
+    bins = reliability(frames)
+    assert [entry["count"] for entry in bins] == [0, 1, 0, 0, 3]
+    assert (bins[1]["from"], bins[1]["to"]) == pytest.approx((0.2, 0.4))
+    assert bins[0]["within_2m"] is None and bins[1]["within_2m"] == 1.0
+    assert bins[4]["within_2m"] == pytest.approx(2 / 3)
+    assert bins[4]["confidence_mean"] == pytest.approx(0.9)

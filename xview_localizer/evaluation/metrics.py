@@ -13,6 +13,8 @@ RECALL_RADII_M = (1, 2, 5, 10)
 FALSE_ACCEPT_M = 5.0
 YAW_RECALL_DEG = 10.0
 CONFIDENT_SHARES = (50, 70)
+CONFIDENCE_RADIUS_M = 2.0  # `confidence` is the chance of being within this
+RELIABILITY_BINS = 5
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,27 @@ def _confident(frames: Sequence[Frame]) -> dict:
         best = ranked[: int(np.ceil(share / 100 * len(ranked)))]
         figures[f"confident_{share}_recall_2m"] = _or_none(np.mean, [frame.error_m <= 2 for frame in best])
     return figures
+
+
+def reliability(frames: Sequence[Frame]) -> list[dict]:
+    """Confidence against what came of it, in equal bins of [0, 1], over the frames with a pose and a
+    known true yaw."""
+    found = [frame for frame in frames if frame.yaw_error_deg is not None]
+    edges = np.linspace(0, 1, RELIABILITY_BINS + 1)
+    number = np.digitize([frame.confidence for frame in found], edges[1:-1])
+    bins = []
+    for index in range(RELIABILITY_BINS):
+        inside = [frame for frame, at in zip(found, number, strict=True) if at == index]
+        bins.append(
+            {
+                "from": float(edges[index]),
+                "to": float(edges[index + 1]),
+                "count": len(inside),
+                "confidence_mean": _or_none(np.mean, [frame.confidence for frame in inside]),
+                "within_2m": _or_none(np.mean, [frame.error_m <= CONFIDENCE_RADIUS_M for frame in inside]),
+            }
+        )
+    return bins
 
 
 def _rms(values: Sequence[float]) -> float:

@@ -23,6 +23,7 @@ from xview_localizer.simulation.geotiff import write_utm_geotiff
 from xview_localizer.simulation.pairs_writer import sample_camera
 from xview_localizer.simulation.route import drive_along, plan_route
 from xview_localizer.simulation.sensors import GnssError, gnss, imu, wheel_odometry
+from xview_localizer.simulation.style import TownStyle
 from xview_localizer.simulation.town import Town
 from xview_localizer.tum import write_tum
 
@@ -36,6 +37,7 @@ class DriveConfig:
     length_m: float = 200.0
     town_size_m: float = 260.0
     kind: str = "equirectangular"
+    streets: str = "plain"  # or "repeating": look-alikes along the road by whole periods
     image_rate_hz: float = 2.0
     gnss_rate_hz: float = 5.0
     map_metres_per_pixel: float = 0.2
@@ -61,7 +63,7 @@ def simulate_drive(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng((seed, 4))
-    town = Town.generate(seed, config.town_size_m)
+    town = Town.generate(seed, config.town_size_m, _style(seed, config.streets))
     frame = LocalFrame(*config.datum)
 
     half_m = config.town_size_m / 2
@@ -127,6 +129,13 @@ def simulate_drive(
         ],
     )
     return out
+
+
+def _style(seed: int, streets: str) -> TownStyle | None:
+    """The style that a kind of streets asks for; None leaves it to the town."""
+    if streets not in ("plain", "repeating"):
+        raise ValueError(f"streets must be 'plain' or 'repeating', got {streets!r}")
+    return TownStyle.repeating(np.random.default_rng((seed, 6))) if streets == "repeating" else None
 
 
 def _jpeg(image: np.ndarray, quality: int) -> bytes:

@@ -84,11 +84,12 @@ def _surfaces(rng, layout: Layout, painter: _Painter) -> np.ndarray:
     style = layout.style
     surface = np.full((painter.grid.rows, painter.grid.columns), Surface[style.open_ground.upper()], np.uint8)
     bare = fractal_noise(rng, surface.shape, [250, 90, 30])
-    surface[bare > rng.uniform(0.9, 2.2)] = Surface.GRASS if style.open_ground == "soil" else Surface.SOIL
+    spots = style.irregularity * bare > rng.uniform(0.9, 2.2)
+    surface[spots] = Surface.GRASS if style.open_ground == "soil" else Surface.SOIL
     for field in layout.fields:
         painter.polygon(surface, field.place.corners, int(Surface.FIELD))
     for building in layout.buildings:  # paved or bare strips around houses
-        if rng.random() < 0.5:
+        if rng.random() < style.apron_share:
             for part in building.parts:
                 apron = Rectangle(part.x_m, part.y_m, part.yaw_rad, part.length_m + 2.4, part.width_m + 2.4)
                 painter.polygon(surface, apron.corners, int(rng.choice([Surface.SOIL, Surface.PAVEMENT])))
@@ -167,11 +168,11 @@ def _wear_and_patches(
     rng, layout: Layout, painter: _Painter, surface: np.ndarray, albedo: np.ndarray
 ) -> None:
     """Repair patches, cracks, tyre tracks, manholes, stains and beds."""
-    half = layout.size_m / 2
+    half, amount = layout.size_m / 2, layout.style.irregularity
     change = np.zeros(surface.shape, np.float32)
     for street in layout.streets:
         n = len(street.line_xy_m)
-        for _ in range(rng.integers(4, 14)):
+        for _ in range(round(amount * rng.integers(4, 14))):
             i, j = sorted(rng.integers(0, n, 2))
             j = min(j, i + int(rng.uniform(3, 30)))
             lateral = rng.uniform(-0.4, 0.4) * street.width_m
@@ -181,11 +182,11 @@ def _wear_and_patches(
                 )
         for lateral in (-0.32, -0.16, 0.16, 0.32):
             painter.line(change, street.offset(lateral * street.width_m), 0.5, float(rng.normal(2, 5)))
-        for _ in range(rng.integers(2, 12)):
+        for _ in range(round(amount * rng.integers(2, 12))):
             i = rng.integers(2, n - 2)
             crack = street.offset(rng.uniform(-0.5, 0.5) * street.width_m)[i : i + int(rng.uniform(3, 14))]
             painter.line(change, crack + np.cumsum(rng.normal(0, 0.12, crack.shape), axis=0), 0.06, -30.0)
-        for _ in range(rng.integers(1, 6)):
+        for _ in range(round(amount * rng.integers(1, 6))):
             i = rng.integers(2, n - 2)
             u, v = painter.grid.uv_from_xy(street.offset(rng.uniform(-0.4, 0.4) * street.width_m)[i])
             if 0 < u < surface.shape[1] and 0 < v < surface.shape[0]:
@@ -197,7 +198,7 @@ def _wear_and_patches(
                     -1,
                 )
     albedo += np.where((surface == Surface.ASPHALT) | (surface == Surface.DRIVEWAY), change, 0)[..., None]
-    for _ in range(int(layout.size_m**2 / 250)):
+    for _ in range(int(amount * layout.size_m**2 / 250)):
         x, y = rng.uniform(-half, half, 2)
         u, v = painter.grid.uv_from_xy(np.array([x, y])).astype(int)
         if surface[min(v, len(surface) - 1), min(u, len(surface) - 1)] in (Surface.GRASS, Surface.SOIL):
@@ -272,7 +273,10 @@ def _lane_lines(rng, layout: Layout, street: Street, clear, painter, paint, yell
     width_m = rng.uniform(0.1, 0.16)
     centre = yellow if style.yellow_lines else paint
     if style.centre_line == "dashed":
-        for dash in _dashes(street.line_xy_m, clear, int(rng.integers(2, 5)), int(rng.integers(3, 8))):
+        on, off = int(rng.integers(2, 5)), int(rng.integers(3, 8))
+        if style.repeat_m:
+            off = style.repeat_m // 2 - on
+        for dash in _dashes(street.line_xy_m, clear, on, off):
             painter.line(centre, dash, width_m, 255)
     elif style.centre_line != "none":
         offsets = (0.0,) if style.centre_line == "solid" else (-0.14, 0.14)

@@ -132,7 +132,7 @@ def make_layout(rng: np.random.Generator, style: TownStyle, size_m: float) -> La
     fields = _fields(rng, style, streets, size_m, taken)
     buildings, driveways, boxes = _lots(rng, style, streets, size_m, taken)
     trees = _trees(rng, style, streets, size_m, taken)
-    slots = _car_slots(rng, style, streets, car_parks, driveways)
+    slots = car_slots(rng, style, streets, car_parks, driveways)
     boxes += _poles(rng, streets)
     return Layout(size_m, style, streets, car_parks, driveways, fields, buildings, trees, tuple(boxes), slots)
 
@@ -244,7 +244,7 @@ def _lots(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy):
                     continue
                 parts = [main]
                 if rng.random() < 0.3:
-                    wing = _beside(
+                    wing = beside(
                         main,
                         rng.uniform(-0.3, 0.3) * front_m,
                         side * depth_m * 0.75,
@@ -265,7 +265,7 @@ def _lots(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy):
                 if rng.random() < style.driveway_share:
                     shift_m = rng.choice([-1.0, 1.0]) * (front_m / 2 - 1.5)
                     driveways.append(
-                        _beside(
+                        beside(
                             main,
                             shift_m,
                             near_m,
@@ -276,7 +276,7 @@ def _lots(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy):
                 if rng.random() < style.hedge_share:
                     leafy = bool(rng.random() < 0.6)
                     rgb = np.array([60, 85, 45.0]) if leafy else rng.uniform(90, 190, 3)
-                    hedge = _beside(
+                    hedge = beside(
                         main,
                         0.0,
                         -side * (depth_m / 2 + style.setback_m * 0.7),
@@ -287,7 +287,8 @@ def _lots(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy):
     return tuple(buildings), tuple(driveways), boxes
 
 
-def _beside(place: Rectangle, forward_m: float, left_m: float, length_m: float, width_m: float) -> Rectangle:
+def beside(place: Rectangle, forward_m: float, left_m: float, length_m: float, width_m: float) -> Rectangle:
+    """A rectangle of the same yaw, its middle moved in the frame of `place`."""
     cos, sin = np.cos(place.yaw_rad), np.sin(place.yaw_rad)
     return Rectangle(
         float(place.x_m + cos * forward_m - sin * left_m), float(place.y_m + sin * forward_m + cos * left_m),
@@ -336,7 +337,8 @@ def _trees(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy) -> 
     return tuple(trees)
 
 
-def _car_slots(rng, style: TownStyle, streets, car_parks, driveways) -> tuple[Rectangle, ...]:
+def car_slots(rng, style: TownStyle, streets, car_parks, driveways) -> tuple[Rectangle, ...]:
+    """Where cars may stand: along the kerbs, in car parks and on driveways."""
     slots = []
     for street in streets:
         for side in (-1.0, 1.0):
@@ -350,7 +352,7 @@ def _car_slots(rng, style: TownStyle, streets, car_parks, driveways) -> tuple[Re
     for park in car_parks:
         for forward_m in np.arange(-park.length_m / 2 + 1.4, park.length_m / 2 - 1.2, 2.5):
             for left_m in (-park.width_m / 2 + 2.6, park.width_m / 2 - 2.6):
-                bay = _beside(park, forward_m, left_m, 1, 1)
+                bay = beside(park, forward_m, left_m, 1, 1)
                 slots.append(_car_place(rng, bay.x_m, bay.y_m, park.yaw_rad + np.pi / 2))
     for driveway in driveways:
         slots.append(_car_place(rng, driveway.x_m, driveway.y_m, driveway.yaw_rad + np.pi / 2))

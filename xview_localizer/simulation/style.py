@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 RGB = tuple[float, float, float]
+REPEAT_M = (12, 14, 16, 18)  # plots as wide as terraced or small detached houses have
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class TownStyle:
     soil: RGB
     roughness: float  # contrast of the ground's noise
     wear: float  # of markings, 0 = fresh
+    irregularity: float = 1.0  # number of repairs, cracks, manholes and bare spots, 1 = usual
+    apron_share: float = 0.5  # of buildings with a paved or bare strip around them
+    repeat_m: int = 0  # period of everything along the streets; 0 = irregular
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> TownStyle:
@@ -95,4 +99,35 @@ class TownStyle:
             soil=tint((140, 118, 92), 9),
             roughness=float(rng.uniform(0.6, 1.6)),
             wear=float(rng.uniform(0.05, 0.7)),
+        )
+
+    @classmethod
+    def repeating(cls, rng: np.random.Generator) -> TownStyle:
+        """Straight streets of one house, one tree and one dash over and over; see repeating.py.
+
+        What could tell two periods apart is rare: about one thing in 70 m on the ground, one plot in 70 m
+        left vacant, and few parked cars.
+        """
+        return replace(
+            cls.sample(rng),
+            repeat_m=int(rng.choice(REPEAT_M)),
+            streets_along=int(rng.integers(1, 4)),
+            streets_across=0,
+            street_spacing_m=float(rng.uniform(75, 95)),
+            bend=0.0,
+            road_width_m=float(rng.uniform(6, 9)),
+            kerb=True,
+            pavement_width_m=float(rng.uniform(1.2, 3)),
+            verge_width_m=float(rng.choice([0.0, 1.5])),
+            centre_line="dashed",
+            crosswalk_share=0.0,
+            setback_m=float(rng.uniform(3.5, 6)),
+            building_spacing_m=float(rng.choice([0.0, 4.0])),
+            building_depth_m=float(rng.uniform(8, 11)),
+            storeys=(2, 3),
+            open_ground="grass",
+            parked_car_share=0.08,  # of driveways
+            roughness=0.6,
+            irregularity=0.25,
+            apron_share=0.0,
         )

@@ -16,6 +16,7 @@ from xview_localizer.simulation.ground import paint_ground
 from xview_localizer.simulation.layout import Car, Layout, make_layout
 from xview_localizer.simulation.mesh import MeshBuilder, add_box, add_building, add_car, add_tree
 from xview_localizer.simulation.render import Scene
+from xview_localizer.simulation.repeating import make_repeating_layout
 from xview_localizer.simulation.style import TownStyle
 
 SIZE_M = 200.0
@@ -40,7 +41,7 @@ class Town:
         """Build a town; the same seed, size and style give the same town."""
         rng = np.random.default_rng((seed, 1))
         style = style or TownStyle.sample(rng)
-        layout = make_layout(rng, style, size_m)
+        layout = (make_repeating_layout if style.repeat_m else make_layout)(rng, style, size_m)
         ground = paint_ground(rng, layout)
         share = style.parked_car_share
         stays = rng.random(len(layout.car_slots)) < share * 0.35
@@ -114,10 +115,15 @@ class Town:
 def _mesh(layout: Layout, parked: np.ndarray, seed: int):
     rng = np.random.default_rng((seed, 2))
     builder = MeshBuilder()
+
+    def shape_rng() -> np.random.Generator:
+        # Of repeating streets each house and each tree is cast from one mould.
+        return np.random.default_rng((seed, 2)) if layout.style.repeat_m else rng
+
     for building in layout.buildings:
-        add_building(builder, building, rng)
+        add_building(builder, building, shape_rng())
     for tree in layout.trees:
-        add_tree(builder, tree, rng)
+        add_tree(builder, tree, shape_rng())
     for box in layout.boxes:
         add_box(builder, box)
     for slot, there in zip(layout.car_slots, parked, strict=True):
