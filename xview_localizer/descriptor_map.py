@@ -38,6 +38,29 @@ class AerialDescriptors:
     grid: RasterGrid
     problems: tuple[str, ...] = ()
 
+    def around(self, x_m: float, y_m: float, half_extent_m: float) -> AerialDescriptors:
+        """The part of these within ± half_extent_m of (x, y); all of them where that is no less."""
+        grid, cell_m = self.grid, self.grid.spacing_m
+        left, top = (
+            (x_m - half_extent_m - grid.west_m) / cell_m,
+            (grid.north_m - y_m - half_extent_m) / cell_m,
+        )
+        side = 2 * half_extent_m / cell_m
+        columns = slice(max(0, math.floor(left)), min(grid.columns, math.ceil(left + side)))
+        rows = slice(max(0, math.floor(top)), min(grid.rows, math.ceil(top + side)))
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        if shape == (grid.rows, grid.columns) or min(shape) <= 0:
+            return self
+        by_cell = self.descriptor.reshape(grid.rows, grid.columns, -1)[rows, columns]
+        return AerialDescriptors(
+            np.ascontiguousarray(by_cell).reshape(shape[0] * shape[1], -1),
+            self.valid.reshape(grid.rows, grid.columns)[rows, columns].ravel(),
+            RasterGrid(
+                grid.west_m + columns.start * cell_m, grid.north_m - rows.start * cell_m, cell_m, *shape
+            ),
+            self.problems,
+        )
+
 
 @dataclass(frozen=True)
 class _Block:

@@ -23,7 +23,7 @@ from xview_localizer.belief.hypotheses import Belief
 from xview_localizer.descriptor_map import AerialDescriptors, DescriptorMap
 from xview_localizer.engines.onnx_engine import OnnxEngine
 from xview_localizer.geometry.canonical_view import CanonicalView, canonical_view
-from xview_localizer.geometry.dense import DenseSolverConfig, solve_dense
+from xview_localizer.geometry.dense import DenseSolverConfig, PoseModes, joined, solve_dense
 from xview_localizer.geometry.depth import DepthKind, calibrate_depth, flat_ground_range_m
 from xview_localizer.geometry.levelling import R_level_base
 from xview_localizer.geometry.match_field import Correspondences
@@ -36,6 +36,7 @@ from xview_localizer.models.package import ModelPackage
 from xview_localizer.modes import Modes
 from xview_localizer.observation import HERE, Observation, PlacedObservation, empty_observation
 from xview_localizer.rejection import Reason, Rejection
+from xview_localizer.wide_search import discs_to_solve
 
 NETWORK_DEPTH = "network"
 # Within a narrow prior: further cells of the image add little, and every metre of map costs time.
@@ -172,11 +173,20 @@ class Localizer:
         if not aerial.valid.any():
             return replace(nothing, rejection=_no_imagery(aerial, prior))
         usable = [item for item in placed if not item.observation.reason]
+        solver = self._solver_config(current.scale_known)
         with _stage(timings, "match"):
-            match_field = match(usable, aerial, self._match_config, self._seed)
-        with _stage(timings, "solve"):
-            solver = self._solver_config(current.scale_known)
-            solution = solve_dense(match_field, prior, solver, self._seed, expected)
+            discs = discs_to_solve(
+                usable,
+                aerial,
+                prior,
+                solver.scale_bounds,
+                solver.yaw_gate_sigmas,
+                self._match_config,
+                self._seed,
+            )
+        solution = joined(
+            [self._solve(usable, aerial, disc, solver, expected, timings) for disc in discs], solver
+        )
         if solution.reason:
             return replace(nothing, rejection=Rejection.of(Reason.NOTHING_TO_SOLVE, detail=solution.reason))
         return replace(
@@ -187,6 +197,21 @@ class Localizer:
             inliers=solution.inliers,
             inlier_ratio=solution.inlier_ratio,
         )
+
+    def _solve(
+        self,
+        placed: Sequence[PlacedObservation],
+        aerial: AerialDescriptors,
+        disc: Prior,
+        solver: DenseSolverConfig,
+        expected: Sequence[Pose2],
+        timings: dict[str, float],
+    ) -> PoseModes:
+        with _stage(timings, "match"):
+            near = aerial.around(disc.x_m, disc.y_m, self._map_half_extent_m(disc))
+            match_field = match(placed, near, self._match_config, self._seed)
+        with _stage(timings, "solve"):
+            return solve_dense(match_field, disc, solver, self._seed, expected)
 
     def best_matches(self, observation: Observation, prior: Prior, scale: float) -> Correspondences:
         """The likeliest aerial cell of each ground cell, weighted by its probability; to look at, not to solve with.
@@ -204,8 +229,10 @@ class Localizer:
         return Correspondences(observation.points_m(scale), aerial.grid.cell_centres_xy_m[best], probability)
 
     def _aerial_around(self, prior: Prior) -> AerialDescriptors:
-        half_extent_m = max(MIN_MAP_HALF_EXTENT_M, prior.radius_m + self.config.map_reach_m)
-        return self._aerial.read(prior.x_m, prior.y_m, half_extent_m)
+        return self._aerial.read(prior.x_m, prior.y_m, self._map_half_extent_m(prior))
+
+    def _map_half_extent_m(self, prior: Prior) -> float:
+        return max(MIN_MAP_HALF_EXTENT_M, prior.radius_m + self.config.map_reach_m)
 
     def _range_m(
         self,
@@ -280,4 +307,4 @@ def _no_imagery(aerial: AerialDescriptors, prior: Prior) -> Rejection:
 def _stage(timings: dict[str, float], name: str) -> Iterator[None]:
     began = time.perf_counter()
     yield
-    timings[name] = 1e3 * (time.perf_counter() - began)
+    timings[name] = timings.get(name, 0.0) + 1e3 * (time.perf_counter() - began)

@@ -8,7 +8,7 @@ best are refined by soft-assignment Procrustes, and the posterior around each mo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -108,8 +108,31 @@ def solve_dense(
         _describe(posterior, a[mode], t[mode], config, rng if rank < config.described else None)
         for rank, mode in enumerate(modes)
     )
-    described = tuple(sorted(described, key=lambda mode: -(mode.log_evidence + mode.log_prior)))
+    described = tuple(sorted(described, key=lambda mode: -_worth(mode)))
     return _summary(evidence, described)
+
+
+def joined(solutions: Sequence[PoseModes], config: DenseSolverConfig) -> PoseModes:
+    """The solutions of several searches in one: all modes that are not the same place as a better one.
+
+    The first mode's solution gives the figures; where none has a mode, the first one gives the reason.
+    """
+    found = sorted(
+        (solution for solution in solutions if solution.modes),
+        key=lambda solution: -_worth(solution.modes[0]),
+    )
+    if not found:
+        return solutions[0]
+    ordered = sorted((mode for solution in found for mode in solution.modes), key=lambda mode: -_worth(mode))
+    a = np.array([np.exp(1j * mode.pose.yaw_rad) for mode in ordered])
+    t = np.array([mode.pose.x_m + 1j * mode.pose.y_m for mode in ordered])
+    worth = np.array([_worth(mode) for mode in ordered])
+    kept = distinct_modes(a, t, worth, config.mode_separation_m, config.mode_separation_rad)
+    return replace(found[0], modes=tuple(ordered[k] for k in kept))
+
+
+def _worth(mode: PoseMode) -> float:
+    return mode.log_evidence + mode.log_prior
 
 
 def _candidates(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from xview_localizer.geometry.evidence import Evidence
+from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.geometry.prior_gate import PriorGate
 
@@ -29,35 +31,48 @@ def vote(
     config: VotingConfig,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The poses (a, t) of the highest local maxima of the coarse score, best first.
+    """The poses (a, t) of the highest local maxima of the coarse score, best first."""
+    cells = _informative_cells(evidence, config.max_ground_cells, rng)
+    return vote_in_parts([evidence.take(cells)], evidence.grid, gate, scale_bounds, config)
+
+
+def vote_in_parts(
+    parts: Iterable[Evidence],
+    grid: RasterGrid,
+    gate: PriorGate,
+    scale_bounds: tuple[float, float],
+    config: VotingConfig,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `vote`, of ground cells that come in parts over one `grid`, so that only one part is held at a time.
 
     A pose shifts every ground cell's raster by a whole number of cells, so for one yaw the scores of all
     positions are the sum over ground cells of a window of their rasters.
     """
     prior = gate.prior
-    cells = _informative_cells(evidence, config.max_ground_cells, rng)
-    block = max(1, round(config.spacing_m / evidence.grid.spacing_m))
-    spacing_m = block * evidence.grid.spacing_m
-    reach = int(np.ceil(min(gate.reach_m, _farthest_corner_m(evidence, prior)) / spacing_m))
-    votes = _padded_votes(evidence.inside[cells], block, 2 * reach + 1)
-    votes *= evidence.weight[cells, None, None].astype(np.float32)
-    windows = np.lib.stride_tricks.sliding_window_view(votes, (2 * reach + 1,) * 2, axis=(1, 2))
-
+    block = max(1, round(config.spacing_m / grid.spacing_m))
+    spacing_m = block * grid.spacing_m
+    reach = int(np.ceil(min(gate.reach_m, _farthest_corner_m(grid, prior)) / spacing_m))
     yaws = _yaws(gate, config)
     count = int(np.ceil(np.log(scale_bounds[1] / scale_bounds[0]) / config.log_scale_step)) or 1
     scales = scale_bounds[0] * (scale_bounds[1] / scale_bounds[0]) ** ((np.arange(count) + 0.5) / count)
     a = (scales[:, None] * np.exp(1j * yaws)).ravel()
 
+    side, pad = 2 * reach + 1, 2 * reach + 1
     # The window's first cell sits where the point falls when base_link is at the north-west of the search.
     west_m, north_m = prior.x_m - reach * spacing_m, prior.y_m + reach * spacing_m
-    points = evidence.take(cells).points(a, np.zeros(len(a)))
-    pad = 2 * reach + 1
-    column = np.floor((points.real + west_m - evidence.grid.west_m) / spacing_m).astype(np.intp) + pad
-    row = np.floor((evidence.grid.north_m - points.imag - north_m) / spacing_m).astype(np.intp) + pad
-    np.clip(column, 0, windows.shape[2] - 1, out=column)
-    np.clip(row, 0, windows.shape[1] - 1, out=row)
-    index = np.arange(len(cells))
-    scores = np.stack([windows[index, row[k], column[k]].sum(axis=0) for k in range(len(a))])
+    scores = np.zeros((len(a), side, side), dtype=np.float32)
+    for part in parts:
+        votes = _padded_votes(part.inside, block, pad)
+        votes *= part.weight[:, None, None].astype(np.float32)
+        windows = np.lib.stride_tricks.sliding_window_view(votes, (side, side), axis=(1, 2))
+        points = part.points(a, np.zeros(len(a)))
+        column = np.floor((points.real + west_m - grid.west_m) / spacing_m).astype(np.intp) + pad
+        row = np.floor((grid.north_m - points.imag - north_m) / spacing_m).astype(np.intp) + pad
+        np.clip(column, 0, windows.shape[2] - 1, out=column)
+        np.clip(row, 0, windows.shape[1] - 1, out=row)
+        index = np.arange(len(part.lifted))
+        for k in range(len(a)):
+            scores[k] += windows[index, row[k], column[k]].sum(axis=0)
 
     offsets = np.arange(-reach, reach + 1) * spacing_m
     t = prior.x_m + offsets + 1j * (prior.y_m - offsets[:, None])
@@ -67,9 +82,9 @@ def vote(
     return a[k], t[rows, columns]
 
 
-def _farthest_corner_m(evidence: Evidence, prior: Prior) -> float:
+def _farthest_corner_m(grid: RasterGrid, prior: Prior) -> float:
     """Distance from the prior to the far end of the aerial grid: beyond it nothing can be seen."""
-    bounds = evidence.grid.bounds
+    bounds = grid.bounds
     x_m = max(abs(bounds.west_m - prior.x_m), abs(bounds.east_m - prior.x_m))
     return float(np.hypot(x_m, max(abs(bounds.south_m - prior.y_m), abs(bounds.north_m - prior.y_m))))
 
