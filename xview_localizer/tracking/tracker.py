@@ -170,12 +170,12 @@ class DriveTracker:
             stale = Rejection.of(Reason.STALE_IMAGE, stamp_sec=stamp_sec, previous_sec=self._searched_sec)
             return _rejected(observation, stale)
         estimate = self._estimate_at(stamp_sec)
-        if observation.reason:
-            rejection = Rejection.of(Reason.BAD_IMAGE, detail=observation.reason)
-            return _rejected(observation, rejection, estimate)
         clocks = self._sensors.clock_problem()
         if clocks:
             return _rejected(observation, Rejection.of(Reason.CLOCKS_DISAGREE, detail=clocks), estimate)
+        if observation.reason:
+            rejection = Rejection.of(Reason.BAD_IMAGE, detail=observation.reason)
+            return _rejected(observation, rejection, estimate)
         config = self._config.search
         belief, travelled_m = self._predicted(stamp_sec)
         disc = gnss_disc(self._sensors, stamp_sec, config)
