@@ -79,6 +79,7 @@ def test_sensor_without_a_sample_since_time_jumped_is_absent_a_while_after_the_f
     sensors.clear()
     assert sensors.awaits(500.0) == ["odometry"]
     sensors.on_image(1.0)
+    sensors.on_image(4.0)
     assert sensors.awaits(1.0 + ABSENT_AFTER_SEC) == ["odometry"]
     assert sensors.awaits(1.1 + ABSENT_AFTER_SEC) == []
 

@@ -48,6 +48,13 @@ def test_course_heading_leaves_outliers_out(outliers):
     assert abs(wrap_angle_rad(heading.yaw_map_odom_rad - T_MAP_ODOM.yaw_rad)) < 1e-6
 
 
+def test_noise_that_the_receiver_reports_makes_no_outliers():
+    noise_m = np.random.default_rng(5).normal(0, 3.0, (20, 2))
+    samples = samples_at(0.5 * np.arange(20), lambda i: noise_m[i])
+    heading = heading_from_course(samples, odometry_until(10.0, 0.5), ANTENNA, 0.1, 8.0)
+    assert abs(wrap_angle_rad(heading.yaw_map_odom_rad - T_MAP_ODOM.yaw_rad)) < 0.1
+
+
 def test_no_course_heading_without_a_consensus():
     rng = np.random.default_rng(4)
     samples = [

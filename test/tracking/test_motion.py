@@ -125,6 +125,27 @@ def test_buffers_keep_both_sides_of_a_gap():
     assert [sample for _, sample in buffer.between(-1.0, 200.0)] == ["before", "held back", "after"]
 
 
+def test_two_odd_stamps_that_do_not_follow_each_other_confirm_nothing():
+    buffer = StampedBuffer(200.0)
+    buffer.add(10.0, "before")
+    for odd_sec in (3610.0, -3590.0, -3595.0, 100.0):
+        with pytest.raises(SampleError, match="s off the previous one"):
+            buffer.add(odd_sec, "odd")
+    buffer.add(11.0, "after")
+    assert [sample for _, sample in buffer.between(-4000.0, 4000.0)] == ["before", "after"]
+
+
+def test_sample_held_back_is_from_about_its_stamp_and_forgotten_with_the_others():
+    buffer = StampedBuffer(200.0)
+    buffer.add(100.0, "before")
+    with pytest.raises(SampleError):
+        buffer.add(1.0, "held back")
+    assert buffer.holds_back(50.0)
+    assert not buffer.holds_back(70.0)
+    buffer.clear()
+    assert not buffer.holds_back(1.0)
+
+
 def test_two_clocks_on_one_topic_leave_the_first_in_charge():
     buffer = StampedBuffer(100.0)
     for i in range(20):

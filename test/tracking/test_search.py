@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scripted_drive import ANTENNA_M, distance_m, odometry_pose, true_pose
@@ -49,7 +51,12 @@ def test_disc_takes_out_lever_arm_and_motion_once_the_course_is_known():
     assert distance_m(disc, truth) < 1e-3
     assert abs(wrap_angle_rad(disc.yaw_rad - truth.yaw_rad)) < 1e-3
     assert CONFIG.gnss_min_radius_m <= disc.radius_m < CONFIG.gnss_min_radius_m + 1
-    assert disc.yaw_sigma_rad >= CONFIG.min_yaw_sigma_rad
+    assert disc.yaw_sigma_rad == pytest.approx(np.arctan2(CONFIG.gnss_drift_m, 31.0), rel=0.15)
+
+
+def test_heading_of_the_course_is_never_taken_for_surer_than_the_robot_drives_straight():
+    disc = gnss_disc(sensors_until(6.25), 6.25, replace(CONFIG, gnss_drift_m=0.01))
+    assert disc.yaw_sigma_rad == CONFIG.min_yaw_sigma_rad
 
 
 def test_disc_without_a_course_has_no_heading_and_grows_by_lever_arm_and_path():
