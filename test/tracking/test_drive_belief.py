@@ -56,6 +56,13 @@ def test_standing_robot_gains_nothing_from_repeated_images(tracker, scripted):
     assert all(answer.keyframes == 1 for answer in answers)
 
 
+def test_robot_that_is_seen_to_stand_gains_nothing_without_odometry_either(tracker, scripted):
+    scripted.places, scripted.truth = (Place(WEAK),), standing_pose
+    answers = drive_on(tracker, np.arange(2.0, 12.0), 0.0, with_odometry=False, truth=standing_pose)
+    assert set(reasons(answers)) == {Reason.NO_PLACE_FITS}
+    assert max(answer.fix.confidence for answer in answers) == answers[0].fix.confidence
+
+
 def test_image_that_hides_the_ground_does_not_cost_a_sure_pose(tracker, scripted):
     drive_on(tracker, np.arange(2.0, 8.0), 0.0)
     scripted.places = (Place(0.0, 100.0, 0.0),)

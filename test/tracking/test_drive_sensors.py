@@ -56,6 +56,16 @@ def test_image_that_does_not_step_back_confirms_nothing(sensors, image_sec):
     assert sensors.gnss.newest_sec == 100.0
 
 
+def test_image_before_time_was_cleared_does_not_make_the_next_one_step_back(sensors):
+    add_all(sensors, [100.0])
+    sensors.image_searched(100.0)
+    sensors.clear()
+    add_all(sensors, [50.0])
+    with pytest.raises(SampleError):
+        sensors.add("odometry", 10.0, SAMPLE["odometry"])
+    assert not sensors.on_image(10.5)
+
+
 def test_image_awaits_sensors_that_are_present_and_behind(sensors):
     assert sensors.awaits(1.0) == []
     add_all(sensors, [1.0], only=["gravity"])

@@ -154,6 +154,12 @@ def test_only_hypotheses_that_matter_are_looked_for_and_no_more_than_a_few(track
     assert len(scripted.asked[-1].expected) == 1
 
 
+def test_place_that_is_all_but_ruled_out_is_not_looked_for(tracker, scripted):
+    scripted.places = (Place(CLEAR), Place(18.0, 40.0))
+    drive(tracker, [2.0, 2.2])
+    assert len(scripted.asked[1].expected) == 1
+
+
 def test_search_grows_with_the_way_driven_without_a_pose(tracker, scripted):
     """After 20 m without a place that fits, GNSS is suspected to be worse than it reports."""
     scripted.places = (Place(-40.0),)
@@ -406,6 +412,25 @@ def test_work_that_comes_back_late_does_not_touch_the_tracker(tracker, scripted,
     drive(undisturbed, [2.0, 3.0])
     feed(undisturbed, 9.0, from_sec=3.05)
     assert repr(answers) == repr([look(undisturbed, stamp_sec) for stamp_sec in (6.0, 7.0, 8.0)])
+
+
+def test_work_is_overtaken_by_an_image_of_the_same_stamp_after_time_jumped_back(
+    tracker, scripted, monkeypatch
+):
+    drive(tracker, [2.0, 3.0])
+    feed(tracker, 4.0, from_sec=3.05)
+    solve, again = scripted.modes, []
+
+    def overtaken(placed, prior, expected):
+        if not again:
+            again.append(None)
+            feed(tracker, 4.0)  # the recording starts again
+            again.append(look(tracker, 4.0))
+        return solve(placed, prior, expected)
+
+    monkeypatch.setattr(scripted, "modes", overtaken)
+    assert reason_of(look(tracker, 4.0)) is Reason.OVERTAKEN
+    assert again[1].fix.accepted
 
 
 def test_answers_do_not_depend_on_the_order_of_sensors():
