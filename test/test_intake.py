@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace as Message
 
 import numpy as np
@@ -5,13 +6,14 @@ import pytest
 
 from xview_localizer.intake import DriveIntake, NoCameraError
 from xview_localizer.messages import MessageError
+from xview_localizer.observation import empty_observation
+from xview_localizer.rejection import Reason
 from xview_localizer.settings import Settings
 
 SETTINGS = Settings.from_values(
     {"datum.latitude_deg": 48.0, "datum.longitude_deg": 11.0, "map.source": "map.tif"}
 )
-
-
+SEEN = replace(empty_observation(0.0, ""), depth_source="network")
 UPRIGHT = Message(x=0.0, y=0.0, z=0.0, w=1.0)
 
 
@@ -111,3 +113,35 @@ def test_an_image_without_attitude_is_rejected_not_taken_as_level():
     assert intake.tracker.locate(unseen).fix.reason == unseen.reason
     assert observe(106) == "seen"
     assert [gravity is None for gravity in localizer.gravity] == [True, False, True]
+
+
+def test_an_imu_with_another_clock_is_named_rather_than_missed():
+    """18 s ahead, it has no attitude for the image; that is not what the user has to mend."""
+    intake = DriveIntake(Looks(), SETTINGS, rgb_from_image=lambda message: np.zeros((4, 6, 3), np.uint8))
+    intake.camera = object()
+    intake.on_imu(imu_message(118))
+    image = Message(header=header(100), encoding="rgb8")
+    intake.on_image(image)
+    rejection = intake.tracker.locate(intake.observe(image)).fix.rejection
+    assert rejection.reason is Reason.CLOCKS_DISAGREE
+    assert "imu is stamped 18.0 s ahead of the images" in rejection.text
+
+
+def test_gravity_is_turned_from_the_imu_into_base_link():
+    upside_down = {**SETTINGS.values, "imu.rpy_deg": (180.0, 0.0, 0.0)}
+    for settings, up in ((SETTINGS, -1.0), (Settings.from_values(upside_down), 1.0)):
+        intake = DriveIntake(None, settings)
+        intake.on_imu(imu_message(100))
+        np.testing.assert_allclose(intake.tracker.gravity_at(100.0), [0.0, 0.0, up], atol=1e-12)
+
+
+def test_a_position_without_covariance_is_as_uncertain_as_the_settings_say():
+    def radius_m(covariance_type):
+        intake = DriveIntake(None, Settings.from_values({**SETTINGS.values, "gnss.default_sigma_m": 90.0}))
+        message = fix_message(100)
+        message.position_covariance_type = covariance_type
+        intake.on_fix(message)
+        intake.on_image(Message(header=header(101)))
+        return intake.tracker.locate(replace(SEEN, stamp_sec=101.0)).prior.radius_m
+
+    assert radius_m(0) > 270.0

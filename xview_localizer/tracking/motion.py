@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -127,22 +127,32 @@ class OdometryBuffer(StampedBuffer[PathPose]):
 
     def add_pose(self, stamp_sec: float, pose: Pose2) -> bool:
         """As `add`. A step that no robot drives also raises SampleError: `pose` begins a new path then."""
-        before = (self._stamps[-1], self._samples[-1].pose) if self._stamps else None
         jumped_back = self.add(stamp_sec, PathPose(pose, self._path))
-        if jumped_back or before is None:
-            self._path += jumped_back
-            return jumped_back
-        gap_sec = stamp_sec - before[0]
-        step_m = float(np.hypot(pose.x_m - before[1].x_m, pose.y_m - before[1].y_m))
-        reset = step_m > max(RESET_STEP_M, RESET_SPEED_RATIO * self._max_speed_mps * gap_sec)
-        if reset or gap_sec > self._max_gap_sec:
-            self._path += 1
-            self._samples[-1] = PathPose(pose, self._path)
-        if reset:
-            raise SampleError(
-                f"odometry jumped by {step_m:.1f} m within {gap_sec:.2f} s; its path starts anew"
-            )
-        return False
+        if not jumped_back and len(self._samples) > 1:
+            step_m, gap_sec = self._last_step()
+            if self._too_long(step_m, gap_sec):
+                raise SampleError(
+                    f"odometry jumped by {step_m:.1f} m within {gap_sec:.2f} s; its path starts anew"
+                )
+        return jumped_back
+
+    def _append(self, stamp_sec: float, sample: PathPose) -> None:
+        """Every sample comes through here, one that was held back too, and belongs to the path it continues."""
+        super()._append(stamp_sec, replace(sample, path=self._path))
+        if len(self._samples) > 1:
+            step_m, gap_sec = self._last_step()
+            if gap_sec > self._max_gap_sec or self._too_long(step_m, gap_sec):
+                self._path += 1
+                self._samples[-1] = replace(sample, path=self._path)
+
+    def _last_step(self) -> tuple[float, float]:
+        """Metres and seconds between the last two samples."""
+        before, now = self._samples[-2].pose, self._samples[-1].pose
+        step_m = float(np.hypot(now.x_m - before.x_m, now.y_m - before.y_m))
+        return step_m, self._stamps[-1] - self._stamps[-2]
+
+    def _too_long(self, step_m: float, gap_sec: float) -> bool:
+        return step_m > max(RESET_STEP_M, RESET_SPEED_RATIO * self._max_speed_mps * gap_sec)
 
     def at(self, stamp_sec: float) -> PathPose | None:
         """The pose at `stamp_sec`; None outside of what is kept and between two paths."""

@@ -69,21 +69,24 @@ def search_around(
     `unlocalized_m` is how far the robot has driven without a pose. None where nothing is known.
     """
     leader = belief.hypotheses[0] if belief.hypotheses else None
-    if leader is not None and belief.confidence >= SETTLED:
+    spread_m = 3 * leader.position_sigma_m if leader is not None else 0.0
+    # Without odometry a leader spreads soon; then GNSS knows better where it is.
+    sharper = disc is None or spread_m <= disc.radius_m
+    if leader is not None and belief.confidence >= SETTLED and sharper:
         pose = leader.pose
-        radius_m = max(config.gnss_min_radius_m, 3 * leader.position_sigma_m)
+        radius_m = max(config.gnss_min_radius_m, spread_m)
         if disc is not None:
             radius_m = max(radius_m, _distance_m(pose, disc))
         yaw_sigma_rad = max(config.min_yaw_sigma_rad, float(np.sqrt(leader.covariance[2, 2])))
         return Prior(pose.x_m, pose.y_m, radius_m, pose.yaw_rad, yaw_sigma_rad)
-    live = [item.pose for item in belief.hypotheses if item.log_weight > np.log(NEGLIGIBLE)]
+    live = [item for item in belief.hypotheses if item.log_weight > np.log(NEGLIGIBLE)]
     if disc is None:
         if not live:
             return None
-        disc = Prior(live[0].x_m, live[0].y_m, config.gnss_min_radius_m)
+        disc = Prior(live[0].pose.x_m, live[0].pose.y_m, max(config.gnss_min_radius_m, spread_m))
     lost_m = max(0.0, unlocalized_m - WIDENS_AFTER_M) if belief.log_none > np.log(LOST) else 0.0
     widened = disc.radius_m * min(WIDEST, 1 + WIDENS_PER_M * lost_m)
-    reach_m = max((_distance_m(pose, disc) for pose in live), default=0.0)
+    reach_m = max((_distance_m(item.pose, disc) for item in live), default=0.0)
     return replace(disc, radius_m=max(widened, reach_m))
 
 

@@ -17,10 +17,9 @@ ABSENT_AFTER_SEC = 5.0
 # Attitude is averaged over this window before the image; slow IMUs may miss it, but not by more than the reach.
 GRAVITY_WINDOW_SEC = 0.1
 GRAVITY_REACH_SEC = 0.5
-# An image waits in queues for a second or so. A sensor whose samples keep coming from further in its future has
-# another clock: GPS time, for one, is 18 s ahead of UTC.
+# An image waits in queues for a second or so. A sensor whose samples come from further in its future has another
+# clock: GPS time, for one, is 18 s ahead of UTC.
 CLOCK_LEAD_SEC = 5.0
-CLOCK_LEAD_IMAGES = 2  # in a row
 TOPIC = {"gnss": "fix", "odometry": "odom", "gravity": "imu"}
 
 
@@ -42,16 +41,13 @@ class Sensors:
             "gravity": self.gravity,
         }
         self._received: set[str] = set()  # sensors that ever sent a sample, whatever their buffers still hold
-        self._received_since_image: set[str] = set()
-        self._ahead_images = dict.fromkeys(self._buffers, 0)
-        self._ahead_sec = dict.fromkeys(self._buffers, 0.0)
+        self._clock_problem = ""
         self._first_image_sec: float | None = None
         self._newest_image_sec: float | None = None
 
     def add(self, sensor: str, stamp_sec: float, sample: GnssSample | Pose2 | np.ndarray) -> bool:
         """Append; True where time has jumped back. Raises SampleError."""
         self._received.add(sensor)
-        self._received_since_image.add(sensor)
         buffer = self._buffers[sensor]
         jumped = (
             buffer.add_pose(stamp_sec, sample)
@@ -65,7 +61,10 @@ class Sensors:
         return jumped
 
     def on_image(self, stamp_sec: float) -> bool:
-        """Note an image's arrival; True where it confirms a sensor's stamp that time has jumped back."""
+        """Note an image's arrival; True where it confirms a sensor's stamp that time has jumped back.
+
+        The clocks are compared now: while an image is worked on, sensors get ahead of it.
+        """
         newest_sec = self._newest_image_sec
         steps_back = newest_sec is not None and stamp_sec < newest_sec - TIME_JUMP_SEC
         jumped = steps_back and any(buffer.holds_back(stamp_sec) for buffer in self._buffers.values())
@@ -75,7 +74,7 @@ class Sensors:
             self._forget_images()
         if self._first_image_sec is None:
             self._first_image_sec = stamp_sec
-        self._compare_clocks(stamp_sec)
+        self._clock_problem = self._compare_clocks(stamp_sec)
         return jumped
 
     def image_searched(self, stamp_sec: float) -> None:
@@ -108,14 +107,8 @@ class Sensors:
         ]
 
     def clock_problem(self) -> str:
-        """Which sensor has another clock than the images, or an empty string."""
-        for sensor, count in self._ahead_images.items():
-            if count >= CLOCK_LEAD_IMAGES:
-                return (
-                    f"{TOPIC[sensor]} is stamped {self._ahead_sec[sensor]:.1f} s ahead of the images; "
-                    "let one clock (UTC) stamp all sensors"
-                )
-        return ""
+        """Which sensor has another clock than the image that arrived last, or an empty string."""
+        return self._clock_problem
 
     def gravity_at(self, stamp_sec: float) -> np.ndarray | None:
         """Mean direction [3] of down in base_link just before `stamp_sec`; None where there is no IMU.
@@ -130,17 +123,16 @@ class Sensors:
             raise SampleError(f"no attitude from the IMU within {GRAVITY_REACH_SEC} s of the image")
         return np.mean([gravity for _, gravity in near], axis=0) if near else None
 
-    def _compare_clocks(self, stamp_sec: float) -> None:
-        for sensor in self._received_since_image:
-            newest_sec = self._buffers[sensor].newest_sec
-            if newest_sec is None:
-                continue
-            self._ahead_sec[sensor] = newest_sec - stamp_sec
-            ahead = self._ahead_sec[sensor] > CLOCK_LEAD_SEC
-            self._ahead_images[sensor] = self._ahead_images[sensor] + 1 if ahead else 0
-        self._received_since_image.clear()
+    def _compare_clocks(self, stamp_sec: float) -> str:
+        for sensor, buffer in self._buffers.items():
+            lead_sec = -np.inf if buffer.newest_sec is None else buffer.newest_sec - stamp_sec
+            if lead_sec > CLOCK_LEAD_SEC:
+                return (
+                    f"{TOPIC[sensor]} is stamped {lead_sec:.1f} s ahead of the images; "
+                    "let one clock (UTC) stamp all sensors"
+                )
+        return ""
 
     def _forget_images(self) -> None:
         self._first_image_sec = self._newest_image_sec = None
-        self._received_since_image.clear()
-        self._ahead_images = dict.fromkeys(self._buffers, 0)
+        self._clock_problem = ""

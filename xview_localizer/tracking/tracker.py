@@ -170,12 +170,12 @@ class DriveTracker:
             stale = Rejection.of(Reason.STALE_IMAGE, stamp_sec=stamp_sec, previous_sec=self._searched_sec)
             return _rejected(observation, stale)
         estimate = self._estimate_at(stamp_sec)
-        if observation.reason:
-            rejection = Rejection.of(Reason.BAD_IMAGE, detail=observation.reason)
-            return _rejected(observation, rejection, estimate)
         clocks = self._sensors.clock_problem()
         if clocks:
             return _rejected(observation, Rejection.of(Reason.CLOCKS_DISAGREE, detail=clocks), estimate)
+        if observation.reason:
+            rejection = Rejection.of(Reason.BAD_IMAGE, detail=observation.reason)
+            return _rejected(observation, rejection, estimate)
         config = self._config.search
         belief, travelled_m = self._predicted(stamp_sec)
         disc = gnss_disc(self._sensors, stamp_sec, config)
@@ -185,14 +185,14 @@ class DriveTracker:
         if search is None:
             no_prior = Rejection.of(Reason.NO_PRIOR, max_age_sec=config.gnss_max_age_sec)
             return _rejected(observation, no_prior, estimate)
-        # One from too far ahead of the sensors has no prior, and must not shut out those that follow.
-        self._searched_sec = stamp_sec
-        self._sensors.image_searched(stamp_sec)
         if search.radius_m > config.gnss_max_radius_m:
             too_wide = Rejection.of(
                 Reason.PRIOR_TOO_WIDE, radius_m=search.radius_m, limit_m=config.gnss_max_radius_m
             )
             return _rejected(observation, too_wide, estimate, search)
+        # One from too far ahead of the sensors has no such prior, and must not shut out those that follow.
+        self._searched_sec = stamp_sec
+        self._sensors.image_searched(stamp_sec)
         placed = self._placed(observation)
         return _Task(belief, search, disc, placed, travelled_m, estimate, self._epoch)
 

@@ -1,0 +1,164 @@
+"""All sensors together: jumps of time, whom an image awaits, attitude, and clocks that disagree."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scripted_drive import DOWN
+
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.tracking.gnss import GnssSample
+from xview_localizer.tracking.motion import SampleError
+from xview_localizer.tracking.sensors import ABSENT_AFTER_SEC, CLOCK_LEAD_SEC, TOPIC, Sensors
+
+SAMPLE = {"gnss": GnssSample(np.zeros(2), 4.0), "odometry": Pose2(0.0, 0.0, 0.0), "gravity": DOWN}
+
+
+@pytest.fixture
+def sensors() -> Sensors:
+    return Sensors(odometry_max_gap_sec=0.5, max_speed_mps=15.0)
+
+
+def add_all(sensors: Sensors, stamps, only=tuple(SAMPLE)) -> None:
+    for stamp_sec in stamps:
+        for name in only:
+            sensors.add(name, stamp_sec, SAMPLE[name])
+
+
+def test_time_that_jumps_back_on_one_sensor_restarts_the_others(sensors):
+    add_all(sensors, [100.0, 100.2])
+    for name in ("gravity", "odometry"):
+        with pytest.raises(SampleError, match="s off the previous one"):
+            sensors.add(name, 1.0, SAMPLE[name])
+    assert not sensors.gnss.holds_back(1.0)
+    assert sensors.add("odometry", 1.2, SAMPLE["odometry"])
+    assert sensors.gnss.newest_sec is None
+    assert sensors.gravity.newest_sec == 1.0  # held back, and from the new time
+    assert sensors.odometry.motion(1.0, 1.2) is not None
+
+
+def test_image_that_steps_back_with_a_sensor_restarts_everything(sensors):
+    add_all(sensors, [100.0])
+    sensors.image_searched(100.0)
+    with pytest.raises(SampleError):
+        sensors.add("odometry", 1.0, SAMPLE["odometry"])
+    assert sensors.on_image(1.1)
+    assert (sensors.gnss.newest_sec, sensors.odometry.newest_sec) == (None, 1.0)
+
+
+@pytest.mark.parametrize("image_sec", [99.5, 200.0])
+def test_image_that_does_not_step_back_confirms_nothing(sensors, image_sec):
+    add_all(sensors, [100.0])
+    sensors.image_searched(100.0)
+    with pytest.raises(SampleError):
+        sensors.add("odometry", 90.0, SAMPLE["odometry"])
+    assert not sensors.on_image(image_sec)
+    assert sensors.gnss.newest_sec == 100.0
+
+
+def test_image_before_time_was_cleared_does_not_make_the_next_one_step_back(sensors):
+    add_all(sensors, [100.0])
+    sensors.image_searched(100.0)
+    sensors.clear()
+    add_all(sensors, [50.0])
+    with pytest.raises(SampleError):
+        sensors.add("odometry", 10.0, SAMPLE["odometry"])
+    assert not sensors.on_image(10.5)
+
+
+def test_image_awaits_sensors_that_are_present_and_behind(sensors):
+    assert sensors.awaits(1.0) == []
+    add_all(sensors, [1.0], only=["gravity"])
+    assert sensors.awaits(1.0) == []
+    assert sensors.awaits(1.1) == ["gravity"]
+    add_all(sensors, [1.05], only=["odometry", "gnss"])
+    assert sensors.awaits(1.1) == ["odometry", "gravity"]
+    assert sensors.awaits(1.0 + ABSENT_AFTER_SEC) == ["odometry", "gravity"]
+    assert sensors.awaits(1.01 + ABSENT_AFTER_SEC) == ["odometry"]
+
+
+def test_silent_sensor_is_absent_until_it_speaks_again(sensors):
+    add_all(sensors, [1.0])
+    assert sensors.awaits(7.0) == []
+    add_all(sensors, [6.9])
+    assert sensors.awaits(7.0) == ["odometry", "gravity"]
+
+
+def test_sensor_without_a_sample_since_time_jumped_is_absent_a_while_after_the_first_image(sensors):
+    add_all(sensors, [100.0], only=["odometry"])
+    sensors.clear()
+    assert sensors.awaits(500.0) == ["odometry"]
+    sensors.on_image(1.0)
+    sensors.on_image(4.0)
+    assert sensors.awaits(1.0 + ABSENT_AFTER_SEC) == ["odometry"]
+    assert sensors.awaits(1.1 + ABSENT_AFTER_SEC) == []
+
+
+# --- attitude ---
+
+
+def add_gravity(sensors: Sensors, first_sec: float, step_sec: float) -> None:
+    for i, x in enumerate([9.0, 1.0, 3.0, 8.0]):
+        sensors.add("gravity", first_sec + step_sec * i, np.array([x, 0.0, -1.0]))
+
+
+def test_gravity_is_the_mean_just_before_the_image(sensors):
+    add_gravity(sensors, 1.0, 0.05)
+    np.testing.assert_allclose(sensors.gravity_at(1.12), [2.0, 0.0, -1.0])
+
+
+def test_gravity_of_a_slow_imu_is_that_of_the_nearest_samples(sensors):
+    assert sensors.gravity_at(1.0) is None  # no IMU
+    add_gravity(sensors, 1.0, 0.2)
+    np.testing.assert_allclose(sensors.gravity_at(1.35), [2.0, 0.0, -1.0])
+    np.testing.assert_allclose(sensors.gravity_at(0.9), [9.0, 0.0, -1.0])
+    np.testing.assert_allclose(sensors.gravity_at(2.0), [8.0, 0.0, -1.0])
+    with pytest.raises(SampleError, match="no attitude from the IMU within 0.5 s of the image"):
+        sensors.gravity_at(2.2)
+    assert sensors.gravity_at(6.7) is None  # absent by then
+
+
+# --- clocks ---
+
+
+@pytest.mark.parametrize("sensor", SAMPLE)
+def test_sensor_whose_samples_keep_coming_from_the_future_has_another_clock(sensors, sensor):
+    for image_sec in (20.0, 21.0, 22.0):
+        add_all(sensors, [image_sec + 18.0], only=[sensor])
+        sensors.on_image(image_sec)
+    assert sensors.clock_problem() == (
+        f"{TOPIC[sensor]} is stamped 18.0 s ahead of the images; let one clock (UTC) stamp all sensors"
+    )
+
+
+def test_lead_that_queues_explain_is_no_clock_problem(sensors):
+    for image_sec in (20.0, 21.0, 22.0):
+        add_all(sensors, [image_sec + CLOCK_LEAD_SEC])
+        sensors.on_image(image_sec)
+    assert sensors.clock_problem() == ""
+
+
+def test_one_image_from_the_past_says_nothing_about_the_next(sensors):
+    add_all(sensors, [21.0])
+    sensors.on_image(3.0)
+    assert sensors.clock_problem()
+    sensors.on_image(22.0)
+    assert sensors.clock_problem() == ""
+
+
+def test_sensors_that_go_on_while_an_image_is_worked_on_are_no_clock_problem(sensors):
+    add_all(sensors, [20.0])
+    sensors.on_image(20.0)
+    add_all(sensors, [30.0])
+    assert sensors.clock_problem() == ""
+
+
+def test_clock_that_is_set_right_is_no_problem_any_more(sensors):
+    for image_sec in (20.0, 21.0):
+        add_all(sensors, [image_sec + 18.0], only=["gnss"])
+        sensors.on_image(image_sec)
+    assert sensors.clock_problem()
+    with pytest.raises(SampleError):
+        sensors.add("gnss", 22.0, SAMPLE["gnss"])
+    assert sensors.add("gnss", 23.0, SAMPLE["gnss"])
+    assert sensors.clock_problem() == ""

@@ -1,0 +1,174 @@
+"""Buffers by stamp: bounded, in order, and odometry's paths never joined across a reset or a gap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xview_localizer.belief.hypotheses import OdometryDrift
+from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
+from xview_localizer.tracking.motion import OdometryBuffer, SampleError, StampedBuffer
+from xview_localizer.tracking.track import PoseEstimate, carry
+
+
+def straight_drive(until_sec: float = 10.0, span_sec: float = 100.0) -> OdometryBuffer:
+    """5 m/s along x at 10 Hz."""
+    odometry = OdometryBuffer(span_sec, 0.5, 15.0)
+    for i in range(round(10 * until_sec) + 1):
+        odometry.add_pose(0.1 * i, Pose2(0.5 * i, 0.0, 0.0))
+    return odometry
+
+
+def test_odometry_interpolates_turns_the_short_way_and_never_extrapolates():
+    buffer = OdometryBuffer(100.0, max_gap_sec=0.5, max_speed_mps=15.0)
+    buffer.add_pose(1.0, Pose2(0.0, 0.0, np.pi - 0.1))
+    buffer.add_pose(1.2, Pose2(1.0, 2.0, -np.pi + 0.1))
+    middle = buffer.at(1.1).pose
+    assert (middle.x_m, middle.y_m) == pytest.approx((0.5, 1.0))
+    assert abs(wrap_angle_rad(middle.yaw_rad - np.pi)) < 1e-9
+    assert buffer.at(0.9) is None
+    assert buffer.at(1.3) is None
+
+
+def test_motion_is_relative_and_measures_the_path_not_the_chord():
+    odometry = OdometryBuffer(100.0, 0.5, 15.0)
+    for i in range(9):
+        angle_rad = np.pi / 8 * i
+        odometry.add_pose(0.1 * i, Pose2(float(np.cos(angle_rad)), float(np.sin(angle_rad)), angle_rad))
+    motion = odometry.motion(0.0, 0.8)
+    assert (motion.T_then_now.x_m, motion.T_then_now.y_m) == pytest.approx((-2.0, 0.0))
+    assert abs(wrap_angle_rad(motion.T_then_now.yaw_rad - np.pi)) < 1e-9
+    assert motion.travelled_m == pytest.approx(np.pi, rel=0.01)
+
+
+@pytest.mark.parametrize("gap_sec", [0.55, 2.0, 4.0])
+def test_gap_ends_the_path_whatever_the_poses(gap_sec):
+    odometry = straight_drive(1.0)
+    after_sec = round(1.0 + gap_sec, 3)
+    odometry.add_pose(after_sec, Pose2(5.0, 0.0, 0.0))
+    assert odometry.at(1.0 + gap_sec / 2) is None
+    assert odometry.motion(0.5, after_sec) is None
+    assert odometry.motion(0.2, 0.9) is not None
+
+
+def test_longest_gap_allowed_does_not_end_the_path():
+    odometry = straight_drive(1.0)
+    odometry.add_pose(1.5, Pose2(6.0, 0.0, 0.0))
+    assert odometry.motion(0.5, 1.25).T_then_now.x_m == pytest.approx(3.0)
+
+
+def test_step_that_no_robot_drives_ends_the_path_and_is_named():
+    odometry = straight_drive(1.0)
+    with pytest.raises(SampleError, match=r"odometry jumped by 7\.0 m within 0\.10 s; its path starts anew"):
+        odometry.add_pose(1.1, Pose2(-2.0, 0.0, 0.0))
+    odometry.add_pose(1.2, Pose2(-1.5, 0.0, 0.0))
+    assert odometry.at(1.05) is None
+    assert odometry.motion(0.5, 1.2) is None
+    assert odometry.motion(1.1, 1.2).T_then_now.x_m == pytest.approx(0.5)
+
+
+def test_fast_but_possible_step_keeps_the_path():
+    odometry = straight_drive(1.0)
+    odometry.add_pose(1.1, Pose2(8.0, 0.0, 0.0))
+    assert odometry.motion(0.5, 1.1).travelled_m == pytest.approx(5.5)
+
+
+def test_step_ahead_of_time_ends_the_path_before_the_sample_held_back():
+    odometry = straight_drive(1.0)
+    with pytest.raises(SampleError):
+        odometry.add_pose(90.0, Pose2(100.0, 0.0, 0.0))
+    assert not odometry.add_pose(90.1, Pose2(100.5, 0.0, 0.0))
+    assert odometry.at(50.0) is None
+    assert odometry.motion(1.0, 90.0) is None
+    assert odometry.motion(90.0, 90.1).travelled_m == pytest.approx(0.5)
+
+
+def test_path_goes_on_through_the_samples_after_a_step_back():
+    odometry = straight_drive(10.0)
+    with pytest.raises(SampleError):
+        odometry.add_pose(1.0, Pose2(0.0, 0.0, 0.0))
+    assert odometry.add_pose(1.1, Pose2(0.5, 0.0, 0.0))
+    odometry.add_pose(1.2, Pose2(1.0, 0.0, 0.0))
+    assert odometry.motion(1.0, 1.2).travelled_m == pytest.approx(1.0)
+
+
+def test_path_does_not_reach_across_a_gap_within_a_step_back():
+    odometry = straight_drive(10.0)
+    with pytest.raises(SampleError):
+        odometry.add_pose(1.0, Pose2(0.0, 0.0, 0.0))
+    assert odometry.add_pose(4.0, Pose2(0.5, 0.0, 0.0))
+    assert odometry.motion(1.0, 4.0) is None
+
+
+def test_buffers_are_bounded_and_refuse_old_stamps():
+    buffer = StampedBuffer(10.0)
+    for i in range(1000):
+        buffer.add(float(i), i)
+    with pytest.raises(SampleError, match=r"stamp 999\.000 is not after the previous one, 999\.000"):
+        buffer.add(999.0, 0)
+    assert len(buffer.between(-1.0, 2000.0)) == 11
+
+
+def test_between_leaves_its_start_out_and_takes_its_end():
+    buffer = StampedBuffer(10.0)
+    for i in range(5):
+        buffer.add(float(i), i)
+    assert buffer.between(1.0, 3.0) == [(2.0, 2), (3.0, 3)]
+
+
+def test_buffers_keep_both_sides_of_a_gap():
+    buffer = StampedBuffer(200.0)
+    buffer.add(0.0, "before")
+    with pytest.raises(SampleError, match=r"stamp 100\.000 is \+100\.0 s off the previous one"):
+        buffer.add(100.0, "held back")
+    assert not buffer.add(101.0, "after")
+    assert [sample for _, sample in buffer.between(-1.0, 200.0)] == ["before", "held back", "after"]
+
+
+def test_two_odd_stamps_that_do_not_follow_each_other_confirm_nothing():
+    buffer = StampedBuffer(200.0)
+    buffer.add(10.0, "before")
+    for odd_sec in (3610.0, -3590.0, -3595.0, 100.0):
+        with pytest.raises(SampleError, match="s off the previous one"):
+            buffer.add(odd_sec, "odd")
+    buffer.add(11.0, "after")
+    assert [sample for _, sample in buffer.between(-4000.0, 4000.0)] == ["before", "after"]
+
+
+def test_sample_held_back_is_from_about_its_stamp_and_forgotten_with_the_others():
+    buffer = StampedBuffer(200.0)
+    buffer.add(100.0, "before")
+    with pytest.raises(SampleError):
+        buffer.add(1.0, "held back")
+    assert buffer.holds_back(50.0)
+    assert not buffer.holds_back(70.0)
+    buffer.clear()
+    assert not buffer.holds_back(1.0)
+
+
+def test_two_clocks_on_one_topic_leave_the_first_in_charge():
+    buffer = StampedBuffer(100.0)
+    for i in range(20):
+        buffer.add(float(i), "first")
+        with pytest.raises(SampleError):
+            buffer.add(i - 1.5, "second")
+    assert [sample for _, sample in buffer.between(-10.0, 100.0)] == ["first"] * 20
+
+
+def test_carried_covariance_grows_with_the_lever_of_the_yaw_error():
+    start = PoseEstimate(0.0, Pose2(3.0, 4.0, np.pi / 2), np.diag([0.01, 0.01, 0.0004]))
+    carried = carry(start, 10.0, straight_drive(), OdometryDrift(0.0, 0.0))
+    assert (carried.pose.x_m, carried.pose.y_m) == pytest.approx((3.0, 54.0))
+    # 50 m north with 0.02 rad of yaw: 1 m to the east, nothing to the north.
+    np.testing.assert_allclose(np.diag(carried.covariance), [0.01 + 1.0, 0.01, 0.0004], atol=1e-12)
+
+
+def test_carried_covariance_grows_with_odometrys_drift():
+    start = PoseEstimate(0.0, Pose2(0.0, 0.0, 0.0), np.zeros((3, 3)))
+    carried = carry(start, 10.0, straight_drive(), OdometryDrift(0.02, 0.001))
+    np.testing.assert_allclose(np.diag(carried.covariance), [1.0, 1.0, 0.0025], atol=1e-12)
+
+
+def test_nothing_is_carried_where_odometry_does_not_reach():
+    start = PoseEstimate(5.0, Pose2(0.0, 0.0, 0.0), np.eye(3))
+    assert carry(start, 10.5, straight_drive(), OdometryDrift()) is None
