@@ -15,7 +15,7 @@ setup(
     name=PACKAGE,
     version="0.1.0",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={f"{PACKAGE}.models": ["default/*"], f"{PACKAGE}.evaluation": ["*.html"]},
+    package_data={f"{PACKAGE}.models": ["default/*"], f"{PACKAGE}.evaluation": ["*.html"], f"{PACKAGE}.photo": ["*.html"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -28,8 +28,10 @@ setup(
     install_requires=[
         "setuptools",
         "numpy>=1.26",
+        "jinja2>=3",
         "onnxruntime>=1.17",
         "opencv-python-headless>=4.8",
+        "pillow>=9.4",
         "pymap3d>=3",
         "pyproj>=3.6",
         "rasterio>=1.3",

@@ -29,7 +29,7 @@ TOWN_SEED = 900_002
 # Errors that a user can mend; by name, so that no command imports what it does not need.
 MENDABLE = {
     "BagError", "CalibrationError", "EngineError", "FileNotFoundError", "MapSourceError", "ModelPackageError",
-    "PairsError", "RecipeError", "ReplayError", "SettingsError", "TownError",
+    "PairsError", "PhotoError", "RecipeError", "ReplayError", "SettingsError", "TownError",
 }  # fmt: skip
 
 
@@ -91,6 +91,48 @@ def demo(
     folder, metrics = run_demo(out, seed, length_m, console.print, _track)
     _print_drive(metrics)
     console.print(f"report: {folder / 'report.html'}", highlight=False)
+
+
+@app.command()
+def locate(
+    photo: Annotated[Path, typer.Argument(help="A photo, or a folder of photos.")],
+    map_source: Annotated[
+        str, typer.Option("--map", help="GeoTIFF or MBTiles file, or a tile URL with {z}, {x}, {y}.")
+    ],
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="LAT,LON", help="Rough position; by default that in the photo's EXIF."),
+    ] = None,
+    radius: Annotated[float | None, typer.Option(help="How far off it can be, metres [default: 30].")] = None,
+    heading: Annotated[
+        str | None,
+        typer.Option(metavar="DEG±DEG", help="Compass heading of the image's middle, 0 is north; 90±15."),
+    ] = None,
+    height: Annotated[float | None, typer.Option(help="Camera height over the ground, metres.")] = None,
+    hfov: Annotated[
+        float | None, typer.Option(help="Horizontal field of view, degrees; 360: panorama.")
+    ] = None,
+    pitch: Annotated[float | None, typer.Option(help="Degrees by which the camera looks down.")] = None,
+    roll: Annotated[float | None, typer.Option(help="Degrees by which it leans to the right.")] = None,
+    model: Package = None,
+    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime; 0: its own choice.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("located"),
+) -> None:
+    """Find where a photo was taken: latitude, longitude and heading, with a picture that shows why.
+
+    Example: xview-localizer locate photo.jpg --map ortho.tif --at 48.137,11.575 --heading 90±15 --height 1.6
+    Example: xview-localizer locate photos --map ortho.tif
+    """
+    from xview_localizer.photo.batch import find_photos, locate_photos
+    from xview_localizer.photo.locate import PhotoLocator
+    from xview_localizer.photo.options import known_by_user
+
+    known = known_by_user(at, radius, heading, height, hfov, pitch, roll)
+    locator = PhotoLocator(map_source, {"model.package": str(model or ""), "model.threads": threads})
+    answers = locate_photos(find_photos(photo), locator, known, out, _track("localizing"))
+    for answer in answers:
+        _print_answer(answer)
+    console.print(f"table, GeoJSON and pictures; open me: {out / 'index.html'}", highlight=False)
 
 
 @app.command()
@@ -379,6 +421,20 @@ def check_model(
         shapes = ", ".join(f"{spec.name}{list(spec.shape)}" for spec in engine.inputs)
         console.print(f"{name}: {shapes}", highlight=False, markup=False)
     console.print(f"{package.folder} is whole; {package.provenance}", highlight=False)
+
+
+def _print_answer(answer) -> None:
+    colour = "green" if answer.verdict == "accepted" else "red"
+    console.print(f"[{colour}]{answer.verdict}[/{colour}]  {escape(answer.photo)}", highlight=False)
+    lines = [answer.reason] if answer.reason else []
+    if answer.latitude_deg is not None:
+        lines += [
+            f"latitude {answer.latitude_deg:.7f}, longitude {answer.longitude_deg:.7f}, "
+            f"± {answer.sigma_major_m:.2f} m ({answer.from_prior_m:.1f} m from the rough position)",
+            f"heading {answer.heading_deg:.1f}° ± {answer.heading_sigma_deg:.1f}°, confidence {answer.confidence:.2f}",
+        ]
+    for line in [*lines, *filter(None, answer.notes.split("; "))]:
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_metrics(metrics: dict) -> None:
