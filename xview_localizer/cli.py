@@ -81,16 +81,18 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     seed: Annotated[int, typer.Option(help="Seed of the town and the drive.")] = TOWN_SEED,
     length_m: Annotated[float, typer.Option(help="Length of the drive, metres.")] = 220.0,
+    kind: Annotated[CameraKind, typer.Option(help="Camera.")] = CameraKind.equirectangular,
 ) -> None:
     """Simulate a drive, replay it through the real node over DDS, and report.
 
     Example: xview-localizer demo --seed 900012
+    Example: xview-localizer demo --kind pinhole
     """
     from xview_localizer.demo import run_demo
 
-    folder, metrics = run_demo(out, seed, length_m, console.print, _track)
+    folder, metrics = run_demo(out, seed, length_m, kind.value, console.print, _track)
     _print_drive(metrics)
-    console.print(f"report: {folder / 'report.html'}", highlight=False)
+    _print_open_me(folder)
 
 
 @app.command()
@@ -333,7 +335,7 @@ def replay(
 
     folder, metrics = replay_and_report(drive, out, rate, model, console.print, _track)
     _print_drive(metrics)
-    console.print(f"report: {folder / 'report.html'}", highlight=False)
+    _print_open_me(folder)
 
 
 @app.command("map-server")
@@ -474,6 +476,10 @@ def _print_drive(metrics: dict) -> None:
     table.add_row("accepted", f"{metrics['n_accepted']} of {metrics['n']}")
     table.add_row("false accepts", str(metrics["false_accepts"]))
     console.print(table)
+
+
+def _print_open_me(folder: Path) -> None:
+    console.print(f"open me: {(folder / 'report.html').resolve().as_uri()}", highlight=False, soft_wrap=True)
 
 
 def _number(value: float | None) -> str:

@@ -31,14 +31,14 @@ REPORT_METRES_PER_PIXEL = 0.25
 REPORT_MARGIN_M = 40.0
 
 
-def run_demo(runs: Path, seed: int, length_m: float, say: Say, track: Track) -> tuple[Path, dict]:
-    """Simulate a drive and replay it; returns the run's folder and its metrics."""
+def run_demo(runs: Path, seed: int, length_m: float, kind: str, say: Say, track: Track) -> tuple[Path, dict]:
+    """Simulate a drive with a camera of `kind` and replay it; returns the run's folder and its metrics."""
     from xview_localizer.simulation.drive import DriveConfig, simulate_drive
 
-    drive = runs / "drives" / f"seed{seed}_{length_m:.0f}m"
+    drive = runs / "drives" / f"seed{seed}_{length_m:.0f}m_{kind}"
     if not (drive / "truth.tum").is_file():
         say(f"simulating a town and a drive (seed {seed})")
-        simulate_drive(drive, seed, DriveConfig(length_m=length_m), track("rendering images"))
+        simulate_drive(drive, seed, DriveConfig(length_m=length_m, kind=kind), track("rendering images"))
     return replay_and_report(drive, runs, None, None, say, track)
 
 
