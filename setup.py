@@ -15,7 +15,7 @@ setup(
     name=PACKAGE,
     version="0.1.0",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={f"{PACKAGE}.models": ["default/*"], f"{PACKAGE}.evaluation": ["*.html"], f"{PACKAGE}.photo": ["*.html"]},
+    package_data={f"{PACKAGE}.models": ["default/*"], f"{PACKAGE}.evaluation": ["*.html", "*.js", "leaflet/*"], f"{PACKAGE}.photo": ["*.html"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -47,7 +47,7 @@ setup(
         "map-server": MAP_SERVER,
         "report": REPORT,
         "learn": LEARN,
-        "test": ["pytest>=8", "pytest-timeout", "hypothesis", *LEARN, *MAP_SERVER, *REPORT],
+        "test": ["pytest>=8", "pytest-timeout", "hypothesis", "selenium>=4", *LEARN, *MAP_SERVER, *REPORT],
     },
     zip_safe=False,
     maintainer="xview_localizer developers",
