@@ -9,6 +9,7 @@ ROS_WHEELS = ["rclpy[fastrtps]", "sensor-msgs", "geometry-msgs", "nav-msgs", "di
 SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.10"]
 MAP_SERVER = ["fastapi", "rio-tiler", "uvicorn"]
 REPORT = ["matplotlib", "jinja2", "scipy", "rosbags>=0.10"]
+RERUN = ["rerun-sdk>=0.24"]
 LEARN = [*SIMULATION, "torch==2.13.0", "onnx", "safetensors"]
 
 setup(
@@ -46,8 +47,9 @@ setup(
         "simulation": SIMULATION,
         "map-server": MAP_SERVER,
         "report": REPORT,
+        "rerun": RERUN,
         "learn": LEARN,
-        "test": ["pytest>=8", "pytest-timeout", "hypothesis", "selenium>=4", *LEARN, *MAP_SERVER, *REPORT],
+        "test": ["pytest>=8", "pytest-timeout", "hypothesis", "selenium>=4", *LEARN, *MAP_SERVER, *REPORT, *RERUN],
     },
     zip_safe=False,
     maintainer="xview_localizer developers",

@@ -43,6 +43,9 @@ class CameraKind(str, Enum):
 Package = Annotated[
     Path | None, typer.Option("--model", help="Model package folder; the embedded one by default.")
 ]
+Recording = Annotated[
+    Path | None, typer.Option("--rerun", help="Also write a recording for the Rerun viewer (.rrd).")
+]
 Out = Annotated[Path, typer.Option("--out", help="JSON file to write.")]
 
 
@@ -82,6 +85,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the town and the drive.")] = TOWN_SEED,
     length_m: Annotated[float, typer.Option(help="Length of the drive, metres.")] = 220.0,
     kind: Annotated[CameraKind, typer.Option(help="Camera.")] = CameraKind.equirectangular,
+    recording: Recording = None,
 ) -> None:
     """Simulate a drive, replay it through the real node over DDS, and report.
 
@@ -90,7 +94,7 @@ def demo(
     """
     from xview_localizer.demo import run_demo
 
-    folder, metrics = run_demo(out, seed, length_m, kind.value, console.print, _track)
+    folder, metrics = run_demo(out, seed, length_m, kind.value, recording, console.print, _track)
     _print_drive(metrics)
     _print_open_me(folder)
 
@@ -272,6 +276,7 @@ def evaluate(
     out: Out = Path("evaluation.json"),
     keyframes: Annotated[int, typer.Option(help="Images of a sequence solved together (pairs).")] = 1,
     threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime; 0: its own choice.")] = 0,
+    recording: Recording = None,
 ) -> None:
     """Measure accuracy, calibration and rejection, without ROS.
 
@@ -283,6 +288,8 @@ def evaluate(
 
     if (pairs is None) == (bag is None):
         raise typer.BadParameter("give either --pairs or --bag")
+    if recording is not None and bag is None:
+        raise typer.BadParameter("--rerun goes with --bag: only a drive has a time line")
     if pairs is not None:
         from xview_localizer.localizer import LocalizerConfig
         from xview_localizer.pairs import PairsDataset
@@ -290,13 +297,13 @@ def evaluate(
         config = LocalizerConfig(threads=threads)
         metrics = evaluate_pairs(PairsDataset(pairs), _load(model), config, keyframes, _track("localizing"))
     else:
-        metrics = _evaluate_bag(bag, model, threads)
+        metrics = _evaluate_bag(bag, model, threads, recording)
     write_json(metrics, out)
     _print_metrics(metrics)
     console.print(f"wrote {out}", highlight=False)
 
 
-def _evaluate_bag(folder: Path, model: Path | None, threads: int) -> dict:
+def _evaluate_bag(folder: Path, model: Path | None, threads: int, recording: Path | None) -> dict:
     import time
 
     from xview_localizer.assembly import build_localizer, open_map
@@ -315,6 +322,12 @@ def _evaluate_bag(folder: Path, model: Path | None, threads: int) -> dict:
     with console.status("localizing"):
         records = list(localize_drive(drive, localizer, settings))
     result = judge_drive(folder, records, len(records) / (time.perf_counter() - began))
+    if recording is not None:
+        from xview_localizer.evaluation.drive import drive_aerial, drive_images
+        from xview_localizer.evaluation.rerun_log import write_recording
+
+        images = drive_images(folder, [record.stamp_sec for record in records])
+        write_recording(recording, result, drive_aerial(result, settings), images)
     return {**summarize(result.frames), **result.drive_metrics()}
 
 
@@ -326,6 +339,7 @@ def replay(
         float | None, typer.Option(help="Speed factor; by default each image waits for its answer.")
     ] = None,
     model: Package = None,
+    recording: Recording = None,
 ) -> None:
     """Replay a recorded drive through the real node over DDS and report.
 
@@ -333,7 +347,7 @@ def replay(
     """
     from xview_localizer.demo import replay_and_report
 
-    folder, metrics = replay_and_report(drive, out, rate, model, console.print, _track)
+    folder, metrics = replay_and_report(drive, out, rate, model, recording, console.print, _track)
     _print_drive(metrics)
     _print_open_me(folder)
 

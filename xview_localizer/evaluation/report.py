@@ -72,7 +72,7 @@ def write_report(
         pictures={name: inline(data, "png") for name, data in pictures.items()},
         rejected=_reasons(result),
         drive=map_data(result, aerial, images),
-        leaflet_css=_without_pictures((LEAFLET / "leaflet.css").read_text()),
+        leaflet_css=_self_contained((LEAFLET / "leaflet.css").read_text()),
         leaflet_js=(LEAFLET / "leaflet.js").read_text(),
         report_js=PAGE.with_suffix(".js").read_text(),
     )
@@ -124,6 +124,6 @@ def _png(figure) -> bytes:
     return buffer.getvalue()
 
 
-def _without_pictures(css: str) -> str:
-    """Leaflet's style without the icons of its markers and its layer control, which would be files of their own."""
-    return re.sub(r"url\([^)]*\)", "none", css)
+def _self_contained(css: str) -> str:
+    """Leaflet's style without comments, and without its icons, which would be files of their own."""
+    return re.sub(r"/\*.*?\*/", "", re.sub(r"url\([^)]*\)", "none", css), flags=re.DOTALL)
