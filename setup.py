@@ -10,13 +10,21 @@ SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "r
 MAP_SERVER = ["fastapi", "rio-tiler", "uvicorn"]
 REPORT = ["matplotlib", "jinja2", "scipy", "rosbags>=0.10"]
 RERUN = ["rerun-sdk>=0.24"]
+DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.24", "l2m4m>=1.0.4"]
+# As in .pre-commit-config.yaml: another version of the formatter formats otherwise.
+LINT = ["ruff==0.17.6", "codespell>=2.3"]
+TEST = ["pytest>=8", "pytest-timeout", "hypothesis", "selenium>=4"]
 LEARN = [*SIMULATION, "torch==2.13.0", "onnx", "safetensors"]
 
 setup(
     name=PACKAGE,
     version="0.1.0",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={f"{PACKAGE}.models": ["default/*"], f"{PACKAGE}.evaluation": ["*.html", "*.js", "leaflet/*"], f"{PACKAGE}.photo": ["*.html"]},
+    package_data={
+        f"{PACKAGE}.models": ["default/*"],
+        f"{PACKAGE}.evaluation": ["*.html", "*.js", "leaflet/*"],
+        f"{PACKAGE}.photo": ["*.html"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -48,8 +56,20 @@ setup(
         "map-server": MAP_SERVER,
         "report": REPORT,
         "rerun": RERUN,
+        "docs": DOCS,
         "learn": LEARN,
-        "test": ["pytest>=8", "pytest-timeout", "hypothesis", "selenium>=4", *LEARN, *MAP_SERVER, *REPORT, *RERUN],
+        "test": [
+            "pytest>=8",
+            "pytest-timeout",
+            "hypothesis",
+            "selenium>=4",
+            *LEARN,
+            *MAP_SERVER,
+            *REPORT,
+            *RERUN,
+            *DOCS,
+            *LINT,
+        ],
     },
     zip_safe=False,
     maintainer="xview_localizer developers",
