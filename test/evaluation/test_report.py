@@ -72,6 +72,7 @@ def test_map_has_every_image(tmp_path, drive, aerial, images):
         and third["reason"] == "image is blank (no contrast)"
     )
     assert fifth["error_m"] == 8.0 and fifth["elapsed_sec"] == 4.0 and not fifth["accepted"]
+    assert fifth["rivals"] == [[8.0, 28.0, 90.0, 0.35]] and not fourth["rivals"]
     assert fourth["gnss"] == [6.0, 30.0] and first["estimate"] is None
 
 

@@ -82,6 +82,7 @@ def test_keyboard_goes_through_the_images(browser, page):
     press(browser, Keys.END)
     press(browser, Keys.ARROW_RIGHT)  # there is no further one
     assert shown(browser, "place").startswith("image 5")
+    assert "rival 35 %, 12.0 m away" in shown(browser, "facts")
     press(browser, "r")  # round to the first
     assert shown(browser, "place").startswith("image 1")
 

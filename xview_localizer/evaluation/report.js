@@ -4,7 +4,7 @@
   const drive = JSON.parse(document.getElementById("drive").textContent);
   const images = drive.images;
   if (!images.length) return;
-  const COLOURS = { truth: "#222", gnss: "#d1495b", ours: "#1769aa", rejected: "#d1495b", prior: "#50a0ff" };
+  const COLOURS = { truth: "#222", gnss: "#d1495b", ours: "#1769aa", rejected: "#d1495b", prior: "#50a0ff", rival: "#e08a00" };
   const ARROW_M = 4;
   const byId = (id) => document.getElementById(id);
   const at = (pose) => [pose[1], pose[0]]; // Leaflet takes (north, east)
@@ -71,6 +71,7 @@
     if (image.prior && image.prior[2] !== null) {
       opened.addLayer(L.circle(at(image.prior), { radius: image.prior[2], color: COLOURS.prior, weight: 1.5, fill: false, interactive: false }));
     }
+    image.rivals.forEach((rival) => arrow(rival, COLOURS.rival).forEach((shape) => opened.addLayer(shape)));
     arrow(image.truth, COLOURS.truth).forEach((shape) => opened.addLayer(shape));
     if (image.pose) {
       opened.addLayer(L.polygon(ellipse(image.pose, image.ellipse), { color: colour, weight: 1.5, fillOpacity: 0.15, interactive: false }));
@@ -89,12 +90,17 @@
     byId("reason").textContent = image.reason;
     byId("facts").textContent = [
       `error ${number(image.error_m, " m", 2)}`, `yaw error ${number(image.yaw_error_deg, "°", 1)}`,
-      `confidence ${number(image.confidence, "", 2)}`, `keyframes ${image.keyframes}`, number(image.latency_ms, " ms", 0),
+      `confidence ${number(image.confidence, "", 2)}`, `keyframes ${image.keyframes}`,
+      ...image.rivals.map((rival) => `rival ${(100 * rival[3]).toFixed(0)} %, ${distance(image, rival)}`), number(image.latency_ms, " ms", 0),
     ].join(" · ");
     const picture = byId("picture");
     picture.hidden = !image.picture;
     if (image.picture) picture.src = image.picture;
     byId("slider").value = index;
+  }
+
+  function distance(image, rival) {
+    return image.pose ? `${Math.hypot(rival[0] - image.pose[0], rival[1] - image.pose[1]).toFixed(1)} m away` : "";
   }
 
   const nextRejected = () => {

@@ -55,6 +55,7 @@ def _entry(
         if np.isfinite(record.prior_radius_m)
         else None,
         "ellipse": _ellipse(np.reshape(record.covariance, (3, 3))[:2, :2]) if found else None,
+        "rivals": [_numbers(x, y, np.degrees(yaw), weight) for x, y, yaw, weight in record.rivals],
         "error_m": _number(frame.error_m) if found else None,
         "yaw_error_deg": _number(frame.yaw_error_deg),
         "confidence": _number(record.confidence),

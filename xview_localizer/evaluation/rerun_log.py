@@ -21,12 +21,13 @@ TIMELINE = "drive"
 PICTURE_QUALITY = 80
 ARROW_M = 4.0
 ELLIPSE_SIGMAS, ELLIPSE_POINTS = 2.0, 48
-TRUTH_RGB, GNSS_RGB, ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB = (
+TRUTH_RGB, GNSS_RGB, ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB, RIVAL_RGB = (
     (20, 20, 20),
     (209, 73, 91),
     (23, 105, 170),
     (240, 60, 60),
     (80, 160, 255),
+    (224, 138, 0),
 )
 
 
@@ -91,6 +92,13 @@ def _log_pose(stream: rr.RecordingStream, grid: RasterGrid, record: ImageRecord)
     if not np.isfinite(record.x_m):
         stream.log("map/pose", rr.Clear(recursive=True))
         return
+    if record.rivals:
+        xy_m = np.array([rival[:2] for rival in record.rivals])
+        labels = [f"rival {rival[3]:.0%}" for rival in record.rivals]
+        points = rr.Points2D(grid.uv_from_xy(xy_m), labels=labels, colors=[RIVAL_RGB], radii=[4.0])
+        stream.log("map/pose/rivals", points)
+    else:
+        stream.log("map/pose/rivals", rr.Clear(recursive=False))
     rgb = ACCEPTED_RGB if record.accepted else REJECTED_RGB
     pose = Pose2(record.x_m, record.y_m, record.yaw_rad)
     start, tip = grid.uv_from_xy(pose.transform(np.array([[0.0, 0.0], [ARROW_M, 0.0]])))

@@ -17,12 +17,13 @@ from xview_localizer.localizer import Fix, Observation
 WIDE_PX, HIGH_PX, GAP_PX = 1400, 800, 10
 # An image wider than this stands above the map, others beside it.
 WIDE_ASPECT = 1.7
+RIVAL_TEXT_PX = 12
 MARGIN_PX = 12  # of a wide image above and below the cells that are shown
 SHOWN_MATCHES = 40
 MATCHES_PER_SECTOR, SECTOR_RAD = 2, float(np.radians(10))
 AGREEING_M = 3.0  # a match this near to where the pose puts its cell supports the pose
 ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB, GAP_RGB = (60, 220, 60), (240, 60, 60), (80, 160, 255), (255, 255, 255)
-DISAGREEING_RGB = (190, 190, 190)
+RIVAL_RGB, DISAGREEING_RGB = (255, 170, 0), (190, 190, 190)
 NO_MAP_GREY = 225
 FAR_M = 30.0  # cells beyond are drawn as pale as those here
 
@@ -53,7 +54,7 @@ def draw_proof(
     Dots: cells of the image, in both pictures in the same colour (hue: direction, pale: far); on the map they
     lie where the pose puts them. Lines: from the surest cells to where each of them alone matches best, grey
     where that does not agree with the pose. Blue: the disc that was searched. Green (accepted) or red (rejected):
-    the pose and its 2-sigma ellipse.
+    the pose and its 2-sigma ellipse. Orange: rivals, other places that fit, with their probability.
     """
     uv, seen = _image_pixels(view, observation)
     points_m = observation.points_m(fix.scale) if np.isfinite(fix.scale) else np.zeros((0, 2))
@@ -140,6 +141,8 @@ def _map_panel(
         pose = Pose2(fix.x_m, fix.y_m, fix.yaw_rad)
         for centre, colour in zip(pixels(grid.uv_from_xy(pose.transform(points_m))), colours, strict=True):
             cv2.circle(canvas, centre, 2, colour, -1, cv2.LINE_AA)
+        for rival in fix.rivals:
+            draw_pose(canvas, grid, rival.pose, RIVAL_RGB)
         colour = ACCEPTED_RGB if fix.accepted else REJECTED_RGB
         draw_ellipse(canvas, grid, np.array([fix.x_m, fix.y_m]), fix.covariance[:2, :2], colour)
         draw_pose(canvas, grid, pose, colour, thickness=3)
@@ -147,6 +150,9 @@ def _map_panel(
     below = width == WIDE_PX
     scale = WIDE_PX / canvas.shape[1] if below else HIGH_PX / canvas.shape[0]
     panel = _scaled(canvas, scale)
+    for rival in fix.rivals:
+        left, bottom = pixels(grid.uv_from_xy(np.array([rival.pose.x_m, rival.pose.y_m])) * scale)
+        draw_text(panel, f"{rival.probability:.0%}", (left + RIVAL_TEXT_PX, bottom + RIVAL_TEXT_PX), 0.45)
     draw_scale_bar(panel, grid.spacing_m / scale)
     return Panel(panel, scale, np.array([0, height + GAP_PX] if below else [width + GAP_PX, 0]))
 
