@@ -1,4 +1,5 @@
 # Two commands: `make demo` and `make test`. Each sets up what it needs in .venv and is offline after the first time.
+# While changing things: `make quick` (lint and the tests of the rooms that changed), `make lint`, `make docs`, `make pictures`.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do command -v $$p && break; done | head -n 1)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,13 +8,29 @@ HAVE_ROS := $(shell $(PYTHON) -c "import rclpy" 2>/dev/null && echo yes)
 comma := ,
 WHEELS := $(if $(HAVE_ROS),,wheels$(comma))
 
-.PHONY: demo test clean
+.PHONY: demo test quick lint docs pictures clean
 
 demo: $(VENV)/.demo
 	$(BIN)/xview-localizer demo
 
-test: $(VENV)/.test
+test: lint
 	$(BIN)/python -m pytest
+
+quick: lint
+	$(BIN)/python -m pytest -q -x $$($(BIN)/python test/changed_rooms.py)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/codespell
+	if command -v hadolint >/dev/null; then hadolint docker/Dockerfile.*; fi
+
+docs: $(VENV)/.test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "open me: file://$(CURDIR)/site/index.html"
+
+pictures: $(VENV)/.test
+	$(BIN)/python docs/make_pictures.py
 
 $(VENV)/.created:
 	$(PYTHON) -m venv $(if $(HAVE_ROS),--system-site-packages) $(VENV)
@@ -29,4 +46,4 @@ $(VENV)/.test: $(VENV)/.created setup.py
 	touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

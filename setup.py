@@ -9,13 +9,22 @@ ROS_WHEELS = ["rclpy[fastrtps]", "sensor-msgs", "geometry-msgs", "nav-msgs", "di
 SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.10"]
 MAP_SERVER = ["fastapi", "rio-tiler", "uvicorn"]
 REPORT = ["matplotlib", "jinja2", "scipy", "rosbags>=0.10"]
+RERUN = ["rerun-sdk>=0.24"]
+DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.24", "l2m4m>=1.0.4"]
+# As in .pre-commit-config.yaml: another version of the formatter formats otherwise.
+LINT = ["ruff==0.17.6", "codespell>=2.3"]
+TEST = ["pytest>=8", "pytest-timeout", "hypothesis", "selenium>=4"]
 LEARN = [*SIMULATION, "torch==2.13.0", "onnx", "safetensors"]
 
 setup(
     name=PACKAGE,
     version="0.1.0",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={f"{PACKAGE}.models": ["default/*"], f"{PACKAGE}.evaluation": ["*.html"]},
+    package_data={
+        f"{PACKAGE}.models": ["default/*"],
+        f"{PACKAGE}.evaluation": ["*.html", "*.js", "leaflet/*"],
+        f"{PACKAGE}.photo": ["*.html"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -28,8 +37,10 @@ setup(
     install_requires=[
         "setuptools",
         "numpy>=1.26",
+        "jinja2>=3",
         "onnxruntime>=1.17",
         "opencv-python-headless>=4.8",
+        "pillow>=9.4",
         "pymap3d>=3",
         "pyproj>=3.6",
         "rasterio>=1.3",
@@ -44,8 +55,21 @@ setup(
         "simulation": SIMULATION,
         "map-server": MAP_SERVER,
         "report": REPORT,
+        "rerun": RERUN,
+        "docs": DOCS,
         "learn": LEARN,
-        "test": ["pytest>=8", "pytest-timeout", "hypothesis", *LEARN, *MAP_SERVER, *REPORT],
+        "test": [
+            "pytest>=8",
+            "pytest-timeout",
+            "hypothesis",
+            "selenium>=4",
+            *LEARN,
+            *MAP_SERVER,
+            *REPORT,
+            *RERUN,
+            *DOCS,
+            *LINT,
+        ],
     },
     zip_safe=False,
     maintainer="xview_localizer developers",

@@ -1,17 +1,22 @@
-"""What README.md tells people to type exists."""
+"""What README.md and the documentation tell people to type exists."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import typer
 
+import xview_localizer
 from xview_localizer import cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+DOCS = {path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
+EVERYTHING = "\n".join([README, *DOCS.values()])
 # Calls are set in code: a line of a block, or between backticks.
-CALLS = sorted(set(re.findall(r"(?:^    |`)xview-localizer ([^`\n]+)", README, re.MULTILINE)))
+CALLS = sorted(set(re.findall(r"(?:^    |`)xview-localizer ([^`\n]+)", EVERYTHING, re.MULTILINE)))
 
 
 def test_two_make_targets():
@@ -44,5 +49,38 @@ def test_every_command_is_explained():
         for name, command in group.commands.items():
             yield from names(command, f"{prefix}{name} ") if hasattr(command, "commands") else [prefix + name]
 
-    rows = set(re.findall(r"^\| `([a-z -]+)` \|", README, re.MULTILINE))
+    rows = set(re.findall(r"^\| `([a-z -]+)` \|", DOCS["commands.md"], re.MULTILINE))
     assert rows >= set(names(typer.main.get_command(cli.app)))
+
+
+def test_links_of_the_readme_lead_somewhere():
+    """Those of the documentation are checked by its strict build."""
+    targets = re.findall(r"\]\(([^)#]+)", README)
+    assert len(targets) > 25
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_python_of_the_readme_is_that_of_the_documentation():
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert example in DOCS["photo.md"]
+    for name in re.findall(r"xl\.(\w+)", example):
+        assert name in xview_localizer.__all__
+
+
+def test_pictures_are_small():
+    pictures = list((ROOT / "docs" / "pictures").iterdir())
+    assert sum(path.stat().st_size for path in pictures) < 3_000_000
+    made = (ROOT / "docs" / "make_pictures.py").read_text()
+    drawn = {path.name for path in pictures if path.suffix != ".svg"}
+    assert all(f'"{name}"' in made for name in drawn)
+
+
+def test_documentation_builds_strictly(tmp_path):
+    """Needs the extra `docs`; a broken link or anchor, a page left out, an unknown name of the API is an error."""
+    pytest.importorskip("material")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert built.returncode == 0, built.stderr
+    equations = (tmp_path / "how_it_works" / "index.html").read_text()
+    assert "<math" in equations and "\\frac" not in equations
+    assert "localize" in (tmp_path / "api" / "index.html").read_text()

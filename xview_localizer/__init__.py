@@ -1,3 +1,61 @@
-"""Cross-view localization: where a robot is, from one ground camera and an aerial photo."""
+"""Cross-view localization: where a robot is, from one ground camera and an aerial photo.
+
+The names below are the public interface; everything else may change without notice. They are imported at their
+first use, so that `import xview_localizer` is fast and needs no library that is not used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xview_localizer.aerial.open import open_map_source
+    from xview_localizer.geometry.local_frame import LocalFrame
+    from xview_localizer.geometry.pose import Pose2, Prior
+    from xview_localizer.ground_view import GroundView
+    from xview_localizer.localizer import Fix, Localizer, LocalizerConfig
+    from xview_localizer.models.package import ModelPackage
+    from xview_localizer.photo.locate import LocatedPhoto, PhotoLocator
+    from xview_localizer.photo.photo import KnownByUser, Photo, read_photo
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "Fix": "localizer",
+    "GroundView": "ground_view",
+    "KnownByUser": "photo.photo",
+    "LocalFrame": "geometry.local_frame",
+    "Localizer": "localizer",
+    "LocalizerConfig": "localizer",
+    "LocatedPhoto": "photo.locate",
+    "ModelPackage": "models.package",
+    "Photo": "photo.photo",
+    "PhotoLocator": "photo.locate",
+    "Pose2": "geometry.pose",
+    "Prior": "geometry.pose",
+    "open_map_source": "aerial.open",
+    "read_photo": "photo.photo",
+}
+__all__ = [
+    "Fix",
+    "GroundView",
+    "KnownByUser",
+    "LocalFrame",
+    "Localizer",
+    "LocalizerConfig",
+    "LocatedPhoto",
+    "ModelPackage",
+    "Photo",
+    "PhotoLocator",
+    "Pose2",
+    "Prior",
+    "open_map_source",
+    "read_photo",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -29,7 +29,7 @@ TOWN_SEED = 900_002
 # Errors that a user can mend; by name, so that no command imports what it does not need.
 MENDABLE = {
     "BagError", "CalibrationError", "EngineError", "FileNotFoundError", "MapSourceError", "ModelPackageError",
-    "PairsError", "RecipeError", "ReplayError", "SettingsError", "TownError",
+    "PairsError", "PhotoError", "RecipeError", "ReplayError", "SettingsError", "TownError",
 }  # fmt: skip
 
 
@@ -42,6 +42,9 @@ class CameraKind(str, Enum):
 
 Package = Annotated[
     Path | None, typer.Option("--model", help="Model package folder; the embedded one by default.")
+]
+Recording = Annotated[
+    Path | None, typer.Option("--rerun", help="Also write a recording for the Rerun viewer (.rrd).")
 ]
 Out = Annotated[Path, typer.Option("--out", help="JSON file to write.")]
 
@@ -81,16 +84,61 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     seed: Annotated[int, typer.Option(help="Seed of the town and the drive.")] = TOWN_SEED,
     length_m: Annotated[float, typer.Option(help="Length of the drive, metres.")] = 220.0,
+    kind: Annotated[CameraKind, typer.Option(help="Camera.")] = CameraKind.equirectangular,
+    recording: Recording = None,
 ) -> None:
     """Simulate a drive, replay it through the real node over DDS, and report.
 
     Example: xview-localizer demo --seed 900012
+    Example: xview-localizer demo --kind pinhole
     """
     from xview_localizer.demo import run_demo
 
-    folder, metrics = run_demo(out, seed, length_m, console.print, _track)
+    folder, metrics = run_demo(out, seed, length_m, kind.value, recording, console.print, _track)
     _print_drive(metrics)
-    console.print(f"report: {folder / 'report.html'}", highlight=False)
+    _print_open_me(folder)
+
+
+@app.command()
+def locate(
+    photo: Annotated[Path, typer.Argument(help="A photo, or a folder of photos.")],
+    map_source: Annotated[
+        str, typer.Option("--map", help="GeoTIFF or MBTiles file, or a tile URL with {z}, {x}, {y}.")
+    ],
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="LAT,LON", help="Rough position; by default that in the photo's EXIF."),
+    ] = None,
+    radius: Annotated[float | None, typer.Option(help="How far off it can be, metres [default: 30].")] = None,
+    heading: Annotated[
+        str | None,
+        typer.Option(metavar="DEG±DEG", help="Compass heading of the image's middle, 0 is north; 90±15."),
+    ] = None,
+    height: Annotated[float | None, typer.Option(help="Camera height over the ground, metres.")] = None,
+    hfov: Annotated[
+        float | None, typer.Option(help="Horizontal field of view, degrees; 360: panorama.")
+    ] = None,
+    pitch: Annotated[float | None, typer.Option(help="Degrees by which the camera looks down.")] = None,
+    roll: Annotated[float | None, typer.Option(help="Degrees by which it leans to the right.")] = None,
+    model: Package = None,
+    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime; 0: its own choice.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("located"),
+) -> None:
+    """Find where a photo was taken: latitude, longitude and heading, with a picture that shows why.
+
+    Example: xview-localizer locate photo.jpg --map ortho.tif --at 48.137,11.575 --heading 90±15 --height 1.6
+    Example: xview-localizer locate photos --map ortho.tif
+    """
+    from xview_localizer.photo.batch import find_photos, locate_photos
+    from xview_localizer.photo.locate import PhotoLocator
+    from xview_localizer.photo.options import known_by_user
+
+    known = known_by_user(at, radius, heading, height, hfov, pitch, roll)
+    locator = PhotoLocator(map_source, {"model.package": str(model or ""), "model.threads": threads})
+    answers = locate_photos(find_photos(photo), locator, known, out, _track("localizing"))
+    for answer in answers:
+        _print_answer(answer)
+    console.print(f"table, GeoJSON and pictures; open me: {out / 'index.html'}", highlight=False)
 
 
 @app.command()
@@ -228,6 +276,7 @@ def evaluate(
     out: Out = Path("evaluation.json"),
     keyframes: Annotated[int, typer.Option(help="Images of a sequence solved together (pairs).")] = 1,
     threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime; 0: its own choice.")] = 0,
+    recording: Recording = None,
 ) -> None:
     """Measure accuracy, calibration and rejection, without ROS.
 
@@ -239,6 +288,8 @@ def evaluate(
 
     if (pairs is None) == (bag is None):
         raise typer.BadParameter("give either --pairs or --bag")
+    if recording is not None and bag is None:
+        raise typer.BadParameter("--rerun goes with --bag: only a drive has a time line")
     if pairs is not None:
         from xview_localizer.localizer import LocalizerConfig
         from xview_localizer.pairs import PairsDataset
@@ -246,13 +297,13 @@ def evaluate(
         config = LocalizerConfig(threads=threads)
         metrics = evaluate_pairs(PairsDataset(pairs), _load(model), config, keyframes, _track("localizing"))
     else:
-        metrics = _evaluate_bag(bag, model, threads)
+        metrics = _evaluate_bag(bag, model, threads, recording)
     write_json(metrics, out)
     _print_metrics(metrics)
     console.print(f"wrote {out}", highlight=False)
 
 
-def _evaluate_bag(folder: Path, model: Path | None, threads: int) -> dict:
+def _evaluate_bag(folder: Path, model: Path | None, threads: int, recording: Path | None) -> dict:
     import time
 
     from xview_localizer.assembly import build_localizer, open_map
@@ -271,6 +322,12 @@ def _evaluate_bag(folder: Path, model: Path | None, threads: int) -> dict:
     with console.status("localizing"):
         records = list(localize_drive(drive, localizer, settings))
     result = judge_drive(folder, records, len(records) / (time.perf_counter() - began))
+    if recording is not None:
+        from xview_localizer.evaluation.drive import drive_aerial, drive_images
+        from xview_localizer.evaluation.rerun_log import write_recording
+
+        images = drive_images(folder, [record.stamp_sec for record in records])
+        write_recording(recording, result, drive_aerial(result, settings), images)
     return {**summarize(result.frames), **result.drive_metrics()}
 
 
@@ -282,6 +339,7 @@ def replay(
         float | None, typer.Option(help="Speed factor; by default each image waits for its answer.")
     ] = None,
     model: Package = None,
+    recording: Recording = None,
 ) -> None:
     """Replay a recorded drive through the real node over DDS and report.
 
@@ -289,9 +347,9 @@ def replay(
     """
     from xview_localizer.demo import replay_and_report
 
-    folder, metrics = replay_and_report(drive, out, rate, model, console.print, _track)
+    folder, metrics = replay_and_report(drive, out, rate, model, recording, console.print, _track)
     _print_drive(metrics)
-    console.print(f"report: {folder / 'report.html'}", highlight=False)
+    _print_open_me(folder)
 
 
 @app.command("map-server")
@@ -381,6 +439,20 @@ def check_model(
     console.print(f"{package.folder} is whole; {package.provenance}", highlight=False)
 
 
+def _print_answer(answer) -> None:
+    colour = "green" if answer.verdict == "accepted" else "red"
+    console.print(f"[{colour}]{answer.verdict}[/{colour}]  {escape(answer.photo)}", highlight=False)
+    lines = [answer.reason] if answer.reason else []
+    if answer.latitude_deg is not None:
+        lines += [
+            f"latitude {answer.latitude_deg:.7f}, longitude {answer.longitude_deg:.7f}, "
+            f"± {answer.sigma_major_m:.2f} m ({answer.from_prior_m:.1f} m from the rough position)",
+            f"heading {answer.heading_deg:.1f}° ± {answer.heading_sigma_deg:.1f}°, confidence {answer.confidence:.2f}",
+        ]
+    for line in [*lines, *filter(None, answer.notes.split("; "))]:
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+
+
 def _print_metrics(metrics: dict) -> None:
     table = Table("measure", "all", "accepted")
     for key in (
@@ -418,6 +490,10 @@ def _print_drive(metrics: dict) -> None:
     table.add_row("accepted", f"{metrics['n_accepted']} of {metrics['n']}")
     table.add_row("false accepts", str(metrics["false_accepts"]))
     console.print(table)
+
+
+def _print_open_me(folder: Path) -> None:
+    console.print(f"open me: {(folder / 'report.html').resolve().as_uri()}", highlight=False, soft_wrap=True)
 
 
 def _number(value: float | None) -> str:

@@ -13,12 +13,10 @@ import numpy as np
 import yaml
 
 from xview_localizer.aerial.map_server import MapServerProcess
-from xview_localizer.aerial.open import open_map_source
 from xview_localizer.bag import read_drive
 from xview_localizer.evaluation.bench import machine
-from xview_localizer.evaluation.drive import drive_images, judge_drive, read_truth
+from xview_localizer.evaluation.drive import drive_aerial, drive_images, judge_drive, read_truth
 from xview_localizer.evaluation.report import write_report
-from xview_localizer.geometry.grid import Bounds
 from xview_localizer.models.package import ModelPackage
 from xview_localizer.records import ImageRecord, write_records
 from xview_localizer.settings import Settings, parameter_file_text
@@ -27,27 +25,33 @@ from xview_localizer.tum import write_tum
 Say = Callable[[str], None]
 Track = Callable[[str], Callable[[Iterable], Iterable]]
 MAP_MAX_ZOOM = 20
-REPORT_METRES_PER_PIXEL = 0.25
-REPORT_MARGIN_M = 40.0
 
 
-def run_demo(runs: Path, seed: int, length_m: float, say: Say, track: Track) -> tuple[Path, dict]:
-    """Simulate a drive and replay it; returns the run's folder and its metrics."""
+def run_demo(
+    runs: Path, seed: int, length_m: float, kind: str, recording: Path | None, say: Say, track: Track
+) -> tuple[Path, dict]:
+    """Simulate a drive with a camera of `kind` and replay it; returns the run's folder and its metrics."""
     from xview_localizer.simulation.drive import DriveConfig, simulate_drive
 
-    drive = runs / "drives" / f"seed{seed}_{length_m:.0f}m"
+    drive = runs / "drives" / f"seed{seed}_{length_m:.0f}m_{kind}"
     if not (drive / "truth.tum").is_file():
         say(f"simulating a town and a drive (seed {seed})")
-        simulate_drive(drive, seed, DriveConfig(length_m=length_m), track("rendering images"))
-    return replay_and_report(drive, runs, None, None, say, track)
+        simulate_drive(drive, seed, DriveConfig(length_m=length_m, kind=kind), track("rendering images"))
+    return replay_and_report(drive, runs, None, None, recording, say, track)
 
 
 def replay_and_report(
-    drive_folder: Path, runs: Path, rate: float | None, model: Path | None, say: Say, track: Track
+    drive_folder: Path,
+    runs: Path,
+    rate: float | None,
+    model: Path | None,
+    recording: Path | None,
+    say: Say,
+    track: Track,
 ) -> tuple[Path, dict]:
     """Serve the drive's map, replay its bag through the node over DDS, judge and report.
 
-    Raises BagError, MapSourceError, ReplayError.
+    A `recording` is written for Rerun where it is given. Raises BagError, MapSourceError, ReplayError.
     """
     from xview_localizer.ros.replay import ReplayError, ReplayPace, replay_drive
 
@@ -85,9 +89,8 @@ def replay_and_report(
         else 1 / (time.monotonic() - began)
     )
     shutil.rmtree(folder / "tiles", ignore_errors=True)
-    return folder, _report(
-        folder, drive_folder, records, rate_hz, Settings.from_values(values), str(drive.values["map.source"])
-    )
+    settings = Settings.from_values({**values, "map.source": str(drive.values["map.source"])})
+    return folder, _report(folder, drive_folder, records, rate_hz, settings, recording)
 
 
 def _report(
@@ -96,7 +99,7 @@ def _report(
     records: list[ImageRecord],
     rate_hz: float,
     settings: Settings,
-    map_path: str,
+    recording: Path | None,
 ) -> dict:
     result = judge_drive(drive_folder, records, rate_hz)
     write_records(folder / "records.jsonl", records)
@@ -117,9 +120,7 @@ def _report(
     )
     shutil.copyfile(drive_folder / "truth.tum", folder / "truth.tum")
     shutil.copyfile(drive_folder / "drive.yaml", folder / "drive.yaml")
-    truth_xy_m = result.truth_xy_m
-    low, high = truth_xy_m.min(axis=0) - REPORT_MARGIN_M, truth_xy_m.max(axis=0) + REPORT_MARGIN_M
-    aerial = open_map_source(map_path, settings.frame).read(Bounds(*low, *high), REPORT_METRES_PER_PIXEL)
+    aerial = drive_aerial(result, settings)
     package = ModelPackage.load(settings.package_path)
     about = {
         "drive": drive_folder.name,
@@ -128,9 +129,12 @@ def _report(
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
     }
     (folder / "about.yaml").write_text(yaml.safe_dump(about))
-    return write_report(
-        folder, result, aerial, drive_images(drive_folder, [r.stamp_sec for r in records]), about
-    )
+    images = drive_images(drive_folder, [r.stamp_sec for r in records])
+    if recording is not None:
+        from xview_localizer.evaluation.rerun_log import write_recording
+
+        write_recording(recording, result, aerial, images)
+    return write_report(folder, result, aerial, images, about)
 
 
 def _new_run(runs: Path) -> Path:

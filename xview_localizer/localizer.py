@@ -151,6 +151,7 @@ class Localizer:
             depth_source=depth_source,
             stamp_sec=view.stamp_sec,
             timings_ms=timings,
+            rays_level=canonical.cell_directions[usable],
         )
 
     def modes(

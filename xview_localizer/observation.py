@@ -29,6 +29,9 @@ class Observation:
     stamp_sec: float
     reason: str = ""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    rays_level: np.ndarray = field(
+        default_factory=lambda: np.zeros((0, 3))
+    )  # [N, 3] unit, where each cell is seen
 
     def points_m(self, scale: float) -> np.ndarray:
         """The cells [N, 2] in the level frame; the lever arm is metres whatever the scale of the depth."""

@@ -60,6 +60,7 @@ def drive() -> DriveResult:
                 (0.0, 43.0, north),
                 reason="confidence 0.44 is below 0.80",
                 confidence=0.44,
+                rivals=((8.0, 28.0, north, 0.35),),
                 timings_ms={"encode": 50.0},
             ),
         ],

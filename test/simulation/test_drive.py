@@ -17,8 +17,9 @@ from xview_localizer.pairs import PairsDataset
 from xview_localizer.simulation.drive import DriveConfig, simulate_drive
 from xview_localizer.simulation.drive_pairs import DrivePairs
 from xview_localizer.simulation.pairs_writer import sample_camera
+from xview_localizer.simulation.route import find_route, plan_route
 from xview_localizer.simulation.sensors import GnssError
-from xview_localizer.simulation.town import TownError
+from xview_localizer.simulation.town import Town, TownError
 
 CONFIG = DriveConfig(
     length_m=65.0, town_size_m=170.0, image_rate_hz=0.5, map_metres_per_pixel=0.5,
@@ -175,6 +176,27 @@ def test_odometry_of_pairs_is_the_camera_s(tmp_path):
     )
 
 
-def test_town_without_room_says_so(tmp_path):
-    with pytest.raises(TownError, match="no free route of 60 m; take another seed or a larger town"):
-        simulate_drive(tmp_path, 3, DriveConfig(town_size_m=90.0, map_metres_per_pixel=1.0))
+def test_town_without_room_says_so():
+    with pytest.raises(TownError, match="no free route of 52 m; take another seed or a larger town"):
+        find_route(Town.generate(3, 90.0), 65.0, 40.0, np.random.default_rng(0))
+
+
+def test_town_without_room_is_extended(tmp_path):
+    config = DriveConfig(length_m=60.0, town_size_m=90.0, image_rate_hz=0.2, map_metres_per_pixel=1.0)
+    drive = simulate_drive(tmp_path, 3, config)
+    with rasterio.open(drive / "orthophoto.tif") as raster:
+        assert raster.width >= 170
+    assert len(np.loadtxt(drive / "truth.tum")) >= 2
+
+
+def test_cars_in_the_way_are_taken_away():
+    """In this town of narrow streets parked cars leave no way through."""
+    town = Town.generate(910005, 260.0)
+    rng = np.random.default_rng((910005, 4))
+    with pytest.raises(TownError):
+        plan_route(town, 80.0, 40.0, rng)
+    freed, path = find_route(town, 80.0, 40.0, rng)
+    assert 76 <= 0.25 * len(path) <= 80
+    assert not any(freed.is_blocked(point) for point in path[::4])
+    assert freed.parked.sum() > 0.5 * town.parked.sum()  # the others still stand
+    assert not (freed.parked & ~town.parked).any()

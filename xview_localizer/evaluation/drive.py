@@ -8,11 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from xview_localizer import messages
+from xview_localizer.aerial.source import AerialImage
+from xview_localizer.assembly import open_map
 from xview_localizer.bag import BagError, BagReader, read_drive
 from xview_localizer.evaluation.trajectory import DriveResult, poses_at
+from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.records import ImageRecord
+from xview_localizer.settings import Settings
 from xview_localizer.tum import read_tum
+
+MAP_METRES_PER_PIXEL, MAP_MARGIN_M = 0.25, 40.0
 
 
 def read_truth(folder: Path) -> dict[str, np.ndarray]:
@@ -77,3 +83,10 @@ def drive_images(folder: Path, stamps_sec: Sequence[float]) -> list[np.ndarray |
                 except messages.MessageError:  # the record of this image says what is wrong with it
                     found[messages.stamp_sec(image)] = None
     return [found[stamp] for stamp in stamps_sec]
+
+
+def drive_aerial(result: DriveResult, settings: Settings) -> AerialImage:
+    """The map around a drive, to look at. Raises MapSourceError."""
+    truth_xy_m = result.truth_xy_m
+    low, high = truth_xy_m.min(axis=0) - MAP_MARGIN_M, truth_xy_m.max(axis=0) + MAP_MARGIN_M
+    return open_map(settings).read(Bounds(*low, *high), MAP_METRES_PER_PIXEL)

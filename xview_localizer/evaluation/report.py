@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.evaluation import plots
 from xview_localizer.evaluation.metrics import summarize, write_json
 from xview_localizer.evaluation.overlay import film_strip
+from xview_localizer.evaluation.report_data import inline, jpeg, map_data
 from xview_localizer.evaluation.trajectory import DriveResult
 
 PAGE = Path(__file__).with_name("report.html")
+LEAFLET = Path(__file__).with_name("leaflet")
+STRIP_QUALITY = 85
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,7 @@ def write_report(
         (folder / f"{name}.png").write_bytes(data)
     strip = film_strip(result, aerial, images)
     if strip is not None:
-        strip = cv2.imencode(".jpg", strip[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
-        (folder / "film_strip.jpg").write_bytes(strip)
+        (folder / "film_strip.jpg").write_bytes(jpeg(strip, STRIP_QUALITY))
     environment = Environment(loader=FileSystemLoader(PAGE.parent), autoescape=True)
     page = environment.get_template(PAGE.name).render(
         gnss_rmse=f"{metrics['prior_rmse_m']:.1f}",
@@ -68,9 +69,12 @@ def write_report(
         else "–",
         rows=_rows(metrics),
         about=about,
-        pictures={name: _inline(data, "png") for name, data in pictures.items()},
-        strip=_inline(strip, "jpeg") if strip else None,
+        pictures={name: inline(data, "png") for name, data in pictures.items()},
         rejected=_reasons(result),
+        drive=map_data(result, aerial, images),
+        leaflet_css=_self_contained((LEAFLET / "leaflet.css").read_text()),
+        leaflet_js=(LEAFLET / "leaflet.js").read_text(),
+        report_js=PAGE.with_suffix(".js").read_text(),
     )
     (folder / "report.html").write_text(page)
     return metrics
@@ -106,7 +110,6 @@ def _rows(metrics: dict) -> list[ReportRow]:
 
 def _reasons(result: DriveResult) -> list[tuple[str, int]]:
     """Why images were rejected, most frequent first; numbers in the reasons are dropped."""
-    import re
     from collections import Counter
 
     counted = Counter(
@@ -121,5 +124,6 @@ def _png(figure) -> bytes:
     return buffer.getvalue()
 
 
-def _inline(data: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+def _self_contained(css: str) -> str:
+    """Leaflet's style without comments, and without its icons, which would be files of their own."""
+    return re.sub(r"/\*.*?\*/", "", re.sub(r"url\([^)]*\)", "none", css), flags=re.DOTALL)

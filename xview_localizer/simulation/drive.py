@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 from scipy.spatial.transform import Rotation
 
+from xview_localizer.aerial.source import AerialImage
 from xview_localizer.geometry.camera import camera_from_dict
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_base_optical_from_rpy
@@ -21,13 +22,16 @@ from xview_localizer.simulation.capture import Capture
 from xview_localizer.simulation.drive_pairs import DrivePairs
 from xview_localizer.simulation.geotiff import write_utm_geotiff
 from xview_localizer.simulation.pairs_writer import sample_camera
-from xview_localizer.simulation.route import drive_along, plan_route
+from xview_localizer.simulation.route import drive_along, find_route
 from xview_localizer.simulation.sensors import GnssError, gnss, imu, wheel_odometry
 from xview_localizer.simulation.style import TownStyle
-from xview_localizer.simulation.town import Town
+from xview_localizer.simulation.town import Town, TownError
 from xview_localizer.tum import write_tum
 
 SENSOR_RATE_HZ = 50.0
+# From the route to the edge of the orthophoto: what a search around any image of the drive looks at.
+ROUTE_MARGIN_M = 40.0
+TOWN_GROWTH_M = (0.0, 80.0, 160.0)
 
 
 @dataclass(frozen=True)
@@ -58,21 +62,14 @@ def simulate_drive(
     """Write `bag/` (mcap), `orthophoto.tif` (UTM), `drive.yaml`, `truth.tum` and `pairs/` to `out`; returns it.
 
     Deterministic for a seed and config. base_link runs on the ground, so the camera's height over the
-    ground is its z in base_link. Raises TownError where the town has no free route.
+    ground is its z in base_link. A town without a free route is extended; raises TownError where that
+    does not help.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng((seed, 4))
-    town = Town.generate(seed, config.town_size_m, _style(seed, config.streets))
     frame = LocalFrame(*config.datum)
-
-    half_m = config.town_size_m / 2
-    aerial = town.render_orthophoto(
-        Bounds.around(0.0, 0.0, half_m), config.map_metres_per_pixel, Capture.sample(rng, aerial=True), rng
-    )
+    town, aerial, path_xy_m, rng = _town_with_route(seed, config)
     write_utm_geotiff(out / "orthophoto.tif", aerial, frame)
-
-    path_xy_m = plan_route(town, config.length_m, 40.0, rng)
     trajectory = drive_along(path_xy_m, SENSOR_RATE_HZ, rng)
     odometry = wheel_odometry(trajectory, rng)
     antenna_m = np.asarray(config.antenna_in_base_m)
@@ -136,6 +133,25 @@ def _style(seed: int, streets: str) -> TownStyle | None:
     if streets not in ("plain", "repeating"):
         raise ValueError(f"streets must be 'plain' or 'repeating', got {streets!r}")
     return TownStyle.repeating(np.random.default_rng((seed, 6))) if streets == "repeating" else None
+
+
+def _town_with_route(
+    seed: int, config: DriveConfig
+) -> tuple[Town, AerialImage, np.ndarray, np.random.Generator]:
+    """Town, orthophoto, free path, and the generator for the rest. The town grows until it has a path."""
+    for growth_m in TOWN_GROWTH_M:
+        size_m = config.town_size_m + growth_m
+        rng = np.random.default_rng((seed, 4))
+        town = Town.generate(seed, size_m, _style(seed, config.streets))
+        bounds, capture = Bounds.around(0.0, 0.0, size_m / 2), Capture.sample(rng, aerial=True)
+        aerial = town.render_orthophoto(bounds, config.map_metres_per_pixel, capture, rng)
+        try:
+            town, path_xy_m = find_route(town, config.length_m, ROUTE_MARGIN_M, rng)
+        except TownError as error:
+            problem = error
+        else:
+            return town, aerial, path_xy_m, rng
+    raise problem
 
 
 def _jpeg(image: np.ndarray, quality: int) -> bytes:

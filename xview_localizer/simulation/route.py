@@ -12,6 +12,10 @@ from xview_localizer.simulation.layout import Street
 from xview_localizer.simulation.town import Town, TownError
 
 MIN_LENGTH_M = 60.0
+SHORTEST_SHARE = 0.8  # smoothing cuts corners, and the lane may end early
+PATH_STEP_M = 0.25
+# From a path to the middle of a car that is in the way of the camera and of its clearance.
+CAR_IN_THE_WAY_M = 4.0
 
 
 @dataclass(frozen=True)
@@ -37,24 +41,41 @@ class Trajectory:
         )
 
 
+def find_route(
+    town: Town, length_m: float, margin_m: float, rng: np.random.Generator
+) -> tuple[Town, np.ndarray]:
+    """See plan_route. Where parked cars leave no route, those along the path found without them are taken away.
+
+    Returns the town in which the path is free, and the path. Raises TownError.
+    """
+    try:
+        return town, plan_route(town, length_m, margin_m, rng)
+    except TownError:
+        path = plan_route(town.with_parked(np.zeros_like(town.parked)), length_m, margin_m, rng)
+    cars_xy_m = np.array([(slot.x_m, slot.y_m) for slot in town.layout.car_slots]).reshape(-1, 2)
+    distance_m = np.linalg.norm(cars_xy_m[:, None] - path[::4][None], axis=-1).min(axis=1)
+    return town.with_parked(town.parked & (distance_m > CAR_IN_THE_WAY_M)), path
+
+
 def plan_route(town: Town, length_m: float, margin_m: float, rng: np.random.Generator) -> np.ndarray:
     """Lane path [N, 2], about 0.25 m between points, at most `length_m` long and `margin_m` inside the town.
 
     Of many random walks over the street network the longest free one is taken. Raises TownError where
-    nothing of at least 60 m is found.
+    nothing of at least 60 m, or of most of a shorter `length_m`, is found.
     """
+    least_m = min(MIN_LENGTH_M, SHORTEST_SHARE * length_m)
     best = np.zeros((0, 2))
     for _ in range(60):
         path = _lane(_walk(town, length_m, town.layout.size_m / 2 - margin_m, rng), town)
         if len(path) > len(best) and not any(town.is_blocked(point) for point in path[::8]):
             best = path
-        if len(best) * 0.25 >= 0.95 * length_m:
+        if len(best) * PATH_STEP_M >= 0.95 * length_m:
             break
-    if len(best) * 0.25 < MIN_LENGTH_M:
+    if len(best) * PATH_STEP_M < least_m:
         raise TownError(
-            f"town {town.seed} has no free route of {MIN_LENGTH_M:.0f} m; take another seed or a larger town"
+            f"town {town.seed} has no free route of {least_m:.0f} m; take another seed or a larger town"
         )
-    return best[: int(length_m / 0.25)]
+    return best[: int(length_m / PATH_STEP_M)]
 
 
 def _walk(town: Town, length_m: float, limit_m: float, rng: np.random.Generator) -> np.ndarray:
@@ -103,7 +124,7 @@ def _lane(centre: np.ndarray, town: Town) -> np.ndarray:
     lateral_m = max(0.5, min(narrowest_m / 4, narrowest_m / 2 - 2.4))
     lane = smooth + lateral_m * np.column_stack([tangent[:, 1], -tangent[:, 0]])
     travelled_m = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(lane, axis=0), axis=1))])
-    at_m = np.arange(0, travelled_m[-1], 0.25)
+    at_m = np.arange(0, travelled_m[-1], PATH_STEP_M)
     lane = np.column_stack([np.interp(at_m, travelled_m, lane[:, k]) for k in (0, 1)])
     return gaussian_filter1d(lane, 4.0, axis=0, mode="nearest")
 

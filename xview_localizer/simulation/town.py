@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.simulation.capture import Capture
-from xview_localizer.simulation.ground import paint_ground
+from xview_localizer.simulation.ground import Ground, paint_ground
 from xview_localizer.simulation.layout import Car, Layout, make_layout
 from xview_localizer.simulation.mesh import MeshBuilder, add_box, add_building, add_car, add_tree
 from xview_localizer.simulation.render import Scene
@@ -33,6 +33,8 @@ class Town:
 
     seed: int
     layout: Layout
+    ground: Ground
+    parked: np.ndarray  # [slots] bool, whether a car stands there as seen from the street
     street_scene: Scene
     aerial_scene: Scene
 
@@ -45,11 +47,14 @@ class Town:
         ground = paint_ground(rng, layout)
         share = style.parked_car_share
         stays = rng.random(len(layout.car_slots)) < share * 0.35
-        scenes = []
-        for _ in ("street", "air"):
-            parked = stays | (rng.random(len(layout.car_slots)) < share * 0.65)
-            scenes.append(Scene(ground, _mesh(layout, parked, seed)))
-        return cls(seed, layout, *scenes)
+        parked, parked_later = (stays | (rng.random(len(stays)) < share * 0.65) for _ in ("street", "air"))
+        scenes = (Scene(ground, _mesh(layout, cars, seed)) for cars in (parked, parked_later))
+        return cls(seed, layout, ground, parked, *scenes)
+
+    def with_parked(self, parked: np.ndarray) -> Town:
+        """The same town with other cars [slots] seen from the street."""
+        scene = Scene(self.ground, _mesh(self.layout, parked, self.seed))
+        return replace(self, parked=parked, street_scene=scene)
 
     def render_view(
         self,

@@ -1,0 +1,140 @@
+"""Photos tried as a user would: files in, one command, and the table, GeoJSON, page and pictures looked at."""
+
+import csv
+import json
+import re
+import shutil
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+import xview_localizer as xl
+from xview_localizer import cli
+from xview_localizer.photo.proof import ACCEPTED_RGB, PRIOR_RGB
+
+
+@pytest.fixture(scope="module")
+def locator(place):
+    return xl.PhotoLocator(place.map_path, {"model.threads": 1})
+
+
+def offset_m(located, place) -> float:
+    frame = xl.LocalFrame(place.latitude_deg, place.longitude_deg)
+    return float(np.linalg.norm(frame.enu_from_geodetic(located.latitude_deg, located.longitude_deg)[:2]))
+
+
+def turn_deg(heading_deg, place) -> float:
+    return abs((heading_deg - place.heading_deg + 180) % 360 - 180)
+
+
+@pytest.fixture(scope="module")
+def located(locator, panorama):
+    return locator.locate(xl.read_photo(panorama, xl.KnownByUser(height_m=1.8)))
+
+
+def test_panorama_is_located(located, place):
+    assert located.accepted and located.reason == ""
+    assert offset_m(located, place) < 1.0
+    assert turn_deg(located.heading_deg, place) < 4.0
+    major_m, minor_m = located.position_sigmas_m
+    assert 0 < minor_m <= major_m < 1.0
+    assert 5.0 < located.distance_from_prior_m < 9.0
+
+
+def test_proof_shows_prior_pose_and_alike_colours(located):
+    proof = located.proof()
+    assert proof.shape[1] == 1400 and proof.shape[0] > 900
+    for colour in (PRIOR_RGB, ACCEPTED_RGB):
+        assert (np.abs(proof.astype(int) - colour).max(axis=2) < 10).sum() > 50
+    # Saturated colours, the dots, are in the photo above and on the map below.
+    saturation = cv2.cvtColor(proof, cv2.COLOR_RGB2HSV)[..., 1]
+    photo_rows = proof.shape[0] - int(1400 / 1.6)
+    assert (saturation[:photo_rows] > 240).sum() > 500 and (saturation[photo_rows:] > 240).sum() > 500
+
+
+def test_place_off_the_map_is_rejected_by_name(locator, phone_photo):
+    located = locator.locate(xl.read_photo(phone_photo, xl.KnownByUser(10.0, 20.0)))
+    assert not located.accepted and not located.found
+    assert "the map has no imagery around 10.00000, 20.00000; is it the right map?" in located.reason
+    assert np.isnan(located.latitude_deg)
+    assert located.proof().shape[0] == 800
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run `xview-localizer locate …`; returns exit code, stdout, stderr."""
+
+    def run(*words):
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setattr(sys, "argv", ["xview-localizer", "locate", *map(str, words), "--threads", "1"])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code, *capsys.readouterr()
+
+    return run
+
+
+def test_folder_of_photos(run, tmp_path, place, panorama, phone_photo):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for path in (panorama, phone_photo):
+        shutil.copy(path, photos)
+    (photos / "broken & co.jpg").write_bytes(b"no image")
+    (photos / "notes.txt").write_text("left alone")
+    code, stdout, _ = run(photos, "--map", place.map_path, "--height", 1.8, "--out", out)
+    assert code == 0 and f"open me: {out / 'index.html'}" in stdout
+    rows = {row["photo"]: row for row in csv.DictReader((out / "photos.csv").open())}
+    assert set(rows) == {"panorama.jpg", "phone.jpg", "broken & co.jpg"}
+    assert rows["panorama.jpg"]["verdict"] == "accepted"
+    assert float(rows["panorama.jpg"]["latitude_deg"]) == pytest.approx(place.latitude_deg, abs=1e-5)
+    assert (
+        rows["broken & co.jpg"]["verdict"] == "unusable"
+        and "no readable" in rows["broken & co.jpg"]["reason"]
+    )
+    features = json.loads((out / "photos.geojson").read_text())["features"]
+    first = next(f for f in features if f["properties"]["photo"] == "panorama.jpg")
+    assert first["geometry"]["coordinates"] == [
+        pytest.approx(place.longitude_deg, abs=1e-5), pytest.approx(place.latitude_deg, abs=1e-5)
+    ]  # fmt: skip
+    page = (out / "index.html").read_text()
+    assert "broken &amp; co.jpg" in page
+    sources = re.findall(r'src="([^"]*)"', page)
+    assert len(sources) == 2 and all((out / source).is_file() for source in sources)
+    assert "http" not in page
+
+
+def test_phone_photo_by_its_exif_alone(run, tmp_path, place, phone_photo):
+    code, stdout, _ = run(phone_photo, "--map", place.map_path, "--out", tmp_path)
+    assert code == 0
+    assert "field of view 67°, from the focal length in its EXIF" in stdout
+    assert "search radius 16 m" in stdout and "(true north)" in stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--at", "48.137"], "--at must be LAT,LON in decimal degrees"),
+        (["--at", "-91,11"], "--at must be latitude (±90), then longitude"),
+        (["--at", "nan,11"], "--at must be latitude (±90), then longitude"),
+        (["--heading", "north"], "--heading must be degrees, such as 90 or 90±15"),
+        (["--heading", "90±0"], "what follows ± between 0 and 180"),
+        (["--hfov", "400"], "--hfov must lie between 0 and 360, got 400"),
+        (["--height", "0"], "--height must lie between 0 and 50, got 0"),
+        (["--radius", "nan"], "--radius must lie between 0 and 300, got nan"),
+    ],
+)
+def test_wrong_options_are_named(run, place, panorama, tmp_path, options, message):
+    code, _, stderr = run(panorama, "--map", place.map_path, "--out", tmp_path / "out", *options)
+    assert code == 1 and message in stderr and "Traceback" not in stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_headings_with_a_sigma():
+    from xview_localizer.photo.options import known_by_user
+
+    for text in ("-45±15", "-45+-15", "-45+/-15"):
+        known = known_by_user("-33.5,-70.25", None, text, None, None, None, None)
+        assert (known.latitude_deg, known.longitude_deg) == (-33.5, -70.25)
+        assert (known.heading_deg, known.heading_sigma_deg) == (-45.0, 15.0)

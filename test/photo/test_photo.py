@@ -1,0 +1,164 @@
+"""What a photo file records is read right, and what it lacks is asked for by name."""
+
+import numpy as np
+import pytest
+from photo_exif import exif
+from PIL import Image
+
+from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
+from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.photo.metadata import PhotoError
+from xview_localizer.photo.photo import KnownByUser, read_photo
+
+KNOWN_PLACE = KnownByUser(latitude_deg=48.0, longitude_deg=11.0)
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Write an image of a size with metadata; returns its path."""
+
+    def save(width=400, height=300, name="photo.jpg", **options):
+        gradient = np.linspace(0, 255, width * height * 3).reshape(height, width, 3).astype(np.uint8)
+        Image.fromarray(gradient).save(tmp_path / name, **options)
+        return tmp_path / name
+
+    return save
+
+
+def gpano(**tags):
+    """An XMP packet with GPano tags, as attributes."""
+    attributes = " ".join(f'GPano:{name}="{value}"' for name, value in tags.items())
+    return f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description {attributes}/></x:xmpmeta>'.encode()
+
+
+FULL_SPHERE = {
+    "ProjectionType": "equirectangular", "FullPanoWidthPixels": 4000, "FullPanoHeightPixels": 2000,
+    "CroppedAreaImageWidthPixels": 4000, "CroppedAreaImageHeightPixels": 2000,
+    "CroppedAreaLeftPixels": 0, "CroppedAreaTopPixels": 0,
+}  # fmt: skip
+
+
+def test_phone_photo_needs_nothing_else(save):
+    data = exif(-33.5, -70.25, heading_deg=350.0, error_m=12.0, camera={0xA405: 28})
+    photo = read_photo(save(exif=data))
+    assert (photo.latitude_deg, photo.longitude_deg) == (pytest.approx(-33.5), pytest.approx(-70.25))
+    assert photo.radius_m == pytest.approx(24.0)
+    assert photo.heading_deg == 350.0 and photo.heading_sigma_deg == 15.0
+    # 28 mm stand for a diagonal of 43.27 mm.
+    assert isinstance(photo.camera, PinholeCamera)
+    assert photo.camera.fx == pytest.approx(28 * 500 / 43.2666, rel=1e-4)
+    prior = photo.prior(LocalFrame(-33.5, -70.25))
+    assert abs(prior.x_m) < 0.01 and abs(prior.y_m) < 0.01
+    assert np.degrees(prior.yaw_rad) == pytest.approx(90 - 350)
+
+
+def test_what_is_missing_is_asked_for_by_name(save):
+    with pytest.raises(PhotoError, match=r"photo.jpg lacks .*--at LAT,LON; and .*--hfov DEGREES \(a phone"):
+        read_photo(save())
+    with pytest.raises(
+        PhotoError, match=r"photo.jpg lacks its horizontal field of view.*360 if it is a panorama"
+    ):
+        read_photo(save(width=900), KNOWN_PLACE)
+
+
+def test_a_camera_without_a_fix_has_no_position(save):
+    with pytest.raises(PhotoError, match="--at"):
+        read_photo(save(exif=exif(0.0, 0.0, camera={0xA405: 28})))
+
+
+def test_given_values_win_over_recorded_ones(save):
+    path = save(exif=exif(1.0, 2.0, heading_deg=10.0, error_m=50.0, camera={0xA405: 28}))
+    known = KnownByUser(
+        48.0, 11.0, 20.0, 90.0, 5.0, height_m=1.6, hfov_deg=90.0, pitch_deg=3.0, roll_deg=-2.0
+    )
+    photo = read_photo(path, known)
+    assert (photo.latitude_deg, photo.longitude_deg, photo.radius_m) == (48.0, 11.0, 20.0)
+    assert (photo.heading_deg, photo.heading_sigma_deg, photo.height_m) == (90.0, 5.0, 1.6)
+    assert photo.camera.fx == pytest.approx(200.0)
+    assert (photo.pitch_deg, photo.roll_deg) == (3.0, -2.0)
+    assert (
+        read_photo(path, KNOWN_PLACE).radius_m == 30.0
+    )  # the recorded error is not that of the given position
+
+
+def test_positive_pitch_looks_down(save):
+    down = read_photo(save(), KnownByUser(48.0, 11.0, hfov_deg=90.0, pitch_deg=10.0)).view()
+    assert (down.R_base_camera @ (0, 0, 1))[2] == pytest.approx(-np.sin(np.radians(10)))
+
+
+def test_magnetic_headings_are_rough(save):
+    data = exif(48.0, 11.0, heading_deg=90.0, reference="M", camera={0xA405: 28})
+    photo = read_photo(save(exif=data))
+    assert photo.heading_sigma_deg == 30.0
+    assert any("magnetic" in note for note in photo.notes)
+
+
+def test_focal_length_from_the_sensor_s_resolution(save):
+    # 400 px at 100 px/mm: a sensor of 4 × 3 mm, so that 5 mm stand for 5 · 43.27 / 5.
+    camera = {0x920A: 5.0, 0xA002: 400, 0xA003: 300, 0xA20E: 100.0, 0xA20F: 100.0, 0xA210: 4}
+    photo = read_photo(save(exif=exif(48.0, 11.0, camera=camera)))
+    assert photo.camera.fx == pytest.approx(500.0, rel=1e-4)
+
+
+def test_sideways_photos_are_turned_upright(save):
+    data = exif(48.0, 11.0, camera={0xA405: 28})
+    data[0x0112] = 6  # turned by 90 degrees
+    photo = read_photo(save(exif=data))
+    assert photo.image.shape == (400, 300, 3)
+    assert (photo.camera.width, photo.camera.height) == (300, 400)
+
+
+def test_panorama_by_its_shape(save):
+    photo = read_photo(save(width=600, height=300), KNOWN_PLACE)
+    assert isinstance(photo.camera, EquirectangularCamera)
+    assert photo.camera.horizontal_fov_rad == pytest.approx(2 * np.pi)
+    assert photo.camera.horizon_row == 150.0
+
+
+@pytest.mark.parametrize("as_elements", [False, True])
+def test_panorama_by_its_tags(save, as_elements):
+    tags = {
+        **FULL_SPHERE, "CroppedAreaImageHeightPixels": 800, "CroppedAreaTopPixels": 700,
+        "CroppedAreaImageWidthPixels": 2000, "CroppedAreaLeftPixels": 500,
+        "PoseHeadingDegrees": 100, "PosePitchDegrees": -4, "PoseRollDegrees": 2,
+    }  # fmt: skip
+    packet = gpano(**tags)
+    if as_elements:
+        packet = "".join(f"<GPano:{name}> {value} </GPano:{name}>" for name, value in tags.items()).encode()
+    # Resized to a fifth since it was tagged.
+    photo = read_photo(save(width=400, height=160, xmp=packet), KNOWN_PLACE)
+    camera = photo.camera
+    assert camera.horizontal_fov_rad == pytest.approx(np.pi)
+    assert np.degrees(1 / camera.px_per_rad_v) == pytest.approx(360 / 800)
+    assert camera.horizon_row == pytest.approx((1000 - 700) / 5)
+    # The crop's middle, column 1500 of 4000, lies 45 degrees left of the full panorama's.
+    assert photo.heading_deg == pytest.approx(100 - 45)
+    assert (photo.pitch_deg, photo.roll_deg) == (4.0, 2.0)
+
+
+def test_other_projections_are_no_panorama(save):
+    with pytest.raises(PhotoError, match="--hfov"):
+        read_photo(save(xmp=gpano(**{**FULL_SPHERE, "ProjectionType": "cylindrical"})), KNOWN_PLACE)
+
+
+def test_a_strip_is_a_panorama_when_the_user_says_so(save):
+    photo = read_photo(save(width=900), KnownByUser(48.0, 11.0, hfov_deg=360.0))
+    assert isinstance(photo.camera, EquirectangularCamera)
+    assert photo.camera.px_per_rad_v == photo.camera.px_per_rad_h
+
+
+@pytest.mark.parametrize("broken", [b"", b"\xff\xd8\xff\xe1\x00\x10Exif\x00\x00garbage", b"no image"])
+def test_broken_files_are_refused(tmp_path, broken):
+    (tmp_path / "broken.jpg").write_bytes(broken)
+    with pytest.raises(PhotoError, match="broken.jpg is no readable image"):
+        read_photo(tmp_path / "broken.jpg", KNOWN_PLACE)
+    with pytest.raises(PhotoError, match="there is no such file"):
+        read_photo(tmp_path / "none.jpg")
+
+
+def test_impossible_tags_are_as_good_as_none(save):
+    data = exif(48.0, 11.0, camera={0xA405: 0})
+    with pytest.raises(PhotoError, match="--hfov"):
+        read_photo(save(exif=data))
+    with pytest.raises(PhotoError, match="--at"):
+        read_photo(save(exif=exif(148.0, 11.0, camera={0xA405: 28})))

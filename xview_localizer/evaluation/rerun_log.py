@@ -1,0 +1,127 @@
+"""A judged drive as a Rerun recording (.rrd): camera, map, poses, errors and reasons on one time line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import rerun as rr
+import rerun.blueprint as rrb
+
+from xview_localizer.aerial.source import AerialImage
+from xview_localizer.evaluation.metrics import Frame
+from xview_localizer.evaluation.report_data import jpeg
+from xview_localizer.evaluation.trajectory import DriveResult
+from xview_localizer.geometry.grid import RasterGrid
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.records import ImageRecord
+
+TIMELINE = "drive"
+PICTURE_QUALITY = 80
+ARROW_M = 4.0
+ELLIPSE_SIGMAS, ELLIPSE_POINTS = 2.0, 48
+TRUTH_RGB, GNSS_RGB, ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB, RIVAL_RGB = (
+    (20, 20, 20),
+    (209, 73, 91),
+    (23, 105, 170),
+    (240, 60, 60),
+    (80, 160, 255),
+    (224, 138, 0),
+)
+
+
+def write_recording(
+    path: Path, result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray | None]
+) -> None:
+    """Write a recording. `images` [H, W, 3] RGB, one for each record, None where there is none.
+
+    `map/…` is in pixels of the aerial image, so that poses lie on it; positions in metres are in the text log.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stream = rr.RecordingStream("xview_localizer")
+    stream.save(path, default_blueprint=_blueprint())
+    stream.log("map/aerial", rr.Image(aerial.image).compress(jpeg_quality=PICTURE_QUALITY), static=True)
+    _log_line(stream, "map/truth", aerial.grid, result.truth_xy_m, TRUTH_RGB)
+    _log_line(stream, "map/gnss", aerial.grid, result.gnss_xy_m, GNSS_RGB)
+    estimate = np.array([(record.estimate_x_m, record.estimate_y_m) for record in result.records])
+    _log_line(stream, "map/published", aerial.grid, estimate[np.isfinite(estimate[:, 0])], ACCEPTED_RGB)
+    began_sec = result.records[0].stamp_sec
+    error_m = result.estimate_error_m
+    for index, (record, frame) in enumerate(zip(result.records, result.frames, strict=True)):
+        stream.set_time(TIMELINE, duration=record.stamp_sec - began_sec)
+        image = images[index]
+        if image is not None:
+            stream.log(
+                "camera", rr.EncodedImage(contents=jpeg(image, PICTURE_QUALITY), media_type="image/jpeg")
+            )
+        _log_pose(stream, aerial.grid, record)
+        _log_numbers(stream, record, frame, float(error_m[index]))
+    stream.flush()
+    stream.disconnect()
+
+
+def _blueprint() -> rrb.Blueprint:
+    return rrb.Blueprint(
+        rrb.Horizontal(
+            rrb.Spatial2DView(origin="map", name="map"),
+            rrb.Vertical(
+                rrb.Spatial2DView(origin="camera", name="camera"),
+                rrb.TimeSeriesView(origin="error_m", name="error, metres"),
+                rrb.TimeSeriesView(origin="timing_ms", name="time, milliseconds"),
+                rrb.TextLogView(origin="verdict", name="verdicts"),
+            ),
+        )
+    )
+
+
+def _log_line(
+    stream: rr.RecordingStream, name: str, grid: RasterGrid, xy_m: np.ndarray, rgb: tuple[int, int, int]
+) -> None:
+    stream.log(name, rr.LineStrips2D([grid.uv_from_xy(xy_m)], colors=[rgb], radii=[1.0]), static=True)
+
+
+def _log_pose(stream: rr.RecordingStream, grid: RasterGrid, record: ImageRecord) -> None:
+    """The pose found with its ellipse, and the disc that was searched; cleared where there is none."""
+    if np.isfinite(record.prior_radius_m):
+        centre = np.array([record.prior_x_m, record.prior_y_m])
+        disc = centre + _circle() * record.prior_radius_m
+        stream.log("map/prior", rr.LineStrips2D([grid.uv_from_xy(disc)], colors=[PRIOR_RGB]))
+    else:
+        stream.log("map/prior", rr.Clear(recursive=False))
+    if not np.isfinite(record.x_m):
+        stream.log("map/pose", rr.Clear(recursive=True))
+        return
+    if record.rivals:
+        xy_m = np.array([rival[:2] for rival in record.rivals])
+        labels = [f"rival {rival[3]:.0%}" for rival in record.rivals]
+        points = rr.Points2D(grid.uv_from_xy(xy_m), labels=labels, colors=[RIVAL_RGB], radii=[4.0])
+        stream.log("map/pose/rivals", points)
+    else:
+        stream.log("map/pose/rivals", rr.Clear(recursive=False))
+    rgb = ACCEPTED_RGB if record.accepted else REJECTED_RGB
+    pose = Pose2(record.x_m, record.y_m, record.yaw_rad)
+    start, tip = grid.uv_from_xy(pose.transform(np.array([[0.0, 0.0], [ARROW_M, 0.0]])))
+    stream.log("map/pose/heading", rr.Arrows2D(origins=[start], vectors=[tip - start], colors=[rgb]))
+    variances, axes = np.linalg.eigh(np.reshape(record.covariance, (3, 3))[:2, :2])
+    ellipse_m = _circle() * ELLIPSE_SIGMAS * np.sqrt(variances) @ axes.T + (pose.x_m, pose.y_m)
+    stream.log("map/pose/ellipse", rr.LineStrips2D([grid.uv_from_xy(ellipse_m)], colors=[rgb]))
+
+
+def _circle() -> np.ndarray:
+    angle_rad = np.linspace(0, 2 * np.pi, ELLIPSE_POINTS)
+    return np.column_stack([np.cos(angle_rad), np.sin(angle_rad)])
+
+
+def _log_numbers(stream: rr.RecordingStream, record: ImageRecord, frame: Frame, published_m: float) -> None:
+    stream.log("error_m/gnss", rr.Scalars(frame.prior_error_m))
+    if np.isfinite(published_m):
+        stream.log("error_m/published", rr.Scalars(published_m))
+    if np.isfinite(record.x_m):
+        stream.log("error_m/pose", rr.Scalars(frame.error_m))
+    stream.log("confidence", rr.Scalars(record.confidence))
+    for stage, value_ms in record.timings_ms.items():
+        stream.log(f"timing_ms/{stage}", rr.Scalars(value_ms))
+    text = f"({record.x_m:.2f}, {record.y_m:.2f}) m, confidence {record.confidence:.2f}"
+    verdict = f"accepted {text}" if record.accepted else f"rejected: {record.reason}; {text}"
+    stream.log("verdict", rr.TextLog(verdict, level="INFO" if record.accepted else "WARN"))

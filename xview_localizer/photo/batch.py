@@ -1,0 +1,142 @@
+"""Many photos, one answer each: a table, a GeoJSON, one HTML page, and the picture of every proof."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import cv2
+
+from xview_localizer.photo.locate import LocatedPhoto, PhotoLocator
+from xview_localizer.photo.metadata import PhotoError
+from xview_localizer.photo.photo import KnownByUser, read_photo
+
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
+PAGE = Path(__file__).with_name("page.html")
+PROOF_JPEG_QUALITY = 85
+# About a centimetre; more digits would promise more than there is.
+DEGREE_DIGITS = 7
+
+
+@dataclass(frozen=True)
+class PhotoAnswer:
+    """One line of the table. Numbers are None where no pose was found; `proof` is a file beside the table."""
+
+    photo: str
+    verdict: str  # accepted, rejected, or unusable: the photo could not be tried at all
+    reason: str = ""
+    latitude_deg: float | None = None
+    longitude_deg: float | None = None
+    heading_deg: float | None = None
+    heading_sigma_deg: float | None = None
+    sigma_major_m: float | None = None
+    sigma_minor_m: float | None = None
+    from_prior_m: float | None = None
+    confidence: float | None = None
+    notes: str = ""
+    proof: str = ""
+
+    @classmethod
+    def of(cls, located: LocatedPhoto, proof: str) -> PhotoAnswer:
+        notes = "; ".join(located.photo.notes)
+        verdict = "accepted" if located.accepted else "rejected"
+        if not located.found:
+            return cls(located.photo.name, verdict, located.reason, notes=notes, proof=proof)
+        major_m, minor_m = located.position_sigmas_m
+        return cls(
+            photo=located.photo.name,
+            verdict=verdict,
+            reason=located.reason,
+            latitude_deg=round(located.latitude_deg, DEGREE_DIGITS),
+            longitude_deg=round(located.longitude_deg, DEGREE_DIGITS),
+            heading_deg=round(located.heading_deg, 1),
+            heading_sigma_deg=round(located.heading_sigma_deg, 2),
+            sigma_major_m=round(major_m, 2),
+            sigma_minor_m=round(minor_m, 2),
+            from_prior_m=round(located.distance_from_prior_m, 2),
+            confidence=round(float(located.fix.confidence), 3),
+            notes=notes,
+            proof=proof,
+        )
+
+
+def find_photos(path: Path) -> list[Path]:
+    """The photo, or all photos of a folder by name. Raises PhotoError where there is none."""
+    if not path.is_dir():
+        return [path]
+    photos = sorted(file for file in path.iterdir() if file.suffix.lower() in PHOTO_SUFFIXES)
+    if not photos:
+        raise PhotoError(f"{path} holds no photo ({', '.join(sorted(PHOTO_SUFFIXES))})")
+    return photos
+
+
+def locate_photos(
+    photos: Sequence[Path],
+    locator: PhotoLocator,
+    known: KnownByUser,
+    out: Path,
+    track: Callable[[Iterable], Iterable] = iter,
+) -> list[PhotoAnswer]:
+    """Localize photos and write photos.csv, photos.geojson, index.html and one proof each to `out`.
+
+    A photo that cannot be used becomes an answer with its reason, unless it is the only one.
+    Raises PhotoError (a single photo), MapSourceError, ModelPackageError, EngineError.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    answers = []
+    for number, path in enumerate(track(photos)):
+        try:
+            located = locator.locate(read_photo(path, known))
+        except PhotoError as error:
+            if len(photos) == 1:
+                raise
+            answers.append(PhotoAnswer(path.name, "unusable", str(error)))
+            continue
+        proof = f"{number:03d}_{path.stem}_proof.jpg"
+        jpeg = [cv2.IMWRITE_JPEG_QUALITY, PROOF_JPEG_QUALITY]
+        cv2.imwrite(str(out / proof), located.proof()[..., ::-1], jpeg)
+        answers.append(PhotoAnswer.of(located, proof))
+    write_table(out / "photos.csv", answers)
+    write_geojson(out / "photos.geojson", answers)
+    write_page(out / "index.html", answers)
+    return answers
+
+
+def write_table(path: Path, answers: Sequence[PhotoAnswer]) -> None:
+    """A CSV file with the fields of PhotoAnswer."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(PhotoAnswer)])
+        writer.writeheader()
+        writer.writerows(asdict(answer) for answer in answers)
+
+
+def write_geojson(path: Path, answers: Sequence[PhotoAnswer]) -> None:
+    """A point for every pose found, accepted or not (see its `verdict`); RFC 7946."""
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": [answer.longitude_deg, answer.latitude_deg]},
+            "properties": {
+                name: value
+                for name, value in asdict(answer).items()
+                if name not in ("latitude_deg", "longitude_deg")
+            },
+        }
+        for answer in answers
+        if answer.latitude_deg is not None
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}, indent=1) + "\n")
+
+
+def write_page(path: Path, answers: Sequence[PhotoAnswer]) -> None:
+    """A page with every answer and its proof; it needs the proofs beside it and nothing else."""
+    from jinja2 import Environment, FileSystemLoader
+
+    environment = Environment(loader=FileSystemLoader(PAGE.parent), autoescape=True)
+    page = environment.get_template(PAGE.name).render(
+        answers=answers, accepted=sum(answer.verdict == "accepted" for answer in answers)
+    )
+    path.write_text(page, encoding="utf-8")

@@ -1,0 +1,162 @@
+"""What a photo file records about itself: EXIF, and the panorama tags of XMP (GPano)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+# The diagonal of a 36 × 24 mm frame, to which FocalLengthIn35mmFilm refers.
+FULL_FRAME_DIAGONAL_MM = float(np.hypot(36.0, 24.0))
+XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\x00"
+
+
+class PhotoError(ValueError):
+    """A photo cannot be used; the message names the file, what is wrong or missing, and what to give."""
+
+
+@dataclass(frozen=True)
+class PanoramaTags:
+    """XMP GPano of an equirectangular panorama; the sizes are those of the image when it was tagged."""
+
+    full_width_px: float
+    full_height_px: float
+    cropped_left_px: float
+    cropped_top_px: float
+    cropped_width_px: float
+    cropped_height_px: float
+    heading_deg: float | None  # compass heading of the full panorama's centre column
+    pitch_deg: float  # up positive, as GPano has it
+    roll_deg: float
+
+
+@dataclass(frozen=True)
+class PhotoMetadata:
+    """None where the file does not record it. Headings are compass headings: 0 north, clockwise."""
+
+    latitude_deg: float | None = None
+    longitude_deg: float | None = None
+    position_error_m: float | None = None
+    heading_deg: float | None = None
+    heading_is_magnetic: bool = False
+    focal_35mm: float | None = None  # focal length that a 36 × 24 mm camera of this angle of view would have
+    camera: str = ""
+    panorama: PanoramaTags | None = None
+
+
+def read_photo_file(path: Path) -> tuple[np.ndarray, PhotoMetadata]:
+    """The upright image [H, W, 3] uint8 RGB and its metadata. Raises PhotoError."""
+    try:
+        with Image.open(path) as file:
+            exif = file.getexif()
+            metadata = _metadata(exif, _xmp(file))
+            upright = ImageOps.exif_transpose(file).convert("RGB")
+    except FileNotFoundError as error:
+        raise PhotoError(f"{path}: there is no such file") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        hint = "; convert it to JPEG" if path.suffix.lower() in (".heic", ".heif") else ""
+        raise PhotoError(f"{path} is no readable image: {error}{hint}") from error
+    return np.ascontiguousarray(upright), metadata
+
+
+def _metadata(exif: Image.Exif, xmp: str) -> PhotoMetadata:
+    gps, camera = exif.get_ifd(ExifTags.IFD.GPSInfo), exif.get_ifd(ExifTags.IFD.Exif)
+    tags = ExifTags.GPS
+    latitude_deg = _angle_deg(gps.get(tags.GPSLatitude), gps.get(tags.GPSLatitudeRef), "S", 90.0)
+    longitude_deg = _angle_deg(gps.get(tags.GPSLongitude), gps.get(tags.GPSLongitudeRef), "W", 180.0)
+    if latitude_deg is None or longitude_deg is None or (latitude_deg == 0 and longitude_deg == 0):
+        latitude_deg = longitude_deg = None  # cameras without a fix write zeros
+    return PhotoMetadata(
+        latitude_deg=latitude_deg,
+        longitude_deg=longitude_deg,
+        position_error_m=_positive(gps.get(tags.GPSHPositioningError)),
+        heading_deg=_number(gps.get(tags.GPSImgDirection)),
+        heading_is_magnetic=str(gps.get(tags.GPSImgDirectionRef, "")).startswith("M"),
+        focal_35mm=_focal_35mm(camera),
+        camera=" ".join(str(exif.get(tag, "")).strip(" \x00") for tag in (0x010F, 0x0110)).strip(),
+        panorama=_panorama(xmp),
+    )
+
+
+def _focal_35mm(camera: dict) -> float | None:
+    """As recorded, or from the focal length and the sensor's resolution."""
+    tags = ExifTags.Base
+    recorded = _positive(camera.get(tags.FocalLengthIn35mmFilm))
+    if recorded:
+        return recorded
+    focal_mm = _positive(camera.get(tags.FocalLength))
+    across, down = (_positive(camera.get(tag)) for tag in (tags.ExifImageWidth, tags.ExifImageHeight))
+    per_unit = _positive(camera.get(tags.FocalPlaneXResolution))
+    # Units of FocalPlaneResolutionUnit: 2 inch, 3 cm, 4 mm, 5 µm (EXIF 2.32 and what writers do).
+    unit_mm = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}.get(camera.get(tags.FocalPlaneResolutionUnit, 2))
+    if not (focal_mm and across and down and per_unit and unit_mm):
+        return None
+    return focal_mm * FULL_FRAME_DIAGONAL_MM / (float(np.hypot(across, down)) / per_unit * unit_mm)
+
+
+def _xmp(file: Image.Image) -> str:
+    """The XMP packet as text, empty where there is none."""
+    packet = file.info.get("xmp") or file.info.get("XML:com.adobe.xmp") or b""
+    if not packet:  # Pillow before 10 leaves it among the JPEG's segments
+        for _, segment in getattr(file, "applist", ()):
+            if segment.startswith(XMP_HEADER):
+                packet = segment[len(XMP_HEADER) :]
+                break
+    return packet.decode("utf-8", "replace") if isinstance(packet, bytes) else str(packet)
+
+
+def _panorama(xmp: str) -> PanoramaTags | None:
+    """GPano tags, written as attributes or as elements. None for no or another projection."""
+
+    def tag(name: str) -> str | None:
+        found = re.search(rf'GPano:{name}\s*(?:=\s*["\']([^"\']*)["\']|>\s*([^<]*)<)', xmp)
+        return (found[1] or found[2] or "").strip() if found else None
+
+    def number(name: str) -> float | None:
+        return _number(tag(name))
+
+    if (tag("ProjectionType") or "").lower() != "equirectangular":
+        return None
+    full_width, full_height = number("FullPanoWidthPixels"), number("FullPanoHeightPixels")
+    width, height = number("CroppedAreaImageWidthPixels"), number("CroppedAreaImageHeightPixels")
+    if not (full_width and full_height and width and height):
+        return None
+    return PanoramaTags(
+        full_width_px=full_width,
+        full_height_px=full_height,
+        cropped_left_px=number("CroppedAreaLeftPixels") or 0.0,
+        cropped_top_px=number("CroppedAreaTopPixels") or 0.0,
+        cropped_width_px=width,
+        cropped_height_px=height,
+        heading_deg=number("PoseHeadingDegrees"),
+        pitch_deg=number("PosePitchDegrees") or 0.0,
+        roll_deg=number("PoseRollDegrees") or 0.0,
+    )
+
+
+def _angle_deg(parts: object, reference: object, negative: str, limit_deg: float) -> float | None:
+    """Degrees of a (degrees, minutes, seconds) triple; None where it is absent or impossible."""
+    try:
+        degrees, minutes, seconds = (float(part) for part in parts)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    angle_deg = degrees + minutes / 60 + seconds / 3600
+    if not abs(angle_deg) <= limit_deg:  # also catches NaN
+        return None
+    return -angle_deg if str(reference).upper().startswith(negative) else angle_deg
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def _positive(value: object) -> float | None:
+    number = _number(value)
+    return number if number is not None and number > 0 else None

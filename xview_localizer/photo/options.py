@@ -1,0 +1,63 @@
+"""What a user writes on the command line about a photo, read and checked."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from xview_localizer.photo.metadata import PhotoError
+from xview_localizer.photo.photo import KnownByUser
+
+# Far beyond what cameras on robots, cars and people have.
+MAX_HEIGHT_M, MAX_RADIUS_M = 50.0, 300.0
+
+
+def known_by_user(
+    at: str | None,
+    radius_m: float | None,
+    heading: str | None,
+    height_m: float | None,
+    hfov_deg: float | None,
+    pitch_deg: float | None,
+    roll_deg: float | None,
+) -> KnownByUser:
+    """`at` is "LAT,LON", `heading` "DEG" or "DEG±DEG". Raises PhotoError naming the option that is wrong."""
+    latitude_deg, longitude_deg = _position(at) if at else (None, None)
+    heading_deg, sigma_deg = _heading(heading) if heading else (None, None)
+    for option, value, low, high in (
+        ("--radius", radius_m, 0.0, MAX_RADIUS_M),
+        ("--height", height_m, 0.0, MAX_HEIGHT_M),
+        ("--hfov", hfov_deg, 0.0, 360.0),
+        ("--pitch", pitch_deg, -90.0, 90.0),
+        ("--roll", roll_deg, -180.0, 180.0),
+    ):
+        above_low = value is None or (value > low if low == 0 else value >= low)
+        if not (above_low and (value is None or value <= high)):
+            raise PhotoError(f"{option} must lie between {low:g} and {high:g}, got {value:g}")
+    return KnownByUser(
+        latitude_deg, longitude_deg, radius_m, heading_deg, sigma_deg, height_m, hfov_deg, pitch_deg, roll_deg
+    )
+
+
+def _position(text: str) -> tuple[float, float]:
+    try:
+        latitude_deg, longitude_deg = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise PhotoError(
+            f"--at must be LAT,LON in decimal degrees, such as 48.137,11.575; got {text!r}"
+        ) from error
+    if not (abs(latitude_deg) <= 90 and abs(longitude_deg) <= 180):
+        raise PhotoError(f"--at must be latitude (±90), then longitude (±180); got {text!r}")
+    return latitude_deg, longitude_deg
+
+
+def _heading(text: str) -> tuple[float, float | None]:
+    parts = re.split(r"±|\+/?-", text, maxsplit=1)
+    try:
+        heading_deg, *sigma_deg = (float(part) for part in parts)
+    except ValueError as error:
+        raise PhotoError(f"--heading must be degrees, such as 90 or 90±15; got {text!r}") from error
+    if not np.isfinite(heading_deg) or any(not 0 < sigma <= 180 for sigma in sigma_deg):
+        raise PhotoError(f"--heading must be finite, and what follows ± between 0 and 180; got {text!r}")
+    return heading_deg, sigma_deg[0] if sigma_deg else None

@@ -1,0 +1,224 @@
+"""A single photo with all that is known of it: from its own metadata and from its user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from xview_localizer.geometry.camera import CameraModel, EquirectangularCamera, PinholeCamera
+from xview_localizer.geometry.levelling import R_base_optical_from_rpy
+from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.geometry.pose import Prior
+from xview_localizer.ground_view import GroundView
+from xview_localizer.photo.metadata import (
+    FULL_FRAME_DIAGONAL_MM,
+    PanoramaTags,
+    PhotoError,
+    PhotoMetadata,
+    read_photo_file,
+)
+
+DEFAULT_RADIUS_M = 30.0
+# Phones report the radius that holds the truth with 68 %; two of them are searched, at least so much.
+MIN_RADIUS_M, POSITION_ERRORS = 15.0, 2.0
+# A phone's compass beside cars and steel; a user's own heading is taken as good as this, too, unless given.
+DEFAULT_HEADING_SIGMA_DEG = 15.0
+# Between magnetic and true north there are up to some 15 degrees where people live.
+MAGNETIC_HEADING_SIGMA_DEG = 30.0
+FULL_CIRCLE_DEG = 360.0
+PANORAMA_ASPECT, PANORAMA_ASPECT_TOLERANCE = 2.0, 0.01
+# A lens that keeps straight lines straight shows no more.
+MAX_PINHOLE_FOV_DEG = 150.0
+
+
+@dataclass(frozen=True)
+class KnownByUser:
+    """What the user gives; None leaves it to the photo's metadata. Given values win over recorded ones.
+
+    `heading_deg` is the compass heading of the image's middle column (0 north, clockwise). `pitch_deg` is
+    positive where the camera looks down, `roll_deg` where it leans to the right. An `hfov_deg` above 150
+    means a panorama of that width, with the horizon in its middle row.
+    """
+
+    latitude_deg: float | None = None
+    longitude_deg: float | None = None
+    radius_m: float | None = None
+    heading_deg: float | None = None
+    heading_sigma_deg: float | None = None
+    height_m: float | None = None
+    hfov_deg: float | None = None
+    pitch_deg: float | None = None
+    roll_deg: float | None = None
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo ready to be localized. `notes` say what was assumed."""
+
+    name: str
+    image: np.ndarray  # [H, W, 3] uint8 RGB, upright
+    camera: CameraModel
+    latitude_deg: float
+    longitude_deg: float
+    radius_m: float
+    heading_deg: float | None
+    heading_sigma_deg: float | None
+    height_m: float | None
+    pitch_deg: float
+    roll_deg: float
+    notes: tuple[str, ...] = ()
+
+    def view(self) -> GroundView:
+        """The photo as the localizer takes it: the camera sits in base_link's origin, which is level."""
+        return GroundView(
+            image=self.image,
+            camera=self.camera,
+            R_base_camera=R_base_optical_from_rpy(np.radians(self.roll_deg), np.radians(self.pitch_deg), 0.0),
+            camera_in_base_m=np.zeros(3),
+            gravity_base=None,
+            camera_height_m=self.height_m,
+            stamp_sec=0.0,
+        )
+
+    def prior(self, frame: LocalFrame) -> Prior:
+        """What is known beforehand, in `frame`. A yaw of 0 is east, a heading of 0 north."""
+        x_m, y_m, _ = frame.enu_from_geodetic(self.latitude_deg, self.longitude_deg, frame.altitude_m)
+        if self.heading_deg is None:
+            return Prior(float(x_m), float(y_m), self.radius_m)
+        yaw_rad, sigma_rad = np.radians([90.0 - self.heading_deg, self.heading_sigma_deg])
+        return Prior(float(x_m), float(y_m), self.radius_m, float(yaw_rad), float(sigma_rad))
+
+
+def read_photo(path: Path | str, known: KnownByUser = KnownByUser()) -> Photo:
+    """Read a photo and complete its metadata with what the user knows.
+
+    Raises PhotoError that names all that is missing and how to give it.
+    """
+    path = Path(path)
+    image, recorded = read_photo_file(path)
+    notes: list[str] = []
+    latitude_deg, longitude_deg = _position(recorded, known)
+    camera = _camera(image, recorded, known, notes)
+    _refuse_incomplete(path, image, latitude_deg is None, camera is None)
+    heading_deg, sigma_deg = _heading(recorded, known, notes)
+    if known.height_m is None:
+        notes.append("camera height not given: found together with the pose, between 1.2 and 3.2 m")
+    panorama = recorded.panorama
+    return Photo(
+        name=path.name,
+        image=image,
+        camera=camera,
+        latitude_deg=latitude_deg,
+        longitude_deg=longitude_deg,
+        radius_m=_radius_m(recorded, known, notes),
+        heading_deg=heading_deg,
+        heading_sigma_deg=sigma_deg,
+        height_m=known.height_m,
+        pitch_deg=_first(known.pitch_deg, -panorama.pitch_deg if panorama else None, 0.0),
+        roll_deg=_first(known.roll_deg, panorama.roll_deg if panorama else None, 0.0),
+        notes=tuple(notes),
+    )
+
+
+def _position(recorded: PhotoMetadata, known: KnownByUser) -> tuple[float | None, float | None]:
+    if known.latitude_deg is not None and known.longitude_deg is not None:
+        return known.latitude_deg, known.longitude_deg
+    return recorded.latitude_deg, recorded.longitude_deg
+
+
+def _radius_m(recorded: PhotoMetadata, known: KnownByUser, notes: list[str]) -> float:
+    if known.radius_m is not None:
+        return known.radius_m
+    if known.latitude_deg is None and recorded.position_error_m:
+        radius_m = max(MIN_RADIUS_M, POSITION_ERRORS * recorded.position_error_m)
+        notes.append(f"search radius {radius_m:.0f} m, from the photo's own position error")
+        return radius_m
+    notes.append(f"search radius {DEFAULT_RADIUS_M:.0f} m")
+    return DEFAULT_RADIUS_M
+
+
+def _heading(
+    recorded: PhotoMetadata, known: KnownByUser, notes: list[str]
+) -> tuple[float | None, float | None]:
+    """Compass heading of the image's middle column and its standard deviation, degrees."""
+    if known.heading_deg is not None:
+        return known.heading_deg, _first(known.heading_sigma_deg, DEFAULT_HEADING_SIGMA_DEG)
+    panorama = recorded.panorama
+    if panorama is not None and panorama.heading_deg is not None:
+        # GPano's heading is that of the full panorama's centre, which a crop need not share.
+        offset_px = panorama.cropped_left_px + panorama.cropped_width_px / 2 - panorama.full_width_px / 2
+        heading_deg = panorama.heading_deg + FULL_CIRCLE_DEG * offset_px / panorama.full_width_px
+        notes.append(f"heading {heading_deg % 360:.0f}° from the photo's XMP")
+        return heading_deg, _first(known.heading_sigma_deg, DEFAULT_HEADING_SIGMA_DEG)
+    if recorded.heading_deg is not None:
+        sigma_deg = MAGNETIC_HEADING_SIGMA_DEG if recorded.heading_is_magnetic else DEFAULT_HEADING_SIGMA_DEG
+        kind = "magnetic north, so taken as rough" if recorded.heading_is_magnetic else "true north"
+        notes.append(f"heading {recorded.heading_deg:.0f}° from the photo's EXIF ({kind})")
+        return recorded.heading_deg, _first(known.heading_sigma_deg, sigma_deg)
+    notes.append("heading not known: all directions are searched (--heading makes the answer surer)")
+    return None, None
+
+
+def _camera(
+    image: np.ndarray, recorded: PhotoMetadata, known: KnownByUser, notes: list[str]
+) -> CameraModel | None:
+    """From the user's field of view, GPano tags, the shape of a full panorama, or the focal length."""
+    height, width = image.shape[:2]
+    if known.hfov_deg is not None:
+        return _camera_of_fov(width, height, known.hfov_deg)
+    if recorded.panorama is not None:
+        notes.append("panorama, by its XMP tags")
+        return _tagged_panorama(width, height, recorded.panorama)
+    if abs(width / height - PANORAMA_ASPECT) < PANORAMA_ASPECT_TOLERANCE:
+        notes.append("panorama of the full sphere, by its shape of 2 : 1")
+        return _camera_of_fov(width, height, FULL_CIRCLE_DEG)
+    if recorded.focal_35mm is not None:
+        focal_px = recorded.focal_35mm * float(np.hypot(width, height)) / FULL_FRAME_DIAGONAL_MM
+        hfov_deg = float(np.degrees(2 * np.arctan(width / 2 / focal_px)))
+        notes.append(f"field of view {hfov_deg:.0f}°, from the focal length in its EXIF")
+        return _camera_of_fov(width, height, hfov_deg)
+    return None
+
+
+def _camera_of_fov(width: int, height: int, hfov_deg: float) -> CameraModel:
+    if not 0 < hfov_deg <= FULL_CIRCLE_DEG:
+        raise PhotoError(f"a horizontal field of view lies between 0 and 360 degrees, got {hfov_deg:g}")
+    if hfov_deg > MAX_PINHOLE_FOV_DEG:
+        px_per_rad = float(width / np.radians(hfov_deg))
+        return EquirectangularCamera(width, height, px_per_rad, px_per_rad, width / 2, height / 2)
+    focal_px = float(width / 2 / np.tan(np.radians(hfov_deg) / 2))
+    return PinholeCamera(width, height, focal_px, focal_px, width / 2, height / 2)
+
+
+def _tagged_panorama(width: int, height: int, tags: PanoramaTags) -> EquirectangularCamera:
+    """GPano's sizes are those of the image when it was tagged; it may have been resized since."""
+    shrink_h, shrink_v = width / tags.cropped_width_px, height / tags.cropped_height_px
+    return EquirectangularCamera(
+        width,
+        height,
+        px_per_rad_h=float(shrink_h * tags.full_width_px / (2 * np.pi)),
+        px_per_rad_v=float(shrink_v * tags.full_height_px / np.pi),
+        centre_column=width / 2,
+        horizon_row=float(shrink_v * (tags.full_height_px / 2 - tags.cropped_top_px)),
+    )
+
+
+def _refuse_incomplete(path: Path, image: np.ndarray, no_position: bool, no_camera: bool) -> None:
+    height, width = image.shape[:2]
+    missing = []
+    if no_position:
+        missing.append("its rough position (no GPS in its EXIF): give --at LAT,LON")
+    if no_camera:
+        strip = width > PANORAMA_ASPECT * height
+        example = "360 if it is a panorama all around" if strip else "a phone's main camera has about 65"
+        missing.append(
+            f"its horizontal field of view (no focal length in its EXIF): give --hfov DEGREES ({example})"
+        )
+    if missing:
+        raise PhotoError(f"{path} lacks " + "; and ".join(missing))
+
+
+def _first(*values):
+    return next((value for value in values if value is not None), None)
