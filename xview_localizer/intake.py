@@ -11,6 +11,7 @@ from xview_localizer import messages
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.localizer import Localizer
 from xview_localizer.observation import Observation, empty_observation
+from xview_localizer.odometry_check import OdometryCheck
 from xview_localizer.settings import Settings
 from xview_localizer.tracking.motion import SampleError
 from xview_localizer.tracking.tracker import DriveTracker
@@ -37,6 +38,7 @@ class DriveIntake:
     ) -> None:
         self.tracker = DriveTracker(localizer, settings.frame, settings.tracker)
         self._localizer, self._settings, self._rgb_from_image = localizer, settings, rgb_from_image
+        self._odometry_check = OdometryCheck()
         self.camera: CameraModel | None = None
 
     def on_camera_info(self, message) -> None:
@@ -55,11 +57,19 @@ class DriveIntake:
             self.tracker.on_gnss(_stamp_sec(message), *geodetic, position.sigma_m)
 
     def on_odom(self, message) -> None:
+        stamp_sec, pose = _stamp_sec(message), messages.pose_from_odometry(message)
+        self._odometry_check.check(message)
         with _refusals_as_message_errors():
-            self.tracker.on_odometry(_stamp_sec(message), messages.pose_from_odometry(message))
+            self.tracker.on_odometry(stamp_sec, pose)
 
     def on_imu(self, message) -> None:
         gravity_base = self._settings.R_base_imu @ messages.gravity_from_imu(message)
+        if gravity_base[2] > -np.cos(messages.MAX_LEAN_RAD):
+            raise messages.MessageError(
+                f"Imu makes base_link lean by {np.degrees(np.arccos(np.clip(-gravity_base[2], -1, 1))):.0f}° (down is "
+                f"{np.round(gravity_base, 2).tolist()} in it), which no driving robot does; check the sign of the "
+                "acceleration (+9.81 along up at rest), imu.rpy_deg, and that the attitude is ENU, not NED (REP 145)"
+            )
         with _refusals_as_message_errors():
             self.tracker.on_gravity(_stamp_sec(message), gravity_base)
 
@@ -74,7 +84,10 @@ class DriveIntake:
         if self.camera is None:
             raise NoCameraError("no CameraInfo yet; publish it on camera_info, or remap the topic")
         compressed = not hasattr(message, "encoding")
-        image = messages.rgb_from_compressed_image(message) if compressed else self._rgb_from_image(message)
+        if compressed:
+            image = messages.rgb_from_compressed_image(message, self.camera.width * self.camera.height)
+        else:
+            image = self._rgb_from_image(message)
         stamp_sec = messages.stamp_sec(message)
         try:
             gravity_base = self.tracker.gravity_at(stamp_sec)

@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 
 from xview_localizer.aerial.cache import TileCache
 from xview_localizer.aerial.source import MapSourceError
-from xview_localizer.aerial.tile_image import check_whole
+from xview_localizer.aerial.tile_image import check_tile
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # A proxy that the environment names cannot reach this machine's own map server.
@@ -74,7 +74,7 @@ class Fetcher:
         if self._cache and (cached := self._cache.get(url)) is not None:
             return cached
         download = self._download(url)
-        check_whole(download.data, url)
+        check_tile(download.data, url)
         if self._cache and download.may_keep:
             try:
                 self._cache.put(url, download.data, download.content_type)

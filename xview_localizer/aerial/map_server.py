@@ -20,7 +20,7 @@ from xview_localizer.aerial.fetch import NO_PROXY, TileMissing
 from xview_localizer.aerial.mbtiles import open_mbtiles
 from xview_localizer.aerial.raster import colour_bands, open_raster
 from xview_localizer.aerial.source import MapSourceError
-from xview_localizer.aerial.tile_image import image_format
+from xview_localizer.encoded_image import image_format
 
 TILE_ROUTE = "/{z}/{x}/{y}.png"
 MAX_ZOOM = 30

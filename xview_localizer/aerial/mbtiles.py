@@ -9,8 +9,8 @@ from pathlib import Path
 
 from xview_localizer.aerial.fetch import TileMissing
 from xview_localizer.aerial.source import MapSourceError
-from xview_localizer.aerial.tile_image import decoded
 from xview_localizer.aerial.tiles import TileMatrix
+from xview_localizer.encoded_image import EncodedImageError, encoded_size
 
 # SQLite keeps any type in any column; as blobs, tiles are bytes or None.
 _TILE = "SELECT CAST(tile_data AS BLOB) FROM tiles"
@@ -36,9 +36,12 @@ def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], Ti
         raise MapSourceError(f"{path} is no MBTiles file: {error}") from error
     if sample is None:
         raise MapSourceError(f"{path} holds no tiles")
-    image = decoded(sample[0])
-    if image is None:
-        raise MapSourceError(f"{path} holds no PNG, JPEG or WebP tiles (vector tiles are not imagery)")
+    try:
+        tile_px, _ = encoded_size(sample[0])
+    except EncodedImageError as error:
+        raise MapSourceError(
+            f"{path} holds no PNG, JPEG or WebP tiles (vector tiles are not imagery)"
+        ) from error
 
     def tile(zoom: int, x: int, y: int) -> bytes:
         row_from_south = 2**zoom - 1 - y  # as the MBTiles standard counts
@@ -51,4 +54,4 @@ def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], Ti
             raise TileMissing(f"{path} {zoom}/{x}/{y}")
         return found[0]
 
-    return tile, TileMatrix(image.shape[1], lowest, highest)
+    return tile, TileMatrix(tile_px, lowest, highest)

@@ -14,8 +14,9 @@ from xview_localizer.aerial.fetch import TileMissing
 from xview_localizer.aerial.mercator import metres_per_pixel as tile_metres_per_pixel
 from xview_localizer.aerial.mercator import pixel_from_geodetic, zoom_for
 from xview_localizer.aerial.source import AerialImage, MapSourceError, SourceLevel, crop_grid
-from xview_localizer.aerial.tile_image import decode_tile, image_format
+from xview_localizer.aerial.tile_image import decode_tile
 from xview_localizer.aerial.warp import lookup_geodetic, resample
+from xview_localizer.encoded_image import image_format
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
 
