@@ -45,7 +45,9 @@ def check_whole(data: bytes) -> None:
         # Drivers that hand over a fixed buffer leave zeros behind the picture.
         whole = kind is None or _END_MARKS[kind] in data.rstrip(b"\0")[-_PADDING_BYTES:]
     if not whole:
-        raise EncodedImageError(f"is a {kind} image that was cut short ({len(data)} bytes) and cannot be decoded")
+        raise EncodedImageError(
+            f"is a {kind} image that was cut short ({len(data)} bytes) and cannot be decoded"
+        )
 
 
 def encoded_size(data: bytes) -> tuple[int, int]:

@@ -60,6 +60,6 @@ class OdometryCheck:
         self._climbed_m += float(moved_m[2])
         if abs(self._climbed_m) > max(CLIMB_PATH_M, self._across_m):
             raise MessageError(
-                f"Odometry has moved {self._climbed_m:.0f} m along z and {self._across_m:.0f} m across it: its frame has "
-                "z forward, as a camera's optical frame; publish the pose of base_link with z up (REP 105)"
+                f"Odometry has moved {self._climbed_m:.0f} m along z and {self._across_m:.0f} m across it: its frame "
+                "has z forward, as a camera's optical frame; publish the pose of base_link with z up (REP 105)"
             )

@@ -14,9 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-import requests
-
-from xview_localizer.aerial.fetch import NO_PROXY, TileMissing
+from xview_localizer.aerial.fetch import TileMissing
+from xview_localizer.aerial.http_client import HttpClient, HttpError
 from xview_localizer.aerial.mbtiles import open_mbtiles
 from xview_localizer.aerial.raster import colour_bands, open_raster
 from xview_localizer.aerial.source import MapSourceError
@@ -133,15 +132,15 @@ class MapServerProcess:
         self._log.close()
 
     def _await_health(self) -> None:
+        client = HttpClient("xview_localizer")
         deadline = time.monotonic() + self._timeout_sec
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
-            try:
-                if requests.get(f"http://127.0.0.1:{self._port}/healthz", timeout=1.0, proxies=NO_PROXY).ok:
+            with suppress(HttpError):
+                if client.get(f"http://127.0.0.1:{self._port}/healthz", 1.0, 10_000).status == 200:
                     return
-            except requests.RequestException:
-                time.sleep(0.1)
+            time.sleep(0.1)
         self._log.seek(0)
         last_lines = self._log.read().strip()[-500:]
         raise MapSourceError(f"the map server for {self._path} did not come up: {last_lines or 'no output'}")

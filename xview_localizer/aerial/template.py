@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from xview_localizer.aerial.fetch import Fetcher, parsed_url
+from xview_localizer.aerial.redact import redacted
 from xview_localizer.aerial.source import MapSourceError
 
 _WMTS_NAMES = {"{TileMatrix}": "{z}", "{TileCol}": "{x}", "{TileRow}": "{y}"}
@@ -19,19 +20,21 @@ def template_tiles(template: str, fetcher: Fetcher) -> Callable[[int, int, int],
     in a path (REST) or a query (KVP). Raises MapSourceError naming what is wrong with the template.
     """
     if parsed_url(template).scheme not in _SCHEMES:
-        raise MapSourceError(f"the tile template {template!r} must begin with http://, https:// or file://")
+        raise MapSourceError(
+            f"the tile template {redacted(template)!r} must begin with http://, https:// or file://"
+        )
     names = template
     for wmts, xyz in _WMTS_NAMES.items():
         names = names.replace(wmts, xyz)
     found = set(re.findall(r"\{[^{}]*\}", names))
     if not ({"{z}", "{x}"} <= found and len(found & {"{y}", "{-y}"}) == 1):
         raise MapSourceError(
-            f"the tile template {template!r} must hold {{z}}, {{x}} and one of {{y}} (XYZ) or {{-y}} (TMS), "
+            f"the tile template {redacted(template)!r} must hold {{z}}, {{x}} and one of {{y}} (XYZ) or {{-y}} (TMS), "
             "or WMTS's {TileMatrix}, {TileCol} and {TileRow}"
         )
     if unknown := found - {"{z}", "{x}", "{y}", "{-y}"}:
         raise MapSourceError(
-            f"the tile template {template!r} holds {', '.join(sorted(unknown))}; write its value in its place"
+            f"the tile template {redacted(template)!r} holds {', '.join(sorted(unknown))}; write its value in its place"
         )
 
     def tile(zoom: int, x: int, y: int) -> bytes:

@@ -276,7 +276,7 @@ def _check_principal_point(cx: float, cy: float, width: int, height: int) -> Non
         )
     if np.all(off > MAX_OFF_CENTRE):
         raise ValueError(
-            f"the principal point ({cx:.0f}, {cy:.0f}) lies in a corner of the image of {width} × {height} px: k is that "
-            "of an image of another size (calibrated at another resolution, or already with the binning that "
-            "binning_x and binning_y take off once more); width, height and k must be those of the full image, roi those of a part"
+            f"the principal point ({cx:.0f}, {cy:.0f}) lies in a corner of the image of {width} × {height} px: k is "
+            "that of an image of another size (calibrated at another resolution, or already with the binning that "
+            "binning_x and binning_y take off once more); width, height and k must be those of the full image"
         )
