@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -285,13 +286,22 @@ def _nodes(document: object, namespace: str = "") -> Iterator[tuple[str, object]
             yield from _nodes(entry, name)
 
 
+class _ParameterLoader(yaml.SafeLoader):
+    """Numbers as ROS reads them: 3e-2 and 1e3 are doubles, which YAML 1.1 takes for texts."""
+
+
+_ParameterLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
 def read_parameter_file(path: Path | str) -> dict[str, object]:
     """Values of a ROS parameter file: what stands for `/**` or a node `localizer` in whatever namespace.
 
     Raises SettingsError.
     """
     try:
-        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        document = yaml.load(Path(path).read_text(encoding="utf-8"), _ParameterLoader)
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or no such date
         raise SettingsError(f"cannot read {path}: {error}") from error
     values: dict[str, object] = {}
