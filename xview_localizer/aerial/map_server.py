@@ -1,4 +1,4 @@
-"""A local map server: rio-tiler over one GeoTIFF or COG, or an MBTiles file as it is, as XYZ tiles."""
+"""A local map server: one raster file, or an MBTiles file as it is, as XYZ tiles."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+import cv2
+import numpy as np
+
 from xview_localizer.aerial.fetch import TileMissing
 from xview_localizer.aerial.http_client import HttpClient, HttpError
 from xview_localizer.aerial.mbtiles import open_mbtiles
-from xview_localizer.aerial.raster import colour_bands, open_raster
+from xview_localizer.aerial.mercator import geodetic_from_pixel
+from xview_localizer.aerial.raster import Raster
 from xview_localizer.aerial.source import MapSourceError
+from xview_localizer.aerial.warp import smooth_lookup
 from xview_localizer.encoded_image import image_format
 
 TILE_ROUTE = "/{z}/{x}/{y}.png"
 MAX_ZOOM = 30
-SAMPLING = {"resampling_method": "bilinear", "reproject_method": "bilinear"}
+TILE_PX = 256
 # Another map may be served at the same address tomorrow, so clients must not keep its tiles.
 FRESH = {"Cache-Control": "no-store"}
 
@@ -53,20 +57,18 @@ def make_app(path: Path):
 
 
 def _rendered_tiles(path: Path) -> Callable[[int, int, int], bytes]:
-    """Tile function of a raster: 256-px PNG with transparency, reprojected by rio-tiler."""
-    from rio_tiler.errors import TileOutsideBounds
-    from rio_tiler.io import Reader
-
-    with open_raster(path) as raster:
-        bands = colour_bands(raster)
+    """Tile function of a raster: 256-px PNG with transparency."""
+    raster = Raster(path)
 
     def tile(zoom: int, x: int, y: int) -> bytes:
-        with Reader(str(path)) as reader:
-            try:
-                image = reader.tile(x, y, zoom, tilesize=256, indexes=bands, **SAMPLING)
-            except TileOutsideBounds as error:
-                raise TileMissing(f"{path} {zoom}/{x}/{y}") from error
-        return image.render(img_format="PNG")
+        def at(uv: np.ndarray) -> np.ndarray:
+            return raster.pixels(*geodetic_from_pixel(uv + (x * TILE_PX, y * TILE_PX), zoom, TILE_PX))
+
+        image, seen = raster.sample(smooth_lookup(TILE_PX, TILE_PX, at))
+        if not seen.any():
+            raise TileMissing(f"{path} {zoom}/{x}/{y}")
+        opacity = np.where(seen, 255, 0).astype(np.uint8)
+        return cv2.imencode(".png", np.dstack([image[..., ::-1], opacity]))[1].tobytes()
 
     return tile
 
@@ -74,15 +76,12 @@ def _rendered_tiles(path: Path) -> Callable[[int, int, int], bytes]:
 def serve(path: Path | str, host: str = "127.0.0.1", port: int = 8080) -> None:
     """Serve a map until interrupted. Raises MapSourceError where `path` is no map."""
     import uvicorn
-    from rasterio.errors import NotGeoreferencedWarning
 
     path = Path(path)
     if not path.is_file():
         raise MapSourceError(f"there is no map file {path}")
     app = make_app(path)
     print(f"serving {path.name} as http://{host}:{port}{TILE_ROUTE}", flush=True)
-    # A tile is a plain PNG; rasterio, which writes it, would say so for each.
-    warnings.simplefilter("ignore", NotGeoreferencedWarning)
     with suppress(KeyboardInterrupt):  # that is how a server ends, also for launch
         uvicorn.run(app, host=host, port=port, log_level="warning")
 

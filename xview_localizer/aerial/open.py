@@ -62,7 +62,7 @@ class Probe:
     def __str__(self) -> str:
         coarse = self.level.metres_per_pixel > 1.5 * self.wanted_metres_per_pixel
         remarks = [f" (coarser than the wanted {self.wanted_metres_per_pixel:.3g} m/px)"] if coarse else []
-        remarks += [f"; {problem}" for problem in self.problems[:1]]
+        remarks += [f"; {problem}" for problem in (*self.level.warnings, *self.problems[:1])]
         seen = f"{self.valid_ratio:.0%} imagery, {self.level.metres_per_pixel:.3g} m/px, {self.level.detail}"
         return seen + "".join(remarks)
 
