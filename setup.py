@@ -7,8 +7,9 @@ from setuptools import find_packages, setup
 PACKAGE = "xview_localizer"
 ROS_WHEELS = ["rclpy[fastrtps]", "sensor-msgs", "geometry-msgs", "nav-msgs", "diagnostic-msgs", "std-msgs"]
 SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.10"]
-MAP_SERVER = ["fastapi", "rio-tiler", "uvicorn"]
+MAP_SERVER = ["fastapi>=0.100", "uvicorn>=0.20"]
 REPORT = ["matplotlib", "jinja2", "scipy", "rosbags>=0.10"]
+PMTILES = ["pmtiles>=3.4"]
 LEARN = [*SIMULATION, "torch==2.13.0", "onnx", "safetensors"]
 
 setup(
@@ -27,13 +28,14 @@ setup(
     python_requires=">=3.10",
     install_requires=[
         "setuptools",
-        "numpy>=1.26",
+        "aiohttp>=3.8",
+        "numpy>=1.23",
         "onnxruntime>=1.17",
-        "opencv-python-headless>=4.8",
-        "pymap3d>=3",
-        "pyproj>=3.6",
+        "opencv-python-headless>=4.5.4",
+        "pillow>=9",
+        "pymap3d>=2.4",
+        "pyproj>=3.3",
         "rasterio>=1.3",
-        "requests>=2.28",
         "pyyaml>=6",
         "typer>=0.9",
         "rich>=13",
@@ -43,9 +45,10 @@ setup(
         "wheels": [f"ros-jazzy-{name}" for name in ROS_WHEELS],
         "simulation": SIMULATION,
         "map-server": MAP_SERVER,
+        "pmtiles": PMTILES,
         "report": REPORT,
         "learn": LEARN,
-        "test": ["pytest>=8", "pytest-timeout", "hypothesis", *LEARN, *MAP_SERVER, *REPORT],
+        "test": ["pytest>=8", "pytest-timeout", "hypothesis", *LEARN, *MAP_SERVER, *PMTILES, *REPORT],
     },
     zip_safe=False,
     maintainer="xview_localizer developers",

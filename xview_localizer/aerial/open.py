@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.request import url2pathname
 
@@ -31,7 +31,8 @@ def open_map_source(
     """Open a map.
 
     `uri` is a tile template (http, https or file, see `template_tiles`), an .mbtiles file, or a
-    georeferenced raster (.tif, .vrt, .jp2, .gpkg). `matrix`, `fetch` and `cache` apply to templates.
+    georeferenced raster (.tif, .vrt, .jp2, .gpkg). `matrix`, `fetch` and `cache` apply to templates,
+    `matrix.max_zoom` to MBTiles too.
     Raises MapSourceError naming what is wrong.
     """
     if "{" in uri:
@@ -40,7 +41,7 @@ def open_map_source(
     path = Path(os.path.expanduser(url2pathname(parsed.path) if parsed.scheme == "file" else uri))
     if parsed.scheme in ("", "file") and path.suffix.lower() == ".mbtiles":
         tile, found = open_mbtiles(path)
-        return TiledMap(tile, frame, found)
+        return TiledMap(tile, frame, _capped(found, matrix.max_zoom, path))
     if parsed.scheme in ("", "file") and path.suffix.lower() in RASTER_SUFFIXES:
         return RasterMap(path, frame)
     raise MapSourceError(
@@ -48,6 +49,15 @@ def open_map_source(
         "http://localhost:8080/{z}/{x}/{y}.png, an .mbtiles file on this machine, "
         f"or a raster on this machine ({', '.join(RASTER_SUFFIXES)})"
     )
+
+
+def _capped(found: TileMatrix, max_zoom: int, path: Path) -> TileMatrix:
+    """The matrix of a file, no finer than `max_zoom`. Raises MapSourceError where nothing is left."""
+    if found.min_zoom > max_zoom:
+        raise MapSourceError(
+            f"{path} begins at zoom {found.min_zoom}, and map.max_zoom is {max_zoom}; raise it"
+        )
+    return replace(found, max_zoom=min(found.max_zoom, max_zoom))
 
 
 @dataclass(frozen=True)
@@ -72,9 +82,9 @@ def probe_map(source: MapSource, x_m: float, y_m: float, metres_per_pixel: float
     crop = source.read(Bounds.around(x_m, y_m, PROBE_HALF_EXTENT_M), metres_per_pixel)
     level = source.level(x_m, y_m, metres_per_pixel)
     if not crop.valid.any():
+        advice = "check that the datum lies on the map, the tile template, and that its pyramid has this zoom"
         raise MapSourceError(
             f"the map has no imagery within {PROBE_HALF_EXTENT_M:.0f} m of ({x_m:.0f}, {y_m:.0f}) m "
-            f"({level.detail}); "
-            "check that the datum lies on the map, the tile template, and that its pyramid has this zoom"
+            f"({level.detail}); {'; '.join(level.warnings) or advice}"
         )
     return Probe(level, metres_per_pixel, crop.valid_ratio, crop.problems)
