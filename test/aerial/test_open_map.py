@@ -34,7 +34,7 @@ def geotiff(tmp_path, frame):
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("map.png", "cannot tell what map 'map.png' is: give a tile template.*mbtiles.*tif"),
+        ("map.bmp", "cannot tell what map 'map.bmp' is: give a tile template.*mbtiles.*tif"),
         ("", "cannot tell what map"),
         ("http://host/ortho.tif", "raster on this machine"),
         ("http://host/{z}/{x}.png", "must hold {z}, {x} and one of {y}"),

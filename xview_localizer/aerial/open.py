@@ -17,7 +17,7 @@ from xview_localizer.aerial.tiles import TiledMap, TileMatrix
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
 
-RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".gpkg")
+RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".gpkg", ".png", ".jpg", ".jpeg")
 PROBE_HALF_EXTENT_M = 20.0
 
 
@@ -30,8 +30,8 @@ def open_map_source(
 ) -> MapSource:
     """Open a map.
 
-    `uri` is a tile template (http, https or file, see `template_tiles`), an .mbtiles file, or a
-    georeferenced raster (.tif, .vrt, .jp2, .gpkg). `matrix`, `fetch` and `cache` apply to templates,
+    `uri` is a tile template (http, https or file, see `template_tiles`), an .mbtiles file, or a georeferenced raster
+    (.tif, .vrt, .jp2, .gpkg; .png and .jpg with a world file). `matrix`, `fetch` and `cache` apply to templates,
     `matrix.max_zoom` to MBTiles too.
     Raises MapSourceError naming what is wrong.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from pyproj import CRS
-from pyproj.exceptions import ProjError
+from pyproj.exceptions import CRSError, ProjError
 from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
@@ -45,6 +45,9 @@ class Raster:
         except MapSourceError:
             self._raster.close()
             raise
+        except CRSError as error:
+            self._raster.close()
+            raise MapSourceError(f"{self.path}: {error}") from error
         except ProjError as error:  # photogrammetry without GNSS or control points writes such
             self._raster.close()
             raise MapSourceError(
