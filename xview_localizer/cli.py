@@ -1,7 +1,6 @@
 """`xview-localizer …`: one command for each job. Heavy imports happen inside the command that needs them."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: typer 0.9, which Ubuntu 24.04 has, reads no annotations that are texts.
 import sys
 from collections.abc import Iterable
 from enum import Enum

@@ -36,10 +36,13 @@ def geotiff(tmp_path, frame):
     [
         ("map.bmp", "cannot tell what map 'map.bmp' is: give a tile template.*mbtiles.*tif"),
         ("", "cannot tell what map"),
-        ("http://host/ortho.tif", "raster on this machine"),
+        (
+            "http://host/ortho.vrt",
+            "ends with .tif .COG. or .pmtiles; other rasters have to be on this machine",
+        ),
         ("http://host/{z}/{x}.png", "must hold {z}, {x} and one of {y}"),
         ("http://host/{z}/{x}/{y}/{-y}.png", "one of {y}"),
-        ("https://{s}.host/{z}/{x}/{y}.png?key={key}", "holds {key}, {s}; write its value in its place"),
+        ("https://{s}.host/{z}/{x}/{y}.png?key={key}", "holds {key}; write its value in its place"),
         ("tiles/{z}/{x}/{y}.png", "must begin with http://, https:// or file://"),
         ("ftp://host/{z}/{x}/{y}.png", "must begin with http"),
         ("http://[::1/{z}/{x}/{y}", "'http://.*' is no address: Invalid IPv6 URL"),

@@ -44,7 +44,7 @@ def make_app(path: Path):
         return {"map": path.name}
 
     @app.get(TILE_ROUTE)
-    def xyz(z: int, x: int, y: int) -> Response:
+    def xyz(z: int, x: int, y: int):  # older FastAPI cannot resolve a return type that is imported here
         if not (0 <= z <= MAX_ZOOM and 0 <= x < 2**z and 0 <= y < 2**z):
             return Response(status_code=404)
         try:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import warnings
 from pathlib import Path
 
 import numpy as np
 import rasterio
-from pyproj import CRS
+from pyproj import CRS, Geod
 from pyproj.exceptions import CRSError, ProjError
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import FilePath
 from rasterio.windows import Window
 
 from xview_localizer.aerial.bands import band_problem, read_colours
-from xview_localizer.aerial.raster_crs import place_warning, plane_from_geodetic, raster_crs
+from xview_localizer.aerial.raster_crs import (
+    geodetic_from_plane,
+    place_warning,
+    plane_from_geodetic,
+    raster_crs,
+)
+from xview_localizer.aerial.remote_file import PATH, RemoteFile, RemoteReader
 from xview_localizer.aerial.source import AerialImage, MapSourceError, SourceLevel, crop_grid
 from xview_localizer.aerial.warp import lookup_geodetic, resample, source_step
 from xview_localizer.geometry.grid import Bounds, RasterGrid
@@ -24,7 +33,7 @@ from xview_localizer.geometry.local_frame import LocalFrame
 # GDAL decodes whole blocks; larger ones would fill the memory for a single pixel.
 MAX_BLOCK_PX = 64_000_000
 # What GDAL and its drivers raise, whatever the version of rasterio makes of it.
-_READ_ERRORS = (RasterioError, OSError, ValueError, SystemError)
+_READ_ERRORS = (RasterioError, CPLE_BaseError, OSError, ValueError, SystemError)
 
 
 class Raster:
@@ -33,12 +42,13 @@ class Raster:
     Raises MapSourceError where the file cannot be opened, has no place on Earth or no 8-bit colours.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    def __init__(self, place: Path | str | RemoteFile) -> None:
+        self._remote = place if isinstance(place, RemoteFile) else None
+        self.name = place.name if self._remote else str(place)
         self._lock = threading.Lock()
-        self._raster = _opened(self.path)
+        self._raster, self._stuck = _opened(place), False
         try:
-            self.crs = _checked(self._raster, self.path)
+            self.crs = _checked(self._raster, Path(self.name))
             place = self._raster.transform
             centre_x = place.a * self._raster.width / 2 + place.b * self._raster.height / 2 + place.c
             self._to_plane = plane_from_geodetic(self.crs, centre_x)
@@ -47,11 +57,11 @@ class Raster:
             raise
         except CRSError as error:
             self._raster.close()
-            raise MapSourceError(f"{self.path}: {error}") from error
+            raise MapSourceError(f"{self.name}: {error}") from error
         except ProjError as error:  # photogrammetry without GNSS or control points writes such
             self._raster.close()
             raise MapSourceError(
-                f"{self.path} has coordinates without a place on Earth ({self._raster.crs.to_string():.60}…); "
+                f"{self.name} has coordinates without a place on Earth ({self._raster.crs.to_string():.60}…); "
                 "georeference it, or export it in a projected CRS or WGS84"
             ) from error
 
@@ -61,6 +71,20 @@ class Raster:
         code = self.crs.to_epsg()
         size = f"{self._raster.width} × {self._raster.height} px"
         return f"{self._raster.driver} of {size} in {f'EPSG:{code}' if code else 'a CRS of its own'}"
+
+    def outline(self, points: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """Latitudes and longitudes of `points` along each edge (infinite where there are none), metres per pixel."""
+        place, width, height = self._raster.transform, self._raster.width, self._raster.height
+        along, none, all_ = np.linspace(0, 1, points), np.zeros(points), np.ones(points)
+        # The last two are a pixel's height apart, in the middle.
+        u = width * np.concatenate([along, along, none, all_, [0.5, 0.5]])
+        v = height * np.concatenate([none, all_, along, along, [0.5, 0.5 + 1 / height]])
+        x, y = place.a * u + place.b * v + place.c, place.d * u + place.e * v + place.f
+        latitude_deg, longitude_deg = geodetic_from_plane(self.crs, x, y)
+        *_, length_m = Geod(ellps="WGS84").inv(
+            longitude_deg[-2], latitude_deg[-2], longitude_deg[-1], latitude_deg[-1]
+        )
+        return latitude_deg[:-2], longitude_deg[:-2], float(length_m)
 
     def pixels(self, latitude_deg: np.ndarray, longitude_deg: np.ndarray) -> np.ndarray:
         """Pixels [..., 2] (centres at +0.5) of places [...]; the longitudes are continuous."""
@@ -79,20 +103,35 @@ class Raster:
         reduction = max(1.0, source_step(uv))
         shape = max(1, round(window.height / reduction)), max(1, round(window.width / reduction))
         resampling = Resampling.average if reduction > 1 else Resampling.nearest
-        try:
-            with self._lock:
-                image, seen = read_colours(self._raster, window, shape, resampling)
-        except _READ_ERRORS as error:
-            raise MapSourceError(f"cannot read the map {self.path}: {error}") from error
+        image, seen = self._read(window, shape, resampling)
         scale = shape[1] / window.width, shape[0] / window.height
         return resample(image, seen, (uv - (window.col_off, window.row_off)) * scale)
+
+    def _read(
+        self, window: Window, shape: tuple[int, int], resampling: Resampling
+    ) -> tuple[np.ndarray, np.ndarray]:
+        remote = self._remote
+        with self._lock:
+            failures = remote.failures if remote else 0
+            try:
+                if self._stuck:
+                    self._raster, self._stuck = _opened(remote), False
+                image, seen = read_colours(self._raster, window, shape, resampling)
+            except _READ_ERRORS as error:
+                if not (remote and remote.failures > failures):
+                    raise MapSourceError(f"cannot read the map {self.name}: {error}") from error
+            # Without its bytes, GDAL raises, or takes them for zeros; and it does not ask for them again.
+            if remote and remote.failures > failures:
+                self._stuck = True
+                raise remote.failure
+        return image, seen
 
 
 class RasterMap:
     """A raster file as a map source, read window by window with its overviews. Thread-safe; see Raster."""
 
-    def __init__(self, path: Path | str, frame: LocalFrame) -> None:
-        self.raster, self._frame = Raster(path), frame
+    def __init__(self, place: Path | str | RemoteFile, frame: LocalFrame) -> None:
+        self.raster, self._frame = Raster(place), frame
         self._warning = place_warning(self.raster.crs, frame.latitude_deg, frame.longitude_deg)
 
     def read(self, bounds: Bounds, metres_per_pixel: float) -> AerialImage:
@@ -111,17 +150,28 @@ class RasterMap:
         return lookup_geodetic(grid, self._frame, self.raster.pixels)
 
 
-def _opened(path: Path) -> rasterio.DatasetReader:
-    if not path.exists():
+def _opened(place: Path | str | RemoteFile) -> rasterio.DatasetReader:
+    remote = place if isinstance(place, RemoteFile) else None
+    path = remote.name if remote else Path(place)
+    if not remote and not path.exists():
         raise MapSourceError(
             f"cannot open the map {path}: there is no such file on this machine (No such file)"
         )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # told as an error, with what to do
-            return rasterio.open(path)
+            return _opened_remote(remote) if remote else rasterio.open(path)
     except _READ_ERRORS as error:
+        if remote and remote.failure:
+            raise remote.failure from error
         raise MapSourceError(f"cannot open the map {path}: {error}") from error
+
+
+def _opened_remote(remote: RemoteFile) -> rasterio.DatasetReader:
+    """GDAL reading a remote file through Python, not by a client of its own, whose deadlines are none."""
+    if "opener" in inspect.signature(rasterio.open).parameters:
+        return rasterio.open(PATH, opener=remote.open)
+    return FilePath(RemoteReader(remote)).open()  # rasterio 1.3
 
 
 def _checked(raster: rasterio.DatasetReader, path: Path) -> CRS:

@@ -56,6 +56,12 @@ def plane_from_geodetic(crs: CRS, centre_x: float) -> ToPlane:
     return to_plane
 
 
+def geodetic_from_plane(crs: CRS, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Latitude and longitude in degrees of places in the CRS; infinite where there are none. Raises ProjError."""
+    longitude_deg, latitude_deg = Transformer.from_crs(crs, 4326, always_xy=True).transform(x, y)
+    return latitude_deg, longitude_deg
+
+
 def _turn(crs: CRS) -> float | None:
     """Length of a full turn along x, where that is how the CRS is."""
     if crs.is_geographic:
