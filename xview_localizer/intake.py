@@ -62,8 +62,8 @@ class DriveIntake:
         ahead_sec = stamp_sec - self._newest_sec
         if self._newest_sec and ahead_sec > MAX_GNSS_AHEAD_SEC:
             raise messages.MessageError(
-                f"NavSatFix is stamped {ahead_sec:.1f} s ahead of all other sensors: two clocks. GPS time is 18 s ahead "
-                "of UTC; let the receiver's driver stamp with the robot's clock"
+                f"NavSatFix is stamped {ahead_sec:.1f} s ahead of all other sensors: two clocks. GPS time is 18 s "
+                "ahead of UTC; let the receiver's driver stamp with the robot's clock"
             )
         with _refusals_as_message_errors():
             self.tracker.on_gnss(stamp_sec, *geodetic, position.sigma_m)

@@ -14,7 +14,7 @@ from aerial_world import ZOOM, centre_tile, served, world_tile, write_mbtiles, w
 
 from xview_localizer.aerial.cache import TileCache
 from xview_localizer.aerial.http_client import HttpAnswer, HttpClient
-from xview_localizer.aerial.map_server import MapServerProcess, make_app, serve
+from xview_localizer.aerial.map_server import TILE_ROUTE, MapServerProcess, make_app, serve, served_map
 from xview_localizer.aerial.open import open_map_source
 from xview_localizer.aerial.source import AerialImage, MapSourceError
 from xview_localizer.aerial.tiles import TileMatrix
@@ -50,6 +50,19 @@ def test_process_serves_and_stops(geotiff, frame, tmp_path) -> None:
     assert not [path for path in cache.folder.rglob("*") if path.is_file()]
     with pytest.raises(MapSourceError, match="does not answer"):
         source.read(Bounds.around(0, 0, 30), 0.25)
+
+
+def test_only_files_are_served(geotiff, tmp_path) -> None:
+    for source in (
+        "http://localhost:8080/{z}/{x}/{y}.png",
+        "https://host/wms?SERVICE=WMS&LAYERS=a",
+        str(tmp_path),
+    ):
+        with served_map(source) as served_source:
+            assert served_source == source
+    with served_map(str(geotiff)) as template:
+        assert template.startswith("http://127.0.0.1:") and template.endswith(TILE_ROUTE)
+        assert answer(template.format(z=ZOOM, x=5, y=5)).status == 404
 
 
 def test_command_prints_its_template_and_ends_on_sigterm(geotiff) -> None:

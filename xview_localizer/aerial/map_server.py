@@ -1,4 +1,4 @@
-"""A local map server: one raster file, or an MBTiles file as it is, as XYZ tiles."""
+"""A local map server: one raster file, or an MBTiles or PMTiles file as it is, as XYZ tiles."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -20,6 +20,7 @@ from xview_localizer.aerial.fetch import TileMissing
 from xview_localizer.aerial.http_client import HttpClient, HttpError
 from xview_localizer.aerial.mbtiles import open_mbtiles
 from xview_localizer.aerial.mercator import geodetic_from_pixel
+from xview_localizer.aerial.pmtiles_file import open_pmtiles
 from xview_localizer.aerial.raster import Raster
 from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.aerial.warp import smooth_lookup
@@ -36,7 +37,8 @@ def make_app(path: Path):
     """The ASGI application that serves `path`. Raises MapSourceError where it is no map."""
     from fastapi import FastAPI, Response
 
-    tile = open_mbtiles(path)[0] if path.suffix.lower() == ".mbtiles" else _rendered_tiles(path)
+    pyramid = {".mbtiles": open_mbtiles, ".pmtiles": open_pmtiles}.get(path.suffix.lower())
+    tile = pyramid(path)[0] if pyramid else _rendered_tiles(path)
     app = FastAPI(title="xview_localizer map server", docs_url=None, redoc_url=None)
 
     @app.get("/healthz")
@@ -84,6 +86,16 @@ def serve(path: Path | str, host: str = "127.0.0.1", port: int = 8080) -> None:
     print(f"serving {path.name} as http://{host}:{port}{TILE_ROUTE}", flush=True)
     with suppress(KeyboardInterrupt):  # that is how a server ends, also for launch
         uvicorn.run(app, host=host, port=port, log_level="warning")
+
+
+@contextmanager
+def served_map(source: str) -> Iterator[str]:
+    """`source` as a map that comes over HTTP where it is a file; URLs and folders are as they are."""
+    if "://" in source or Path(source).is_dir():
+        yield source
+        return
+    with MapServerProcess(source) as server:
+        yield server.template
 
 
 class MapServerProcess:
