@@ -6,9 +6,9 @@ from setuptools import find_packages, setup
 
 PACKAGE = "xview_localizer"
 ROS_WHEELS = ["rclpy[fastrtps]", "sensor-msgs", "geometry-msgs", "nav-msgs", "diagnostic-msgs", "std-msgs"]
-SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.10"]
-MAP_SERVER = ["fastapi>=0.100", "uvicorn>=0.20"]
-REPORT = ["matplotlib", "jinja2", "scipy", "rosbags>=0.10"]
+SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.11"]
+MAP_SERVER = ["fastapi>=0.101", "uvicorn>=0.27"]
+REPORT = ["matplotlib", "jinja2", "scipy", "rosbags>=0.11"]
 PMTILES = ["pmtiles>=3.4"]
 LEARN = [*SIMULATION, "torch==2.13.0", "onnx", "safetensors"]
 
@@ -26,16 +26,17 @@ setup(
         (f"lib/{PACKAGE}", glob("scripts/*")),
     ],
     python_requires=">=3.10",
+    # The floors are what Ubuntu 24.04 ships and `make test-noble` runs on.
     install_requires=[
         "setuptools",
-        "aiohttp>=3.8",
-        "numpy>=1.23",
+        "aiohttp>=3.9",
+        "numpy>=1.26",
         "onnxruntime>=1.17",
-        "opencv-python-headless>=4.5.4",
-        "pillow>=9",
-        "pymap3d>=2.4",
-        "pyproj>=3.3",
-        "rasterio>=1.3",
+        "opencv-python-headless>=4.6",
+        "pillow>=10",
+        "pymap3d>=3",
+        "pyproj>=3.6",
+        "rasterio>=1.3.9",
         "pyyaml>=6",
         "typer>=0.9",
         "rich>=13",
