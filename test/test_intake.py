@@ -86,23 +86,6 @@ def test_what_the_tracker_refuses_is_a_message_error():
         intake.on_odom(odometry_message(101, x_m=300.0))
 
 
-def test_a_receiver_in_gps_time_is_named():
-    intake = DriveIntake(None, SETTINGS)
-    intake.on_fix(fix_message(90))
-    intake.on_odom(odometry_message(100))
-    intake.on_fix(fix_message(109))  # images every ten seconds are no second clock
-    for handle, message in (
-        (intake.on_imu, imu_message(101)),
-        (intake.on_image, Message(header=header(102))),
-    ):
-        handle(message)
-        with pytest.raises(
-            MessageError, match=r"NavSatFix is stamped 1\d\.0 s ahead of all other.*two clocks"
-        ):
-            intake.on_fix(fix_message(message.header.stamp.sec + 18))
-    intake.on_fix(fix_message(111))
-
-
 def test_odometry_with_a_twist_only_is_refused():
     intake = DriveIntake(None, SETTINGS)
     for tenth in range(100, 120):  # a robot that stands

@@ -20,10 +20,6 @@ from xview_localizer.tracking.tracker import DriveTracker
 MAX_FROM_DATUM_M = 200e3
 
 
-# A receiver's clock further ahead of the other sensors' is another one; images may be that rare.
-MAX_GNSS_AHEAD_SEC = 10.0
-
-
 class NoCameraError(messages.MessageError):
     """No CameraInfo has come yet; there is nothing wrong with the image."""
 
@@ -43,7 +39,6 @@ class DriveIntake:
         self.tracker = DriveTracker(localizer, settings.frame, settings.tracker)
         self._localizer, self._settings, self._rgb_from_image = localizer, settings, rgb_from_image
         self._odometry_check = OdometryCheck()
-        self._newest_sec = 0.0  # stamp of all sensors but GNSS; 0 before there is any
         self.camera: CameraModel | None = None
 
     def on_camera_info(self, message) -> None:
@@ -58,18 +53,11 @@ class DriveIntake:
                 f"NavSatFix is {1e-3 * from_datum_m:.0f} km from the datum; check its sign and the order of "
                 "latitude and longitude"
             )
-        stamp_sec = _stamp_sec(message)
-        ahead_sec = stamp_sec - self._newest_sec
-        if self._newest_sec and ahead_sec > MAX_GNSS_AHEAD_SEC:
-            raise messages.MessageError(
-                f"NavSatFix is stamped {ahead_sec:.1f} s ahead of all other sensors: two clocks. GPS time is 18 s "
-                "ahead of UTC; let the receiver's driver stamp with the robot's clock"
-            )
         with _refusals_as_message_errors():
-            self.tracker.on_gnss(stamp_sec, *geodetic, position.sigma_m)
+            self.tracker.on_gnss(_stamp_sec(message), *geodetic, position.sigma_m)
 
     def on_odom(self, message) -> None:
-        stamp_sec, pose = self._noted(message), messages.pose_from_odometry(message)
+        stamp_sec, pose = _stamp_sec(message), messages.pose_from_odometry(message)
         self._odometry_check.check(message)
         with _refusals_as_message_errors():
             self.tracker.on_odometry(stamp_sec, pose)
@@ -83,19 +71,12 @@ class DriveIntake:
                 "acceleration (+9.81 along up at rest), imu.rpy_deg, and that the attitude is ENU, not NED (REP 145)"
             )
         with _refusals_as_message_errors():
-            self.tracker.on_gravity(self._noted(message), gravity_base)
+            self.tracker.on_gravity(_stamp_sec(message), gravity_base)
 
     def on_image(self, message) -> float:
         """Announce an image that is about to be observed; returns its stamp in seconds."""
-        stamp_sec = self._noted(message)
-        self.tracker.on_image(stamp_sec)
-        return stamp_sec
-
-    def _noted(self, message) -> float:
-        """The stamp of a message of any sensor but GNSS. A step back of more than a bag's disorder starts anew."""
         stamp_sec = _stamp_sec(message)
-        back = stamp_sec < self._newest_sec - MAX_GNSS_AHEAD_SEC
-        self._newest_sec = stamp_sec if back else max(stamp_sec, self._newest_sec)
+        self.tracker.on_image(stamp_sec)
         return stamp_sec
 
     def observe(self, message) -> Observation:

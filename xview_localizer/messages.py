@@ -40,6 +40,7 @@ _OF_16_BITS = {
     **{f"{order}16": f"{order}8" for order in ("rgb", "bgr", "rgba", "bgra")},
     **{f"bayer_{order}16": f"bayer_{order}8" for order in ("rggb", "bggr", "gbrg", "grbg")},
 }
+ENCODINGS = (*_TO_RGB, *_OF_16_BITS)
 # Below the luminance of these stand half as many rows of chroma.
 _SEMI_PLANAR = ("nv12", "nv21")
 # Tokens of frame names whose axes are not x forward, y left, z up (REP 103).
@@ -199,8 +200,7 @@ def _of_8_bits(encoding: str) -> str:
     """The encoding itself, or its counterpart of 8 bits a channel. Raises MessageError."""
     encoding_8 = _OF_16_BITS.get(encoding, encoding)
     if encoding_8 not in _TO_RGB:
-        known = ", ".join([*_TO_RGB, *_OF_16_BITS])
-        raise MessageError(f"image encoding '{encoding}' is not supported; use one of {known}")
+        raise MessageError(f"image encoding '{encoding}' is not supported; use one of {', '.join(ENCODINGS)}")
     return encoding_8
 
 

@@ -140,6 +140,14 @@ def test_empty_tiles_of_mbtiles_are_holes_and_no_problem(tmp_path: Path, frame, 
     np.testing.assert_array_equal(crop.image[crop.valid], reference.image[crop.valid])
 
 
+def test_a_blob_that_would_fill_the_memory_is_not_read(tmp_path: Path, frame) -> None:
+    path = write_mbtiles(tmp_path / "map.mbtiles", frame)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE tiles SET tile_data = zeroblob(9000000)")
+    with pytest.raises(MapSourceError, match="holds no tiles"):
+        open_map_source(str(path), frame)
+
+
 def test_missing_tile_is_a_hole_and_no_problem(server, frame, reference) -> None:
     x, y = centre_tile(frame)
     del server.replies[f"/{ZOOM}/{x}/{y}.png"]
