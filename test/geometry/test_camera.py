@@ -226,6 +226,16 @@ def test_parts_of_an_image_keep_their_view(make, least_deg, greatest_deg):
     assert view.valid[100].mean() > 0.97
 
 
+@pytest.mark.parametrize("centre_column", [512.0, 100.0])
+def test_a_full_circle_is_seen_from_the_optical_axis(centre_column):
+    view = canonical_view(
+        equirectangular(centre_column=centre_column), R_base_optical_from_rpy(0.0, 0.0, 0.0), ViewSpec()
+    )
+    assert view.wraps
+    azimuth_rad = view.cell_azimuth_rad
+    np.testing.assert_allclose(azimuth_rad, -azimuth_rad[::-1], atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
