@@ -6,9 +6,10 @@ from setuptools import find_packages, setup
 
 PACKAGE = "xview_localizer"
 ROS_WHEELS = ["rclpy[fastrtps]", "sensor-msgs", "geometry-msgs", "nav-msgs", "diagnostic-msgs", "std-msgs"]
-SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.10"]
-MAP_SERVER = ["fastapi", "rio-tiler", "uvicorn"]
-REPORT = ["matplotlib", "jinja2", "scipy", "rosbags>=0.10"]
+SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.11"]
+MAP_SERVER = ["fastapi>=0.101", "uvicorn>=0.27"]
+REPORT = ["matplotlib", "jinja2", "scipy", "rosbags>=0.11"]
+PMTILES = ["pmtiles>=3.4"]
 RERUN = ["rerun-sdk>=0.24"]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.24", "l2m4m>=1.0.4"]
 # As in .pre-commit-config.yaml: another version of the formatter formats otherwise.
@@ -34,17 +35,18 @@ setup(
         (f"lib/{PACKAGE}", glob("scripts/*")),
     ],
     python_requires=">=3.10",
+    # The floors are what Ubuntu 24.04 ships and `make test-noble` runs on.
     install_requires=[
         "setuptools",
+        "aiohttp>=3.9",
         "numpy>=1.26",
         "jinja2>=3",
         "onnxruntime>=1.17",
-        "opencv-python-headless>=4.8",
-        "pillow>=9.4",
+        "opencv-python-headless>=4.6",
+        "pillow>=10",
         "pymap3d>=3",
         "pyproj>=3.6",
-        "rasterio>=1.3",
-        "requests>=2.28",
+        "rasterio>=1.3.9",
         "pyyaml>=6",
         "typer>=0.9",
         "rich>=13",
@@ -54,22 +56,12 @@ setup(
         "wheels": [f"ros-jazzy-{name}" for name in ROS_WHEELS],
         "simulation": SIMULATION,
         "map-server": MAP_SERVER,
+        "pmtiles": PMTILES,
         "report": REPORT,
         "rerun": RERUN,
         "docs": DOCS,
         "learn": LEARN,
-        "test": [
-            "pytest>=8",
-            "pytest-timeout",
-            "hypothesis",
-            "selenium>=4",
-            *LEARN,
-            *MAP_SERVER,
-            *REPORT,
-            *RERUN,
-            *DOCS,
-            *LINT,
-        ],
+        "test": [*TEST, *LEARN, *MAP_SERVER, *PMTILES, *REPORT, *RERUN, *DOCS, *LINT],
     },
     zip_safe=False,
     maintainer="xview_localizer developers",

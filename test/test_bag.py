@@ -1,14 +1,18 @@
 """Drives that cannot be read: always a BagError that names the file, never what the parser tripped over."""
 
+import shutil
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 import yaml
+from rosbags.rosbag1 import Writer as Ros1Writer
+from rosbags.typesys import Stores, get_typestore
 
 from xview_localizer.bag import BagError, BagReader, read_drive
 from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.messages import camera_from_info, rgb_from_image, stamp_sec
 from xview_localizer.simulation.bag_writer import DriveBag
 from xview_localizer.simulation.sensors import GnssSample
 
@@ -106,3 +110,69 @@ def test_map_is_a_file_beside_the_drive_or_a_url(tmp_path, source, expected):
 def test_descriptions_that_make_no_sense(tmp_path, changes, complaint):
     with pytest.raises(BagError, match=complaint):
         drive(tmp_path, **changes)
+
+
+def ros1_bag(path):
+    """A ROS 1 recording of one message of each required role; returns their CameraInfo."""
+    store = get_typestore(Stores.ROS1_NOETIC)
+    t = store.types
+
+    def header(sec):
+        stamp = t["builtin_interfaces/msg/Time"](sec=1000 + sec, nanosec=5)
+        return t["std_msgs/msg/Header"](seq=sec, stamp=stamp, frame_id="camera")
+
+    k = np.array([50.0, 0, 31.5, 0, 50, 23.5, 0, 0, 1])
+    roi = t["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+    info = t["sensor_msgs/msg/CameraInfo"](
+        header(1), 48, 64, "plumb_bob", np.full(5, 0.01), k, np.eye(3).ravel(), np.zeros(12), 0, 0, roi
+    )
+    pixels = np.arange(48 * 64, dtype=np.uint32).astype(np.uint8)
+    image = t["sensor_msgs/msg/Image"](header(3), 48, 64, "mono8", 0, 64, pixels)
+    status = t["sensor_msgs/msg/NavSatStatus"](0, 1)
+    fix = t["sensor_msgs/msg/NavSatFix"](header(2), status, 48.0, 11.0, 0.0, np.eye(3).ravel(), 2)
+    with Ros1Writer(path) as bag:
+        for topic, message in (("/info", info), ("/fix", fix), ("/image", image)):
+            kind = message.__msgtype__
+            connection = bag.add_connection(topic, kind, typestore=store)
+            bag.write(connection, message.header.stamp.sec * 10**9, store.serialize_ros1(message, kind))
+    return info
+
+
+def test_a_ros_1_bag_is_read_as_its_ros_2_twin(tmp_path):
+    info = ros1_bag(tmp_path / "drive.bag")
+    topics = {"image": "/image", "camera_info": "/info", "fix": "/fix"}
+    with BagReader(tmp_path / "drive.bag", topics) as bag:
+        messages = {message.role: (message, bag.decode(message)) for message in bag.messages()}
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for recorded, decoded in messages.values():  # what a player publishes
+        assert store.deserialize_cdr(recorded.cdr, recorded.type_name).header == decoded.header
+    camera = camera_from_info(messages["camera_info"][1])
+    assert (camera.cx, camera.distortion) == (32.0, tuple(info.D))
+    rgb = rgb_from_image(messages["image"][1])
+    np.testing.assert_array_equal(rgb[..., 0].ravel(), np.arange(48 * 64, dtype=np.uint32).astype(np.uint8))
+    assert stamp_sec(messages["fix"][1]) == pytest.approx(1002.000000005)
+
+
+@pytest.mark.parametrize(
+    ("damage", "advice"),
+    [
+        (lambda bag: (bag / "metadata.yaml").unlink(), "not ended properly.*ros2 bag reindex"),
+        (lambda bag: shutil.rmtree(bag), "correct `bag` in drive.yaml"),
+        (lambda bag: (bag / "metadata.yaml").write_text("rosbag2: 3"), "no readable recording"),
+        (lambda bag: next(bag.glob("*.mcap")).write_bytes(b""), "mcap recover"),
+        (lambda bag: next(bag.glob("*.mcap")).unlink(), "no readable recording"),
+    ],
+)
+def test_damaged_recordings_are_told_with_what_to_do(bag, damage, advice):
+    damage(bag)
+    with pytest.raises(BagError, match=advice):
+        read(bag)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_ros_1_bags_that_were_broken_off(tmp_path, share):
+    path = tmp_path / "drive.bag"
+    ros1_bag(path)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(BagError, match="rosbag reindex"):
+        BagReader(path, {"image": "/image", "camera_info": "/info", "fix": "/fix"})

@@ -73,6 +73,7 @@ def test_mendable_errors_exist():
 
 
 def test_towns_by_default_are_no_training_towns():
+    pytest.importorskip("torch")
     from xview_localizer.learning.recipe import VALIDATION_FIRST_SEED
 
     defaults = {p.default for c in COMMANDS.values() for p in c.params if p.name == "seed"}

@@ -28,9 +28,12 @@ def fix_message(sec, latitude_deg=48.0, longitude_deg=11.0, altitude_m=0.0):
     )  # fmt: skip
 
 
-def odometry_message(sec, x_m=0.0):
-    pose = Message(position=Message(x=x_m, y=0.0, z=0.0), orientation=UPRIGHT)
-    return Message(header=header(sec), pose=Message(pose=pose))
+def odometry_message(sec, x_m=0.0, speed_mps=0.0, z_m=0.0, nanosec=0):
+    pose = Message(position=Message(x=x_m, y=0.0, z=z_m), orientation=UPRIGHT)
+    twist = Message(linear=Message(x=speed_mps, y=0.0, z=0.0))
+    return Message(
+        header=header(sec, nanosec), child_frame_id="", pose=Message(pose=pose), twist=Message(twist=twist)
+    )
 
 
 def imu_message(sec):
@@ -83,6 +86,47 @@ def test_what_the_tracker_refuses_is_a_message_error():
             handle(message(98))
     with pytest.raises(MessageError, match="odometry jumped by 300.0 m"):
         intake.on_odom(odometry_message(101, x_m=300.0))
+
+
+def test_odometry_with_a_twist_only_is_refused():
+    intake = DriveIntake(None, SETTINGS)
+    for tenth in range(100, 120):  # a robot that stands
+        intake.on_odom(odometry_message(tenth // 10, nanosec=tenth % 10 * 10**8))
+    refused = 0
+    for tenth in range(120, 140):
+        try:
+            intake.on_odom(odometry_message(tenth // 10, speed_mps=2.0, nanosec=tenth % 10 * 10**8))
+        except MessageError as error:
+            assert "stands still while its twist says 2.0 m/s" in str(error)
+            refused += 1
+    assert refused == 19  # the first 0.3 m are not known from a standing robot
+    intake.on_odom(odometry_message(14, x_m=0.1, speed_mps=2.0))
+
+
+def test_odometry_that_drives_along_z_is_refused():
+    intake = DriveIntake(None, SETTINGS)
+    for step in range(10):  # a ramp
+        intake.on_odom(odometry_message(10 + step, x_m=2.0 * step, z_m=0.5 * step))
+    intake = DriveIntake(None, SETTINGS)
+    with pytest.raises(MessageError, match="moved 4 m along z and 0 m across"):
+        for step in range(10):
+            intake.on_odom(odometry_message(10 + step, x_m=0.1 * step, z_m=2.0 * step))
+
+
+@pytest.mark.parametrize(
+    ("rpy_deg", "accelerated"), [((0.0, 0.0, 0.0), -9.9), ((180.0, 0.0, 0.0), None), ((0.0, 90.0, 0.0), None)]
+)
+def test_an_imu_that_hangs_the_robot_upside_down_is_refused(rpy_deg, accelerated):
+    settings = Settings.from_values({**SETTINGS.values, "imu.rpy_deg": rpy_deg})
+    intake = DriveIntake(None, settings)
+    message = imu_message(100)
+    if accelerated:
+        message.orientation_covariance = [-1.0]
+        message.linear_acceleration = Message(x=-0.3, y=0.0, z=accelerated)
+        message.linear_acceleration_covariance = [0.0]
+    with pytest.raises(MessageError, match="lean by (178|180|90)°.*which no driving robot does"):
+        intake.on_imu(message)
+    assert intake.tracker.gravity_at(100.0) is None
 
 
 class Looks:

@@ -1,3 +1,5 @@
+import struct
+import zlib
 from types import SimpleNamespace as Message
 
 import cv2
@@ -103,8 +105,83 @@ def test_compressed_mosaics_are_as_raw_ones(encoding):
 
 def test_unknown_mosaic_is_named():
     data = cv2.imencode(".png", picture())[1].tobytes()
-    with pytest.raises(MessageError, match="'bayer_rggb16' is not supported"):
-        rgb_from_compressed_image(Message(format="bayer_rggb16; png compressed ", data=data))
+    with pytest.raises(MessageError, match="'bayer_xyz8' is not supported"):
+        rgb_from_compressed_image(Message(format="bayer_xyz8; png compressed ", data=data))
+
+
+@pytest.mark.parametrize("is_bigendian", [0, 1])
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_16_bit_images_use_their_own_range(bits, is_bigendian):
+    deep = picture()[..., 0].astype(np.uint16) << (bits - 8)
+    deep[0, 0] = 2**bits - 1
+    expected = np.repeat((deep >> (bits - 8))[..., None], 3, axis=2)
+    data = deep.astype(">u2" if is_bigendian else "<u2").view(np.uint8)
+    message = image("mono16", data, padding=4)
+    message.is_bigendian = is_bigendian
+    np.testing.assert_array_equal(rgb_from_image(message), expected)
+    encoded = cv2.imencode(".png", deep)[1].tobytes()
+    compressed = Message(format="mono16; png compressed ", data=encoded)
+    np.testing.assert_array_equal(rgb_from_compressed_image(compressed), expected)
+
+
+def test_16_bit_mosaics_and_colours():
+    mosaic = bayer((0, 1), (1, 2))
+    wide = mosaic.astype("<u2") * 257
+    message = image("bayer_rggb16", wide.view(np.uint8))
+    message.is_bigendian = 0
+    np.testing.assert_array_equal(rgb_from_image(message), rgb_from_image(image("bayer_rggb8", mosaic)))
+    colours = image("bgr16", (picture()[..., ::-1].astype("<u2") * 257).view(np.uint8))
+    colours.is_bigendian = 0
+    lit = int(picture().max()).bit_length() - 8  # the brightest pixel sets the range
+    np.testing.assert_array_equal(rgb_from_image(colours), picture() >> max(lit, 0))
+
+
+@pytest.mark.parametrize(("encoding", "order"), [("8UC3", [2, 1, 0]), ("8UC4", [2, 1, 0, 0])])
+def test_opencv_images_are_blue_first(encoding, order):
+    np.testing.assert_array_equal(rgb_from_image(image(encoding, picture()[..., order])), picture())
+    grey = picture()[..., 1]
+    np.testing.assert_array_equal(rgb_from_image(image("8UC1", grey))[..., 2], grey)
+
+
+@pytest.mark.parametrize(("encoding", "first"), [("nv12", 1), ("nv21", 2)])
+def test_semi_planar_yuv(encoding, first):
+    yuv = cv2.cvtColor(picture(), cv2.COLOR_RGB2YUV)
+    chroma = yuv[::2, ::2, [first, 3 - first]].reshape(HEIGHT // 2, WIDTH)
+    rows = np.pad(np.concatenate([yuv[..., 0], chroma]), ((0, 0), (0, 3)))
+    message = Message(encoding=encoding, height=HEIGHT, width=WIDTH, step=WIDTH + 3, data=rows.tobytes())
+    rgb = rgb_from_image(message).astype(float)
+    assert rgb.shape == picture().shape
+    assert np.corrcoef(rgb.ravel(), picture().ravel().astype(float))[0, 1] > 0.97
+    message.data = message.data[: HEIGHT * (WIDTH + 3)]  # luminance only
+    with pytest.raises(MessageError, match="cut off"):
+        rgb_from_image(message)
+
+
+def png_of(width, height):
+    """A PNG whose header claims a size; nothing of it could be decoded."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IEND\xaeB`\x82"
+
+
+@pytest.mark.parametrize(("side_px", "max_px"), [(20_000, 10**8), (12_000, 10**8), (400, 160 * 120)])
+def test_decompression_bombs_are_refused_by_their_headers(side_px, max_px, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("was decoded"))
+    with pytest.raises(MessageError, match="it was not decoded"):
+        rgb_from_compressed_image(Message(format="png", data=png_of(side_px, side_px)), max_px)
+
+
+def test_cut_jpegs_are_refused_and_padded_ones_taken():
+    jpeg = cv2.imencode(".jpg", picture()[..., ::-1])[1].tobytes()
+    with pytest.raises(MessageError, match="cut short"):
+        rgb_from_compressed_image(Message(format="jpeg", data=jpeg[: len(jpeg) * 2 // 3]))
+    padded = rgb_from_compressed_image(Message(format="jpeg", data=jpeg + bytes(5000)))
+    np.testing.assert_array_equal(padded, rgb_from_compressed_image(Message(format="jpeg", data=jpeg)))
+
+
+def test_depth_images_are_named():
+    with pytest.raises(MessageError, match="16UC1; compressedDepth png' is a depth image"):
+        rgb_from_compressed_image(Message(format="16UC1; compressedDepth png", data=b"\0" * 40))
 
 
 def test_exif_does_not_turn_images():
@@ -200,6 +277,8 @@ def test_nav_sat_fix():
     )
     assert position_from_nav_sat_fix(fix(position_covariance_type=0), 7.0).sigma_m == 7.0
     assert position_from_nav_sat_fix(fix(altitude=float("nan")), 7.0).altitude_m == 0.0
+    # STATUS_UNKNOWN, what a driver that never sets a status sends.
+    assert position_from_nav_sat_fix(fix(status=Message(status=-2)), 7.0).sigma_m == 3.0
 
 
 @pytest.mark.parametrize(
@@ -228,8 +307,10 @@ def quaternion(roll_rad=0.0, pitch_rad=0.0, yaw_rad=0.0):
     )
 
 
-def odometry(orientation, x=1.0):
-    return Message(pose=Message(pose=Message(position=Message(x=x, y=2.0, z=0.0), orientation=orientation)))
+def odometry(orientation, x=1.0, frame_id="odom", child_frame_id="base_link"):
+    pose = Message(position=Message(x=x, y=2.0, z=0.0), orientation=orientation)
+    header = Message(frame_id=frame_id)
+    return Message(header=header, child_frame_id=child_frame_id, pose=Message(pose=pose))
 
 
 def test_odometry():
@@ -240,6 +321,27 @@ def test_odometry():
         pose_from_odometry(odometry(Message(x=0.0, y=0.0, z=0.0, w=0.0)))
     with pytest.raises(MessageError, match="not finite"):
         pose_from_odometry(odometry(quaternion(), x=float("inf")))
+
+
+@pytest.mark.parametrize(
+    ("frames", "axes"),
+    [
+        ({"child_frame_id": "camera_color_optical_frame"}, "camera_color_optical_frame' .z forward"),
+        ({"frame_id": "odom_ned"}, "odom_ned' .north, east, down"),
+        ({"child_frame_id": "base_link_frd"}, "base_link_frd' .forward, right, down"),
+    ],
+)
+def test_odometry_of_other_axes_is_refused_by_name(frames, axes):
+    with pytest.raises(MessageError, match=axes):
+        pose_from_odometry(odometry(quaternion(), **frames))
+
+
+def test_odometry_that_leans_as_no_robot_does():
+    pose_from_odometry(odometry(quaternion(0.5, 0.3, 1.0)))
+    with pytest.raises(MessageError, match="leans by 90°.*optical frame"):
+        pose_from_odometry(odometry(quaternion(-np.pi / 2, 0.0, -np.pi / 2)))
+    with pytest.raises(MessageError, match="leans by 180°"):
+        pose_from_odometry(odometry(quaternion(np.pi, 0.0, 0.3)))
 
 
 def imu(orientation_known=True, force=(0.0, 0.0, 9.81), **angles):

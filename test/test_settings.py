@@ -96,6 +96,17 @@ def test_parameters_of_a_node_in_any_namespace_are_found(tmp_path, heading):
 
 
 @pytest.mark.parametrize(
+    ("text", "value"),
+    [("3e-2", 0.03), ("3e0", 3.0), ("1.5E+1", 15.0), ("-.5e1", -5.0), ("1_0", 10), ("e1", "e1")],
+)
+def test_exponents_are_numbers_as_in_ros(tmp_path, text, value):
+    path = tmp_path / "robot.yaml"
+    path.write_text(f"/**:\n  ros__parameters:\n    odometry: {{drift_ratio: {text}}}\n")
+    (read,) = read_parameter_file(path).values()
+    assert read == value and type(read) is type(value)
+
+
+@pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("", "has no 'ros__parameters'"),

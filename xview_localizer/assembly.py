@@ -7,6 +7,7 @@ from pathlib import Path
 from xview_localizer.aerial.cache import TileCache
 from xview_localizer.aerial.fetch import FetchConfig
 from xview_localizer.aerial.open import open_map_source
+from xview_localizer.aerial.shifted import ShiftedMap
 from xview_localizer.aerial.source import MapSource
 from xview_localizer.aerial.tiles import TileMatrix
 from xview_localizer.localizer import Localizer
@@ -18,14 +19,17 @@ def open_map(settings: Settings) -> MapSource:
     """The map that the settings name. Raises MapSourceError."""
     v = settings.values
     cache_folder = Path(v["map.cache_dir"] or "~/.cache/xview_localizer/tiles").expanduser()
-    cache = TileCache(cache_folder, v["map.cache_mb"] * 1_000_000) if "{" in v["map.source"] else None
-    return open_map_source(
+    cached = "://" in v["map.source"] and not v["map.source"].startswith("file:")
+    cache = TileCache(cache_folder, v["map.cache_mb"] * 1_000_000) if cached else None
+    source = open_map_source(
         v["map.source"],
         settings.frame,
         matrix=TileMatrix(tile_px=v["map.tile_px"], max_zoom=v["map.max_zoom"]),
         fetch=FetchConfig(timeout_sec=v["map.timeout_sec"]),
         cache=cache,
     )
+    east_m, north_m = v["map.shift_east_m"], v["map.shift_north_m"]
+    return ShiftedMap(source, east_m, north_m) if east_m or north_m else source
 
 
 def build_localizer(settings: Settings, map_source: MapSource) -> Localizer:

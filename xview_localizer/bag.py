@@ -1,4 +1,4 @@
-"""Recorded drives: a rosbag2 recording and the `drive.yaml` that describes the robot. No ROS needed."""
+"""Recorded drives: a recording (rosbag2, or ROS 1) and the `drive.yaml` that describes the robot. No ROS needed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from rosbags.convert.converter import migrate_message
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
@@ -25,6 +26,9 @@ ROLES = {
 REQUIRED_ROLES = ("image", "camera_info", "fix")
 
 
+_STORE = get_typestore(Stores.ROS2_JAZZY)
+
+
 class BagError(ValueError):
     """A drive cannot be read; the message names the file and what to do."""
 
@@ -40,7 +44,7 @@ class Drive:
 
 @dataclass(frozen=True)
 class BagMessage:
-    """One recorded message: its role, ROS type, serialized bytes, and when it was recorded."""
+    """One recorded message: its role, ROS type, serialized bytes (CDR, of ROS 1 too), and when it was recorded."""
 
     role: str
     type_name: str
@@ -87,11 +91,12 @@ class BagReader:
     def __init__(self, bag: Path | str, topics: dict[str, str]) -> None:
         self._bag = Path(bag)
         try:
-            self._reader = AnyReader([self._bag], default_typestore=get_typestore(Stores.ROS2_JAZZY))
+            self._reader = AnyReader([self._bag], default_typestore=_STORE)
             self._reader.open()
         except Exception as error:
-            raise BagError(f"{bag} is no readable rosbag2 recording: {error}") from error
+            raise BagError(f"{bag} is no readable recording: {error!r}; {_advice(self._bag)}") from error
         self._connections = {}
+        self._migrations: dict[str, object] = {}
         for role, types in ROLES.items():
             found = [
                 c for c in self._reader.connections if c.topic == topics.get(role) and c.msgtype in types
@@ -135,19 +140,40 @@ class BagReader:
     def decode(self, message: BagMessage):
         """The message's fields, named as in ROS."""
         try:
-            return self._reader.deserialize(message.cdr, message.type_name)
+            store = self._reader.typestore if self._reader.is2 else _STORE
+            return store.deserialize_cdr(message.cdr, message.type_name)
         except Exception as error:
             raise BagError(f"{self._bag} is damaged, a message of {message.role}: {error!r}") from error
 
     def _recorded(self) -> Iterator[BagMessage]:
         try:
-            for connection, recorded_ns, cdr in self._reader.messages(
+            for connection, recorded_ns, data in self._reader.messages(
                 [connection for _, connection in self._connections.values()]
             ):
                 role = self._connections[connection.id][0]
-                yield BagMessage(role, connection.msgtype, bytes(cdr), recorded_ns)
+                cdr = bytes(data) if self._reader.is2 else self._cdr_of_ros1(data, connection.msgtype)
+                yield BagMessage(role, connection.msgtype, cdr, recorded_ns)
         except Exception as error:
             raise BagError(f"{self._bag} is damaged: {error!r}") from error
+
+    def _cdr_of_ros1(self, data: bytes, type_name: str) -> bytes:
+        """A message of ROS 1 as ROS 2 has it: fields of other names (D, K) and none of `seq`."""
+        message = self._reader.deserialize(data, type_name)
+        migrated = migrate_message(
+            self._reader.typestore, _STORE, type_name, type_name, self._migrations, message
+        )
+        return bytes(_STORE.serialize_cdr(migrated, type_name))
+
+
+def _advice(bag: Path) -> str:
+    """What to do about a recording that cannot be opened."""
+    if not bag.exists():
+        return "there is no such file or folder; correct `bag` in drive.yaml"
+    if bag.is_dir() and not (bag / "metadata.yaml").is_file():
+        return "the recording was not ended properly and has no metadata.yaml; run `ros2 bag reindex` on it"
+    if bag.suffix == ".bag":
+        return "if recording was broken off, run `rosbag reindex` on it"
+    return "if it was cut off, mend it with `mcap recover` and `ros2 bag reindex`"
 
 
 def _map_source(folder: Path, source: str) -> str:

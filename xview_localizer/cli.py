@@ -1,12 +1,11 @@
 """`xview-localizer …`: one command for each job. Heavy imports happen inside the command that needs them."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: typer 0.9, which Ubuntu 24.04 has, reads no annotations that are texts.
 import sys
 from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
@@ -41,7 +40,7 @@ class CameraKind(str, Enum):
 
 
 Package = Annotated[
-    Path | None, typer.Option("--model", help="Model package folder; the embedded one by default.")
+    Optional[Path], typer.Option("--model", help="Model package folder; the embedded one by default.")
 ]
 Recording = Annotated[
     Path | None, typer.Option("--rerun", help="Also write a recording for the Rerun viewer (.rrd).")
@@ -145,7 +144,7 @@ def locate(
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     pairs: Annotated[
-        int | None, typer.Option(help="Write a pairs data set of this many towns instead of a drive.")
+        Optional[int], typer.Option(help="Write a pairs data set of this many towns instead of a drive.")
     ] = None,
     kind: Annotated[CameraKind, typer.Option(help="Camera.")] = CameraKind.equirectangular,
     seed: Annotated[int, typer.Option(help="Seed of the (first) town.")] = TOWN_SEED,
@@ -153,7 +152,7 @@ def simulate(
     images_per_town: Annotated[int, typer.Option(help="Images of each town (pairs).")] = 12,
     keyframes: Annotated[int, typer.Option(help="Images of each short drive (pairs); 1: single images.")] = 1,
     heading_sigma_deg: Annotated[
-        float | None, typer.Option(help="Give the prior a heading, uniform within this (pairs).")
+        Optional[float], typer.Option(help="Give the prior a heading, uniform within this (pairs).")
     ] = None,
     vary_camera: Annotated[bool, typer.Option(help="Vary image size and field of view (pairs).")] = True,
     workers: Annotated[int, typer.Option(help="Processes (pairs).")] = 1,
@@ -185,17 +184,19 @@ def train(
     towns: Annotated[int, typer.Option(help="Simulated towns of each camera kind to learn from.")] = 200,
     images_per_town: Annotated[int, typer.Option(help="Images of each town.")] = 8,
     pairs: Annotated[
-        list[Path] | None, typer.Option(help="Folder in the pairs format to learn from too; may be repeated.")
+        Optional[list[Path]],
+        typer.Option(help="Folder in the pairs format to learn from too; may be repeated."),
     ] = None,
     start: Annotated[
-        Path | None, typer.Option(help="Model package to go on from; by default training begins at nothing.")
+        Optional[Path],
+        typer.Option(help="Model package to go on from; by default training begins at nothing."),
     ] = None,
     steps: Annotated[int, typer.Option(help="Training steps.")] = 3000,
     seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
     workers: Annotated[int, typer.Option(help="Rendering processes.")] = 2,
     threads: Annotated[int, typer.Option(help="Threads of the networks.")] = 2,
     backbone: Annotated[
-        Path | None,
+        Optional[Path],
         typer.Option(
             help="Model package whose backbone is taken; that of --start or the embedded one by default."
         ),
@@ -268,9 +269,9 @@ def export(
 
 @app.command()
 def evaluate(
-    pairs: Annotated[Path | None, typer.Option(help="Folder in the pairs format.")] = None,
+    pairs: Annotated[Optional[Path], typer.Option(help="Folder in the pairs format.")] = None,
     bag: Annotated[
-        Path | None, typer.Option(help="Drive folder (drive.yaml and truth.tum beside its bag).")
+        Optional[Path], typer.Option(help="Drive folder (drive.yaml and truth.tum beside its bag).")
     ] = None,
     model: Package = None,
     out: Out = Path("evaluation.json"),
@@ -336,7 +337,7 @@ def replay(
     drive: Annotated[Path, typer.Argument(help="Drive folder (drive.yaml and truth.tum beside its bag).")],
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     rate: Annotated[
-        float | None, typer.Option(help="Speed factor; by default each image waits for its answer.")
+        Optional[float], typer.Option(help="Speed factor; by default each image waits for its answer.")
     ] = None,
     model: Package = None,
     recording: Recording = None,
@@ -403,7 +404,7 @@ def check_config(path: Annotated[Path, typer.Argument(help="ROS parameter file o
 
 
 @models.command("list")
-def list_models(folder: Annotated[Path | None, typer.Argument(help="Folder of packages.")] = None) -> None:
+def list_models(folder: Annotated[Optional[Path], typer.Argument(help="Folder of packages.")] = None) -> None:
     """List the embedded package and those in a folder.
 
     Example: xview-localizer models list ~/models
@@ -422,7 +423,7 @@ def list_models(folder: Annotated[Path | None, typer.Argument(help="Folder of pa
 @models.command("check")
 def check_model(
     folder: Annotated[
-        Path | None, typer.Argument(help="Package folder; the embedded one by default.")
+        Optional[Path], typer.Argument(help="Package folder; the embedded one by default.")
     ] = None,
 ) -> None:
     """Verify a package: manifest, checksums, and that its graphs run.

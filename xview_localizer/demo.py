@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from xview_localizer.aerial.map_server import MapServerProcess
+from xview_localizer.aerial.map_server import served_map
+from xview_localizer.aerial.redact import redacted
 from xview_localizer.bag import read_drive
 from xview_localizer.evaluation.bench import machine
 from xview_localizer.evaluation.drive import drive_aerial, drive_images, judge_drive, read_truth
@@ -58,11 +59,11 @@ def replay_and_report(
     drive = read_drive(drive_folder)
     read_truth(drive_folder)  # what cannot be judged need not be played
     folder = _new_run(runs)
-    with MapServerProcess(Path(str(drive.values["map.source"]))) as server:
-        say(f"map server: {server.template}")
+    with served_map(str(drive.values["map.source"])) as source:
+        say(f"map: {redacted(source)}")
         values = {
             **drive.values,
-            "map.source": server.template,
+            "map.source": source,
             "map.max_zoom": MAP_MAX_ZOOM,
             "map.cache_dir": str(folder / "tiles"),
             "model.package": str(model or ""),

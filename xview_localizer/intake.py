@@ -11,11 +11,12 @@ from xview_localizer import messages
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.localizer import Localizer
 from xview_localizer.observation import Observation, empty_observation
+from xview_localizer.odometry_check import OdometryCheck
 from xview_localizer.settings import Settings
 from xview_localizer.tracking.motion import SampleError
 from xview_localizer.tracking.tracker import DriveTracker
 
-# The tangent plane is of no use so far out, and no map reaches there.
+# Lengths of the map frame shrink by 0.05 % there; what is further off is a mistake.
 MAX_FROM_DATUM_M = 200e3
 
 
@@ -37,6 +38,7 @@ class DriveIntake:
     ) -> None:
         self.tracker = DriveTracker(localizer, settings.frame, settings.tracker)
         self._localizer, self._settings, self._rgb_from_image = localizer, settings, rgb_from_image
+        self._odometry_check = OdometryCheck()
         self.camera: CameraModel | None = None
 
     def on_camera_info(self, message) -> None:
@@ -45,7 +47,7 @@ class DriveIntake:
     def on_fix(self, message) -> None:
         position = messages.position_from_nav_sat_fix(message, self._settings.values["gnss.default_sigma_m"])
         geodetic = (position.latitude_deg, position.longitude_deg, position.altitude_m)
-        from_datum_m = float(np.linalg.norm(self._settings.frame.enu_from_geodetic(*geodetic)))
+        from_datum_m = self._settings.frame.distance_m(*geodetic[:2])
         if not from_datum_m <= MAX_FROM_DATUM_M:
             raise messages.MessageError(
                 f"NavSatFix is {1e-3 * from_datum_m:.0f} km from the datum; check its sign and the order of "
@@ -55,11 +57,19 @@ class DriveIntake:
             self.tracker.on_gnss(_stamp_sec(message), *geodetic, position.sigma_m)
 
     def on_odom(self, message) -> None:
+        stamp_sec, pose = _stamp_sec(message), messages.pose_from_odometry(message)
+        self._odometry_check.check(message)
         with _refusals_as_message_errors():
-            self.tracker.on_odometry(_stamp_sec(message), messages.pose_from_odometry(message))
+            self.tracker.on_odometry(stamp_sec, pose)
 
     def on_imu(self, message) -> None:
         gravity_base = self._settings.R_base_imu @ messages.gravity_from_imu(message)
+        if gravity_base[2] > -np.cos(messages.MAX_LEAN_RAD):
+            raise messages.MessageError(
+                f"Imu makes base_link lean by {np.degrees(np.arccos(np.clip(-gravity_base[2], -1, 1))):.0f}° (down is "
+                f"{np.round(gravity_base, 2).tolist()} in it), which no driving robot does; check the sign of the "
+                "acceleration (+9.81 along up at rest), imu.rpy_deg, and that the attitude is ENU, not NED (REP 145)"
+            )
         with _refusals_as_message_errors():
             self.tracker.on_gravity(_stamp_sec(message), gravity_base)
 
@@ -74,7 +84,10 @@ class DriveIntake:
         if self.camera is None:
             raise NoCameraError("no CameraInfo yet; publish it on camera_info, or remap the topic")
         compressed = not hasattr(message, "encoding")
-        image = messages.rgb_from_compressed_image(message) if compressed else self._rgb_from_image(message)
+        if compressed:
+            image = messages.rgb_from_compressed_image(message, self.camera.width * self.camera.height)
+        else:
+            image = self._rgb_from_image(message)
         stamp_sec = messages.stamp_sec(message)
         try:
             gravity_base = self.tracker.gravity_at(stamp_sec)

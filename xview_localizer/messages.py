@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from xview_localizer.encoded_image import MAX_IMAGE_PX, EncodedImageError, decode_image
 from xview_localizer.geometry.camera import CameraModel, camera_from_info_fields
 from xview_localizer.geometry.pose import Pose2
 
 # Channels of the message, and OpenCV's conversion to RGB (None: it is RGB). Bayer names differ: OpenCV
-# names the second row's pixels, ROS the first row's.
+# names the second row's pixels, ROS the first row's. 8UC… are OpenCV's own images, blue first.
 _TO_RGB = {
     "rgb8": (3, None),
     "bgr8": (3, cv2.COLOR_BGR2RGB),
     "rgba8": (4, cv2.COLOR_RGBA2RGB),
     "bgra8": (4, cv2.COLOR_BGRA2RGB),
     "mono8": (1, cv2.COLOR_GRAY2RGB),
+    "8UC1": (1, cv2.COLOR_GRAY2RGB),
+    "8UC3": (3, cv2.COLOR_BGR2RGB),
+    "8UC4": (4, cv2.COLOR_BGRA2RGB),
     "bayer_rggb8": (1, cv2.COLOR_BayerBG2RGB),
     "bayer_bggr8": (1, cv2.COLOR_BayerRG2RGB),
     "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB),
@@ -26,8 +31,24 @@ _TO_RGB = {
     "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
     "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
     "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
+    "nv12": (1, cv2.COLOR_YUV2RGB_NV12),
+    "nv21": (1, cv2.COLOR_YUV2RGB_NV21),
 }
-MAX_IMAGE_PX = 100_000_000
+# Encodings of 16 bits a channel, and the 8-bit one with the same channels.
+_OF_16_BITS = {
+    "mono16": "mono8",
+    **{f"{order}16": f"{order}8" for order in ("rgb", "bgr", "rgba", "bgra")},
+    **{f"bayer_{order}16": f"bayer_{order}8" for order in ("rggb", "bggr", "gbrg", "grbg")},
+}
+ENCODINGS = (*_TO_RGB, *_OF_16_BITS)
+# Below the luminance of these stand half as many rows of chroma.
+_SEMI_PLANAR = ("nv12", "nv21")
+# Tokens of frame names whose axes are not x forward, y left, z up (REP 103).
+_OTHER_AXES = {"optical": "z forward, y down", "ned": "north, east, down", "frd": "forward, right, down"}
+# No driving robot leans further; beyond it the axes are other ones than they should be.
+MAX_LEAN_RAD = float(np.radians(60.0))
+# NavSatStatus.STATUS_NO_FIX
+NO_FIX = -1
 
 
 class MessageError(ValueError):
@@ -51,45 +72,52 @@ def stamp_sec(message) -> float:
 
 def rgb_from_image(message) -> np.ndarray:
     """sensor_msgs/Image to RGB [H, W, 3] uint8. Raises MessageError."""
-    _check_encoding(message.encoding)
-    channels = _TO_RGB[message.encoding][0]
+    encoding = _of_8_bits(message.encoding)
+    channels = _TO_RGB[encoding][0]
+    deep = message.encoding in _OF_16_BITS
+    row_bytes = message.width * channels * (2 if deep else 1)
     height, width, step = message.height, message.width, message.step
-    if not 0 < height * width <= MAX_IMAGE_PX or step < width * channels:
+    if not 0 < height * width <= MAX_IMAGE_PX or step < row_bytes:
         raise MessageError(
             f"image of {width} × {height} with step {step} is impossible for {message.encoding}"
         )
+    rows = height * 3 // 2 if encoding in _SEMI_PLANAR else height
     data = np.frombuffer(message.data, np.uint8)
-    if data.size < height * step:
-        raise MessageError(f"image data is cut off: {data.size} of {height * step} bytes")
-    rows = data[: height * step].reshape(height, step)[:, : width * channels]
-    pixels = np.ascontiguousarray(rows).reshape(
-        (height, width, channels) if channels > 1 else (height, width)
-    )
-    return _rgb(pixels, message.encoding)
+    if data.size < rows * step:
+        raise MessageError(f"image data is cut off: {data.size} of {rows * step} bytes")
+    pixels = np.ascontiguousarray(data[: rows * step].reshape(rows, step)[:, :row_bytes])
+    if deep:
+        pixels = _to_8_bits(pixels.view(">u2" if message.is_bigendian else "<u2"))
+    return _rgb(pixels.reshape((rows, width, channels) if channels > 1 else (rows, width)), encoding)
 
 
-def rgb_from_compressed_image(message) -> np.ndarray:
+def rgb_from_compressed_image(message, max_px: int = MAX_IMAGE_PX) -> np.ndarray:
     """sensor_msgs/CompressedImage (JPEG, PNG, …) to RGB [H, W, 3] uint8. Raises MessageError.
 
     image_transport writes formats such as "rgb8; jpeg compressed bgr8": the encoding of the raw image comes first.
-    Colours are the usual ones all the same, but a Bayer mosaic is compressed as it is, as if it were grey.
+    Colours are the usual ones all the same; a Bayer mosaic may be compressed as it is, as if it were grey. A picture
+    that claims more than `max_px` pixels is refused before it is decoded.
     """
-    encoding = message.format.partition(";")[0].strip()
+    encoding, _, how = (part.strip() for part in message.format.partition(";"))
+    if "compressedDepth" in how:
+        raise MessageError(f"compressed image '{message.format}' is a depth image; take the camera's own")
     mosaic = encoding.startswith("bayer_")
     if mosaic:
-        _check_encoding(encoding)
-    # EXIF must not turn the image: CameraInfo is about the pixels as they were taken.
-    flags = cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_GRAYSCALE if mosaic else cv2.IMREAD_COLOR)
-    data = np.frombuffer(message.data, np.uint8)
+        encoding = _of_8_bits(encoding)
+    data = bytes(message.data)
     try:
-        image = cv2.imdecode(data, flags) if data.size else None
-    except cv2.error:
-        image = None
-    if image is None:
+        image = decode_image(data, max_px)
+    except EncodedImageError as error:
+        raise MessageError(f"compressed image ({message.format or 'no format'}) {error}") from error
+    if image.dtype == np.uint16:
+        image = _to_8_bits(image)
+    if image.dtype != np.uint8:
         raise MessageError(
-            f"compressed image ({message.format or 'no format'}, {data.size} bytes) cannot be decoded"
+            f"compressed image ({message.format}) holds {image.dtype}, not 8 or 16 bits a channel"
         )
-    return _rgb(image, encoding if mosaic else "bgr8")
+    if image.ndim == 2:
+        return _rgb(image, encoding if mosaic else "mono8")
+    return _rgb(image, "bgra8" if image.shape[2] == 4 else "bgr8")
 
 
 def camera_from_info(message) -> CameraModel:
@@ -111,8 +139,9 @@ def camera_from_info(message) -> CameraModel:
 
 def position_from_nav_sat_fix(message, default_sigma_m: float) -> GnssPosition:
     """sensor_msgs/NavSatFix; `default_sigma_m` stands in for a missing covariance. Raises MessageError."""
-    if message.status.status < 0:
-        raise MessageError("NavSatFix has no fix (status < 0)")
+    # STATUS_UNKNOWN (-2) is the default of newer messages: the driver sets no status, but a position.
+    if message.status.status == NO_FIX:
+        raise MessageError("NavSatFix has no fix (status -1)")
     position = (float(message.latitude), float(message.longitude), float(message.altitude))
     if not np.all(np.isfinite(position[:2])) or abs(position[0]) > 90 or abs(position[1]) > 360:
         raise MessageError(
@@ -128,11 +157,27 @@ def position_from_nav_sat_fix(message, default_sigma_m: float) -> GnssPosition:
 
 
 def pose_from_odometry(message) -> Pose2:
-    """nav_msgs/Odometry to the planar T_odom_base. Raises MessageError."""
+    """nav_msgs/Odometry to the planar T_odom_base. Raises MessageError.
+
+    Poses whose frames are named as optical, NED or FRD ones, or that lean as no driving robot does, are refused:
+    their x and y are not the ground's.
+    """
+    for frame in (message.header.frame_id, message.child_frame_id):
+        for token in re.split(r"[^a-z]+", frame.lower()):
+            if token in _OTHER_AXES:
+                raise MessageError(
+                    f"Odometry has the axes of '{frame}' ({_OTHER_AXES[token]}); publish the pose of base_link in a "
+                    "frame with z up (REP 105)"
+                )
     position = message.pose.pose.position
     if not np.all(np.isfinite([position.x, position.y])):
         raise MessageError(f"Odometry position is not finite: {position.x}, {position.y}")
     R = _rotation(message.pose.pose.orientation, "Odometry")
+    if R[2, 2] < np.cos(MAX_LEAN_RAD):
+        raise MessageError(
+            f"Odometry leans by {np.degrees(np.arccos(np.clip(R[2, 2], -1, 1))):.0f}°, which no driving robot does; is "
+            "it the pose of a camera's optical frame, or in NED? Publish that of base_link with z up"
+        )
     return Pose2(position.x, position.y, float(np.arctan2(R[1, 0], R[0, 0])))
 
 
@@ -151,9 +196,18 @@ def gravity_from_imu(message) -> np.ndarray:
     return -force / length
 
 
-def _check_encoding(encoding: str) -> None:
-    if encoding not in _TO_RGB:
-        raise MessageError(f"image encoding '{encoding}' is not supported; use one of {', '.join(_TO_RGB)}")
+def _of_8_bits(encoding: str) -> str:
+    """The encoding itself, or its counterpart of 8 bits a channel. Raises MessageError."""
+    encoding_8 = _OF_16_BITS.get(encoding, encoding)
+    if encoding_8 not in _TO_RGB:
+        raise MessageError(f"image encoding '{encoding}' is not supported; use one of {', '.join(ENCODINGS)}")
+    return encoding_8
+
+
+def _to_8_bits(pixels: np.ndarray) -> np.ndarray:
+    """uint16 to uint8. Cameras of 10, 12 or 14 bits leave the upper bits 0, so the image's own range counts."""
+    bits = max(8, int(pixels.max(initial=0)).bit_length())
+    return (pixels >> (bits - 8)).astype(np.uint8)
 
 
 def _rgb(pixels: np.ndarray, encoding: str) -> np.ndarray:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from xview_localizer.rejection import Rejection
+from xview_localizer.strict_json import strict_json
 from xview_localizer.tracking.tracker import TrackedFix
 
 NAN = float("nan")
@@ -85,17 +86,24 @@ class ImageRecord:
         return cls(stamp_sec, accepted=False, reason=rejection.text, reason_code=rejection.reason.name)
 
     def to_texts(self) -> dict[str, str]:
-        """Each field as JSON text; numbers keep all their digits."""
-        return {name: json.dumps(value) for name, value in asdict(self).items()}
+        """Each field as JSON text; numbers keep all their digits, NaN is null."""
+        return {name: strict_json(value) for name, value in asdict(self).items()}
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> ImageRecord:
         """Inverse of `to_texts`. Raises ValueError or KeyError where a field is missing or no JSON."""
-        values = {item.name: json.loads(texts[item.name]) for item in fields(cls)}
+        values = {item.name: _with_nan(json.loads(texts[item.name])) for item in fields(cls)}
         rivals = tuple(tuple(rival) for rival in values["rivals"])
         return cls(**{**values, "covariance": tuple(values["covariance"]), "rivals": rivals})
 
 
+def _with_nan(value: object) -> object:
+    """What was written as null is a number that there is not."""
+    if isinstance(value, list):
+        return [_with_nan(item) for item in value]
+    return NAN if value is None else value
+
+
 def write_records(path: Path, records: Iterable[ImageRecord]) -> None:
     """One JSON object a line."""
-    path.write_text("".join(json.dumps(asdict(record)) + "\n" for record in records))
+    path.write_text("".join(strict_json(asdict(record)) + "\n" for record in records))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,8 @@ SETTINGS: dict[str, Setting] = {
         Setting("frames.map", "map", "Frame of the published poses: ENU about the datum.", str),
         Setting("frames.base", "base_link", "Frame of the robot, whose position ~/fix is.", str),
         Setting("map.source", None,
-            "Aerial image: a GeoTIFF or MBTiles file, or a tile URL with {z}, {x}, {y} or {-y}.",
+            "Aerial image: a raster, a folder of rasters, an MBTiles or PMTiles file, or the URL of tiles, a WMS, a "
+            "COG or PMTiles.",
             str, is_path=True),
         Setting("map.cache_dir", "",
             "Folder of the tile cache; empty: ~/.cache/xview_localizer/tiles.", str, is_path=True),
@@ -109,6 +111,10 @@ SETTINGS: dict[str, Setting] = {
         Setting("map.tile_px", 256, "Side of a tile, pixels.", int, choices=(256, 512)),
         Setting("map.max_zoom", 20,
             "Finest zoom level that the tile server has.", int, minimum=1, maximum=24),
+        Setting("map.shift_east_m", 0.0,
+            "What the imagery is moved by before use, east, metres.", minimum=-100.0, maximum=100.0),
+        Setting("map.shift_north_m", 0.0,
+            "What the imagery is moved by before use, north, metres.", minimum=-100.0, maximum=100.0),
         Setting("map.timeout_sec", 5.0, "Longest wait for one tile, seconds.", minimum=0.1, maximum=120.0),
         Setting("model.package", "",
             "Folder of a model package; empty: the embedded one.", str, is_path=True),
@@ -285,13 +291,22 @@ def _nodes(document: object, namespace: str = "") -> Iterator[tuple[str, object]
             yield from _nodes(entry, name)
 
 
+class _ParameterLoader(yaml.SafeLoader):
+    """Numbers as ROS reads them: 3e-2 and 1e3 are doubles, which YAML 1.1 takes for texts."""
+
+
+_ParameterLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
 def read_parameter_file(path: Path | str) -> dict[str, object]:
     """Values of a ROS parameter file: what stands for `/**` or a node `localizer` in whatever namespace.
 
     Raises SettingsError.
     """
     try:
-        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        document = yaml.load(Path(path).read_text(encoding="utf-8"), _ParameterLoader)
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or no such date
         raise SettingsError(f"cannot read {path}: {error}") from error
     values: dict[str, object] = {}

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -36,6 +36,17 @@ class Reply:
     delay_sec: float = 0.0
     pause_per_byte_sec: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
+    in_parts: bool = False  # range requests are answered
+
+
+def _part(reply: Reply, asked: str | None) -> Reply:
+    """What a range request gets."""
+    if not (reply.in_parts and asked):
+        return reply
+    first, last = map(int, asked.removeprefix("bytes=").split("-"))
+    body = reply.body[first : last + 1]
+    place = f"bytes {first}-{first + len(body) - 1}/{len(reply.body)}"
+    return replace(reply, body=body, status=206, headers={**reply.headers, "Content-Range": place})
 
 
 class TileServer:
@@ -43,16 +54,18 @@ class TileServer:
 
     def __init__(self) -> None:
         self.replies: dict[str, Reply | list[Reply]] = {}
+        self.default = Reply(status=404)
         self.requests: Counter[str] = Counter()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 server.requests[self.path] += 1
-                reply = server.replies.get(self.path, Reply(status=404))
+                reply = server.replies.get(self.path, server.default)
                 if isinstance(reply, list):
                     reply = reply.pop(0) if len(reply) > 1 else reply[0]
                 time.sleep(reply.delay_sec)
+                reply = _part(reply, self.headers.get("Range"))
                 self.send_response(reply.status)
                 headers = {"Content-Type": reply.content_type, "Content-Length": str(len(reply.body))}
                 for name, value in (headers | reply.headers).items():

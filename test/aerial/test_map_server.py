@@ -10,16 +10,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import requests
 from aerial_world import ZOOM, centre_tile, served, world_tile, write_mbtiles, write_raster
 
 from xview_localizer.aerial.cache import TileCache
-from xview_localizer.aerial.map_server import MapServerProcess, make_app, serve
+from xview_localizer.aerial.http_client import HttpAnswer, HttpClient
+from xview_localizer.aerial.map_server import TILE_ROUTE, MapServerProcess, make_app, serve, served_map
 from xview_localizer.aerial.open import open_map_source
 from xview_localizer.aerial.source import AerialImage, MapSourceError
 from xview_localizer.aerial.tiles import TileMatrix
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.simulation.geotiff import write_utm_geotiff
+
+
+def answer(url: str) -> HttpAnswer:
+    return HttpClient("test").get(url, 5.0, 10_000_000)
 
 
 @pytest.fixture
@@ -48,6 +52,19 @@ def test_process_serves_and_stops(geotiff, frame, tmp_path) -> None:
         source.read(Bounds.around(0, 0, 30), 0.25)
 
 
+def test_only_files_are_served(geotiff, tmp_path) -> None:
+    for source in (
+        "http://localhost:8080/{z}/{x}/{y}.png",
+        "https://host/wms?SERVICE=WMS&LAYERS=a",
+        str(tmp_path),
+    ):
+        with served_map(source) as served_source:
+            assert served_source == source
+    with served_map(str(geotiff)) as template:
+        assert template.startswith("http://127.0.0.1:") and template.endswith(TILE_ROUTE)
+        assert answer(template.format(z=ZOOM, x=5, y=5)).status == 404
+
+
 def test_command_prints_its_template_and_ends_on_sigterm(geotiff) -> None:
     command = [sys.executable, "-m", "xview_localizer.cli", "map-server", str(geotiff), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -63,7 +80,7 @@ def test_edges_are_transparent_and_beyond_is_404(tmp_path, frame) -> None:
         source = open_map_source(template, frame, TileMatrix(max_zoom=20))
         crop = source.read(Bounds.around(0, 0, 80), 0.25)
         far = template.format(z=ZOOM, x=5, y=5)
-        assert requests.get(far, timeout=5).status_code == 404
+        assert answer(far).status == 404
     assert crop.valid_ratio == pytest.approx(100**2 / 160**2, rel=0.01)
     assert crop.image[crop.valid].min() >= 99  # no black from beyond the edge
 
@@ -77,7 +94,7 @@ def test_tiles_outside_the_pyramid_are_404(tmp_path, frame, name) -> None:
         write_mbtiles(path, frame)
     with served(path) as template:
         for z, x, y in ((-1, 0, 0), (2, 9, 9), (19, -1, 0), (19, 0, 2**19), (31, 1, 1), (90, 1, 1)):
-            assert requests.get(template.format(z=z, x=x, y=y), timeout=5).status_code == 404
+            assert answer(template.format(z=z, x=x, y=y)).status == 404
 
 
 @pytest.mark.parametrize("count", [1, 4])
@@ -93,10 +110,10 @@ def test_grey_and_infrared_rasters_are_served(tmp_path, frame, count) -> None:
 def test_mbtiles_are_served_as_they_are(tmp_path, frame) -> None:
     x, y = centre_tile(frame)
     with served(write_mbtiles(tmp_path / "m.mbtiles", frame, ".jpg")) as template:
-        answer = requests.get(template.format(z=ZOOM, x=x, y=y), timeout=5)
-        assert requests.get(template.format(z=ZOOM, x=x + 90, y=y), timeout=5).status_code == 404
-    assert answer.headers["content-type"] == "image/jpeg"
-    tile = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+        served_tile = answer(template.format(z=ZOOM, x=x, y=y))
+        assert answer(template.format(z=ZOOM, x=x + 90, y=y)).status == 404
+    assert served_tile.headers["content-type"] == "image/jpeg"
+    tile = cv2.imdecode(np.frombuffer(served_tile.body, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     assert np.abs(tile.astype(int) - world_tile(ZOOM, x, y)).mean() < 4
 
 

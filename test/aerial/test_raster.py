@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from aerial_world import write_raster
 from pyproj import Transformer
+from pyproj.transformer import AreaOfInterest, TransformerGroup
+from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine
 
+from xview_localizer.aerial.open import open_map_source, probe_map
 from xview_localizer.aerial.raster import RasterMap
 from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.geometry.grid import Bounds
@@ -121,6 +127,11 @@ def palette(path: Path) -> Path:
     return path
 
 
+def with_gcps(path: Path) -> None:
+    with rasterio.open(path, "w", driver="GTiff", width=8, height=8, count=3, dtype="uint8") as raster:
+        raster.gcps = ([GroundControlPoint(row, 2, 11.6, 48.1) for row in range(4)], CRS.from_epsg(4326))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -137,11 +148,38 @@ def palette(path: Path) -> Path:
             lambda path: write(path, np.zeros((3, 8, 8), np.uint8), transform=Affine(0.5, 0, 9, 0, 0, 9)),
             "singular geotransform.*georeference it, or export it again",
         ),
+        (
+            lambda path: write(path, np.zeros((3, 8, 8), np.uint8), transform=Affine.identity()),
+            "no geotransform.*gdalwarp.*world file",
+        ),
+        (with_gcps, "ground control points but no geotransform; warp it with gdalwarp"),
+        (
+            lambda path: write(
+                path,
+                np.zeros((1, 16, 16), np.uint8),
+                tiled=True,
+                blockxsize=8192,
+                blockysize=8192,
+                compress="deflate",
+            ),
+            "stored in blocks of 8192 × 8192 px.*TILED=YES",
+        ),
         (palette, "palette colours.*-expand rgb"),
         (lambda path: path.write_bytes(b"II*\0 rubbish"), "cannot open the map"),
         (lambda path: None, "cannot open the map .*No such file"),
     ],
-    ids=["16-bit", "no-crs", "local", "singular", "palette", "rubbish", "absent"],
+    ids=[
+        "16-bit",
+        "no-crs",
+        "local",
+        "singular",
+        "no-place",
+        "gcps",
+        "blocks",
+        "palette",
+        "rubbish",
+        "absent",
+    ],
 )
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_what_is_no_map_is_refused_with_what_to_do(tmp_path, make, message) -> None:
@@ -159,3 +197,108 @@ def test_a_damaged_file_is_named(tmp_path) -> None:
     path.write_bytes(data)
     with pytest.raises(MapSourceError, match="cannot (read|open) the map .*map.tif"):
         RasterMap(path, FRAME).read(Bounds.around(0, 0, 40), 0.25)
+
+
+def test_a_vrt_that_names_another_machine_is_refused(tmp_path) -> None:
+    path = write(tmp_path / "map.tif", halves())
+    vrt = tmp_path / "map.vrt"
+    rasterio.shutil.copy(path, vrt, driver="VRT")
+    assert RasterMap(vrt, FRAME).read(Bounds.around(0, 0, 10), 0.25).valid.all()
+    remote = vrt.read_text().replace('relativeToVRT="1"', 'relativeToVRT="0"')
+    vrt.write_text(remote.replace(">map.tif<", ">/vsicurl/http://127.0.0.1:9/map.tif<"))
+    with pytest.raises(MapSourceError, match="refers to /vsicurl/http.*download it"):
+        RasterMap(vrt, FRAME)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+@pytest.mark.parametrize("crs", ["EPSG:32632", CRS.from_epsg(32632).to_wkt()], ids=["code", "wkt"])
+def test_an_image_with_a_world_file(tmp_path, suffix, crs) -> None:
+    reference = write(tmp_path / "reference.tif", halves())
+    with rasterio.open(reference) as raster:
+        bands, place = raster.read(), raster.transform
+    path = tmp_path / f"map{suffix}"
+    driver = {".png": "PNG", ".jpg": "JPEG", ".tif": "GTiff"}[suffix]
+    with rasterio.open(path, "w", driver=driver, width=400, height=400, count=3, dtype="uint8") as raster:
+        raster.write(bands)
+    world = tmp_path / {".png": "map.pgw", ".jpg": "map.jgw", ".tif": "map.tfw"}[suffix]
+    centre = place * (0.5, 0.5)
+    world.write_text("\n".join(map(str, (place.a, place.d, place.b, place.e, *centre))))
+    with pytest.raises(MapSourceError, match="no coordinate reference system.*into map.prj beside it"):
+        RasterMap(path, FRAME)
+    (tmp_path / "map.prj").write_text(crs)
+    crop = open_map_source(str(path), FRAME).read(Bounds.around(0, 0, 15), 0.25)
+    expected = RasterMap(reference, FRAME).read(Bounds.around(0, 0, 15), 0.25)
+    assert crop.valid.all()
+    assert np.abs(crop.image.astype(int) - expected.image).mean() < 4  # JPEG
+    (tmp_path / "map.prj").write_text("somewhere")
+    with pytest.raises(MapSourceError, match="map.prj beside it is no coordinate reference system"):
+        RasterMap(path, FRAME)
+
+
+@pytest.mark.parametrize("datum_deg", [179.9999, -179.9999, 180.0])
+@pytest.mark.parametrize(
+    ("epsg", "west", "pixel"),
+    [(4326, 180.0, 2e-6), (4326, -180.0, 2e-6), (4326, 540.0, 2e-6), (3857, 20037508.342789244, 0.25),
+     (3857, -20037508.342789244, 0.25), (32660, None, 0.25)],
+    ids=["0..360", "-180", "360 more", "mercator east", "mercator west", "utm"],
+)  # fmt: skip
+def test_maps_across_the_antimeridian(tmp_path, datum_deg, epsg, west, pixel) -> None:
+    frame = LocalFrame(-16.5, datum_deg)
+    x, y = Transformer.from_crs(4326, epsg, always_xy=True).transform(180.0, -16.5)
+    x = x if west is None else west
+    place = Affine(pixel, 0, x - 200 * pixel, 0, -pixel, y + 200 * pixel)
+    path = write(tmp_path / "map.tif", halves(), epsg, pixel, transform=place)
+    crop = RasterMap(path, frame).read(Bounds.around(0, 0, 15), 0.25)
+    assert crop.valid.all()
+    # The colours meet at 180°, 11 m east or west of the datum.
+    edge_m = (180.0 - datum_deg) % 360
+    edge_m = (edge_m - 360 if edge_m > 180 else edge_m) * 106_770
+    x_m = crop.grid.cell_centres_xy_m[:, 0].reshape(crop.valid.shape)
+    assert (crop.image[x_m < edge_m - 1] == (200, 0, 0)).all()
+    assert (crop.image[x_m > edge_m + 1] == (0, 0, 100)).all()
+
+
+@pytest.mark.parametrize("longitude_deg", [-75.0, 285.0])
+@pytest.mark.parametrize("west_deg", [-75.0, 285.0])
+def test_longitudes_of_either_kind(tmp_path, longitude_deg, west_deg) -> None:
+    place = Affine(2e-6, 0, west_deg - 400e-6, 0, -2e-6, 45.0 + 400e-6)
+    path = write(tmp_path / "map.tif", halves(), 4326, 2e-6, transform=place)
+    crop = RasterMap(path, LocalFrame(45.0, longitude_deg)).read(Bounds.around(0, 0, 15), 0.25)
+    assert crop.valid.all()
+    np.testing.assert_array_equal(crop.image[60, 30], (200, 0, 0))
+
+
+def test_a_global_raster_ends_at_its_edge(tmp_path) -> None:
+    """Both sides of the seam are there, but no crop may be smeared across the whole Earth."""
+    side = 2000
+    place = Affine(360 / side, 0, -180, 0, -180 / side, 90)
+    path = write(tmp_path / "map.tif", halves(side=side), 4326, transform=place)
+    crop = RasterMap(path, LocalFrame(0.0, 180.0)).read(Bounds.around(0, 0, 100_000), 2_000)
+    colours = np.unique(crop.image[crop.valid].reshape(-1, 3), axis=0)
+    assert 0 < crop.valid_ratio < 1 and len(colours) == 1
+
+
+@pytest.mark.parametrize(
+    ("epsg", "place", "warning"),
+    [
+        (27700, (52.6, 1.3), r"off by 2 m: the better one \(1 m\) needs uk_os_OSTN15\w+.tif.*projsync --file"),
+        (31468, (48.1, 11.6), r"off by 3 m: the better one \(1 m\) needs de_adv_BETA2007.tif"),
+        (23032, (46.0, 11.0), r"can be off by 6 m on WGS84.*map.shift"),
+        (32632, (48.1, 11.6), ""), (25832, (48.1, 11.6), ""), (3857, (48.1, 11.6), ""), (4326, (48.1, 180.0), ""),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_how_well_a_crs_is_known(tmp_path, epsg, place, warning) -> None:
+    if warning and "needs" in warning and _has_grids(epsg, place):
+        pytest.skip("the shift grid is installed here")
+    frame = LocalFrame(*place)
+    path = write_raster(tmp_path / "map.tif", halves(), frame, epsg, 0.25 if epsg != 4326 else 3e-6)
+    probe = str(probe_map(RasterMap(path, frame), 0.0, 0.0, 0.2))
+    assert re.search(warning, probe) if warning else ";" not in probe, probe
+
+
+def _has_grids(epsg: int, place: tuple[float, float]) -> bool:
+    area = AreaOfInterest(place[1] - 0.1, place[0] - 0.1, place[1] + 0.1, place[0] + 0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return TransformerGroup(4326, epsg, always_xy=True, area_of_interest=area).best_available

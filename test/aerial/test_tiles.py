@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import socket
 import sqlite3
+import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +20,7 @@ from aerial_world import ZOOM, Reply, TileServer, centre_tile, encoded, world_ti
 
 from xview_localizer.aerial.fetch import FetchConfig, TileMissing
 from xview_localizer.aerial.mercator import metres_per_pixel, pixel_from_geodetic
-from xview_localizer.aerial.open import open_map_source
+from xview_localizer.aerial.open import open_map_source, probe_map
 from xview_localizer.aerial.source import AerialImage, MapSourceError
 from xview_localizer.aerial.tiles import TiledMap, TileMatrix
 from xview_localizer.geometry.grid import Bounds
@@ -136,6 +138,14 @@ def test_empty_tiles_of_mbtiles_are_holes_and_no_problem(tmp_path: Path, frame, 
     crop = read(str(path), frame)
     assert 0.2 < crop.valid_ratio < 0.9 and crop.problems == ()
     np.testing.assert_array_equal(crop.image[crop.valid], reference.image[crop.valid])
+
+
+def test_a_blob_that_would_fill_the_memory_is_not_read(tmp_path: Path, frame) -> None:
+    path = write_mbtiles(tmp_path / "map.mbtiles", frame)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE tiles SET tile_data = zeroblob(9000000)")
+    with pytest.raises(MapSourceError, match="holds no tiles"):
+        open_map_source(str(path), frame)
 
 
 def test_missing_tile_is_a_hole_and_no_problem(server, frame, reference) -> None:
@@ -299,3 +309,74 @@ def test_crops_too_large_are_refused(frame) -> None:
 def test_metres_per_pixel_follow_the_latitude(latitude_deg, zoom, expected_m) -> None:
     assert metres_per_pixel(latitude_deg, zoom) == pytest.approx(expected_m, rel=1e-5)
     assert metres_per_pixel(latitude_deg, zoom, 512) == pytest.approx(expected_m / 2, rel=1e-5)
+
+
+def placeholder() -> np.ndarray:
+    grey = np.full((256, 256, 3), 204, np.uint8)
+    return cv2.putText(grey, "no imagery", (30, 130), cv2.FONT_HERSHEY_SIMPLEX, 1.0, (120, 120, 120), 2)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_the_same_grey_picture_everywhere_is_no_imagery(server, frame, suffix) -> None:
+    publish(server, frame, encode=lambda _: encoded(placeholder(), suffix))
+    source = open_map_source(server.url + "/{z}/{x}/{y}.png", frame, TileMatrix(max_zoom=ZOOM), QUICK)
+    crop = source.read(BOUNDS, 0.2)
+    assert not crop.valid.any() and crop.problems == ()
+    with pytest.raises(MapSourceError, match="same picture at several places.*lower map.max_zoom"):
+        probe_map(source, 0.0, 0.0, 0.2)
+
+
+def test_coarser_imagery_stands_in_for_placeholders_and_holes(server, frame, reference) -> None:
+    publish(server, frame, zoom=ZOOM - 2)
+    x, y = centre_tile(frame)
+    del server.replies[f"/{ZOOM}/{x}/{y}.png"]
+    for column in (x - 1, x + 1):
+        server.replies[f"/{ZOOM}/{column}/{y}.png"] = Reply(encoded(placeholder()))
+    crop = read(server.url + "/{z}/{x}/{y}.png", frame)
+    assert crop.valid.all() and crop.problems == ()
+    assert np.abs(crop.image.astype(int) - reference.image).mean() < 4  # a smooth pattern, four times coarser
+
+
+def test_other_repetitions_are_ground_with_a_warning(frame) -> None:
+    noise = encoded(np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8))
+    source = TiledMap(lambda zoom, x, y: noise, frame)
+    assert "same picture at several places" in str(probe_map(source, 0.0, 0.0, 0.2))
+    water = TiledMap(lambda zoom, x, y: encoded(np.full((256, 256, 3), 60, np.uint8)), frame)
+    assert str(probe_map(water, 0.0, 0.0, 0.2)) == "100% imagery, 0.199 m/px, PNG tiles of 256 px, zoom 19"
+
+
+def test_a_pyramid_that_is_deeper_elsewhere_is_read_at_its_zoom_here(tmp_path, frame, reference) -> None:
+    path = tmp_path / "map.mbtiles"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE tiles (zoom_level, tile_column, tile_row, tile_data)")
+        x0, y0 = centre_tile(frame, ZOOM - 1)
+        for x, y in itertools.product(range(x0 - 2, x0 + 3), range(y0 - 2, y0 + 3)):
+            tile = encoded(world_tile(ZOOM - 1, x, y))
+            row = (ZOOM - 1, x, 2 ** (ZOOM - 1) - 1 - y, tile)
+            database.execute("INSERT INTO tiles VALUES (?, ?, ?, ?)", row)
+        far = (ZOOM + 2, 5, 5, encoded(world_tile(ZOOM + 2, 5, 5)))
+        database.execute("INSERT INTO tiles VALUES (?, ?, ?, ?)", far)
+    source = open_map_source(str(path), frame, TileMatrix(max_zoom=24))
+    crop = source.read(BOUNDS, 0.2)
+    assert crop.valid.all()
+    assert np.abs(crop.image.astype(int) - reference.image).mean() < 3
+    assert "zoom 18 (coarser than" in str(probe_map(source, 0.0, 0.0, 0.2))
+    # map.max_zoom counts here, too.
+    with pytest.raises(MapSourceError, match="begins at zoom 18, and map.max_zoom is 16; raise it"):
+        open_map_source(str(path), frame, TileMatrix(max_zoom=ZOOM - 3))
+
+
+def test_a_failing_tile_is_not_papered_over_with_a_coarser_one(server, frame, reference) -> None:
+    publish(server, frame, zoom=ZOOM - 1)
+    x, y = centre_tile(frame)
+    server.replies[f"/{ZOOM}/{x}/{y}.png"] = Reply(status=500)
+    crop = read(server.url + "/{z}/{x}/{y}.png", frame, fetch=FetchConfig(0.3, retries=0))
+    assert not crop.valid.all() and len(crop.problems) == 1
+
+
+def test_decompression_bombs_are_refused_by_their_headers(frame, monkeypatch) -> None:
+    header = b"IHDR" + struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("was decoded"))
+    with pytest.raises(MapSourceError, match="is a corrupt PNG|is 20000 × 20000 px, not 256"):
+        TiledMap(lambda zoom, x, y: bomb + b"\0\0\0\0IEND\xaeB`\x82", frame).read(BOUNDS, 0.2)

@@ -27,7 +27,7 @@ def raw_image(header, number):
 
 
 def odd_image(header, number):
-    return TYPES["sensor_msgs/msg/Image"](header, 8, 16, "rgb16", 0, 96, np.zeros(768, np.uint8))
+    return TYPES["sensor_msgs/msg/Image"](header, 8, 16, "32FC1", 0, 64, np.zeros(512, np.uint8))
 
 
 def compressed_image(header, number):

@@ -8,6 +8,8 @@ from xview_localizer.geometry.camera import (
     camera_from_dict,
     camera_from_info_fields,
 )
+from xview_localizer.geometry.canonical_view import ViewSpec, canonical_view
+from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 
 WIDTH, HEIGHT, FX, FY, CX, CY = 640, 480, 420.0, 425.0, 331.5, 236.25
 DISTORTIONS = {
@@ -16,6 +18,7 @@ DISTORTIONS = {
     "rational_polynomial": (0.6, -0.15, 0.0004, -0.0006, 0.03, 0.7, -0.12, 0.025),
     "equidistant": (0.03, -0.008, 0.004, -0.0009),
 }
+K_90 = (320, 0, 319.5, 0, 320, 239.5, 0, 0, 1)
 K_INFO = (FX, 0, CX - 0.5, 0, FY, CY - 0.5, 0, 0, 1)
 
 
@@ -163,6 +166,76 @@ def test_binned_region_of_interest_looks_the_same_way(model):
     np.testing.assert_allclose(part.rays(uv), full.rays(uv * (2, 4) + (40, 60)), atol=1e-12)
 
 
+FISHEYE = (0.024, 0.0101, -0.0295, 0.0083)
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        (("equidistant", [*FISHEYE, 0.0]), ("equidistant", FISHEYE)),
+        (("fisheye", FISHEYE), ("equidistant", FISHEYE)),
+        (
+            ("rational_polynomial", [*DISTORTIONS["rational_polynomial"], *[0.0] * 6]),
+            ("rational_polynomial", DISTORTIONS["rational_polynomial"]),
+        ),
+        (("plumb_bob", [-0.3, 0.1, 0, 0, 0.01, 0, 0, 0]), ("plumb_bob", [-0.3, 0.1, 0, 0, 0.01])),
+        (("", [0.0] * 5), ("", [])),
+        (("none", [0.0] * 5), ("", [])),
+    ],
+)
+def test_variants_that_drivers_send_see_the_same(sent, meant):
+    cameras = [camera_from_info_fields(WIDTH, HEIGHT, *fields, K_INFO) for fields in (sent, meant)]
+    uv = pixels(cameras[0])
+    np.testing.assert_array_equal(*(camera.rays(uv) for camera in cameras))
+    assert np.isfinite(cameras[0].rays(uv)).all()
+
+
+def test_skew():
+    k = (FX, 4.3, CX - 0.5, 0, FY, CY - 0.5, 0, 0, 1)
+    camera = camera_from_info_fields(WIDTH, HEIGHT, "", [], k)
+    uv, valid = camera.project(np.array([[0.2, 0.4, 1.0]]))
+    np.testing.assert_allclose(uv, [[CX + 0.2 * FX + 0.4 * 4.3, CY + 0.4 * FY]])
+    np.testing.assert_allclose(camera.rays(uv)[0] / camera.rays(uv)[0, 2], [0.2, 0.4, 1.0])
+    binned = camera_from_info_fields(WIDTH, HEIGHT, "", [], k, binning=(2, 1))
+    np.testing.assert_allclose(binned.rays(uv / (2, 1)), camera.rays(uv), atol=1e-12)
+
+
+def test_a_lens_without_rays_is_refused():
+    with pytest.raises(ValueError, match="no ray for any column.*calibrate again"):
+        PinholeCamera(640, 480, 320, 320, 5000.0, 240, "plumb_bob", (-3.0, 0.0, 0.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("make", "least_deg", "greatest_deg"),
+    [
+        (lambda: camera_from_info_fields(640, 480, "", [], K_90, roi=(320, 0, 320, 480)), 0.0, 45.0),
+        (lambda: camera_from_info_fields(640, 480, "", [], K_90, roi=(0, 0, 320, 480)), -45.0, 0.0),
+        (lambda: equirectangular(512, 180.0, 128.0), -45.0, 135.0),
+    ],
+    ids=["right half", "left half", "strip"],
+)
+def test_parts_of_an_image_keep_their_view(make, least_deg, greatest_deg):
+    camera = make()
+    np.testing.assert_allclose(np.degrees(camera.azimuth_range_rad), (least_deg, greatest_deg), atol=1e-6)
+    view = canonical_view(camera, R_base_optical_from_rpy(0.0, 0.0, 0.0), ViewSpec())
+    half_cell_deg = 0.5 * (greatest_deg - least_deg) / len(view.cell_azimuth_rad)
+    # Right of the axis are negative azimuths of the level frame.
+    seen_deg = -np.degrees(view.cell_azimuth_rad)
+    np.testing.assert_allclose(seen_deg[0], least_deg + half_cell_deg, atol=1e-6)
+    np.testing.assert_allclose(seen_deg[-1], greatest_deg - half_cell_deg, atol=1e-6)
+    assert view.valid[100].mean() > 0.97
+
+
+@pytest.mark.parametrize("centre_column", [512.0, 100.0])
+def test_a_full_circle_is_seen_from_the_optical_axis(centre_column):
+    view = canonical_view(
+        equirectangular(centre_column=centre_column), R_base_optical_from_rpy(0.0, 0.0, 0.0), ViewSpec()
+    )
+    assert view.wraps
+    azimuth_rad = view.cell_azimuth_rad
+    np.testing.assert_allclose(azimuth_rad, -azimuth_rad[::-1], atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -170,7 +243,18 @@ def test_binned_region_of_interest_looks_the_same_way(model):
             {"distortion_model": "thin_prism"},
             "unknown distortion model 'thin_prism'; accepted are none, plumb_bob",
         ),
-        ({"distortion_model": ""}, "unknown distortion model ''"),
+        ({"distortion_model": ""}, "'none' takes no coefficients, got 5"),
+        ({"d": [0.1] * 8}, "'plumb_bob' takes 4 or 5 coefficients, got 8, those beyond not being 0"),
+        (
+            {"distortion_model": "rational_polynomial", "d": [0.1] * 14},
+            "takes 8 coefficients, got 14, those beyond",
+        ),
+        ({"k": [400, 90, 320, 0, 400, 240, 0, 0, 1]}, "skew of 90 px"),
+        ({"k": [400, 0, 5000, 0, 400, 240, 0, 0, 1]}, "far outside of the image"),
+        # A calibration of an image half the size, and of one twice the size.
+        ({"k": [200, 0, 160, 0, 200, 120, 0, 0, 1]}, "in a corner of the image of 640 × 480"),
+        ({"k": [800, 0, 640, 0, 800, 480, 0, 0, 1]}, "k is that of an image of another size"),
+        ({"k": [200, 0, 160, 0, 200, 120, 0, 0, 1], "binning": (2, 2)}, "in a corner"),
         ({"d": [0.1, 0.2, 0.3]}, "'plumb_bob' takes 4 or 5 coefficients, got 3"),
         ({"distortion_model": "rational_polynomial"}, "takes 8 coefficients, got 5"),
         ({"distortion_model": "none"}, "takes no coefficients, got 5"),

@@ -28,15 +28,28 @@ def geodetic(datum):
     )
 
 
-def test_matches_pyproj_topocentric(datum, geodetic):
+def test_east_and_north_are_pyprojs_at_the_datums_altitude(datum, geodetic):
     latitude, longitude, altitude = geodetic
     pipeline = pyproj.Transformer.from_pipeline(
         "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad +step +proj=cart +ellps=WGS84 "
         f"+step +proj=topocentric +ellps=WGS84 +lat_0={datum[0]} +lon_0={datum[1]} +h_0={datum[2]}"
     )
-    expected = np.stack(pipeline.transform(longitude, latitude, altitude), axis=-1)
+    at_datum = np.full_like(altitude, datum[2])
+    expected = np.stack(pipeline.transform(longitude, latitude, at_datum), axis=-1)
     actual = LocalFrame(*datum).enu_from_geodetic(latitude, longitude, altitude)
-    np.testing.assert_allclose(actual, expected, atol=1e-6)
+    np.testing.assert_allclose(actual[:, :2], expected[:, :2], atol=1e-6)
+    np.testing.assert_allclose(actual[:, 2], altitude - datum[2], atol=1e-9)
+
+
+@pytest.mark.parametrize("distance_km", [1, 25, 100, 200])
+@pytest.mark.parametrize("altitude_m", [0.0, 800.0])
+def test_a_datum_far_away_keeps_gnss_and_map_together(distance_km, altitude_m):
+    """A receiver knows its altitude, a map that is looked up at (x, y) does not."""
+    frame = LocalFrame(48.0 - distance_km / 111.2, 11.3, 250.0)
+    x_m, y_m, _ = frame.enu_from_geodetic(48.0, 11.0, altitude_m)
+    latitude, longitude, altitude = frame.geodetic_from_enu([x_m, y_m, 0.0])
+    assert abs(latitude - 48.0) * 111_200 < 1e-4 and abs(longitude - 11.0) * 74_000 < 1e-4
+    assert altitude == pytest.approx(250.0)
 
 
 def test_there_and_back(datum, geodetic):

@@ -78,6 +78,18 @@ def test_missing_graph_is_refused(copy):
         ModelPackage.load(copy)
 
 
+@pytest.mark.parametrize("place", ["../elsewhere.onnx", "graphs/../../elsewhere.onnx", "ABSOLUTE"])
+def test_files_outside_of_the_package_are_refused(copy, place):
+    outside = copy.parent / "elsewhere.onnx"
+    outside.write_bytes((copy / "backbone.onnx").read_bytes())
+    document = yaml.safe_load((copy / "model.yaml").read_text())
+    document["graphs"]["backbone"]["file"] = str(outside) if place == "ABSOLUTE" else place
+    (copy / "model.yaml").write_text(yaml.safe_dump(document))
+    (copy / "graphs").mkdir()
+    with pytest.raises(ModelPackageError, match="elsewhere.onnx, which lies outside of it"):
+        ModelPackage.load(copy)
+
+
 @pytest.mark.parametrize("text", ["", "spec: [", "spec: {name: x}"])
 def test_unreadable_manifest_is_refused(copy, text):
     (copy / "model.yaml").write_text(text)

@@ -11,6 +11,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from xview_localizer.aerial.redact import redacted
 from xview_localizer.aerial.source import MapSourceError
 
 _EVICT_TO = 0.9  # of the limit, so that not every new tile evicts
@@ -19,7 +20,7 @@ _ABANDONED_AFTER_SEC = 3600.0
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where and when a cached tile was fetched."""
+    """Where and when a cached tile was fetched; `url` is without keys."""
 
     url: str
     fetched_unix_sec: float
@@ -64,7 +65,7 @@ class TileCache:
         """Keep a tile; older ones go when the size limit is passed. Raises OSError where the disk refuses."""
         tile, note = self._paths(url)
         tile.parent.mkdir(parents=True, exist_ok=True)
-        provenance = Provenance(url, time.time(), content_type, hashlib.sha256(data).hexdigest())
+        provenance = Provenance(redacted(url), time.time(), content_type, hashlib.sha256(data).hexdigest())
         _write_whole(note, json.dumps(asdict(provenance)).encode())
         _write_whole(tile, data)
         with self._lock:

@@ -1,4 +1,4 @@
-"""A local map server: rio-tiler over one GeoTIFF or COG, or an MBTiles file as it is, as XYZ tiles."""
+"""A local map server: one raster file, or an MBTiles or PMTiles file as it is, as XYZ tiles."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-import requests
+import cv2
+import numpy as np
 
-from xview_localizer.aerial.fetch import NO_PROXY, TileMissing
+from xview_localizer.aerial.fetch import TileMissing
+from xview_localizer.aerial.http_client import HttpClient, HttpError
 from xview_localizer.aerial.mbtiles import open_mbtiles
-from xview_localizer.aerial.raster import colour_bands, open_raster
+from xview_localizer.aerial.mercator import geodetic_from_pixel
+from xview_localizer.aerial.pmtiles_file import open_pmtiles
+from xview_localizer.aerial.raster import Raster
 from xview_localizer.aerial.source import MapSourceError
-from xview_localizer.aerial.tile_image import image_format
+from xview_localizer.aerial.warp import smooth_lookup
+from xview_localizer.encoded_image import image_format
 
 TILE_ROUTE = "/{z}/{x}/{y}.png"
 MAX_ZOOM = 30
-SAMPLING = {"resampling_method": "bilinear", "reproject_method": "bilinear"}
+TILE_PX = 256
 # Another map may be served at the same address tomorrow, so clients must not keep its tiles.
 FRESH = {"Cache-Control": "no-store"}
 
@@ -33,7 +37,8 @@ def make_app(path: Path):
     """The ASGI application that serves `path`. Raises MapSourceError where it is no map."""
     from fastapi import FastAPI, Response
 
-    tile = open_mbtiles(path)[0] if path.suffix.lower() == ".mbtiles" else _rendered_tiles(path)
+    pyramid = {".mbtiles": open_mbtiles, ".pmtiles": open_pmtiles}.get(path.suffix.lower())
+    tile = pyramid(path)[0] if pyramid else _rendered_tiles(path)
     app = FastAPI(title="xview_localizer map server", docs_url=None, redoc_url=None)
 
     @app.get("/healthz")
@@ -41,7 +46,7 @@ def make_app(path: Path):
         return {"map": path.name}
 
     @app.get(TILE_ROUTE)
-    def xyz(z: int, x: int, y: int) -> Response:
+    def xyz(z: int, x: int, y: int):  # older FastAPI cannot resolve a return type that is imported here
         if not (0 <= z <= MAX_ZOOM and 0 <= x < 2**z and 0 <= y < 2**z):
             return Response(status_code=404)
         try:
@@ -54,20 +59,18 @@ def make_app(path: Path):
 
 
 def _rendered_tiles(path: Path) -> Callable[[int, int, int], bytes]:
-    """Tile function of a raster: 256-px PNG with transparency, reprojected by rio-tiler."""
-    from rio_tiler.errors import TileOutsideBounds
-    from rio_tiler.io import Reader
-
-    with open_raster(path) as raster:
-        bands = colour_bands(raster)
+    """Tile function of a raster: 256-px PNG with transparency."""
+    raster = Raster(path)
 
     def tile(zoom: int, x: int, y: int) -> bytes:
-        with Reader(str(path)) as reader:
-            try:
-                image = reader.tile(x, y, zoom, tilesize=256, indexes=bands, **SAMPLING)
-            except TileOutsideBounds as error:
-                raise TileMissing(f"{path} {zoom}/{x}/{y}") from error
-        return image.render(img_format="PNG")
+        def at(uv: np.ndarray) -> np.ndarray:
+            return raster.pixels(*geodetic_from_pixel(uv + (x * TILE_PX, y * TILE_PX), zoom, TILE_PX))
+
+        image, seen = raster.sample(smooth_lookup(TILE_PX, TILE_PX, at))
+        if not seen.any():
+            raise TileMissing(f"{path} {zoom}/{x}/{y}")
+        opacity = np.where(seen, 255, 0).astype(np.uint8)
+        return cv2.imencode(".png", np.dstack([image[..., ::-1], opacity]))[1].tobytes()
 
     return tile
 
@@ -75,17 +78,24 @@ def _rendered_tiles(path: Path) -> Callable[[int, int, int], bytes]:
 def serve(path: Path | str, host: str = "127.0.0.1", port: int = 8080) -> None:
     """Serve a map until interrupted. Raises MapSourceError where `path` is no map."""
     import uvicorn
-    from rasterio.errors import NotGeoreferencedWarning
 
     path = Path(path)
     if not path.is_file():
         raise MapSourceError(f"there is no map file {path}")
     app = make_app(path)
     print(f"serving {path.name} as http://{host}:{port}{TILE_ROUTE}", flush=True)
-    # A tile is a plain PNG; rasterio, which writes it, would say so for each.
-    warnings.simplefilter("ignore", NotGeoreferencedWarning)
     with suppress(KeyboardInterrupt):  # that is how a server ends, also for launch
         uvicorn.run(app, host=host, port=port, log_level="warning")
+
+
+@contextmanager
+def served_map(source: str) -> Iterator[str]:
+    """`source` as a map that comes over HTTP where it is a file; URLs and folders are as they are."""
+    if "://" in source or Path(source).is_dir():
+        yield source
+        return
+    with MapServerProcess(source) as server:
+        yield server.template
 
 
 class MapServerProcess:
@@ -133,15 +143,15 @@ class MapServerProcess:
         self._log.close()
 
     def _await_health(self) -> None:
+        client = HttpClient("xview_localizer")
         deadline = time.monotonic() + self._timeout_sec
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
-            try:
-                if requests.get(f"http://127.0.0.1:{self._port}/healthz", timeout=1.0, proxies=NO_PROXY).ok:
+            with suppress(HttpError):
+                if client.get(f"http://127.0.0.1:{self._port}/healthz", 1.0, 10_000).status == 200:
                     return
-            except requests.RequestException:
-                time.sleep(0.1)
+            time.sleep(0.1)
         self._log.seek(0)
         last_lines = self._log.read().strip()[-500:]
         raise MapSourceError(f"the map server for {self._path} did not come up: {last_lines or 'no output'}")

@@ -9,20 +9,24 @@ from pathlib import Path
 
 from xview_localizer.aerial.fetch import TileMissing
 from xview_localizer.aerial.source import MapSourceError
-from xview_localizer.aerial.tile_image import decoded
 from xview_localizer.aerial.tiles import TileMatrix
+from xview_localizer.encoded_image import EncodedImageError, encoded_size
 
 # SQLite keeps any type in any column; as blobs, tiles are bytes or None.
 _TILE = "SELECT CAST(tile_data AS BLOB) FROM tiles"
-_TILE_QUERY = f"{_TILE} WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?"
+# No tile of imagery is larger; the file would fill the memory.
+MAX_TILE_BYTES = 8_000_000
+_PLACE = "zoom_level = ? AND tile_column = ? AND tile_row = ?"
+_TILE_QUERY = f"{_TILE} WHERE {_PLACE} AND length(tile_data) <= {MAX_TILE_BYTES}"
 # Some writers leave empty tiles where there is no imagery, as often as not in the first rows.
-_SAMPLE_QUERY = f"{_TILE} WHERE length(tile_data) > 0 LIMIT 1"
+_SAMPLE_QUERY = f"{_TILE} WHERE length(tile_data) BETWEEN 1 AND {MAX_TILE_BYTES} LIMIT 1"
 
 
 def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], TileMatrix]:
     """Tile function `tile(zoom, x, y)` (y from the north, thread-safe) and matrix of an MBTiles file.
 
-    An empty tile counts as absent. Raises MapSourceError where the file is no MBTiles of images.
+    An empty tile counts as absent, as does one of more than MAX_TILE_BYTES. Raises MapSourceError where the file is no
+    MBTiles of images.
     """
     path = Path(path)
     if not path.is_file():
@@ -36,9 +40,12 @@ def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], Ti
         raise MapSourceError(f"{path} is no MBTiles file: {error}") from error
     if sample is None:
         raise MapSourceError(f"{path} holds no tiles")
-    image = decoded(sample[0])
-    if image is None:
-        raise MapSourceError(f"{path} holds no PNG, JPEG or WebP tiles (vector tiles are not imagery)")
+    try:
+        tile_px, _ = encoded_size(sample[0])
+    except EncodedImageError as error:
+        raise MapSourceError(
+            f"{path} holds no PNG, JPEG or WebP tiles (vector tiles are not imagery)"
+        ) from error
 
     def tile(zoom: int, x: int, y: int) -> bytes:
         row_from_south = 2**zoom - 1 - y  # as the MBTiles standard counts
@@ -51,4 +58,4 @@ def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], Ti
             raise TileMissing(f"{path} {zoom}/{x}/{y}")
         return found[0]
 
-    return tile, TileMatrix(image.shape[1], lowest, highest)
+    return tile, TileMatrix(tile_px, lowest, highest)

@@ -31,3 +31,11 @@ def pixel_from_geodetic(
     u = (np.asarray(longitude_deg, dtype=np.float64) + 180) / 360 * size_px
     v = (0.5 - np.arcsinh(np.tan(latitude_rad)) / (2 * np.pi)) * size_px
     return np.stack([u, v], axis=-1)
+
+
+def geodetic_from_pixel(uv: np.ndarray, zoom: int, tile_px: int) -> tuple[np.ndarray, np.ndarray]:
+    """Latitude and longitude in degrees, each [...], of global pixel coordinates [..., 2] at a zoom level."""
+    size_px = tile_px * 2.0**zoom
+    longitude_deg = uv[..., 0] / size_px * 360 - 180
+    latitude_deg = np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * uv[..., 1] / size_px))))
+    return latitude_deg, longitude_deg

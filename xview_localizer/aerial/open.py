@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.request import url2pathname
 
 from xview_localizer.aerial.cache import TileCache
 from xview_localizer.aerial.fetch import FetchConfig, Fetcher, parsed_url
+from xview_localizer.aerial.folder import FolderMap
 from xview_localizer.aerial.mbtiles import open_mbtiles
+from xview_localizer.aerial.pmtiles_file import open_pmtiles
 from xview_localizer.aerial.raster import RasterMap
+from xview_localizer.aerial.redact import redacted
+from xview_localizer.aerial.remote_file import RemoteFile
 from xview_localizer.aerial.source import MapSource, MapSourceError, SourceLevel
 from xview_localizer.aerial.template import template_tiles
 from xview_localizer.aerial.tiles import TiledMap, TileMatrix
+from xview_localizer.aerial.wms import is_wms, wms_tiles
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
 
-RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".gpkg")
+RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".gpkg", ".png", ".jpg", ".jpeg")
 PROBE_HALF_EXTENT_M = 20.0
 
 
@@ -30,24 +35,62 @@ def open_map_source(
 ) -> MapSource:
     """Open a map.
 
-    `uri` is a tile template (http, https or file, see `template_tiles`), an .mbtiles file, or a
-    georeferenced raster (.tif, .vrt, .jp2, .gpkg). `matrix`, `fetch` and `cache` apply to templates.
-    Raises MapSourceError naming what is wrong.
+    `uri` is a tile template (http, https or file, see `template_tiles`); a WMS (see `wms_tiles`); an .mbtiles or
+    .pmtiles file; a georeferenced raster (.tif, .vrt, .jp2, .gpkg; .png and .jpg with a world file); a folder of such
+    rasters; or the URL of a .pmtiles or a .tif (COG). `matrix`, `fetch` and `cache` apply to templates and WMS,
+    `matrix.max_zoom` to MBTiles and PMTiles, `fetch` to URLs. Raises MapSourceError naming what is wrong.
     """
     if "{" in uri:
-        return TiledMap(template_tiles(uri, Fetcher(fetch, cache)), frame, matrix)
+        return TiledMap(template_tiles(uri, Fetcher(fetch, cache), matrix.tile_px), frame, matrix)
     parsed = parsed_url(uri)
-    path = Path(os.path.expanduser(url2pathname(parsed.path) if parsed.scheme == "file" else uri))
-    if parsed.scheme in ("", "file") and path.suffix.lower() == ".mbtiles":
-        tile, found = open_mbtiles(path)
-        return TiledMap(tile, frame, found)
-    if parsed.scheme in ("", "file") and path.suffix.lower() in RASTER_SUFFIXES:
-        return RasterMap(path, frame)
+    if parsed.scheme in ("http", "https"):
+        return _open_url(uri, parsed.path, frame, matrix, fetch, cache)
+    if parsed.scheme in ("", "file"):
+        path = Path(os.path.expanduser(url2pathname(parsed.path) if parsed.scheme == "file" else uri))
+        suffix = path.suffix.lower()
+        if suffix == ".mbtiles":
+            tile, found = open_mbtiles(path)
+            return TiledMap(tile, frame, _capped(found, matrix.max_zoom, path))
+        if suffix == ".pmtiles":
+            tile, found = open_pmtiles(path)
+            return TiledMap(tile, frame, _capped(found, matrix.max_zoom, path))
+        if suffix in RASTER_SUFFIXES:
+            return RasterMap(path, frame)
+        if uri and path.is_dir():
+            return FolderMap(path, RASTER_SUFFIXES, frame)
     raise MapSourceError(
-        f"cannot tell what map {uri!r} is: give a tile template such as "
-        "http://localhost:8080/{z}/{x}/{y}.png, an .mbtiles file on this machine, "
-        f"or a raster on this machine ({', '.join(RASTER_SUFFIXES)})"
+        f"cannot tell what map {redacted(uri)!r} is: give a tile template such as "
+        "http://localhost:8080/{z}/{x}/{y}.png, a WMS with its LAYERS, an .mbtiles or .pmtiles file, "
+        f"a raster or a folder of rasters on this machine ({', '.join(RASTER_SUFFIXES)}), or the URL of a .tif (COG) "
+        "or .pmtiles"
     )
+
+
+def _open_url(
+    url: str, path: str, frame: LocalFrame, matrix: TileMatrix, fetch: FetchConfig, cache: TileCache | None
+) -> MapSource:
+    """A map behind a URL that is no template."""
+    suffix = Path(path).suffix.lower()
+    if is_wms(url):
+        return TiledMap(wms_tiles(url, Fetcher(fetch, cache), matrix.tile_px), frame, matrix)
+    if suffix == ".pmtiles":
+        tile, found = open_pmtiles(url, fetch)
+        return TiledMap(tile, frame, _capped(found, matrix.max_zoom, redacted(url)))
+    if suffix in (".tif", ".tiff"):
+        return RasterMap(RemoteFile(url, fetch), frame)
+    raise MapSourceError(
+        f"cannot tell what map {redacted(url)!r} is: a URL is a tile template with {{z}}, {{x}} and {{y}}, a WMS with "
+        "SERVICE=WMS and LAYERS, or ends with .tif (COG) or .pmtiles; other rasters have to be on this machine"
+    )
+
+
+def _capped(found: TileMatrix, max_zoom: int, path: Path | str) -> TileMatrix:
+    """The matrix of a file, no finer than `max_zoom`. Raises MapSourceError where nothing is left."""
+    if found.min_zoom > max_zoom:
+        raise MapSourceError(
+            f"{path} begins at zoom {found.min_zoom}, and map.max_zoom is {max_zoom}; raise it"
+        )
+    return replace(found, max_zoom=min(found.max_zoom, max_zoom))
 
 
 @dataclass(frozen=True)
@@ -62,7 +105,7 @@ class Probe:
     def __str__(self) -> str:
         coarse = self.level.metres_per_pixel > 1.5 * self.wanted_metres_per_pixel
         remarks = [f" (coarser than the wanted {self.wanted_metres_per_pixel:.3g} m/px)"] if coarse else []
-        remarks += [f"; {problem}" for problem in self.problems[:1]]
+        remarks += [f"; {problem}" for problem in (*self.level.warnings, *self.problems[:1])]
         seen = f"{self.valid_ratio:.0%} imagery, {self.level.metres_per_pixel:.3g} m/px, {self.level.detail}"
         return seen + "".join(remarks)
 
@@ -72,9 +115,9 @@ def probe_map(source: MapSource, x_m: float, y_m: float, metres_per_pixel: float
     crop = source.read(Bounds.around(x_m, y_m, PROBE_HALF_EXTENT_M), metres_per_pixel)
     level = source.level(x_m, y_m, metres_per_pixel)
     if not crop.valid.any():
+        advice = "check that the datum lies on the map, the tile template, and that its pyramid has this zoom"
         raise MapSourceError(
             f"the map has no imagery within {PROBE_HALF_EXTENT_M:.0f} m of ({x_m:.0f}, {y_m:.0f}) m "
-            f"({level.detail}); "
-            "check that the datum lies on the map, the tile template, and that its pyramid has this zoom"
+            f"({level.detail}); {'; '.join(level.warnings) or advice}"
         )
     return Probe(level, metres_per_pixel, crop.valid_ratio, crop.problems)

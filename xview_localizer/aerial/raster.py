@@ -1,128 +1,236 @@
-"""GeoTIFF and COG maps in any CRS, warped into the local frame."""
+"""Georeferenced rasters (GeoTIFF, COG, VRT, images with a world file …) in any CRS, warped into the local frame."""
 
 from __future__ import annotations
 
+import inspect
 import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
 import rasterio
-from pyproj import Transformer
-from pyproj.exceptions import ProjError
-from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import RasterioError
+from pyproj import CRS, Geod
+from pyproj.exceptions import CRSError, ProjError
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import FilePath
 from rasterio.windows import Window
 
+from xview_localizer.aerial.bands import band_problem, read_colours
+from xview_localizer.aerial.raster_crs import (
+    geodetic_from_plane,
+    place_warning,
+    plane_from_geodetic,
+    raster_crs,
+)
+from xview_localizer.aerial.remote_file import PATH, RemoteFile, RemoteReader
 from xview_localizer.aerial.source import AerialImage, MapSourceError, SourceLevel, crop_grid
 from xview_localizer.aerial.warp import lookup_geodetic, resample, source_step
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.geometry.local_frame import LocalFrame
 
-
-def open_raster(path: Path) -> rasterio.DatasetReader:
-    """Open a georeferenced raster of 8-bit colours. Raises MapSourceError naming what is wrong with it."""
-    try:
-        raster = rasterio.open(path)
-    except RasterioError as error:
-        raise MapSourceError(f"cannot open the map {path}: {error}") from error
-    if problem := _problem(raster):
-        raster.close()
-        raise MapSourceError(f"{path} {problem}")
-    return raster
+# GDAL decodes whole blocks; larger ones would fill the memory for a single pixel.
+MAX_BLOCK_PX = 64_000_000
+# What GDAL and its drivers raise, whatever the version of rasterio makes of it.
+_READ_ERRORS = (RasterioError, CPLE_BaseError, OSError, ValueError, SystemError)
 
 
-def _problem(raster: rasterio.DatasetReader) -> str | None:
-    """What keeps a raster from being a map, and the remedy."""
-    if raster.crs is None:
-        return "has no coordinate reference system; assign one with gdal_edit.py -a_srs"
-    if raster.transform.is_degenerate:
-        return (
-            "has a singular geotransform, which puts all its pixels on one line or point; georeference it, "
-            "or export it again in a projected CRS or WGS84"
-        )
-    if raster.dtypes[0] != "uint8":
-        return f"holds {raster.dtypes[0]}, not 8-bit colours; convert it with gdal_translate -ot Byte -scale"
-    if raster.colorinterp[0] == ColorInterp.palette:
-        return "holds palette colours; convert it with gdal_translate -expand rgb"
-    try:
-        _transformer(raster)
-    except ProjError:  # photogrammetry without GNSS or control points writes such
-        return (
-            f"has coordinates without a place on Earth ({raster.crs.to_string():.60}…); georeference it, "
-            "or export it in a projected CRS or WGS84"
-        )
-    return None
-
-
-def _transformer(raster: rasterio.DatasetReader) -> Transformer:
-    """From longitude and latitude in degrees to the raster's CRS."""
-    return Transformer.from_crs(4326, raster.crs, always_xy=True)
-
-
-def colour_bands(raster: rasterio.DatasetReader) -> list[int]:
-    """Numbers of the red, green and blue bands; grey is all three."""
-    return [1, 2, 3] if raster.count >= 3 else [1, 1, 1]
-
-
-class RasterMap:
-    """A georeferenced raster file (8-bit RGB or grey), read window by window with its overviews. Thread-safe.
+class Raster:
+    """An open raster file of 8-bit colours with a place on Earth. Thread-safe.
 
     Raises MapSourceError where the file cannot be opened, has no place on Earth or no 8-bit colours.
     """
 
-    def __init__(self, path: Path | str, frame: LocalFrame) -> None:
-        self._path, self._frame = Path(path), frame
+    def __init__(self, place: Path | str | RemoteFile) -> None:
+        self._remote = place if isinstance(place, RemoteFile) else None
+        self.name = place.name if self._remote else str(place)
         self._lock = threading.Lock()
-        self._raster = open_raster(self._path)
-        self._from_geodetic = _transformer(self._raster)
+        self._raster, self._stuck = _opened(place), False
+        try:
+            self.crs = _checked(self._raster, Path(self.name))
+            place = self._raster.transform
+            centre_x = place.a * self._raster.width / 2 + place.b * self._raster.height / 2 + place.c
+            self._to_plane = plane_from_geodetic(self.crs, centre_x)
+        except MapSourceError:
+            self._raster.close()
+            raise
+        except CRSError as error:
+            self._raster.close()
+            raise MapSourceError(f"{self.name}: {error}") from error
+        except ProjError as error:  # photogrammetry without GNSS or control points writes such
+            self._raster.close()
+            raise MapSourceError(
+                f"{self.name} has coordinates without a place on Earth ({self._raster.crs.to_string():.60}…); "
+                "georeference it, or export it in a projected CRS or WGS84"
+            ) from error
 
-    def read(self, bounds: Bounds, metres_per_pixel: float) -> AerialImage:
-        """See MapSource.read."""
-        grid = crop_grid(bounds, metres_per_pixel)
-        uv = self._lookup(grid)
+    @property
+    def detail(self) -> str:
+        """Driver, size and CRS."""
+        code = self.crs.to_epsg()
+        size = f"{self._raster.width} × {self._raster.height} px"
+        return f"{self._raster.driver} of {size} in {f'EPSG:{code}' if code else 'a CRS of its own'}"
+
+    def outline(self, points: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """Latitudes and longitudes of `points` along each edge (infinite where there are none), metres per pixel."""
+        place, width, height = self._raster.transform, self._raster.width, self._raster.height
+        along, none, all_ = np.linspace(0, 1, points), np.zeros(points), np.ones(points)
+        # The last two are a pixel's height apart, in the middle.
+        u = width * np.concatenate([along, along, none, all_, [0.5, 0.5]])
+        v = height * np.concatenate([none, all_, along, along, [0.5, 0.5 + 1 / height]])
+        x, y = place.a * u + place.b * v + place.c, place.d * u + place.e * v + place.f
+        latitude_deg, longitude_deg = geodetic_from_plane(self.crs, x, y)
+        *_, length_m = Geod(ellps="WGS84").inv(
+            longitude_deg[-2], latitude_deg[-2], longitude_deg[-1], latitude_deg[-1]
+        )
+        return latitude_deg[:-2], longitude_deg[:-2], float(length_m)
+
+    def pixels(self, latitude_deg: np.ndarray, longitude_deg: np.ndarray) -> np.ndarray:
+        """Pixels [..., 2] (centres at +0.5) of places [...]; the longitudes are continuous."""
+        inverse = ~self._raster.transform
+        x, y = self._to_plane(longitude_deg, latitude_deg)
+        column = inverse.a * x + inverse.b * y + inverse.c
+        row = inverse.d * x + inverse.e * y + inverse.f
+        return np.stack([column, row], axis=-1)
+
+    def sample(self, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """RGB [rows, columns, 3] at pixels `uv` [rows, columns, 2], and where it is ground. Raises MapSourceError."""
         window = _window(uv, self._raster.width, self._raster.height)
         if window is None:
-            blank = np.zeros((grid.rows, grid.columns), bool)
-            return AerialImage(np.zeros((*blank.shape, 3), np.uint8), blank, grid)
+            return np.zeros((*uv.shape[:2], 3), np.uint8), np.zeros(uv.shape[:2], bool)
         # A coarser crop is averaged while it is read, from overviews where the file has them.
         reduction = max(1.0, source_step(uv))
         shape = max(1, round(window.height / reduction)), max(1, round(window.width / reduction))
         resampling = Resampling.average if reduction > 1 else Resampling.nearest
-        try:
-            with self._lock:
-                image = self._raster.read(
-                    colour_bands(self._raster), window=window, out_shape=(3, *shape), resampling=resampling
-                )
-                mask = self._raster.dataset_mask(window=window, out_shape=shape)
-        except RasterioError as error:
-            raise MapSourceError(f"cannot read the map {self._path}: {error}") from error
+        image, seen = self._read(window, shape, resampling)
         scale = shape[1] / window.width, shape[0] / window.height
-        uv = (uv - (window.col_off, window.row_off)) * scale
-        return AerialImage(*resample(np.ascontiguousarray(image.transpose(1, 2, 0)), mask > 0, uv), grid)
+        return resample(image, seen, (uv - (window.col_off, window.row_off)) * scale)
+
+    def _read(
+        self, window: Window, shape: tuple[int, int], resampling: Resampling
+    ) -> tuple[np.ndarray, np.ndarray]:
+        remote = self._remote
+        with self._lock:
+            failures = remote.failures if remote else 0
+            try:
+                if self._stuck:
+                    self._raster, self._stuck = _opened(remote), False
+                image, seen = read_colours(self._raster, window, shape, resampling)
+            except _READ_ERRORS as error:
+                if not (remote and remote.failures > failures):
+                    raise MapSourceError(f"cannot read the map {self.name}: {error}") from error
+            # Without its bytes, GDAL raises, or takes them for zeros; and it does not ask for them again.
+            if remote and remote.failures > failures:
+                self._stuck = True
+                raise remote.failure
+        return image, seen
+
+
+class RasterMap:
+    """A raster file as a map source, read window by window with its overviews. Thread-safe; see Raster."""
+
+    def __init__(self, place: Path | str | RemoteFile, frame: LocalFrame) -> None:
+        self.raster, self._frame = Raster(place), frame
+        self._warning = place_warning(self.raster.crs, frame.latitude_deg, frame.longitude_deg)
+
+    def read(self, bounds: Bounds, metres_per_pixel: float) -> AerialImage:
+        """See MapSource.read."""
+        grid = crop_grid(bounds, metres_per_pixel)
+        return AerialImage(*self.raster.sample(self._lookup(grid)), grid)
 
     def level(self, x_m: float, y_m: float, metres_per_pixel: float) -> SourceLevel:
         """See MapSource.level."""
         step = source_step(self._lookup(RasterGrid.centred(x_m, y_m, metres_per_pixel, 2, 2)))
-        raster = self._raster
-        size = f"{raster.width} × {raster.height} px"
-        return SourceLevel(metres_per_pixel / step, f"{raster.driver} of {size} in {_crs_name(raster.crs)}")
+        warned = (self._warning,) if self._warning else ()
+        return SourceLevel(metres_per_pixel / step, self.raster.detail, warned)
 
     def _lookup(self, grid: RasterGrid) -> np.ndarray:
         """Source pixels [rows, columns, 2] (centres at +0.5) of every output pixel."""
-        inverse = ~self._raster.transform
-
-        def to_pixel(latitude_deg: np.ndarray, longitude_deg: np.ndarray) -> np.ndarray:
-            x, y = self._from_geodetic.transform(longitude_deg, latitude_deg)
-            column = inverse.a * x + inverse.b * y + inverse.c
-            row = inverse.d * x + inverse.e * y + inverse.f
-            return np.stack([column, row], axis=-1)
-
-        return lookup_geodetic(grid, self._frame, to_pixel)
+        return lookup_geodetic(grid, self._frame, self.raster.pixels)
 
 
-def _crs_name(crs: rasterio.crs.CRS) -> str:
-    code = crs.to_epsg()
-    return f"EPSG:{code}" if code else "a CRS of its own"
+def _opened(place: Path | str | RemoteFile) -> rasterio.DatasetReader:
+    remote = place if isinstance(place, RemoteFile) else None
+    path = remote.name if remote else Path(place)
+    if not remote and not path.exists():
+        raise MapSourceError(
+            f"cannot open the map {path}: there is no such file on this machine (No such file)"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # told as an error, with what to do
+            return _opened_remote(remote) if remote else rasterio.open(path)
+    except _READ_ERRORS as error:
+        if remote and remote.failure:
+            raise remote.failure from error
+        raise MapSourceError(f"cannot open the map {path}: {error}") from error
+
+
+def _opened_remote(remote: RemoteFile) -> rasterio.DatasetReader:
+    """GDAL reading a remote file through Python, not by a client of its own, whose deadlines are none."""
+    if "opener" in inspect.signature(rasterio.open).parameters:
+        return rasterio.open(PATH, opener=remote.open)
+    return FilePath(RemoteReader(remote)).open()  # rasterio 1.3
+
+
+def _checked(raster: rasterio.DatasetReader, path: Path) -> CRS:
+    """The CRS of a raster that is a map. Raises MapSourceError with the remedy where it is none, and ProjError."""
+    crs = None
+    problem = _place_problem(raster) or band_problem(raster) or _size_problem(raster)
+    if not problem:
+        crs = raster_crs(raster, path)
+        if crs is None:
+            problem = (
+                "has no coordinate reference system; assign one with gdal_edit.py -a_srs, or write it (such as "
+                f"EPSG:25832) into {path.with_suffix('.prj').name} beside it"
+            )
+    if problem:
+        raise MapSourceError(f"{path} {problem}")
+    return crs
+
+
+def _place_problem(raster: rasterio.DatasetReader) -> str | None:
+    """What keeps the pixels from having a place."""
+    if not raster.transform.is_identity:
+        if raster.transform.is_degenerate:
+            return (
+                "has a singular geotransform, which puts all its pixels on one line or point; georeference it, "
+                "or export it again in a projected CRS or WGS84"
+            )
+        return None
+    if raster.gcps[0]:
+        return (
+            "has ground control points but no geotransform; warp it with gdalwarp -t_srs EPSG:… (any CRS in metres "
+            "there)"
+        )
+    if raster.rpcs:
+        return "has an RPC camera model but no geotransform; warp it with gdalwarp -rpc -t_srs EPSG:…"
+    if raster.crs is None:
+        return (
+            "has no coordinate reference system and no geotransform; georeference it, assign both with "
+            "gdal_edit.py -a_srs -a_ullr, or put a world file and a .prj beside it"
+        )
+    return (
+        "has no geotransform, so its pixels have no place; georeference it (ground control points need gdalwarp), or "
+        "put a world file beside it"
+    )
+
+
+def _size_problem(raster: rasterio.DatasetReader) -> str | None:
+    """What of it would fill the memory, or is on another machine."""
+    rows, columns = max(raster.block_shapes)
+    if rows * columns > MAX_BLOCK_PX:
+        return (
+            f"is stored in blocks of {columns} × {rows} px, which have to be read whole; "
+            "convert it with gdal_translate -co TILED=YES -co COMPRESS=JPEG"
+        )
+    # A VRT may name anything; only what the user configures is contacted.
+    if remote := [
+        name for name in raster.files if name.startswith(("/vsi", "http:", "https:")) and "curl" in name
+    ]:
+        return f"refers to {remote[0]}, which is on another machine; download it"
+    return None
 
 
 def _window(uv: np.ndarray, width: int, height: int, margin_px: int = 2) -> Window | None:

@@ -36,6 +36,7 @@ class SourceLevel:
 
     metres_per_pixel: float
     detail: str
+    warnings: tuple[str, ...] = ()  # what makes its poses doubtful, each with a remedy
 
 
 class MapSource(Protocol):

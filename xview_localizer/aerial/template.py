@@ -1,4 +1,4 @@
-"""Tile URL templates: XYZ, TMS and WMTS."""
+"""Tile URL templates: XYZ, TMS, WMTS, quadkeys, and what else map providers put into braces."""
 
 from __future__ import annotations
 
@@ -6,36 +6,61 @@ import re
 from collections.abc import Callable
 
 from xview_localizer.aerial.fetch import Fetcher, parsed_url
+from xview_localizer.aerial.redact import redacted
 from xview_localizer.aerial.source import MapSourceError
 
-_WMTS_NAMES = {"{TileMatrix}": "{z}", "{TileCol}": "{x}", "{TileRow}": "{y}"}
+_OTHER_NAMES = {
+    "{TileMatrix}": "{z}",
+    "{TileCol}": "{x}",
+    "{TileRow}": "{y}",
+    "{quadkey}": "{q}",
+    "{s}": "{switch:a,b,c}",  # as Leaflet has it
+}
 _SCHEMES = ("http", "https", "file")
+_SWITCH = re.compile(r"\{switch:([^{}]+)\}")
 
 
-def template_tiles(template: str, fetcher: Fetcher) -> Callable[[int, int, int], bytes]:
+def template_tiles(template: str, fetcher: Fetcher, tile_px: int = 256) -> Callable[[int, int, int], bytes]:
     """Tile function `tile(zoom, x, y)` (y from the north) of a URL template (http, https or file).
 
-    Placeholders: {z} {x} {y} (XYZ), {-y} (TMS, y from the south), or WMTS's {TileMatrix} {TileCol} {TileRow}
-    in a path (REST) or a query (KVP). Raises MapSourceError naming what is wrong with the template.
+    Placeholders: {z} {x} {y} (XYZ), {-y} (TMS, y from the south), WMTS's {TileMatrix} {TileCol} {TileRow} in a path
+    (REST) or a query (KVP), or {q} ({quadkey}, as Bing has it) alone; besides, {switch:a,b,c} for sub-domains, {s}
+    for a, b and c, and {r}, which is @2x for tiles of 512 px and nothing else. Raises MapSourceError naming what is
+    wrong with the template.
     """
     if parsed_url(template).scheme not in _SCHEMES:
-        raise MapSourceError(f"the tile template {template!r} must begin with http://, https:// or file://")
-    names = template
-    for wmts, xyz in _WMTS_NAMES.items():
-        names = names.replace(wmts, xyz)
-    found = set(re.findall(r"\{[^{}]*\}", names))
-    if not ({"{z}", "{x}"} <= found and len(found & {"{y}", "{-y}"}) == 1):
         raise MapSourceError(
-            f"the tile template {template!r} must hold {{z}}, {{x}} and one of {{y}} (XYZ) or {{-y}} (TMS), "
-            "or WMTS's {TileMatrix}, {TileCol} and {TileRow}"
+            f"the tile template {redacted(template)!r} must begin with http://, https:// or file://"
         )
-    if unknown := found - {"{z}", "{x}", "{y}", "{-y}"}:
+    names = template
+    for other, own in _OTHER_NAMES.items():
+        names = names.replace(other, own)
+    names = names.replace("{r}", "@2x" if tile_px == 512 else "")
+    found = set(re.findall(r"\{[^{}]*\}", _SWITCH.sub("", names)))
+    by_numbers = {"{z}", "{x}"} <= found and len(found & {"{y}", "{-y}"}) == 1 and "{q}" not in found
+    if not by_numbers and not ("{q}" in found and not found & {"{z}", "{x}", "{y}", "{-y}"}):
         raise MapSourceError(
-            f"the tile template {template!r} holds {', '.join(sorted(unknown))}; write its value in its place"
+            f"the tile template {redacted(template)!r} must hold {{z}}, {{x}} and one of {{y}} (XYZ) or {{-y}} (TMS), "
+            "or WMTS's {TileMatrix}, {TileCol} and {TileRow}, or {q} (quadkey) alone"
+        )
+    if unknown := found - {"{z}", "{x}", "{y}", "{-y}", "{q}"}:
+        raise MapSourceError(
+            f"the tile template {redacted(template)!r} holds {', '.join(sorted(unknown))}; write its value in its place"
         )
 
     def tile(zoom: int, x: int, y: int) -> bytes:
-        values = {"{z}": zoom, "{x}": x, "{y}": y, "{-y}": 2**zoom - 1 - y}
-        return fetcher.fetch(re.sub(r"\{-?[zxy]\}", lambda match: str(values[match.group()]), names))
+        values = {"{z}": zoom, "{x}": x, "{y}": y, "{-y}": 2**zoom - 1 - y, "{q}": quadkey(zoom, x, y)}
+        # The same tile always comes from the same sub-domain, so that it is cached once.
+        address = _SWITCH.sub(lambda match: _chosen(match.group(1).split(","), x + y), names)
+        return fetcher.fetch(re.sub(r"\{(?:-?[zxy]|q)\}", lambda match: str(values[match.group()]), address))
 
     return tile
+
+
+def quadkey(zoom: int, x: int, y: int) -> str:
+    """Bing's name of a tile: a digit for each zoom level, its first bit from x and its second from y."""
+    return "".join(str((x >> level & 1) + 2 * (y >> level & 1)) for level in reversed(range(zoom)))
+
+
+def _chosen(options: list[str], number: int) -> str:
+    return options[number % len(options)].strip()

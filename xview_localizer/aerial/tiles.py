@@ -8,18 +8,23 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from xview_localizer.aerial.fetch import TileMissing
 from xview_localizer.aerial.mercator import metres_per_pixel as tile_metres_per_pixel
 from xview_localizer.aerial.mercator import pixel_from_geodetic, zoom_for
+from xview_localizer.aerial.placeholder import Placeholders
 from xview_localizer.aerial.source import AerialImage, MapSourceError, SourceLevel, crop_grid
-from xview_localizer.aerial.tile_image import decode_tile, image_format
+from xview_localizer.aerial.tile_image import decode_tile
 from xview_localizer.aerial.warp import lookup_geodetic, resample
+from xview_localizer.encoded_image import image_format
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
 
 MAX_TILES_PER_CROP = 400
+# Zooms that may stand in for a missing one; a tile four levels coarser shows nothing of what is matched.
+COARSER_ZOOMS = 3
 PARALLEL_FETCHES = 8
 
 log = logging.getLogger(__name__)
@@ -38,12 +43,26 @@ class TileMatrix:
 class _Tile:
     rgb: np.ndarray  # [tile_px, tile_px, 3]
     opaque: np.ndarray  # [tile_px, tile_px]
+    digest: bytes  # of the encoded picture
+
+    def part(self, x: int, y: int, coarser: int) -> _Tile:
+        """What the tile (x, y), `coarser` zooms finer, shows of this one, enlarged to a whole tile."""
+        side = self.opaque.shape[0]
+        part_px = side >> coarser
+        top, left = (y % 2**coarser) * part_px, (x % 2**coarser) * part_px
+        part = np.s_[top : top + part_px, left : left + part_px]
+        opaque = cv2.resize(self.opaque[part].astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
+        return _Tile(cv2.resize(self.rgb[part], (side, side)), opaque > 0, self.digest)
+
+
+Place = tuple[int, int]  # column and row, from the north, of a tile
 
 
 class TiledMap:
     """A Web-Mercator pyramid behind `tile(zoom, x, y) -> encoded image bytes` (y counted from the north).
 
-    Missing tiles (TileMissing) and broken ones become invalid pixels; broken ones are logged and listed in
+    Where a tile is missing (TileMissing), or a placeholder, coarser ones stand in as far as COARSER_ZOOMS; what is
+    missing there too becomes invalid pixels, as do broken tiles, which are logged and listed in
     `AerialImage.problems`. `read` raises MapSourceError where nothing could be had and a tile failed.
     """
 
@@ -51,6 +70,7 @@ class TiledMap:
         self, tile: Callable[[int, int, int], bytes], frame: LocalFrame, matrix: TileMatrix = TileMatrix()
     ) -> None:
         self._tile, self._frame, self._matrix = tile, frame, matrix
+        self._placeholders = Placeholders()
 
     def read(self, bounds: Bounds, metres_per_pixel: float) -> AerialImage:
         """See MapSource.read."""
@@ -65,67 +85,111 @@ class TiledMap:
                 f"a crop of {bounds.width_m:.0f} × {bounds.height_m:.0f} m needs {columns * rows} tiles "
                 f"of zoom {zoom}, more than {MAX_TILES_PER_CROP}; ask for less"
             )
-        places = [(row, column) for row in range(rows) for column in range(columns)]
-        tiles, failures = self._tiles(zoom, [(left + column, top + row) for row, column in places])
+        places = [(left + column, top + row) for row in range(rows) for column in range(columns)]
+        tiles, failures = self._tiles(zoom, places)
         mosaic = np.zeros((rows * tile_px, columns * tile_px, 3), np.uint8)
         valid = np.zeros(mosaic.shape[:2], bool)
-        for (row, column), tile in zip(places, tiles, strict=True):
-            if tile is not None:
-                block = np.s_[row * tile_px : (row + 1) * tile_px, column * tile_px : (column + 1) * tile_px]
-                mosaic[block], valid[block] = tile.rgb, tile.opaque
+        for (x, y), tile in tiles.items():
+            u, v = (x - left) * tile_px, (y - top) * tile_px
+            block = np.s_[v : v + tile_px, u : u + tile_px]
+            mosaic[block], valid[block] = tile.rgb, tile.opaque
         image, seen = resample(mosaic, valid, uv - (left * tile_px, top * tile_px))
         return AerialImage(image, seen, grid, tuple(str(failure) for failure in failures))
 
     def level(self, x_m: float, y_m: float, metres_per_pixel: float) -> SourceLevel:
         """See MapSource.level."""
         latitude_deg, longitude_deg, _ = self._frame.geodetic_from_enu([x_m, y_m, 0.0])
-        zoom, tile_px = self._zoom(metres_per_pixel), self._matrix.tile_px
-        uv = pixel_from_geodetic(latitude_deg, longitude_deg, zoom, tile_px)
-        x, y = (uv // tile_px).astype(int).tolist()
-        try:
-            kind = image_format(self._tile(zoom, x % 2**zoom, y)) or "unreadable"
-        except TileMissing:
-            kind = "no"
-        except MapSourceError:
-            kind = "unreadable"
+        wanted, tile_px = self._zoom(metres_per_pixel), self._matrix.tile_px
+        for zoom in self._zooms(wanted):
+            uv = pixel_from_geodetic(latitude_deg, longitude_deg, zoom, tile_px)
+            x, y = (uv // tile_px).astype(int).tolist()
+            if (kind := self._kind(zoom, x % 2**zoom, y)) != "no":
+                break
+        else:
+            zoom = wanted
         detail = f"{kind} tiles of {tile_px} px, zoom {zoom}"
-        return SourceLevel(tile_metres_per_pixel(float(latitude_deg), zoom, tile_px), detail)
+        warned = (warning,) if (warning := self._placeholders.warning) else ()
+        return SourceLevel(tile_metres_per_pixel(float(latitude_deg), zoom, tile_px), detail, warned)
+
+    def _kind(self, zoom: int, x: int, y: int) -> str:
+        """Format of a tile; "no" where there is none."""
+        try:
+            data = self._tile(zoom, x, y)
+            tile = self._decoded(data, zoom, x, y)
+        except TileMissing:
+            return "no"
+        except MapSourceError:
+            return "unreadable"
+        return "no" if self._placeholders.holds(tile.digest) else image_format(data) or "unreadable"
 
     def _zoom(self, metres_per_pixel: float) -> int:
         matrix = self._matrix
         latitude_deg = self._frame.latitude_deg
         return zoom_for(latitude_deg, metres_per_pixel, matrix.tile_px, matrix.min_zoom, matrix.max_zoom)
 
-    def _tiles(self, zoom: int, xy: list[tuple[int, int]]) -> tuple[list[_Tile | None], list[MapSourceError]]:
-        """The tiles (None where there is none) and what failed.
+    def _zooms(self, wanted: int) -> range:
+        """The wanted zoom and those that may stand in for it, coarser and coarser."""
+        return range(wanted, max(self._matrix.min_zoom, wanted - COARSER_ZOOMS) - 1, -1)
+
+    def _tiles(self, zoom: int, places: list[Place]) -> tuple[dict[Place, _Tile], list[MapSourceError]]:
+        """The tiles of a zoom that there are, coarser ones in place of missing ones, and what failed."""
+        found: dict[Place, _Tile] = {}
+        failures: list[MapSourceError] = []
+        missing = list(places)
+        for coarser, at in enumerate(self._zooms(zoom)):
+            parents = sorted({(x >> coarser, y >> coarser) for x, y in missing})
+            tiles, failed = self._fetched(at, parents)
+            failures += failed.values()
+            parent_of = {place: (place[0] >> coarser, place[1] >> coarser) for place in missing}
+            found |= {
+                place: tiles[parent].part(*place, coarser)
+                for place, parent in parent_of.items()
+                if parent in tiles
+            }
+            # A tile that failed may exist: a coarser one would hide that.
+            missing = [p for p, parent in parent_of.items() if parent not in tiles and parent not in failed]
+            if not missing:
+                break
+        if failures and not found:
+            raise failures[0]
+        for failure in failures:
+            log.warning("tile left out: %s", failure)
+        return found, failures
+
+    def _fetched(
+        self, zoom: int, places: list[Place]
+    ) -> tuple[dict[Place, _Tile], dict[Place, MapSourceError]]:
+        """The tiles of one zoom that there are, and what failed.
 
         A map that fails eight times without one success is given up, so that a dead server costs one
         timeout, not one per tile.
         """
-        failures: list[MapSourceError] = []
+        failed: dict[Place, MapSourceError] = {}
         answered = threading.Event()
 
-        def fetch(place: tuple[int, int]) -> _Tile | None:
+        def fetch(place: Place) -> _Tile | None:
             x, y = place[0] % 2**zoom, place[1]
             if not 0 <= y < 2**zoom:
                 return None
             try:
-                if len(failures) >= PARALLEL_FETCHES and not answered.is_set():
+                if len(failed) >= PARALLEL_FETCHES and not answered.is_set():
                     raise MapSourceError(f"tile {zoom}/{x}/{y} was not tried, the map had failed before")
-                tile = _Tile(*decode_tile(self._tile(zoom, x, y), self._matrix.tile_px, f"{zoom}/{x}/{y}"))
+                tile = self._decoded(self._tile(zoom, x, y), zoom, x, y)
             except TileMissing:
                 answered.set()
                 return None
             except MapSourceError as error:
-                failures.append(error)
+                failed[place] = error
                 return None
             answered.set()
             return tile
 
-        with ThreadPoolExecutor(min(PARALLEL_FETCHES, len(xy))) as pool:
-            tiles = list(pool.map(fetch, xy))
-        if failures and all(tile is None for tile in tiles):
-            raise failures[0]
-        for failure in failures:
-            log.warning("tile left out: %s", failure)
-        return tiles, failures
+        with ThreadPoolExecutor(min(PARALLEL_FETCHES, len(places))) as pool:
+            tiles = dict(zip(places, pool.map(fetch, places), strict=True))
+        # Which pictures are placeholders is known only when all are there.
+        found = {p: tile for p, tile in tiles.items() if tile and not self._placeholders.holds(tile.digest)}
+        return found, failed
+
+    def _decoded(self, data: bytes, zoom: int, x: int, y: int) -> _Tile:
+        rgb, opaque = decode_tile(data, self._matrix.tile_px, f"{zoom}/{x}/{y}")
+        return _Tile(rgb, opaque, self._placeholders.learn(data, rgb, (zoom, x, y)))

@@ -24,15 +24,27 @@ def lookup_geodetic(
     `to_pixel(latitude_deg, longitude_deg)` maps arrays [...] to source pixels [..., 2] (centres at +0.5);
     the longitudes are continuous around the datum's, also across ±180°.
     """
-    rows = np.arange(0, grid.rows + CONTROL_STEP_PX, CONTROL_STEP_PX) + 0.5
-    columns = np.arange(0, grid.columns + CONTROL_STEP_PX, CONTROL_STEP_PX) + 0.5
-    xy_m = grid.xy_from_uv(np.stack(np.meshgrid(columns, rows), axis=-1))
-    xyz_m = np.concatenate([xy_m, np.zeros((*xy_m.shape[:2], 1))], axis=-1)
-    latitude_deg, longitude_deg, _ = frame.geodetic_from_enu(xyz_m)
-    east_of_datum_deg = (longitude_deg - frame.longitude_deg + 180) % 360 - 180
-    control = to_pixel(latitude_deg, frame.longitude_deg + east_of_datum_deg)
+
+    def at(uv: np.ndarray) -> np.ndarray:
+        xy_m = grid.xy_from_uv(uv)
+        xyz_m = np.concatenate([xy_m, np.zeros((*xy_m.shape[:2], 1))], axis=-1)
+        latitude_deg, longitude_deg, _ = frame.geodetic_from_enu(xyz_m)
+        east_of_datum_deg = (longitude_deg - frame.longitude_deg + 180) % 360 - 180
+        return to_pixel(latitude_deg, frame.longitude_deg + east_of_datum_deg)
+
+    return smooth_lookup(grid.rows, grid.columns, at)
+
+
+def smooth_lookup(rows: int, columns: int, at: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Source pixels [rows, columns, 2] of the pixel centres of a raster.
+
+    `at` maps pixels [..., 2] to source pixels [..., 2]; it is asked for control points only.
+    """
+    v = np.arange(0, rows + CONTROL_STEP_PX, CONTROL_STEP_PX) + 0.5
+    u = np.arange(0, columns + CONTROL_STEP_PX, CONTROL_STEP_PX) + 0.5
+    control = at(np.stack(np.meshgrid(u, v), axis=-1))
     # float64 interpolation: source pixels of large maps exceed float32's precision.
-    fraction_r, fraction_c = np.arange(grid.rows) / CONTROL_STEP_PX, np.arange(grid.columns) / CONTROL_STEP_PX
+    fraction_r, fraction_c = np.arange(rows) / CONTROL_STEP_PX, np.arange(columns) / CONTROL_STEP_PX
     r, c = fraction_r.astype(int), fraction_c.astype(int)
     along_rows = control[r] + (fraction_r - r)[:, None, None] * (control[r + 1] - control[r])
     return along_rows[:, c] + (fraction_c - c)[None, :, None] * (along_rows[:, c + 1] - along_rows[:, c])

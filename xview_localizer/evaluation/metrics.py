@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+
+from xview_localizer.strict_json import strict_json
 
 RECALL_RADII_M = (1, 2, 5, 10)
 FALSE_ACCEPT_M = 5.0
@@ -111,13 +112,5 @@ def _or_none(reduce, values: Sequence) -> float | None:
 
 def write_json(metrics: dict, path: Path) -> None:
     """Write metrics; NaN becomes null, so that any JSON reader takes it."""
-
-    def clean(value):
-        if isinstance(value, dict):
-            return {key: clean(entry) for key, entry in value.items()}
-        if isinstance(value, list):
-            return [clean(entry) for entry in value]
-        return None if isinstance(value, float) and not np.isfinite(value) else value
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(clean(metrics), indent=1) + "\n")
+    path.write_text(strict_json(metrics, indent=1) + "\n")

@@ -16,6 +16,14 @@ import numpy as np
 
 from xview_localizer.geometry.distortion import EquidistantLens, PerspectiveLens, make_lens
 
+# Further from the middle in both directions, relative to the image's size, no principal point lies. A calibration of
+# an image half the size puts it at a quarter.
+MAX_OFF_CENTRE = 0.2
+# A cropped image whose k was moved along may have it outside, but not further than this many image sizes.
+MAX_OUTSIDE = 2.0
+# Calibrations with skew find some thousandths of fx; more is a matrix in another order.
+MAX_SKEW_RATIO = 0.05
+
 
 class CameraModel(Protocol):
     """What the rest of the package needs of a camera."""
@@ -24,8 +32,13 @@ class CameraModel(Protocol):
     height: int
 
     @property
+    def azimuth_range_rad(self) -> tuple[float, float]:
+        """Least and greatest azimuth (right positive, 0 along z) that the horizon's or principal point's row sees."""
+        ...
+
+    @property
     def horizontal_fov_rad(self) -> float:
-        """Angle seen along the row of the horizon (or principal point)."""
+        """Angle seen along that row, at most a full circle."""
         ...
 
     def rays(self, uv: np.ndarray) -> np.ndarray:
@@ -60,8 +73,9 @@ def _inside(uv: np.ndarray, width: int, height: int) -> np.ndarray:
 class PinholeCamera:
     """A single-lens camera. `distortion_model`: none, plumb_bob, rational_polynomial or equidistant.
 
-    `fx`, `fy`, `cx`, `cy` in pixels with pixel centres at +0.5; `distortion` as in CameraInfo's `d`.
-    Raises ValueError for an unknown model, a wrong number of coefficients or impossible intrinsics.
+    `fx`, `fy`, `cx`, `cy`, `skew` in pixels with pixel centres at +0.5 (u = fx x + skew y + cx, v = fy y + cy);
+    `distortion` as in CameraInfo's `d`. Raises ValueError for an unknown model, a wrong number of coefficients,
+    impossible intrinsics, or where the lens gives no ray for any pixel of the principal point's row.
     """
 
     width: int
@@ -72,30 +86,47 @@ class PinholeCamera:
     cy: float
     distortion_model: str = "none"
     distortion: tuple[float, ...] = ()
+    skew: float = 0.0
 
     def __post_init__(self) -> None:
         _require_positive(width=self.width, height=self.height, fx=self.fx, fy=self.fy)
-        _require_finite(cx=self.cx, cy=self.cy)
-        self._lens  # noqa: B018 - refuse a bad distortion model now, not at the first image
+        _require_finite(cx=self.cx, cy=self.cy, skew=self.skew)
+        self.azimuth_range_rad  # noqa: B018 - refuse a bad lens now, not at the first image
 
     @cached_property
     def _lens(self) -> PerspectiveLens | EquidistantLens:
         return make_lens(self.distortion_model, self.distortion)
 
     @cached_property
-    def horizontal_fov_rad(self) -> float:
+    def azimuth_range_rad(self) -> tuple[float, float]:
         columns = np.arange(self.width + 1.0)
         rays = self.rays(np.column_stack([columns, np.full(len(columns), self.cy)]))
         azimuth = np.arctan2(rays[:, 0], rays[:, 2])
-        return float(np.nanmax(azimuth) - np.nanmin(azimuth))
+        azimuth = azimuth[np.isfinite(azimuth)]
+        if not len(azimuth):
+            raise ValueError(
+                f"the lens gives no ray for any column of the image: principal point ({self.cx:.0f}, {self.cy:.0f}) of "
+                f"{self.width} × {self.height} px, {self.distortion_model} {list(self.distortion)}; calibrate again"
+            )
+        return float(azimuth.min()), float(azimuth.max())
+
+    @property
+    def horizontal_fov_rad(self) -> float:
+        least_rad, greatest_rad = self.azimuth_range_rad
+        return greatest_rad - least_rad
 
     def rays(self, uv: np.ndarray) -> np.ndarray:
         uv = np.asarray(uv, dtype=np.float64)
-        return self._lens.rays_from_points((uv - (self.cx, self.cy)) / (self.fx, self.fy))
+        points = (uv - (self.cx, self.cy)) / (self.fx, self.fy)
+        if self.skew:
+            points[:, 0] -= self.skew / self.fx * points[:, 1]
+        return self._lens.rays_from_points(points)
 
     def project(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         points, seen = self._lens.points_from_rays(np.asarray(rays, dtype=np.float64))
         uv = points * (self.fx, self.fy) + (self.cx, self.cy)
+        if self.skew:
+            uv[:, 0] += self.skew * points[:, 1]
         return uv, seen & _inside(uv, self.width, self.height)
 
 
@@ -118,6 +149,13 @@ class EquirectangularCamera:
         _require_positive(width=self.width, height=self.height)
         _require_positive(px_per_rad_h=self.px_per_rad_h, px_per_rad_v=self.px_per_rad_v)
         _require_finite(centre_column=self.centre_column, horizon_row=self.horizon_row)
+
+    @property
+    def azimuth_range_rad(self) -> tuple[float, float]:
+        return (
+            -self.centre_column / self.px_per_rad_h,
+            (self.width - self.centre_column) / self.px_per_rad_h,
+        )
 
     @property
     def horizontal_fov_rad(self) -> float:
@@ -192,27 +230,53 @@ def camera_from_info_fields(
     `k` = [px_per_rad_h, 0, centre_column - 0.5, 0, px_per_rad_v, horizon_row - 0.5, 0, 0, 1] and no `d`.
     An empty model without coefficients is a rectified image. Raises ValueError for anything else.
     """
-    k = np.asarray(k, dtype=np.float64).ravel()
-    if not np.any(k):
-        raise ValueError("the camera is not calibrated (k is 0)")
-    if k.shape != (9,) or k[1] != 0 or not np.array_equal(k[[3, 6, 7]], (0, 0, 0)) or k[8] != 1:
-        raise ValueError(f"camera matrix k must be [fx, 0, cx, 0, fy, cy, 0, 0, 1], got {k.tolist()}")
+    fx, skew, cx, fy, cy = _intrinsics(k)
+    panorama = distortion_model.strip().lower() == "equirectangular"
     left, top, roi_width, roi_height = roi if any(roi) else (0, 0, width, height)
     if left + roi_width > width or top + roi_height > height:
         raise ValueError(f"roi {tuple(roi)} does not lie in the image of {width} × {height}")
+    _require_positive(fx=fx, fy=fy)
+    if not panorama:
+        _check_principal_point(cx + 0.5, cy + 0.5, width, height)
     across, down = (max(1, int(factor)) for factor in binning)
     size = int(roi_width) // across, int(roi_height) // down
-    intrinsics = (
-        float(k[0] / across),
-        float(k[4] / down),
-        float((k[2] + 0.5 - left) / across),
-        float((k[5] + 0.5 - top) / down),
-    )
-    if distortion_model == "equirectangular":
-        if np.any(d):
-            raise ValueError(f"an equirectangular image takes no distortion coefficients, got {list(d)}")
+    intrinsics = (fx / across, fy / down, (cx + 0.5 - left) / across, (cy + 0.5 - top) / down)
+    if panorama:
+        if np.any(d) or skew:
+            raise ValueError(
+                f"an equirectangular image takes no distortion coefficients and no skew, got {list(d)}, {skew}"
+            )
         return EquirectangularCamera(*size, *intrinsics)
     distortion = tuple(float(value) for value in d)
-    if distortion_model == "" and not distortion:
-        distortion_model = "none"
-    return PinholeCamera(*size, *intrinsics, distortion_model, distortion)
+    return PinholeCamera(*size, *intrinsics, distortion_model or "none", distortion, skew / across)
+
+
+def _intrinsics(k: Sequence[float]) -> tuple[float, float, float, float, float]:
+    """fx, skew, cx, fy, cy of a camera matrix. Raises ValueError where it is none."""
+    k = np.asarray(k, dtype=np.float64).ravel()
+    if not np.any(k):
+        raise ValueError("the camera is not calibrated (k is 0)")
+    if k.shape != (9,) or not np.array_equal(k[[3, 6, 7, 8]], (0, 0, 0, 1)):
+        raise ValueError(f"camera matrix k must be [fx, skew, cx, 0, fy, cy, 0, 0, 1], got {k.tolist()}")
+    if abs(k[1]) > MAX_SKEW_RATIO * abs(k[0]):
+        raise ValueError(
+            f"camera matrix k has a skew of {k[1]:g} px, more than pixels have; is it row-major?"
+        )
+    return float(k[0]), float(k[1]), float(k[2]), float(k[4]), float(k[5])
+
+
+def _check_principal_point(cx: float, cy: float, width: int, height: int) -> None:
+    """Raise ValueError where it lies in a corner of the full image, as no lens is mounted."""
+    at = np.array([cx / width, cy / height]) if width > 0 and height > 0 else np.full(2, 0.5)
+    off = np.abs(at - 0.5)
+    if np.any(off > MAX_OUTSIDE):
+        raise ValueError(
+            f"the principal point ({cx:.0f}, {cy:.0f}) lies far outside of the image of {width} × {height} px; "
+            "correct the calibration"
+        )
+    if np.all(off > MAX_OFF_CENTRE):
+        raise ValueError(
+            f"the principal point ({cx:.0f}, {cy:.0f}) lies in a corner of the image of {width} × {height} px: k is "
+            "that of an image of another size (calibrated at another resolution, or already with the binning that "
+            "binning_x and binning_y take off once more); width, height and k must be those of the full image"
+        )

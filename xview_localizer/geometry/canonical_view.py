@@ -75,8 +75,10 @@ def canonical_view(camera: CameraModel, R_level_camera: np.ndarray, spec: ViewSp
             round(span_rad * spec.columns_px_per_rad / multiple) * multiple, multiple, spec.max_columns_px
         )
     )
-    forward = R_level_camera[:, 2]
-    centre_rad = np.arctan2(forward[1], forward[0])
+    # A region of interest or a strip of a panorama need not have the optical axis in its middle.
+    middle_rad = 0.0 if wraps else sum(camera.azimuth_range_rad) / 2
+    middle = R_level_camera @ (np.sin(middle_rad), 0.0, np.cos(middle_rad))
+    centre_rad = np.arctan2(middle[1], middle[0])
     left_rad = centre_rad + span_rad / 2
 
     def azimuth(count: int) -> np.ndarray:

@@ -139,26 +139,42 @@ class EquidistantLens:
         return np.where(found[:, None], np.column_stack([sideways, np.cos(angle)]), np.nan)
 
 
-# model -> numbers of coefficients it takes; no coefficients at all means an undistorted image.
-COEFFICIENT_COUNTS = {"none": (), "plumb_bob": (4, 5), "rational_polynomial": (8,), "equidistant": (4,)}
+# Names that other software gives to the models of ROS.
+_ALIASES = {
+    "": "none",
+    "fisheye": "equidistant",
+    "kannala_brandt": "equidistant",
+    "kannala_brandt4": "equidistant",
+    "radtan": "plumb_bob",
+    "rational": "rational_polynomial",
+}
+# model -> numbers of coefficients it takes; calibration tools append further ones, which are 0 if unused.
+COEFFICIENT_COUNTS = {"none": (0,), "plumb_bob": (4, 5), "rational_polynomial": (8,), "equidistant": (4,)}
 
 
 def make_lens(model: str, coefficients: tuple[float, ...]) -> PerspectiveLens | EquidistantLens:
     """Lens of a distortion model and its `d` as CameraInfo orders it (k1, k2, p1, p2, k3 ... or k1 ... k4).
 
-    Raises ValueError for an unknown model, a wrong number of coefficients or a value that is not finite.
+    Coefficients beyond those of the model may follow if they are 0 (OpenCV's s1 ... s4, tau). Raises ValueError for an
+    unknown model, a wrong number of coefficients or a value that is not finite.
     """
-    if model not in COEFFICIENT_COUNTS:
+    name = model.strip().lower()
+    name = _ALIASES.get(name, name)
+    if name not in COEFFICIENT_COUNTS:
         raise ValueError(f"unknown distortion model '{model}'; accepted are {', '.join(COEFFICIENT_COUNTS)}")
     if not np.all(np.isfinite(coefficients)):
         raise ValueError(f"distortion coefficients must be finite, got {list(coefficients)}")
-    if model != "equidistant" and not np.any(coefficients):
+    if name != "equidistant" and not np.any(coefficients):
         return PerspectiveLens()
-    counts = COEFFICIENT_COUNTS[model]
-    if len(coefficients) not in counts:
-        expected = " or ".join(map(str, counts)) or "no"
-        raise ValueError(f"distortion model '{model}' takes {expected} coefficients, got {len(coefficients)}")
-    if model == "equidistant":
-        return EquidistantLens(coefficients)
-    k1, k2, p1, p2, *higher = coefficients
+    counts = COEFFICIENT_COUNTS[name]
+    kept, beyond = coefficients[: counts[-1]], coefficients[counts[-1] :]
+    if len(kept) not in counts or any(beyond):
+        expected = " or ".join(map(str, counts)) if name != "none" else "no"
+        remedy = ", those beyond not being 0" if len(kept) in counts else ""
+        raise ValueError(
+            f"distortion model '{model}' takes {expected} coefficients, got {len(coefficients)}{remedy}"
+        )
+    if name == "equidistant":
+        return EquidistantLens(kept)
+    k1, k2, p1, p2, *higher = kept
     return PerspectiveLens(k=(k1, k2, *higher, *(0.0,) * (4 - len(higher))), p=(p1, p2))

@@ -119,6 +119,10 @@ class ModelPackage:
 
 
 def _checked_graph(folder: Path, file: str, expected_sha256: str) -> Path:
+    if Path(file).is_absolute() or ".." in Path(file).parts:
+        raise ModelPackageError(
+            f"model package {folder} names {file}, which lies outside of it; a package's files must lie inside"
+        )
     path = folder / file
     if not path.is_file():
         raise ModelPackageError(f"model package {folder} lacks {file}; copy the whole package again")

@@ -79,7 +79,7 @@ def image_message(header: Header, image: np.ndarray) -> Image:
 
 
 def image_decoder() -> Callable[[Image], np.ndarray]:
-    """sensor_msgs/Image to RGB [H, W, 3] uint8: cv_bridge's conversion where installed, else our own."""
+    """sensor_msgs/Image to RGB [H, W, 3] uint8, as offline; encodings that are not known there by cv_bridge."""
     try:
         from cv_bridge import CvBridge, CvBridgeError
     except (ImportError, AttributeError):  # cv_bridges built for another NumPy raise the latter
@@ -87,6 +87,8 @@ def image_decoder() -> Callable[[Image], np.ndarray]:
     bridge = CvBridge()
 
     def decode(message: Image) -> np.ndarray:
+        if message.encoding in messages.ENCODINGS:
+            return messages.rgb_from_image(message)
         try:
             return np.ascontiguousarray(bridge.imgmsg_to_cv2(message, "rgb8"))
         except (CvBridgeError, ValueError, TypeError) as error:

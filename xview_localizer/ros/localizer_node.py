@@ -25,6 +25,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 from std_msgs.msg import Header
 
 from xview_localizer.aerial.open import probe_map
+from xview_localizer.aerial.redact import redacted
 from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.engines.engine import EngineError
@@ -81,7 +82,9 @@ class LocalizerNode(LifecycleNode):
             self._map = open_map(settings)
             localizer = self._localizer = self._load_model(settings)
             self._probe_map(settings, localizer.spec.aerial.metres_per_pixel)
-            self._health = Health({"model": localizer.spec.name, "map": settings.values["map.source"]})
+            self._health = Health(
+                {"model": localizer.spec.name, "map": redacted(settings.values["map.source"])}
+            )
             self._create_outputs(settings)
             self._start_diagnostics()
             self._watch_clock()
@@ -145,7 +148,7 @@ class LocalizerNode(LifecycleNode):
         """Log what the map offers at the datum; one that does not answer yet may come up later."""
         try:
             probe = probe_map(self._map, 0.0, 0.0, metres_per_pixel)
-            self.get_logger().info(f"map {settings.values['map.source']}: {probe}")
+            self.get_logger().info(f"map {redacted(settings.values['map.source'])}: {probe}")
         except MapSourceError as error:
             self.get_logger().warning(
                 f"map probe at the datum failed, images will be rejected until it answers: {error}"

@@ -1,0 +1,73 @@
+"""Which bands of a raster are its colours, and which of its pixels are ground."""
+
+from __future__ import annotations
+
+import numpy as np
+from rasterio import DatasetReader
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.windows import Window
+
+from xview_localizer.aerial.tile_image import OPAQUE_FROM
+
+_COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+_OTHER_COLOURS = (ColorInterp.cyan, ColorInterp.magenta, ColorInterp.yellow, ColorInterp.black) + (
+    ColorInterp.hue, ColorInterp.saturation, ColorInterp.lightness,
+)  # fmt: skip
+
+
+def colour_bands(raster: DatasetReader) -> list[int]:
+    """Numbers of the red, green and blue bands; grey is all three.
+
+    By the file's colour interpretation, else by the bands' descriptions, else the first three that are not alpha.
+    """
+    by_name = dict(zip(raster.colorinterp, raster.indexes, strict=True))
+    if all(colour in by_name for colour in _COLOURS):
+        return [by_name[colour] for colour in _COLOURS]
+    described = {
+        (text or "").strip().lower(): band
+        for text, band in zip(raster.descriptions, raster.indexes, strict=True)
+    }
+    if all(colour.name in described for colour in _COLOURS):
+        return [described[colour.name] for colour in _COLOURS]
+    ground = [band for band in raster.indexes if band != alpha_band(raster)]
+    return ground[:3] if len(ground) >= 3 else ground[:1] * 3
+
+
+def alpha_band(raster: DatasetReader) -> int | None:
+    """Number of the band that tells opacity, wherever it stands (GDAL looks for it at 2 and 4 only)."""
+    named = [
+        band
+        for colour, band in zip(raster.colorinterp, raster.indexes, strict=True)
+        if colour is ColorInterp.alpha
+    ]
+    return named[-1] if named else None
+
+
+def band_problem(raster: DatasetReader) -> str | None:
+    """What keeps the bands from being 8-bit colours, and the remedy."""
+    if any(colour is ColorInterp.palette for colour in raster.colorinterp):
+        return "holds palette colours; convert it with gdal_translate -expand rgb"
+    if other := [colour.name for colour in raster.colorinterp if colour in _OTHER_COLOURS]:
+        return f"holds {', '.join(other)}, not red, green and blue; convert it to RGB"
+    if len(raster.indexes) == 1 and alpha_band(raster):
+        return "holds opacity only, no colours"
+    used = {*colour_bands(raster), alpha_band(raster) or 1}
+    for band in sorted(used):
+        if (kind := raster.dtypes[band - 1]) != "uint8":
+            return f"holds {kind}, not 8-bit colours; convert it with gdal_translate -ot Byte -scale"
+    return None
+
+
+def read_colours(
+    raster: DatasetReader, window: Window, shape: tuple[int, int], resampling: Resampling
+) -> tuple[np.ndarray, np.ndarray]:
+    """RGB [*shape, 3] of a window and which of its pixels are ground [*shape]. Raises what rasterio raises."""
+    bands, alpha = colour_bands(raster), alpha_band(raster)
+    image = raster.read(bands, window=window, out_shape=(3, *shape), resampling=resampling)
+    # Nodata is what is nodata in all colours; other bands, such as infrared, don't count.
+    masks = raster.read_masks(bands, window=window, out_shape=(3, *shape))
+    seen = masks.any(axis=0)
+    if alpha:
+        # Averaged as the colours are: a pixel that is partly transparent is a mixture of ground and nothing.
+        seen &= raster.read(alpha, window=window, out_shape=shape, resampling=resampling) >= OPAQUE_FROM
+    return np.ascontiguousarray(image.transpose(1, 2, 0)), seen

@@ -1,0 +1,96 @@
+"""A folder of raster files as one map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from xview_localizer.aerial.raster import Raster, RasterMap
+from xview_localizer.aerial.source import AerialImage, MapSourceError, SourceLevel, crop_grid
+from xview_localizer.geometry.grid import Bounds
+from xview_localizer.geometry.local_frame import LocalFrame
+
+# Sheets that are held open; more would use up the process's files.
+OPEN_SHEETS = 32
+# What is further off than that is on another side of the Earth, where east and north mean nothing.
+MAX_DISTANCE_M = 5e6
+_EDGE_POINTS = 9
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    path: Path
+    bounds: Bounds
+    metres_per_pixel: float
+
+    def overlaps(self, box: Bounds) -> bool:
+        mine = self.bounds
+        return (
+            mine.west_m < box.east_m
+            and box.west_m < mine.east_m
+            and mine.south_m < box.north_m
+            and box.south_m < mine.north_m
+        )
+
+
+class FolderMap:
+    """Raster files of a folder, in any CRS each; where several show a place, the finest one is taken. Thread-safe.
+
+    Raises MapSourceError where there is none, or one of them is no map.
+    """
+
+    def __init__(self, folder: Path, suffixes: tuple[str, ...], frame: LocalFrame) -> None:
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+        if not paths:
+            raise MapSourceError(
+                f"the folder {folder} holds no map files ({', '.join(suffixes)}); of a folder of tiles give the "
+                "template, such as file:///tiles/{z}/{x}/{y}.png"
+            )
+        found = [sheet for path in paths if (sheet := _sheet(path, frame))]
+        self._sheets = sorted(found, key=lambda sheet: sheet.metres_per_pixel)
+        self._folder, self._count = folder, len(paths)
+        self._opened = lru_cache(OPEN_SHEETS)(lambda path: RasterMap(path, frame))
+
+    def read(self, bounds: Bounds, metres_per_pixel: float) -> AerialImage:
+        """See MapSource.read."""
+        grid = crop_grid(bounds, metres_per_pixel)
+        image = np.zeros((grid.rows, grid.columns, 3), np.uint8)
+        valid = np.zeros(image.shape[:2], bool)
+        for sheet in self._sheets:
+            if sheet.overlaps(grid.bounds) and not valid.all():
+                crop = self._opened(sheet.path).read(bounds, metres_per_pixel)
+                fresh = crop.valid & ~valid
+                image[fresh] = crop.image[fresh]
+                valid |= fresh
+        return AerialImage(image, valid, grid)
+
+    def level(self, x_m: float, y_m: float, metres_per_pixel: float) -> SourceLevel:
+        """See MapSource.level."""
+        here = Bounds.around(x_m, y_m, metres_per_pixel)
+        for sheet in self._sheets:
+            if sheet.overlaps(here):
+                level = self._opened(sheet.path).level(x_m, y_m, metres_per_pixel)
+                detail = f"{sheet.path.name}, one of {self._count} files: {level.detail}"
+                return SourceLevel(level.metres_per_pixel, detail, level.warnings)
+        return SourceLevel(metres_per_pixel, f"none of {self._count} files of {self._folder.name} is there")
+
+
+def _sheet(path: Path, frame: LocalFrame) -> _Sheet | None:
+    """Where a file lies in the local frame, None where that is far away."""
+    latitude_deg, longitude_deg, metres_per_pixel = Raster(path).outline(_EDGE_POINTS)
+    near = [
+        frame.enu_from_geodetic(*place)[:2]
+        for place in zip(latitude_deg, longitude_deg, strict=True)
+        if np.all(np.isfinite(place)) and frame.distance_m(*place) < MAX_DISTANCE_M
+    ]
+    if not near:
+        return None
+    west_m, south_m = np.min(near, axis=0)
+    east_m, north_m = np.max(near, axis=0)
+    # Edges bend between the points.
+    margin_m = metres_per_pixel + 1e-3 * max(east_m - west_m, north_m - south_m)
+    box = Bounds(west_m - margin_m, south_m - margin_m, east_m + margin_m, north_m + margin_m)
+    return _Sheet(path, box, metres_per_pixel)

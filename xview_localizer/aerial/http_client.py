@@ -1,0 +1,152 @@
+"""HTTP with a real deadline: on the look-up of the name, the connection, the headers and the body together.
+
+One thread with an event loop serves all requests of a client, so that a server that trickles bytes holds nobody beyond
+the deadline. Only the host that was asked for is talked to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+_MAX_REDIRECTS = 3
+_CHUNK_BYTES = 65536
+_MAX_CONNECTIONS = 16
+
+
+class HttpError(Exception):
+    """There is no answer; the text says why, without the address."""
+
+
+class HttpTimeout(HttpError):
+    """There was no whole answer before the deadline."""
+
+
+class HttpUnreachable(HttpError):
+    """The host cannot be connected to."""
+
+
+class HttpTooLarge(HttpError):
+    """The answer has more bytes than it may have."""
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """A whole answer; names of headers are compared without case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass
+class _Engine:
+    """What the thread of a client owns."""
+
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    session: aiohttp.ClientSession | None = None
+
+    def run(self) -> None:
+        self.loop.run_forever()
+        if self.session:
+            self.loop.run_until_complete(self.session.close())
+        self.loop.close()
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+
+class HttpClient:
+    """GET requests, thread-safe. Its thread ends when the client is no longer used."""
+
+    def __init__(self, user_agent: str) -> None:
+        self._user_agent = user_agent
+        self._engine: _Engine | None = None
+        self._lock = threading.Lock()
+
+    def get(
+        self, url: str, timeout_sec: float, max_bytes: int, headers: Mapping[str, str] | None = None
+    ) -> HttpAnswer:
+        """The whole answer, whatever its status. Raises HttpError.
+
+        Redirects are followed within the host (and from http to https), never to another one. Proxies of the
+        environment are used, but not for this machine's own servers.
+        """
+        engine = self._started()
+        asked = asyncio.wait_for(self._get(engine, url, max_bytes, headers or {}), timeout_sec)
+        try:
+            return asyncio.run_coroutine_threadsafe(asked, engine.loop).result()
+        except asyncio.TimeoutError as error:
+            raise HttpTimeout(f"no answer within {timeout_sec:g} s") from error
+        except aiohttp.ClientConnectorError as error:
+            raise HttpUnreachable(type(error.os_error).__name__) from error
+        except aiohttp.InvalidURL as error:
+            raise HttpError("this is no address") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise HttpError(f"the connection broke off ({type(error).__name__})") from error
+
+    def _started(self) -> _Engine:
+        with self._lock:
+            if self._engine is None:
+                self._engine = _Engine()
+                threading.Thread(target=self._engine.run, name="http", daemon=True).start()
+                weakref.finalize(self, self._engine.stop)
+            return self._engine
+
+    async def _get(self, engine: _Engine, url: str, max_bytes: int, headers: Mapping[str, str]) -> HttpAnswer:
+        if engine.session is None:
+            engine.session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS),
+                timeout=aiohttp.ClientTimeout(total=None),  # the deadline is that of the whole request
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
+                auto_decompress=False,  # tiles are compressed already, and what is not can be a bomb
+            )
+        for _ in range(_MAX_REDIRECTS + 1):
+            # What is percent-encoded stays as it is.
+            address = URL(quote(url, safe="!#$%&'()*+,/:;=?@[]~"), encoded=True)
+            async with engine.session.get(
+                address, headers=headers, allow_redirects=False, proxy=_proxy(url)
+            ) as response:
+                if response.status in (301, 302, 303, 307, 308) and "Location" in response.headers:
+                    url = _redirected(url, response.headers["Location"])
+                    continue
+                body = bytearray()
+                async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+                    body += chunk
+                    if len(body) > max_bytes:
+                        raise HttpTooLarge(f"more than {max_bytes} bytes were sent")
+                return HttpAnswer(response.status, response.headers, bytes(body))
+        raise HttpError("it redirects in a circle")
+
+
+def _proxy(url: str) -> str | None:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host in LOOPBACK or proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _redirected(url: str, location: str) -> str:
+    """Where a redirect leads. Raises HttpError where that is another host, or leaves https."""
+    target = urljoin(url, location)
+    old, new = urlsplit(url), urlsplit(target)
+    upgraded = (old.scheme, new.scheme) == ("http", "https") and old.hostname == new.hostname
+    if (old.scheme, old.netloc) != (new.scheme, new.netloc) and not (upgraded and not old.port):
+        raise HttpError(
+            f"it redirects to {new.scheme}://{new.netloc.rpartition('@')[2]}, "
+            "another host than the configured one; give that address"
+        )
+    return target

@@ -1,0 +1,102 @@
+"""A raster's coordinate reference system: where it comes from, and how well its place on Earth is known."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError
+from pyproj.transformer import AreaOfInterest, TransformerGroup
+from rasterio import DatasetReader
+
+# Transformations that are said to be worse than this are worth a warning.
+POOR_ACCURACY_M = 3.0
+# Side of the area, in degrees, for which the best transformation is looked for.
+_AREA_DEG = 0.1
+
+ToPlane = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def raster_crs(raster: DatasetReader, path: Path) -> CRS | None:
+    """The CRS in the file, else that of a .prj beside it (WKT or a code such as EPSG:25832). Raises CRSError."""
+    if raster.crs is not None:
+        return CRS.from_user_input(raster.crs.to_wkt())
+    side = path.with_suffix(".prj")
+    try:
+        text = side.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    try:
+        return CRS.from_user_input(text.strip())
+    except CRSError as error:
+        raise CRSError(f"{side.name} beside it is no coordinate reference system: {error}") from error
+
+
+def plane_from_geodetic(crs: CRS, centre_x: float) -> ToPlane:
+    """Function (longitude_deg, latitude_deg) arrays -> x, y in the CRS, continuous over an array.
+
+    Where the CRS goes around the Earth (degrees, Web Mercator), x is that of the turn whose middle is next to
+    `centre_x`, so that longitudes of 0 ... 360° and rasters across ±180° are met. Raises ProjError.
+    """
+    transformer = Transformer.from_crs(4326, crs, always_xy=True)
+    turn = _turn(crs)
+
+    def to_plane(longitude_deg: np.ndarray, latitude_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x, y = (np.asarray(value) for value in transformer.transform(longitude_deg, latitude_deg))
+        if turn and x.size:
+            # From one place of the array on, so that the array has no step; then all of it by whole turns.
+            first = x.flat[0]
+            x = first + (x - first + turn / 2) % turn - turn / 2
+            x = x + turn * np.round((centre_x - x.mean()) / turn)
+        return x, y
+
+    return to_plane
+
+
+def geodetic_from_plane(crs: CRS, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Latitude and longitude in degrees of places in the CRS; infinite where there are none. Raises ProjError."""
+    longitude_deg, latitude_deg = Transformer.from_crs(crs, 4326, always_xy=True).transform(x, y)
+    return latitude_deg, longitude_deg
+
+
+def _turn(crs: CRS) -> float | None:
+    """Length of a full turn along x, where that is how the CRS is."""
+    if crs.is_geographic:
+        return 2 * np.pi / crs.axis_info[0].unit_conversion_factor
+    if crs.to_epsg() == 3857:
+        return 2 * np.pi * crs.ellipsoid.semi_major_metre
+    return None
+
+
+def place_warning(crs: CRS, latitude_deg: float, longitude_deg: float) -> str | None:
+    """What is wrong with how well PROJ can put the CRS on WGS84 at a place, and the remedy."""
+    west_deg = (longitude_deg + 180) % 360 - 180 - _AREA_DEG / 2
+    south_deg = max(latitude_deg - _AREA_DEG / 2, -90.0)
+    area = AreaOfInterest(west_deg, south_deg, west_deg + _AREA_DEG, min(south_deg + _AREA_DEG, 90.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # says less about the same
+        group = TransformerGroup(4326, crs, always_xy=True, area_of_interest=area)
+    if not group.transformers:
+        return None
+    used_m = group.transformers[0].accuracy
+    used = f"{used_m:g} m" if used_m >= 0 else "an unknown amount"
+    if not group.best_available and group.unavailable_operations:
+        best = group.unavailable_operations[0]
+        grids = ", ".join(grid.short_name for grid in best.grids if not grid.available)
+        if used_m < 0 or used_m > best.accuracy:
+            return (
+                f"{_crs_name(crs)} is placed with a method that may be off by {used}: the better one "
+                f"({best.accuracy:g} m) needs {grids}, which is not installed; get it with "
+                f"`projsync --file {grids.split(', ')[0]}` or the package proj-data"
+            )
+    if used_m < 0 or used_m > POOR_ACCURACY_M:
+        return f"{_crs_name(crs)} can be off by {used} on WGS84; export the map in WGS84, or shift it by map.shift_…_m"
+    return None
+
+
+def _crs_name(crs: CRS) -> str:
+    code = crs.to_epsg()
+    return f"EPSG:{code}" if code else "the map's CRS"

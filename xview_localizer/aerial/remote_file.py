@@ -1,0 +1,141 @@
+"""A file behind HTTP, read in parts: what a COG or PMTiles on a server needs."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import time
+from collections import OrderedDict
+
+from xview_localizer.aerial.fetch import FetchConfig
+from xview_localizer.aerial.http_client import HttpAnswer, HttpClient, HttpError
+from xview_localizer.aerial.redact import redacted
+from xview_localizer.aerial.source import MapSourceError
+
+BLOCK_BYTES = 65536
+KEPT_BLOCKS = 512  # 32 MB
+# A decoder asks for a tile at a time; who asks for more was led astray by a damaged file.
+MAX_READ_BYTES = 64_000_000
+# Who reads a picture asks several times in a row; a server that has failed is not waited for again and again.
+PAUSE_AFTER_FAILURE_SEC = 1.0
+# What a remote file is called between rasterio and its opener.
+PATH = "remote.tif"
+
+
+class RemoteFile:
+    """Bytes of a URL by range requests, the last used ones kept. Thread-safe.
+
+    Every request has the deadline of `config`. Raises MapSourceError where the server does not answer, has no such
+    file, or cannot send parts of it; and where the file is replaced while it is read.
+    """
+
+    def __init__(self, url: str, config: FetchConfig) -> None:
+        self.name, self._url, self._config = redacted(url), url, config
+        self._client, self._lock = HttpClient(config.user_agent), threading.Lock()
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._failure: MapSourceError | None = None
+        self._failed_at_sec = -PAUSE_AFTER_FAILURE_SEC
+        self.failures = 0  # requests that failed, or were not made because one had just failed
+        self._etag: str | None = None
+        answer = self._ask(0, BLOCK_BYTES)
+        self.size = int(re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers["Content-Range"]).group(1))
+        self._etag = answer.headers.get("ETag")
+        self._blocks[0] = answer.body
+
+    def open(self, path: str, mode: str = "rb", **_: object) -> RemoteReader:
+        """The file as GDAL asks for it (PATH); raises FileNotFoundError for files that it looks for beside it."""
+        if path.rpartition("/")[2] != PATH:
+            raise FileNotFoundError(path)
+        return RemoteReader(self)
+
+    @property
+    def failure(self) -> MapSourceError | None:
+        """What the last request that failed did so of."""
+        return self._failure
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes from `offset` on, fewer at the end of the file."""
+        length = max(0, min(length, self.size - offset))
+        if length > MAX_READ_BYTES:
+            raise MapSourceError(f"{self.name} is damaged: it asks for {length} bytes at once")
+        first, last = offset // BLOCK_BYTES, (offset + length - 1) // BLOCK_BYTES
+        with self._lock:
+            data = b"".join(self._block(number, last) for number in range(first, last + 1))
+        start = offset - first * BLOCK_BYTES
+        return data[start : start + length]
+
+    def _block(self, number: int, last: int) -> bytes:
+        """A block; with one that is not there, those missing after it, up to `last`, are fetched in one request."""
+        if number not in self._blocks:
+            count = next((n for n in range(number, last + 1) if n in self._blocks), last + 1) - number
+            body = self._ask(number * BLOCK_BYTES, count * BLOCK_BYTES).body
+            for n in range(count):
+                self._blocks[number + n] = body[n * BLOCK_BYTES : (n + 1) * BLOCK_BYTES]
+        self._blocks.move_to_end(number)
+        block = self._blocks[number]
+        # Never below what one read needs.
+        while len(self._blocks) > KEPT_BLOCKS + MAX_READ_BYTES // BLOCK_BYTES:
+            self._blocks.popitem(last=False)
+        return block
+
+    def _ask(self, offset: int, length: int) -> HttpAnswer:
+        if self._failure and time.monotonic() - self._failed_at_sec < PAUSE_AFTER_FAILURE_SEC:
+            self.failures += 1
+            raise self._failure
+        headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
+        if self._etag and not self._etag.startswith("W/"):
+            headers["If-Range"] = self._etag
+        try:
+            answer = self._client.get(self._url, self._config.timeout_sec, length, headers)
+            if answer.status != 206 or "Content-Range" not in answer.headers:
+                raise HttpError(
+                    "the server sends no parts of files, or the file was replaced"
+                    if answer.status == 200
+                    else f"it answered HTTP {answer.status}"
+                )
+        except HttpError as error:
+            what = "the server sends no parts of files" if "more than" in str(error) else error
+            self._failure = MapSourceError(
+                f"cannot read {self.name}: {what}; check the address, or download the file"
+            )
+            self._failed_at_sec = time.monotonic()
+            self.failures += 1
+            raise self._failure from error
+        return answer
+
+
+class RemoteReader(io.RawIOBase):
+    """A RemoteFile as a binary file; `fs`, `path` and `mode` are fsspec's, by which rasterio 1.3 opens it again."""
+
+    path, mode = PATH, "rb"
+
+    def __init__(self, file: RemoteFile) -> None:
+        self.file, self._at = file, 0
+
+    @property
+    def fs(self) -> RemoteFile:
+        return self.file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.file.size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        size = self.file.size - self._at if size < 0 else size
+        try:
+            data = self.file.read_at(self._at, size)
+        except MapSourceError:
+            return b""  # the caller is C code; what failed is in file.failure
+        self._at += len(data)
+        return data
