@@ -12,6 +12,7 @@ import yaml
 
 from xview_localizer.belief.gate import GateConfig
 from xview_localizer.belief.hypotheses import OdometryDrift
+from xview_localizer.engines.factory import EngineConfig
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
@@ -81,7 +82,7 @@ class Setting:
         return ""
 
 
-_LOCALIZER, _TRACKER = LocalizerConfig(), TrackerConfig()
+_LOCALIZER, _TRACKER, _ENGINES = LocalizerConfig(), TrackerConfig(), EngineConfig()
 _GATE, _SEARCH, _DRIFT = _LOCALIZER.gate, _TRACKER.search, _TRACKER.odometry_drift
 
 SETTINGS: dict[str, Setting] = {
@@ -112,9 +113,9 @@ SETTINGS: dict[str, Setting] = {
         Setting("map.timeout_sec", 5.0, "Longest wait for one tile, seconds.", minimum=0.1, maximum=120.0),
         Setting("model.package", "",
             "Folder of a model package; empty: the embedded one.", str, is_path=True),
-        Setting("model.threads", _LOCALIZER.threads,
+        Setting("model.threads", _ENGINES.threads,
             "Threads of ONNX Runtime; 0: its own choice.", int, minimum=0, maximum=256),
-        Setting("model.providers", _LOCALIZER.providers,
+        Setting("model.providers", _ENGINES.providers,
             "Execution providers of ONNX Runtime, in order.", str, length=0),
         Setting("camera.position_in_base_m", (0.0, 0.0, 0.0),
             "Camera in base_link: x, y, z, metres.", length=3, minimum=-50.0, maximum=50.0),
@@ -206,6 +207,7 @@ class Settings:
     values: Mapping[str, Value]
     frame: LocalFrame
     package_path: Path
+    engines: EngineConfig
     localizer: LocalizerConfig
     tracker: TrackerConfig
     mounting: CameraMounting
@@ -224,10 +226,9 @@ class Settings:
             package_path=Path(v["model.package"]).expanduser()
             if v["model.package"]
             else default_package_path(),
+            engines=EngineConfig(threads=v["model.threads"], providers=tuple(v["model.providers"])),
             localizer=LocalizerConfig(
                 gate=GateConfig(v["gate.min_confidence"], v["gate.max_position_sigma_m"]),
-                threads=v["model.threads"],
-                providers=tuple(v["model.providers"]),
             ),
             tracker=TrackerConfig(
                 search=SearchConfig(

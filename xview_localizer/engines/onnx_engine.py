@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from xview_localizer.engines.engine import EngineError, TensorSpec
+from xview_localizer.engines.engine import EngineError, TensorSpec, check_inputs
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -53,32 +53,12 @@ class OnnxEngine:
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run the graph once. Raises EngineError where `inputs` do not fit."""
-        for spec in self.inputs:
-            self._check(spec, inputs)
-        unknown = set(inputs) - {spec.name for spec in self.inputs}
-        if unknown:
-            raise EngineError(
-                f"{self._path.name} has no input {sorted(unknown)[0]!r}; it takes {[s.name for s in self.inputs]}"
-            )
+        check_inputs(self._path.name, self.inputs, inputs)
         try:
             outputs = self._session.run(None, inputs)
         except Exception as error:
             raise EngineError(f"{self._path.name} failed: {error}") from error
         return {spec.name: array for spec, array in zip(self.outputs, outputs, strict=True)}
-
-    def _check(self, spec: TensorSpec, inputs: dict[str, np.ndarray]) -> None:
-        if spec.name not in inputs:
-            raise EngineError(f"{self._path.name} needs the input {spec.name!r}, got {sorted(inputs)}")
-        array = inputs[spec.name]
-        fits = len(array.shape) == len(spec.shape) and all(
-            want is None or want == got for want, got in zip(spec.shape, array.shape, strict=True)
-        )
-        if not fits:
-            raise EngineError(
-                f"{self._path.name}: {spec.name!r} must have shape {spec.shape}, got {array.shape}"
-            )
-        if array.dtype != spec.dtype:
-            raise EngineError(f"{self._path.name}: {spec.name!r} must be {spec.dtype}, got {array.dtype}")
 
     def _warm_up(self) -> None:
         """First runs allocate; graphs with free sizes are warmed by their first image instead."""
