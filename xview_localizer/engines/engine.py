@@ -77,3 +77,15 @@ def check_inputs(graph: str, expected: Sequence[TensorSpec], inputs: Mapping[str
     unknown = sorted(set(inputs) - {spec.name for spec in expected})
     if unknown:
         raise EngineError(f"{graph} has no input {unknown[0]!r}; it takes {[spec.name for spec in expected]}")
+
+
+def typical_inputs(specs: Sequence[TensorSpec], sizes: InputSizes) -> dict[str, np.ndarray]:
+    """Zeros of the sizes that the graph is to be fast at; free axes without declared sizes are of size 1."""
+    shapes = {
+        spec.name: tuple(
+            size if size is not None else sizes.get(spec.name, {}).get(axis, SizeRange(1, 1, 1)).typical
+            for axis, size in enumerate(spec.shape)
+        )
+        for spec in specs
+    }
+    return {spec.name: np.zeros(shapes[spec.name], spec.dtype) for spec in specs}

@@ -47,9 +47,18 @@ class OnnxEngine:
             self._session = ort.InferenceSession(str(self._path), options, providers=list(providers))
         except Exception as error:  # ONNX Runtime's exceptions have no common public base class
             raise EngineError(f"cannot load {self._path}: {error}") from error
+        if self.provider != providers[0]:
+            raise EngineError(
+                f"execution provider {providers[0]} cannot be used on this machine, its libraries or device are missing"
+            )
         self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
         self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
         self._warm_up()
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that does the work."""
+        return self._session.get_providers()[0]
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run the graph once. Raises EngineError where `inputs` do not fit."""
