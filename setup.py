@@ -9,6 +9,14 @@ ROS_WHEELS = ["rclpy[fastrtps]", "sensor-msgs", "geometry-msgs", "nav-msgs", "di
 SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.10"]
 MAP_SERVER = ["fastapi", "rio-tiler", "uvicorn"]
 REPORT = ["matplotlib", "jinja2", "scipy", "rosbags>=0.10"]
+# Engines for NVIDIA GPUs. TensorRT itself comes with JetPack or NVIDIA's packages; TensorRT-RTX from wheels.
+TENSORRT = ["onnx", "cuda-bindings"]
+X86_LINUX = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+TENSORRT_RTX = [
+    *TENSORRT,
+    f"onnxruntime-ep-nv-tensorrt-rtx-cu13==0.5.0; {X86_LINUX}",
+    f"tensorrt-rtx-cu13-bindings==1.7.1.116; {X86_LINUX}",
+]
 LEARN = [*SIMULATION, "torch==2.13.0", "onnx", "safetensors"]
 
 setup(
@@ -45,7 +53,15 @@ setup(
         "map-server": MAP_SERVER,
         "report": REPORT,
         "learn": LEARN,
-        "test": ["pytest>=8", "pytest-timeout", "hypothesis", *LEARN, *MAP_SERVER, *REPORT],
+        "tensorrt": TENSORRT,
+        "tensorrt-rtx": TENSORRT_RTX,
+        "test": [
+            *("pytest>=8", "pytest-timeout", "hypothesis"),
+            *LEARN,
+            *MAP_SERVER,
+            *REPORT,
+            *TENSORRT_RTX,
+        ],
     },
     zip_safe=False,
     maintainer="xview_localizer developers",

@@ -14,6 +14,8 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from xview_localizer.cli_engines import engines
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -22,6 +24,7 @@ app = typer.Typer(
 )
 models = typer.Typer(no_args_is_help=True, help="Model packages.")
 app.add_typer(models, name="models")
+app.add_typer(engines, name="engines")
 console = Console()
 
 # Nobody trains or calibrates on this town (training counts up from 0, calibration from 500000).

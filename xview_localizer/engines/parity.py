@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -36,7 +35,9 @@ def tensor_error(name: str, expected: np.ndarray, got: np.ndarray) -> OutputErro
     if not np.isfinite(got).all():
         return OutputError(name, float("inf"), float("inf"))
     norm = float(np.linalg.norm(expected.astype(np.float64)))
-    return OutputError(name, float(np.linalg.norm(difference)) / max(norm, 1e-12), float(np.abs(difference).max()))
+    return OutputError(
+        name, float(np.linalg.norm(difference)) / max(norm, 1e-12), float(np.abs(difference).max())
+    )
 
 
 def worst_layer(
@@ -75,9 +76,3 @@ def with_layer_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
         if name in known and known[name].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     )
     return exposed
-
-
-def save_for_engine(model: onnx.ModelProto, path: Path) -> Path:
-    """Write the model where an engine can read it."""
-    onnx.save(model, str(path))
-    return path

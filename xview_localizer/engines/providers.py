@@ -41,7 +41,9 @@ def fastest_engine(graph: Graph, threads: int = 0) -> OnnxEngine:
     if not engines:
         raise EngineError(f"no execution provider of this ONNX Runtime runs {graph.path}: {problems}")
     chosen = min(engines, key=lambda provider: engines[provider][0])
-    timings = ", ".join(f"{provider} {milliseconds:.1f} ms" for provider, (milliseconds, _) in engines.items())
+    timings = ", ".join(
+        f"{provider} {milliseconds:.1f} ms" for provider, (milliseconds, _) in engines.items()
+    )
     log.info("%s: %s is taken (%s)", graph.name, chosen, timings)
     return engines[chosen][1]
 

@@ -51,7 +51,9 @@ def build_plan(
     parser = trt.OnnxParser(network, messages.logger)
     if not parser.parse(model.SerializeToString()):
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
-        raise EngineError(f"{name} has what {library.name} {library.version} does not support: {_first(errors)}")
+        raise EngineError(
+            f"{name} has what {library.name} {library.version} does not support: {_first(errors)}"
+        )
     config = builder.create_builder_config()
     if ahead_of_time_for is not None:
         _aim_at(config, ahead_of_time_for, library)
@@ -76,7 +78,9 @@ def profile_shapes(
     """Least, typical and greatest shape of an input with free axes (-1). Raises EngineError where one has no range."""
     undeclared = [axis for axis, size in enumerate(shape) if size < 0 and axis not in ranges]
     if undeclared:
-        raise EngineError(f"{graph}: axis {undeclared[0]} of {tensor!r} is free, and its family declares no sizes for it")
+        raise EngineError(
+            f"{graph}: axis {undeclared[0]} of {tensor!r} is free, and its family declares no sizes for it"
+        )
     fixed = [ranges[axis] if size < 0 else SizeRange(size, size, size) for axis, size in enumerate(shape)]
     return (
         tuple(size.least for size in fixed),

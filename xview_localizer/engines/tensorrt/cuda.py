@@ -13,7 +13,9 @@ def _runtime():
     try:
         from cuda.bindings import runtime
     except ImportError as error:
-        raise EngineError(f"TensorRT engines need cuda-bindings ({error}); pip install cuda-bindings") from error
+        raise EngineError(
+            f"TensorRT engines need cuda-bindings ({error}); pip install cuda-bindings"
+        ) from error
     return runtime
 
 

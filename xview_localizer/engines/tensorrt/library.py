@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,7 +38,7 @@ class TensorRtLibrary:
         return self.name == TENSORRT_RTX
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_library(name: str) -> TensorRtLibrary:
     """Import the runtime. Raises EngineError with the remedy where it is not installed."""
     try:

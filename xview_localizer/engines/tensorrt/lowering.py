@@ -72,7 +72,9 @@ def without_dynamic_quantization(model: ModelProto) -> ModelProto:
 
 def _only(nodes: list, operator: str):
     if len(nodes) != 1 or nodes[0].op_type != operator:
-        raise ValueError(f"expected one {operator} behind a quantized product, found {[n.op_type for n in nodes]}")
+        raise ValueError(
+            f"expected one {operator} behind a quantized product, found {[n.op_type for n in nodes]}"
+        )
     return nodes[0]
 
 

@@ -62,6 +62,23 @@ def engine_key(
     )
 
 
+def unfit_reason(key: EngineKey) -> str:
+    """Why this machine cannot use an engine, or an empty string; a machine without a GPU cannot tell of the GPU."""
+    try:
+        version = load_library(key.runtime).version
+    except EngineError as error:
+        return str(error)
+    if version != key.runtime_version:
+        return f"stale: {key.runtime} {key.runtime_version} made it, here is {version}"
+    try:
+        gpu = this_gpu()
+    except EngineError:
+        return ""
+    if gpu.compute_capability != key.compute_capability or key.gpu not in (ANY_GPU, gpu.name):
+        return f"foreign: the GPU here is {gpu.name} ({gpu.compute_capability})"
+    return ""
+
+
 def _lowering():
     try:
         from xview_localizer.engines.tensorrt import lowering

@@ -33,7 +33,9 @@ class TensorRtEngine:
             )
         self._context = self._engine.create_execution_context()
         if self._context is None:
-            raise EngineError(f"too little GPU memory for {name}; end other programs, or take a smaller model")
+            raise EngineError(
+                f"too little GPU memory for {name}; end other programs, or take a smaller model"
+            )
         self._read_tensors(trt)
         self._stream = cuda.new_stream()
         self._buffers = self._allocate()
