@@ -15,6 +15,14 @@ DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.24", "l2m4m>=1.0.4"]
 # As in .pre-commit-config.yaml: another version of the formatter formats otherwise.
 LINT = ["ruff==0.17.6", "codespell>=2.3"]
 TEST = ["pytest>=8", "pytest-timeout", "hypothesis", "selenium>=4"]
+# Engines for NVIDIA GPUs. TensorRT itself comes with JetPack or NVIDIA's packages; TensorRT-RTX from wheels.
+TENSORRT = ["onnx", "cuda-bindings"]
+X86_LINUX = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+TENSORRT_RTX = [
+    *TENSORRT,
+    f"onnxruntime-ep-nv-tensorrt-rtx-cu13==0.5.0; {X86_LINUX}",
+    f"tensorrt-rtx-cu13-bindings==1.7.1.116; {X86_LINUX}",
+]
 LEARN = [*SIMULATION, "torch==2.13.0", "onnx", "safetensors"]
 
 setup(
@@ -61,7 +69,9 @@ setup(
         "rerun": RERUN,
         "docs": DOCS,
         "learn": LEARN,
-        "test": [*TEST, *LEARN, *MAP_SERVER, *PMTILES, *REPORT, *RERUN, *DOCS, *LINT],
+        "tensorrt": TENSORRT,
+        "tensorrt-rtx": TENSORRT_RTX,
+        "test": [*TEST, *LEARN, *MAP_SERVER, *PMTILES, *REPORT, *RERUN, *DOCS, *LINT, *TENSORRT_RTX],
     },
     zip_safe=False,
     maintainer="xview_localizer developers",

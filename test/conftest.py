@@ -9,12 +9,15 @@ import pytest
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.aerial.source import AerialImage
+from xview_localizer.engines.factory import EngineConfig
 from xview_localizer.geometry.camera import CameraModel, camera_from_dict
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.ground_view import GroundView
-from xview_localizer.localizer import Localizer, LocalizerConfig
+from xview_localizer.localizer import Localizer
+from xview_localizer.models.contracts import Networks
+from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage, default_package_path
 
 CAMERA_HEIGHT_M = 1.8
@@ -69,5 +72,10 @@ def package() -> ModelPackage:
 
 
 @pytest.fixture(scope="session")
-def localizer(small_town, package) -> Localizer:
-    return Localizer(package, InMemoryMap(small_town.aerial), LocalizerConfig(threads=1))
+def networks(package) -> Networks:
+    return open_networks(package, EngineConfig(threads=1))
+
+
+@pytest.fixture(scope="session")
+def localizer(small_town, networks) -> Localizer:
+    return Localizer(networks, InMemoryMap(small_town.aerial))

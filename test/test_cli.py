@@ -159,3 +159,17 @@ def test_wrong_options_are_explained(run, monkeypatch, words, message):
     monkeypatch.setenv("COLUMNS", "200")
     code, err = run(*words)
     assert code == 2 and message in err and "Traceback" not in err
+
+
+def test_engines_are_listed_and_cleaned(tmp_path):
+    """Each with what it is for and what is wrong with it."""
+    from xview_localizer.engines.tensorrt.cache import EngineKey, write_engine
+
+    key = EngineKey("backbone", "ab" * 32, 1, "tensorrt", "10.3", "Orin", "8.7", "fp16", "{}")
+    write_engine(tmp_path / key.file_name, key, b"plan")
+    (tmp_path / "broken.engine").write_bytes(b"half")
+    listed = RUNNER.invoke(cli.app, ["engines", "list", "--cache", str(tmp_path)])
+    assert "broken.engine: 0 MB; it is no engine of this version" in listed.output
+    assert "tensorrt 10.3, fp16, for Orin GPU of 8.7" in listed.output
+    cleaned = RUNNER.invoke(cli.app, ["engines", "clean", "--all", "--cache", str(tmp_path)])
+    assert cleaned.exit_code == 0 and not list(tmp_path.glob("*.engine"))

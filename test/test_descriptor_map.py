@@ -8,8 +8,7 @@ import pytest
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.aerial.source import AerialImage, MapSourceError, crop_grid
 from xview_localizer.descriptor_map import HOLD_OFF_SEC, MARGIN_CELLS, DescriptorMap
-from xview_localizer.engines.onnx_engine import OnnxEngine
-from xview_localizer.models.package import AerialSpec
+from xview_localizer.models.spec import AerialSpec
 
 
 class CountingMap(InMemoryMap):
@@ -22,19 +21,14 @@ class CountingMap(InMemoryMap):
         return super().read(bounds, metres_per_pixel)
 
 
-@pytest.fixture(scope="module")
-def engines(package):
-    return [OnnxEngine(package.graphs[name], threads=1) for name in ("backbone", "aerial_head")]
-
-
 @pytest.fixture
 def source(small_town):
     return CountingMap(small_town.aerial)
 
 
 @pytest.fixture
-def descriptor_map(source, engines, package):
-    return DescriptorMap(source, *engines, package.spec.aerial)
+def descriptor_map(source, networks, package):
+    return DescriptorMap(source, networks.aerial, package.spec.aerial)
 
 
 def test_cells_lie_on_one_lattice_whatever_is_asked(descriptor_map, package):
@@ -74,8 +68,8 @@ def test_nothing_outside_the_map(descriptor_map):
     assert not descriptor_map.read(10_000.0, 0.0, 30.0).valid.any()
 
 
-def test_old_blocks_are_dropped(source, engines, package):
-    small = DescriptorMap(source, *engines, package.spec.aerial, capacity=1)
+def test_old_blocks_are_dropped(source, networks, package):
+    small = DescriptorMap(source, networks.aerial, package.spec.aerial, capacity=1)
     stride_m = (package.spec.aerial.block_cells - 2 * MARGIN_CELLS) * package.spec.aerial.cell_m
     for x_m in (0.0, stride_m, -stride_m, 0.0):
         small.read(x_m, 0.0, 2.0)
@@ -98,12 +92,12 @@ class FailingMap:
         return AerialImage(np.zeros((*valid.shape, 3), np.uint8), valid, grid, self.problems)
 
 
-class ConstantEngine:
-    """Tokens and descriptors of ones, at once."""
+class ConstantEncoder:
+    """Descriptors of ones, at once."""
 
-    def run(self, _inputs):
+    def describe(self, _image):
         cells = AerialSpec().block_cells
-        return {"tokens": np.zeros(1), "descriptor": np.ones((1, 4, cells, cells), np.float32)}
+        return np.ones((cells, cells, 4), np.float32)
 
 
 @pytest.fixture
@@ -113,7 +107,7 @@ def failing():
 
 @pytest.fixture
 def quick_map(failing):
-    return DescriptorMap(failing, ConstantEngine(), ConstantEngine(), AerialSpec())
+    return DescriptorMap(failing, ConstantEncoder(), AerialSpec())
 
 
 @pytest.fixture
@@ -186,3 +180,19 @@ def test_a_wide_read_finds_its_blocks_again(failing, quick_map):
     read_ahead = failing.reads
     quick_map.read(0.0, 0.0, 220.0)
     assert failing.reads == read_ahead < 2 * reads
+
+
+@pytest.mark.parametrize("far_m", [0.0, 12_345.6, -7_000.4])
+def test_blocks_fill_the_encoder_s_image_wherever_they_lie(failing, monkeypatch, far_m):
+    """Grids whose ends lie on cell centres too: 41 cells of 1.775 m about an image of 40 of them."""
+    spec = AerialSpec(71.0 / 40, 41, 630, 71.0)
+    sides = []
+
+    class Encoder:
+        def describe(self, image):
+            sides.append(image.shape)
+            return np.ones((41, 41, 4), np.float32)
+
+    read = DescriptorMap(failing, Encoder(), spec).read(far_m, -far_m, 60.0)
+    assert set(sides) == {(630, 630, 3)}
+    assert read.valid.all()

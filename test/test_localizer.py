@@ -13,7 +13,6 @@ from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Pose2, Prior, wrap_angle_rad
 from xview_localizer.localizer import (
     Localizer,
-    LocalizerConfig,
     PlacedObservation,
     select_cells,
     unusable_reason,
@@ -120,12 +119,12 @@ def test_rejects_where_the_map_has_nothing(localizer, small_town):
     assert not fix.accepted and "no imagery" in fix.reason
 
 
-def test_rejects_when_the_map_cannot_be_read(small_town, package, prior):
+def test_rejects_when_the_map_cannot_be_read(small_town, networks, prior):
     class DeadMap:
         def read(self, bounds, metres_per_pixel):
             raise MapSourceError("the map server does not answer; start it")
 
-    fix = Localizer(package, DeadMap(), LocalizerConfig(threads=1)).localize(small_town.view(), prior)
+    fix = Localizer(networks, DeadMap()).localize(small_town.view(), prior)
     assert not fix.accepted and "does not answer" in fix.reason
 
 

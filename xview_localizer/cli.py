@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from xview_localizer.cli_engines import engines
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -21,6 +23,7 @@ app = typer.Typer(
 )
 models = typer.Typer(no_args_is_help=True, help="Model packages.")
 app.add_typer(models, name="models")
+app.add_typer(engines, name="engines")
 console = Console()
 
 # Nobody trains or calibrates on this town (training counts up from 0, calibration from 500000).
@@ -292,11 +295,14 @@ def evaluate(
     if recording is not None and bag is None:
         raise typer.BadParameter("--rerun goes with --bag: only a drive has a time line")
     if pairs is not None:
-        from xview_localizer.localizer import LocalizerConfig
+        from xview_localizer.engines.factory import EngineConfig
+        from xview_localizer.models.networks import open_networks
         from xview_localizer.pairs import PairsDataset
 
-        config = LocalizerConfig(threads=threads)
-        metrics = evaluate_pairs(PairsDataset(pairs), _load(model), config, keyframes, _track("localizing"))
+        networks = open_networks(_load(model), EngineConfig(threads=threads))
+        metrics = evaluate_pairs(
+            PairsDataset(pairs), networks, keyframes=keyframes, track=_track("localizing")
+        )
     else:
         metrics = _evaluate_bag(bag, model, threads, recording)
     write_json(metrics, out)
@@ -415,7 +421,7 @@ def list_models(folder: Annotated[Optional[Path], typer.Argument(help="Folder of
     for path in [default_package_path(), *(sorted(folder.iterdir()) if folder else [])]:
         if (path / "model.yaml").is_file():
             package = ModelPackage.load(path)
-            size = sum(file.stat().st_size for file in package.graphs.values())
+            size = sum(graph.path.stat().st_size for graph in package.graphs.values())
             table.add_row(package.spec.name, str(path), f"{size / 1e6:.0f} MB", package.licence)
     console.print(table)
 
@@ -430,11 +436,11 @@ def check_model(
 
     Example: xview-localizer models check my_package
     """
-    from xview_localizer.engines.onnx_engine import OnnxEngine
+    from xview_localizer.engines.factory import engine_for
 
     package = _load(folder)
-    for name, path in package.graphs.items():
-        engine = OnnxEngine(path)
+    for name, graph in package.graphs.items():
+        engine = engine_for(graph)
         shapes = ", ".join(f"{spec.name}{list(spec.shape)}" for spec in engine.inputs)
         console.print(f"{name}: {shapes}", highlight=False, markup=False)
     console.print(f"{package.folder} is whole; {package.provenance}", highlight=False)

@@ -9,13 +9,14 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from xview_localizer.aerial.source import MapSource, MapSourceError
-from xview_localizer.engines.engine import Engine
 from xview_localizer.geometry.grid import Bounds, RasterGrid
-from xview_localizer.imaging import NO_DATA_RGB, network_image
-from xview_localizer.models.package import AerialSpec
+from xview_localizer.imaging import NO_DATA_RGB
+from xview_localizer.models.contracts import AerialEncoder
+from xview_localizer.models.spec import AerialSpec
 
 # Cells at a block's rim see less of their surroundings, so neighbouring blocks overlap by this much on each side.
 MARGIN_CELLS = 6
@@ -89,9 +90,9 @@ class DescriptorMap:
     """
 
     def __init__(
-        self, source: MapSource, backbone: Engine, head: Engine, spec: AerialSpec, capacity: int = 64
+        self, source: MapSource, encoder: AerialEncoder, spec: AerialSpec, capacity: int = 64
     ) -> None:
-        self._source, self._backbone, self._head, self._spec = source, backbone, head, spec
+        self._source, self._encoder, self._spec = source, encoder, spec
         self._capacity = capacity
         self._entries: OrderedDict[tuple[int, int], _Entry] = OrderedDict()
         self._lock = threading.Lock()
@@ -190,19 +191,14 @@ class DescriptorMap:
 
     def _encode(self, key: tuple[int, int]) -> _Block:
         spec = self._spec
-        west_m = self._first_cell(key[1]) * spec.cell_m
-        north_m = -self._first_cell(key[0]) * spec.cell_m
-        bounds = Bounds(west_m, north_m - spec.block_m, west_m + spec.block_m, north_m)
+        middle_m = [(self._first_cell(index) + spec.block_cells / 2) * spec.cell_m for index in key]
+        bounds = Bounds.around(middle_m[1], -middle_m[0], spec.image_m / 2)  # rows grow to the south
         crop = self._source.read(bounds, spec.metres_per_pixel)
         if crop.valid_ratio < MIN_VALID_RATIO:
             nothing = np.zeros((spec.block_cells, spec.block_cells), dtype=bool)
             return _Block(None, nothing, crop.problems)
-        size_px = spec.block_cells * spec.cell_px
-        valid = crop.valid[:size_px, :size_px]
-        image = network_image(
-            np.where(valid[..., None], crop.image[:size_px, :size_px], np.uint8(NO_DATA_RGB))
-        )
-        tokens = self._backbone.run({"image": image})["tokens"]
-        descriptor = self._head.run({"tokens": tokens, "image": image})["descriptor"][0].transpose(1, 2, 0)
-        seen = valid.reshape(spec.block_cells, spec.cell_px, spec.block_cells, spec.cell_px)
-        return _Block(np.ascontiguousarray(descriptor), seen.mean(axis=(1, 3)) > 0.5, crop.problems)
+        valid = crop.valid[: spec.image_px, : spec.image_px]
+        image = crop.image[: spec.image_px, : spec.image_px]
+        descriptor = self._encoder.describe(np.where(valid[..., None], image, np.uint8(NO_DATA_RGB)))
+        seen = cv2.resize(valid.astype(np.float32), 2 * (spec.block_cells,), interpolation=cv2.INTER_AREA)
+        return _Block(np.ascontiguousarray(descriptor), seen > 0.5, crop.problems)

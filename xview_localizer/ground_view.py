@@ -25,3 +25,17 @@ class GroundView:
     gravity_base: np.ndarray | None
     camera_height_m: float | None
     stamp_sec: float
+
+
+@dataclass(frozen=True)
+class LevelView:
+    """What the networks see of a ground view: the image and how its camera is turned against gravity.
+
+    `R_level_camera` [3, 3] takes optical-frame directions into the level frame. `camera_height_m` is the height over
+    the ground, or the one assumed where it is unknown.
+    """
+
+    image: np.ndarray  # [H, W, 3] uint8 RGB
+    camera: CameraModel
+    R_level_camera: np.ndarray
+    camera_height_m: float

@@ -21,24 +21,21 @@ from xview_localizer.belief.fix import Fix
 from xview_localizer.belief.gate import GateConfig, decide
 from xview_localizer.belief.hypotheses import Belief
 from xview_localizer.descriptor_map import AerialDescriptors, DescriptorMap
-from xview_localizer.engines.onnx_engine import OnnxEngine
-from xview_localizer.geometry.canonical_view import CanonicalView, canonical_view
 from xview_localizer.geometry.dense import DenseSolverConfig, PoseModes, joined, solve_dense
-from xview_localizer.geometry.depth import DepthKind, calibrate_depth, flat_ground_range_m
 from xview_localizer.geometry.levelling import R_level_base
+from xview_localizer.geometry.lifting import lift_cells
 from xview_localizer.geometry.match_field import Correspondences
-from xview_localizer.geometry.plan_view import plan_coordinates, plan_view
 from xview_localizer.geometry.pose import Pose2, Prior
-from xview_localizer.ground_view import GroundView
-from xview_localizer.imaging import network_image, render_views
+from xview_localizer.ground_view import GroundView, LevelView
 from xview_localizer.matching import MatchConfig, match, match_cells
-from xview_localizer.models.package import ModelPackage
+from xview_localizer.models.contracts import Networks
 from xview_localizer.modes import Modes
 from xview_localizer.observation import HERE, Observation, PlacedObservation, empty_observation
 from xview_localizer.rejection import Reason, Rejection
+from xview_localizer.stages import recorded_stages, stage
 from xview_localizer.wide_search import discs_to_solve
 
-NETWORK_DEPTH = "network"
+MIN_RANGE_M = 0.5  # nearer than this is the robot itself
 # Within a narrow prior: further cells of the image add little, and every metre of map costs time.
 MIN_MAP_HALF_EXTENT_M = 28.8
 
@@ -54,32 +51,27 @@ class LocalizerConfig:
     unknown_height_scale_bounds: tuple[float, float] = (0.6, 1.6)
     known_height_scale_bounds: tuple[float, float] = (0.9, 1.1)
     map_reach_m: float = 20.0
-    threads: int = 0
-    providers: tuple[str, ...] = ("CPUExecutionProvider",)
 
 
 class Localizer:
-    """Localizes ground images in one map with one model package.
+    """Localizes ground images in one map with one model's networks.
 
     A pure function of its inputs, the map and the seed. Bad imagery gives a rejected Fix, never an exception.
     """
 
     def __init__(
         self,
-        package: ModelPackage,
+        networks: Networks,
         map_source: MapSource,
         config: LocalizerConfig = LocalizerConfig(),
         seed: int = 0,
     ) -> None:
-        self.spec, self.config, self._seed = package.spec, config, seed
-        engines = {
-            name: OnnxEngine(path, config.providers, config.threads) for name, path in package.graphs.items()
-        }
-        self._backbone, self._ground_head = engines["backbone"], engines["ground_head"]
-        self._aerial = DescriptorMap(map_source, self._backbone, engines["aerial_head"], package.spec.aerial)
+        self.spec, self.config, self._seed = networks.spec, config, seed
+        self._networks = networks
+        self._aerial = DescriptorMap(map_source, networks.aerial, networks.spec.aerial)
 
     def calibrated(self, calibration: CalibrationSpec) -> Localizer:
-        """The same engines and map, judging by another calibration."""
+        """The same networks and map, judging by another calibration."""
         other = copy(self)
         other.spec = replace(self.spec, calibration=calibration)
         return other
@@ -105,50 +97,37 @@ class Localizer:
         reason = unusable_reason(view)
         if reason:
             return empty_observation(view.stamp_sec, reason)
-        timings: dict[str, float] = {}
         try:
             R_level = R_level_base(view.gravity_base)
         except ValueError as error:
             return empty_observation(view.stamp_sec, str(error))
-        with _stage(timings, "view"):
-            R_level_camera = R_level @ view.R_base_camera
-            canonical = canonical_view(view.camera, R_level_camera, self.spec.view)
+        with recorded_stages() as timings:
             height_m = view.camera_height_m or self.config.assumed_camera_height_m
-            plan = plan_view(view.camera, R_level_camera, height_m, self.spec.plan)
-            plan_xy = plan_coordinates(
-                canonical.cell_azimuth_rad, canonical.cell_elevation_rad, height_m, plan.spec
-            )
-            image, plan_image = map(network_image, render_views(view.image, canonical, plan))
-        if not canonical.cell_valid.any():
-            return empty_observation(
-                view.stamp_sec, "the camera sees nothing between the horizon and its feet; check its mounting"
-            )
-        with _stage(timings, "encode"):
-            tokens = self._backbone.run({"image": image})["tokens"]
-            cells = self._ground_head.run(
-                {
-                    "tokens": tokens,
-                    "image": image,
-                    "elevation_rad": canonical.cell_elevation_rad[None].astype(np.float32),
-                    "valid": canonical.cell_valid[None].astype(np.float32),
-                    "plan": plan_image,
-                    "plan_xy": plan_xy[None].astype(np.float32),
-                }
-            )
-        with _stage(timings, "lift"):
-            range_m, depth_source = self._range_m(
-                view.camera_height_m, canonical, R_level_camera, cells["log_range"][0]
-            )
-            xy_m = canonical.cell_directions[..., :2] * range_m[..., None]
-            usable = canonical.cell_valid & (range_m > 0.5) & (range_m < self.config.max_range_m)
-        metric = self.spec.depth.kind is DepthKind.METRIC and depth_source == NETWORK_DEPTH
+            level_view = LevelView(view.image, view.camera, R_level @ view.R_base_camera, height_m)
+            cells = self._networks.ground.describe(level_view)
+            if not cells.valid.any():
+                return empty_observation(
+                    view.stamp_sec,
+                    "the camera sees nothing between the horizon and its feet; check its mounting",
+                )
+            depth = self._networks.depth.estimate(level_view, cells)
+            with stage("lift"):
+                lifted = lift_cells(
+                    depth,
+                    cells.rays_level,
+                    view.camera_height_m,
+                    self.config.assumed_camera_height_m,
+                    self.config.max_range_m,
+                )
+        usable = cells.valid & (lifted.range_m > MIN_RANGE_M) & (lifted.range_m < self.config.max_range_m)
+        xy_m = cells.rays_level[usable][:, :2] * lifted.range_m[usable][:, None]
         return Observation(
-            ground_xy_m=xy_m[usable].astype(np.float64),
+            ground_xy_m=xy_m.astype(np.float64),
             camera_xy_m=(R_level @ view.camera_in_base_m)[:2],
-            descriptor=cells["descriptor"][0].transpose(1, 2, 0)[usable],
-            dustbin=cells["dustbin"][0][usable],
-            scale_known=metric or view.camera_height_m is not None,
-            depth_source=depth_source,
+            descriptor=cells.descriptor[usable],
+            dustbin=cells.dustbin[usable],
+            scale_known=lifted.metric,
+            depth_source=lifted.source,
             stamp_sec=view.stamp_sec,
             timings_ms=timings,
             rays_level=canonical.cell_directions[usable],
@@ -234,31 +213,6 @@ class Localizer:
 
     def _map_half_extent_m(self, prior: Prior) -> float:
         return max(MIN_MAP_HALF_EXTENT_M, prior.radius_m + self.config.map_reach_m)
-
-    def _range_m(
-        self,
-        camera_height_m: float | None,
-        canonical: CanonicalView,
-        R_level_camera: np.ndarray,
-        log_range: np.ndarray,
-    ) -> tuple[np.ndarray, str]:
-        """Range of every cell, calibrated on the ground plane; flat ground where the depth disagrees with it.
-
-        Without a camera height, metric depth keeps its unit, and any other takes that of an assumed height.
-        """
-        height_m = camera_height_m or self.config.assumed_camera_height_m
-        rays_level = canonical.cell_directions.reshape(-1, 3)
-        calibrated = calibrate_depth(
-            np.exp(log_range).ravel().astype(np.float64),
-            self.spec.depth.kind,
-            rays_level,
-            axis_cosine=rays_level @ R_level_camera[:, 2] if self.spec.depth.planar else None,
-            camera_height_m=camera_height_m if self.spec.depth.kind is DepthKind.METRIC else height_m,
-        )
-        if calibrated.agrees:
-            return calibrated.range_m.reshape(log_range.shape), NETWORK_DEPTH
-        flat_m = flat_ground_range_m(rays_level, height_m, self.config.max_range_m)
-        return flat_m.reshape(log_range.shape), f"flat ground: {calibrated.reason}"
 
     @property
     def _match_config(self) -> MatchConfig:

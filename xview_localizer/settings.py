@@ -13,6 +13,7 @@ import yaml
 
 from xview_localizer.belief.gate import GateConfig
 from xview_localizer.belief.hypotheses import OdometryDrift
+from xview_localizer.engines.factory import RUNTIMES, EngineConfig
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
@@ -82,7 +83,7 @@ class Setting:
         return ""
 
 
-_LOCALIZER, _TRACKER = LocalizerConfig(), TrackerConfig()
+_LOCALIZER, _TRACKER, _ENGINES = LocalizerConfig(), TrackerConfig(), EngineConfig()
 _GATE, _SEARCH, _DRIFT = _LOCALIZER.gate, _TRACKER.search, _TRACKER.odometry_drift
 
 SETTINGS: dict[str, Setting] = {
@@ -118,10 +119,17 @@ SETTINGS: dict[str, Setting] = {
         Setting("map.timeout_sec", 5.0, "Longest wait for one tile, seconds.", minimum=0.1, maximum=120.0),
         Setting("model.package", "",
             "Folder of a model package; empty: the embedded one.", str, is_path=True),
-        Setting("model.threads", _LOCALIZER.threads,
+        Setting("model.runtime", _ENGINES.runtime,
+            "What runs the networks; TensorRT builds its engines at the first start.", str, choices=RUNTIMES),
+        Setting("model.precision", _ENGINES.precision, "Of TensorRT engines.", str, choices=("fp16", "fp32")),
+        Setting("model.engine_cache_dir", _ENGINES.cache_folder,
+            "Folder of TensorRT engines; empty: ~/.cache/xview_localizer/engines.", str, is_path=True),
+        Setting("model.fallback", _ENGINES.fallback,
+            "Run in ONNX Runtime what TensorRT cannot, with a warning, instead of failing.", bool),
+        Setting("model.threads", _ENGINES.threads,
             "Threads of ONNX Runtime; 0: its own choice.", int, minimum=0, maximum=256),
-        Setting("model.providers", _LOCALIZER.providers,
-            "Execution providers of ONNX Runtime, in order.", str, length=0),
+        Setting("model.providers", _ENGINES.providers,
+            "Execution providers of ONNX Runtime, in order; auto alone: the fastest, by trying.", str, length=0),
         Setting("camera.position_in_base_m", (0.0, 0.0, 0.0),
             "Camera in base_link: x, y, z, metres.", length=3, minimum=-50.0, maximum=50.0),
         Setting("camera.rpy_deg", (0.0, 0.0, 0.0),
@@ -212,6 +220,7 @@ class Settings:
     values: Mapping[str, Value]
     frame: LocalFrame
     package_path: Path
+    engines: EngineConfig
     localizer: LocalizerConfig
     tracker: TrackerConfig
     mounting: CameraMounting
@@ -230,10 +239,16 @@ class Settings:
             package_path=Path(v["model.package"]).expanduser()
             if v["model.package"]
             else default_package_path(),
-            localizer=LocalizerConfig(
-                gate=GateConfig(v["gate.min_confidence"], v["gate.max_position_sigma_m"]),
+            engines=EngineConfig(
+                runtime=v["model.runtime"],
                 threads=v["model.threads"],
                 providers=tuple(v["model.providers"]),
+                precision=v["model.precision"],
+                cache_folder=v["model.engine_cache_dir"],
+                fallback=v["model.fallback"],
+            ),
+            localizer=LocalizerConfig(
+                gate=GateConfig(v["gate.min_confidence"], v["gate.max_position_sigma_m"]),
             ),
             tracker=TrackerConfig(
                 search=SearchConfig(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from xview_localizer.belief.calibration import CalibrationSpec
 from xview_localizer.learning.calibrate import (
     JudgedFix,
     calibrated,
@@ -10,7 +11,6 @@ from xview_localizer.learning.calibrate import (
     fit_confidence,
     nees_of_right,
 )
-from xview_localizer.models.package import CalibrationSpec
 
 
 def drawn(n: int = 3000) -> list[JudgedFix]:

@@ -17,7 +17,8 @@ from xview_localizer.learning.features import (
     encode_pairs,
 )
 from xview_localizer.learning.losses import to_grid_sample, transform
-from xview_localizer.models.package import ModelSpec, default_package_path
+from xview_localizer.models.package import default_package_path
+from xview_localizer.models.xview import XviewSpec
 from xview_localizer.pairs import PairsDataset, PairsError
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
 
@@ -43,7 +44,7 @@ def rewritten(pairs, change):
 
 def encoded(dataset, out):
     engine = OnnxEngine(default_package_path() / "backbone.onnx", threads=1)
-    encode_pairs(dataset, ModelSpec(), engine, out)
+    encode_pairs(dataset, XviewSpec(), engine, out)
     features = FeatureFolder([out])
     return [features.group(key) for key in features.aerial_keys]
 
@@ -55,7 +56,7 @@ def test_poses_are_about_the_middle_of_their_crop(pairs, tmp_path):
     truth_m = np.array([(record.truth.x_m, record.truth.y_m) for record in dataset])
     np.testing.assert_allclose(xy_m[0] - xy_m[1], truth_m[0] - truth_m[1], atol=1e-4)
     assert np.all(np.abs(xy_m.mean(axis=0)) <= CROP_OFFSET_M)
-    assert aerial.half_extent_m == ModelSpec().aerial.block_m / 2
+    assert aerial.half_extent_m == XviewSpec().aerial.block_m / 2
     known = grounds[0].range_m > 0
     assert 0.2 < known.float().mean() < 1.0
 

@@ -8,12 +8,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from xview_localizer.engines.engine import Graph
 from xview_localizer.learning import recipe
 from xview_localizer.learning.calibrate import CalibrationError
 from xview_localizer.learning.recipe import RecipeConfig, RecipeError, calibrate_package, train_package
 from xview_localizer.learning.train import Matcher, TrainConfig
 from xview_localizer.models.export import export_heads
-from xview_localizer.models.package import ModelPackage, ModelPackageError, default_package_path
+from xview_localizer.models.manifest import ModelPackageError
+from xview_localizer.models.package import ModelPackage, default_package_path
 from xview_localizer.pairs import PairsDataset
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
 
@@ -43,7 +45,7 @@ def test_the_embedded_package_can_be_gone_on_from(embedded, tmp_path):
     matcher = Matcher.of(embedded)
     assert matcher.inverse_temperature.item() == pytest.approx(embedded.spec.inverse_temperature)
     export_heads(matcher.ground, matcher.aerial, tmp_path)
-    graphs = {name: tmp_path / f"{name}.onnx" for name in ("ground_head", "aerial_head")}
+    graphs = {name: Graph(name, tmp_path / f"{name}.onnx", "") for name in ("ground_head", "aerial_head")}
     again = Matcher.of(replace(embedded, graphs=graphs))
     for before, after in zip(matcher.parameters(), again.parameters(), strict=True):
         torch.testing.assert_close(before, after)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +12,33 @@ import numpy as np
 
 class EngineError(RuntimeError):
     """A graph cannot be loaded or run; the message names the graph, the tensor and what was expected."""
+
+
+@dataclass(frozen=True)
+class SizeRange:
+    """The sizes of a free axis: least, the one to optimize for, greatest."""
+
+    least: int
+    typical: int
+    greatest: int
+
+    def divided(self, by: int) -> SizeRange:
+        """The sizes of an axis that is `by` times coarser."""
+        return SizeRange(self.least // by, self.typical // by, self.greatest // by)
+
+
+# Axis to sizes, by input; axes and inputs of fixed size are left out.
+InputSizes = Mapping[str, Mapping[int, SizeRange]]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """An ONNX file and the sizes with which it will be run."""
+
+    name: str
+    path: Path
+    sha256: str
+    sizes: InputSizes = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -30,3 +59,33 @@ class Engine(Protocol):
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run the graph once."""
         ...
+
+
+def check_inputs(graph: str, expected: Sequence[TensorSpec], inputs: Mapping[str, np.ndarray]) -> None:
+    """Raise EngineError where `inputs` are not those that `graph` takes."""
+    for spec in expected:
+        if spec.name not in inputs:
+            raise EngineError(f"{graph} needs the input {spec.name!r}, got {sorted(inputs)}")
+        array = inputs[spec.name]
+        fits = len(array.shape) == len(spec.shape) and all(
+            want is None or want == got for want, got in zip(spec.shape, array.shape, strict=True)
+        )
+        if not fits:
+            raise EngineError(f"{graph}: {spec.name!r} must have shape {spec.shape}, got {array.shape}")
+        if array.dtype != spec.dtype:
+            raise EngineError(f"{graph}: {spec.name!r} must be {spec.dtype}, got {array.dtype}")
+    unknown = sorted(set(inputs) - {spec.name for spec in expected})
+    if unknown:
+        raise EngineError(f"{graph} has no input {unknown[0]!r}; it takes {[spec.name for spec in expected]}")
+
+
+def typical_inputs(specs: Sequence[TensorSpec], sizes: InputSizes) -> dict[str, np.ndarray]:
+    """Zeros of the sizes that the graph is to be fast at; free axes without declared sizes are of size 1."""
+    shapes = {
+        spec.name: tuple(
+            size if size is not None else sizes.get(spec.name, {}).get(axis, SizeRange(1, 1, 1)).typical
+            for axis, size in enumerate(spec.shape)
+        )
+        for spec in specs
+    }
+    return {spec.name: np.zeros(shapes[spec.name], spec.dtype) for spec in specs}

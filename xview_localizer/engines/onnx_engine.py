@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from xview_localizer.engines.engine import EngineError, TensorSpec
+from xview_localizer.engines.engine import EngineError, TensorSpec, check_inputs
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -47,38 +47,27 @@ class OnnxEngine:
             self._session = ort.InferenceSession(str(self._path), options, providers=list(providers))
         except Exception as error:  # ONNX Runtime's exceptions have no common public base class
             raise EngineError(f"cannot load {self._path}: {error}") from error
+        if self.provider != providers[0]:
+            raise EngineError(
+                f"execution provider {providers[0]} cannot be used on this machine, its libraries or device are missing"
+            )
         self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
         self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
         self._warm_up()
 
+    @property
+    def provider(self) -> str:
+        """The execution provider that does the work."""
+        return self._session.get_providers()[0]
+
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run the graph once. Raises EngineError where `inputs` do not fit."""
-        for spec in self.inputs:
-            self._check(spec, inputs)
-        unknown = set(inputs) - {spec.name for spec in self.inputs}
-        if unknown:
-            raise EngineError(
-                f"{self._path.name} has no input {sorted(unknown)[0]!r}; it takes {[s.name for s in self.inputs]}"
-            )
+        check_inputs(self._path.name, self.inputs, inputs)
         try:
             outputs = self._session.run(None, inputs)
         except Exception as error:
             raise EngineError(f"{self._path.name} failed: {error}") from error
         return {spec.name: array for spec, array in zip(self.outputs, outputs, strict=True)}
-
-    def _check(self, spec: TensorSpec, inputs: dict[str, np.ndarray]) -> None:
-        if spec.name not in inputs:
-            raise EngineError(f"{self._path.name} needs the input {spec.name!r}, got {sorted(inputs)}")
-        array = inputs[spec.name]
-        fits = len(array.shape) == len(spec.shape) and all(
-            want is None or want == got for want, got in zip(spec.shape, array.shape, strict=True)
-        )
-        if not fits:
-            raise EngineError(
-                f"{self._path.name}: {spec.name!r} must have shape {spec.shape}, got {array.shape}"
-            )
-        if array.dtype != spec.dtype:
-            raise EngineError(f"{self._path.name}: {spec.name!r} must be {spec.dtype}, got {array.dtype}")
 
     def _warm_up(self) -> None:
         """First runs allocate; graphs with free sizes are warmed by their first image instead."""

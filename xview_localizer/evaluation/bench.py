@@ -19,7 +19,8 @@ from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.ground_view import GroundView
-from xview_localizer.localizer import Localizer, LocalizerConfig
+from xview_localizer.localizer import Localizer
+from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage
 
 CAMERAS = {
@@ -69,7 +70,7 @@ def _image_stages(
     rng = np.random.default_rng(0)
     grid = RasterGrid.centred(0.0, 0.0, 0.2, 500, 500)
     aerial = AerialImage(rng.integers(0, 255, (500, 500, 3), dtype=np.uint8), np.ones((500, 500), bool), grid)
-    localizer = Localizer(package, InMemoryMap(aerial), LocalizerConfig())
+    localizer = Localizer(open_networks(package), InMemoryMap(aerial))
     image = rng.integers(0, 255, (camera.height, camera.width, 3), dtype=np.uint8)
     view = GroundView(image, camera, R_base_optical_from_rpy(0.0, 0.0, 0.0), np.zeros(3), None, 1.8, 0.0)
     prior = Prior(3.0, -4.0, 20.0)

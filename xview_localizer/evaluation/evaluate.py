@@ -10,14 +10,14 @@ from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import Frame, summarize
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.localizer import Localizer, LocalizerConfig
-from xview_localizer.models.package import ModelPackage
+from xview_localizer.models.contracts import Networks
 from xview_localizer.observation import HERE, Observation, PlacedObservation
 from xview_localizer.pairs import PairRecord, PairsDataset, PairsError, ground_view
 
 
 def evaluate_pairs(
     dataset: PairsDataset,
-    package: ModelPackage,
+    networks: Networks,
     config: LocalizerConfig = LocalizerConfig(),
     keyframes: int = 1,
     track: Callable[[Iterable], Iterable] = iter,
@@ -35,7 +35,7 @@ def evaluate_pairs(
         if localizer is None or current.aerial_path != aerial_path:
             # Records of one aerial image share a localizer, and so its descriptors and observations.
             aerial_path = current.aerial_path
-            localizer = Localizer(package, InMemoryMap(current.load_aerial()), config)
+            localizer = Localizer(networks, InMemoryMap(current.load_aerial()), config)
             observed: dict[str, Observation] = {}
         start = time.perf_counter()
         for record in window:

@@ -25,6 +25,16 @@ class DepthKind(Enum):
 
 
 @dataclass(frozen=True)
+class DepthPrediction:
+    """What a network says of the depth of some rays. `axis_cosine` is the cosine between each ray and the optical axis
+    where the depth is planar; None where it is a range along the ray."""
+
+    values: np.ndarray
+    kind: DepthKind
+    axis_cosine: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
 class DepthCheck:
     """When ground cells agree with a prediction."""
 
@@ -154,8 +164,8 @@ def _fit_inverse(
     rise = prediction[first] - prediction[second]
     with np.errstate(divide="ignore", invalid="ignore"):
         scales = (inverse[first] - inverse[second]) / rise
-    shifts = inverse[first] - scales * prediction[first]
-    relative_error = (scales[:, None] * prediction + shifts[:, None]) / inverse - 1
+        shifts = inverse[first] - scales * prediction[first]
+        relative_error = (scales[:, None] * prediction + shifts[:, None]) / inverse - 1
     inliers = (np.abs(relative_error) <= check.tolerance) & (scales > 0)[:, None]  # False where NaN
     best = inliers[np.argmax(inliers.sum(axis=1))]
     scale, shift = 1.0, 0.0

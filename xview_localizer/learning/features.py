@@ -22,7 +22,7 @@ from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.plan_view import PlanSpec, plan_coordinates, plan_view
 from xview_localizer.imaging import NO_DATA_RGB, network_image, render_views
 from xview_localizer.learning.augment import augment_photometric
-from xview_localizer.models.package import ModelSpec
+from xview_localizer.models.xview import XviewSpec
 from xview_localizer.pairs import PairRecord, PairsDataset, PairsError, ground_view
 
 # Images that share an aerial crop: how many, how far apart, and how far off its middle theirs may be.
@@ -97,7 +97,7 @@ class GroundFeatures:
 
 def encode_pairs(
     dataset: PairsDataset,
-    spec: ModelSpec,
+    spec: XviewSpec,
     backbone: Engine,
     out: Path,
     augment: float = 1.0,
@@ -159,7 +159,7 @@ def _neighbours(dataset: PairsDataset) -> Iterable[list[PairRecord]]:
 def _encode_ground(
     record: PairRecord,
     centre_m: np.ndarray,
-    spec: ModelSpec,
+    spec: XviewSpec,
     backbone: Engine,
     augment: float,
     rng: np.random.Generator,

@@ -20,7 +20,7 @@ import torch
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.belief.calibration import CalibrationSpec
-from xview_localizer.engines.onnx_engine import OnnxEngine
+from xview_localizer.engines.factory import EngineConfig, engine_for
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.learning.calibrate import (
     TEMPERATURES,
@@ -32,9 +32,12 @@ from xview_localizer.learning.calibrate import (
 )
 from xview_localizer.learning.features import FeatureFolder, encode_pairs
 from xview_localizer.learning.train import Matcher, TrainConfig, train
-from xview_localizer.localizer import Localizer, LocalizerConfig
-from xview_localizer.models.export import export_heads, write_manifest
-from xview_localizer.models.package import ModelPackage, ModelSpec, default_package_path, sha256
+from xview_localizer.localizer import Localizer
+from xview_localizer.models.export import export_heads
+from xview_localizer.models.manifest import sha256
+from xview_localizer.models.networks import open_networks
+from xview_localizer.models.package import ModelPackage, default_package_path, write_manifest
+from xview_localizer.models.xview import XVIEW, XviewSpec
 from xview_localizer.observation import HERE, Observation, PlacedObservation
 from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
@@ -93,8 +96,9 @@ def train_package(
     torch.set_num_threads(config.threads)
     _claim(work, backbone_package, config)
     start = Matcher.of(ModelPackage.load(config.start)) if config.start else None
-    spec = ModelSpec()
-    backbone = OnnxEngine(backbone_package / "backbone.onnx", threads=config.threads)
+    spec = XviewSpec()
+    graph = ModelPackage.load(backbone_package).graphs["backbone"]
+    backbone = engine_for(graph, EngineConfig(threads=config.threads))
     folders = []
     for name, dataset in _datasets(work, config, progress):
         progress.say(f"encoding {dataset.folder}")
@@ -112,7 +116,7 @@ def train_package(
     export_heads(matcher.ground.eval(), matcher.aerial.eval(), out)
     spec = replace(spec, inverse_temperature=matcher.inverse_temperature.item())
     command = training_command(config, backbone_package)
-    write_manifest(out, spec, LICENCE, provenance(config), command)
+    write_manifest(out, XVIEW, spec, LICENCE, provenance(config), command)
 
     progress.say("calibrating confidence and covariance on validation towns")
     datasets = []
@@ -205,6 +209,7 @@ def calibrate_package(
     where = ", ".join(dataset.folder.name for dataset in datasets)
     write_manifest(
         out,
+        package.family,
         replace(package.spec, calibration=calibration),
         package.licence,
         f"{package.provenance} Calibrated on {len(cases)} images of {where}.",
@@ -235,13 +240,12 @@ def _priors(record: PairRecord) -> list[Prior]:
 
 def _observed(package: ModelPackage, datasets: list[PairsDataset], progress: Progress) -> Iterable[_Case]:
     """Every record encoded once, with the number of its data set; those of one aerial image share descriptors."""
+    networks = open_networks(package)
     for number, dataset in enumerate(datasets):
         localizers: dict[Path, Localizer] = {}
         for record in progress.track(list(dataset)):
             if record.aerial_path not in localizers:
-                localizers[record.aerial_path] = Localizer(
-                    package, InMemoryMap(record.load_aerial()), LocalizerConfig()
-                )
+                localizers[record.aerial_path] = Localizer(networks, InMemoryMap(record.load_aerial()))
             localizer = localizers[record.aerial_path]
             yield number, localizer, record, localizer.observe(ground_view(record))
 

@@ -61,8 +61,8 @@ class Matcher(nn.Module):
     def of(cls, package: ModelPackage) -> Matcher:
         """The matcher that `package` was exported from. Raises ModelPackageError where its heads are others."""
         matcher = cls()
-        load_head(matcher.ground, package.graphs["ground_head"])
-        load_head(matcher.aerial, package.graphs["aerial_head"])
+        load_head(matcher.ground, package.graphs["ground_head"].path)
+        load_head(matcher.aerial, package.graphs["aerial_head"].path)
         matcher.log_inverse_temperature.data.fill_(math.log(package.spec.inverse_temperature))
         return matcher
 

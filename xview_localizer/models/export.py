@@ -1,4 +1,4 @@
-"""Export to ONNX: the frozen backbone (int8) and the trained heads (float32), and the package around them."""
+"""Export to ONNX: the frozen backbone (int8) and the trained heads (float32)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import onnx
 import torch
-import yaml
 from onnx import numpy_helper
 from torch import nn
 
@@ -16,7 +15,7 @@ from xview_localizer.geometry.canonical_view import ViewSpec
 from xview_localizer.geometry.plan_view import PlanSpec
 from xview_localizer.models.backbone import PATCH_PX, Backbone, load_official_weights
 from xview_localizer.models.heads import AerialHead, GroundHead
-from xview_localizer.models.package import ModelPackageError, ModelSpec, sha256, spec_to_dict
+from xview_localizer.models.manifest import ModelPackageError
 
 OPSET = 17
 
@@ -112,20 +111,3 @@ def load_head(head: GroundHead | AerialHead, path: Path) -> None:
     if lost:
         raise ModelPackageError(f"{path} holds no {type(head).__name__} of this version: it lacks {lost[0]}")
     head.load_state_dict({name: weights[name] for name in expected})
-
-
-def write_manifest(
-    folder: Path, spec: ModelSpec, licence: str, provenance: str, training_command: str
-) -> None:
-    """Write model.yaml with the checksums of the graphs already in `folder`."""
-    graphs = {
-        path.stem: {"file": path.name, "sha256": sha256(path)} for path in sorted(folder.glob("*.onnx"))
-    }
-    document = {
-        "licence": licence,
-        "provenance": provenance,
-        "training_command": training_command,
-        "spec": spec_to_dict(spec),
-        "graphs": graphs,
-    }
-    (folder / "model.yaml").write_text(yaml.safe_dump(document, sort_keys=False, width=110))

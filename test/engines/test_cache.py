@@ -1,0 +1,110 @@
+"""Engines on disk: built once, found again, never half written, and what is damaged is built anew."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from xview_localizer.engines.tensorrt.cache import (
+    CacheError,
+    EngineCache,
+    EngineKey,
+    read_engine,
+    write_engine,
+)
+
+KEY = EngineKey("backbone", "ab" * 32, 1, "tensorrt_rtx", "1.7.1", "any", "8.9", "fp16", "{}")
+PLAN = bytes(range(256)) * 64
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return EngineCache(tmp_path / "engines")
+
+
+def refuse() -> bytes:
+    raise AssertionError("the engine was there")
+
+
+def test_an_engine_is_built_once_and_found_again(cache):
+    assert cache.get(KEY, lambda: PLAN) == PLAN
+    assert cache.get(KEY, refuse) == PLAN
+    assert [(key, problem) for _, key, problem in cache.entries()] == [(KEY, "")]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"graph_sha256": "cd" * 32},
+        {"lowering": 2},
+        {"runtime": "tensorrt"},
+        {"runtime_version": "1.8"},
+        {"gpu": "Orin"},
+        {"compute_capability": "12.0"},
+        {"precision": "fp32"},
+        {"profile": "{1}"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_whatever_an_engine_depends_on_makes_another(cache, changes):
+    cache.get(KEY, lambda: PLAN)
+    assert cache.get(replace(KEY, **changes), lambda: b"other") == b"other"
+    assert cache.get(KEY, refuse) == PLAN
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda content: content[:-1], "cut off or altered"),
+        (lambda content: content[:-1] + b"\0", "cut off or altered"),
+        (lambda content: b"", "no engine of this version"),
+        (lambda content: content.replace(b'"size"', b'"sise"'), "header cannot be read"),
+        (lambda content: content.replace(b'"lowering"', b'"lowered"'), "header cannot be read"),
+    ],
+)
+def test_a_damaged_engine_is_named_and_built_again(cache, caplog, damage, problem):
+    cache.get(KEY, lambda: PLAN)
+    path = cache.folder / KEY.file_name
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(CacheError, match=problem):
+        read_engine(path)
+    assert [entry[1] for entry in cache.entries()] == [None]
+    assert cache.get(KEY, lambda: b"fresh") == b"fresh"
+    assert problem in caplog.text
+    assert cache.get(KEY, refuse) == b"fresh"
+
+
+def test_a_file_under_another_s_name_is_not_taken(cache):
+    cache.folder.mkdir()
+    write_engine(cache.folder / KEY.file_name, replace(KEY, compute_capability="12.0"), b"foreign")
+    assert cache.get(KEY, lambda: PLAN) == PLAN
+
+
+def test_two_at_once_build_once(cache):
+    building, go_on = threading.Event(), threading.Event()
+    plans = []
+
+    def build() -> bytes:
+        building.set()
+        assert go_on.wait(30)
+        return PLAN
+
+    first = threading.Thread(target=lambda: plans.append(cache.get(KEY, build)))
+    first.start()
+    assert building.wait(30)
+    second = threading.Thread(target=lambda: plans.append(EngineCache(cache.folder).get(KEY, refuse)))
+    second.start()
+    go_on.set()
+    for thread in (first, second):
+        thread.join(30)
+    assert plans == [PLAN, PLAN]
+
+
+def test_a_failed_build_leaves_nothing_behind(cache):
+    def fail() -> bytes:
+        raise RuntimeError("unsupported operator")
+
+    with pytest.raises(RuntimeError):
+        cache.get(KEY, fail)
+    assert not cache.entries()
+    assert cache.get(KEY, lambda: PLAN) == PLAN

@@ -1,0 +1,74 @@
+"""One place opens engines: by trying providers, and with a fallback only where one is configured."""
+
+import builtins
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from xview_localizer.engines import providers
+from xview_localizer.engines.engine import EngineError, Graph, SizeRange, TensorSpec, typical_inputs
+from xview_localizer.engines.factory import EngineConfig, engine_for
+
+
+def test_auto_takes_a_provider_that_works_and_says_so(product, caplog):
+    caplog.set_level("INFO")
+    engine = engine_for(product, EngineConfig(providers=("auto",), threads=1))
+    assert engine.provider in providers.CANDIDATES
+    assert f"product: {engine.provider} is taken" in caplog.text
+    assert engine.run({"x": np.ones((1, 3, 8), np.float32)})["y"].shape == (1, 3, 8)
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_auto_leaves_out_what_cannot_be_used(product, caplog, monkeypatch):
+    """ONNX Runtime lists providers whose libraries are missing, and goes on with the CPU without a word."""
+    listed = ["CUDAExecutionProvider", *ort.get_available_providers()]
+    monkeypatch.setattr(ort, "get_available_providers", lambda: listed)
+    engine = engine_for(product, EngineConfig(providers=("auto",), threads=1))
+    assert engine.provider != "CUDAExecutionProvider"
+    assert "CUDAExecutionProvider is not used" in caplog.text
+
+
+def test_a_graph_that_nothing_runs_is_an_error(tmp_path):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no graph")
+    with pytest.raises(EngineError, match="no execution provider .* runs"):
+        engine_for(Graph("broken", broken, ""), EngineConfig(providers=("auto",)))
+
+
+def test_typical_inputs_have_declared_sizes():
+    spec = TensorSpec("x", (1, None, 8, None), np.dtype(np.float32))
+    inputs = typical_inputs((spec,), {"x": {1: SizeRange(1, 4, 16)}})
+    assert inputs["x"].shape == (1, 4, 8, 1)
+
+
+def test_an_unknown_runtime_is_refused_by_name(product):
+    with pytest.raises(EngineError, match="unknown runtime 'tensorflow'; there are onnxruntime, tensorrt"):
+        engine_for(product, EngineConfig("tensorflow"))
+
+
+@pytest.fixture
+def without_tensorrt(monkeypatch):
+    imported = builtins.__import__
+
+    def refuse(name, *args, **kwargs):
+        if name == "tensorrt":
+            raise ImportError("No module named 'tensorrt'")
+        return imported(name, *args, **kwargs)
+
+    monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
+    monkeypatch.setattr(builtins, "__import__", refuse)
+
+
+def test_without_the_runtime_the_remedy_is_told(product, without_tensorrt, tmp_path):
+    config = EngineConfig("tensorrt", cache_folder=str(tmp_path))
+    with pytest.raises(EngineError, match="tensorrt cannot be loaded .*; it comes with JetPack"):
+        engine_for(product, config)
+
+
+def test_the_fallback_runs_what_tensorrt_cannot(product, without_tensorrt, tmp_path, caplog):
+    engine = engine_for(
+        product, EngineConfig("tensorrt", cache_folder=str(tmp_path), fallback=True, threads=1)
+    )
+    assert engine.provider == "CPUExecutionProvider"
+    assert "product runs in ONNX Runtime instead of tensorrt: tensorrt cannot be loaded" in caplog.text

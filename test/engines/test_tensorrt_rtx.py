@@ -1,0 +1,83 @@
+"""Genuine builds with TensorRT-RTX, ahead of time: no GPU is needed to build, only to run.
+
+Skipped where the `tensorrt-rtx` extra is not installed.
+"""
+
+from dataclasses import replace
+
+import pytest
+from graphs import save_graph
+from onnx import helper
+
+from xview_localizer.engines.engine import EngineError
+from xview_localizer.engines.factory import EngineConfig, engine_for
+from xview_localizer.engines.tensorrt.build import ComputeCapability
+from xview_localizer.engines.tensorrt.cache import EngineCache, read_engine
+from xview_localizer.engines.tensorrt.cuda import this_gpu
+from xview_localizer.engines.tensorrt.library import load_library
+from xview_localizer.engines.tensorrt.open import cached_plan, engine_key, unfit_reason
+
+pytest.importorskip("onnxruntime_ep_nv_tensorrt_rtx")
+
+ADA, BLACKWELL = ComputeCapability(8, 9), ComputeCapability(12, 0)
+
+
+@pytest.fixture(scope="module")
+def library():
+    return load_library("tensorrt_rtx")
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return EngineCache(tmp_path / "engines")
+
+
+@pytest.mark.parametrize("capability", [ADA, BLACKWELL], ids=str)
+@pytest.mark.parametrize("name", ["backbone", "ground_head", "aerial_head"])
+def test_every_shipped_graph_builds(package, library, cache, name, capability):
+    graph = package.graphs[name]
+    plan = cached_plan(graph, library, "fp16", cache, capability)
+    # FP16: about half the FP32 weights, and not the int8 ones.
+    weights = graph.path.stat().st_size * (4 if name == "backbone" else 1)
+    assert 0.35 * weights < len(plan) < 2 * weights
+    key, kept = read_engine(cache.folder / engine_key(graph, library, "fp16", capability).file_name)
+    assert kept == plan and key.compute_capability == str(capability)
+
+
+def test_what_is_not_supported_is_told_with_the_layer(tmp_path, library, cache):
+    strange = helper.make_node("MyOwnOperator", ["x"], ["y"], name="strange")
+    graph = save_graph(tmp_path / "strange.onnx", [strange], {})
+    with pytest.raises(EngineError, match="strange has what tensorrt_rtx .* does not support: MyOwnOperator"):
+        cached_plan(graph, library, "fp32", cache, ADA)
+    assert not cache.entries()
+
+
+def test_a_free_axis_without_sizes_is_refused(product, library, cache):
+    with pytest.raises(EngineError, match="axis 1 of 'x' is free, and its family declares no sizes"):
+        cached_plan(replace(product, sizes={}), library, "fp32", cache, ADA)
+
+
+def test_a_gpu_that_it_does_not_build_for_is_named(product, library, cache):
+    with pytest.raises(EngineError, match="does not build for compute capability 8.7; it has 7.5, 8.0"):
+        cached_plan(product, library, "fp32", cache, ComputeCapability(8, 7))
+
+
+def test_engines_of_another_version_are_stale(product, library):
+    key = engine_key(product, library, "fp16", ADA)
+    assert "stale: tensorrt_rtx 0.9 made it" in unfit_reason(replace(key, runtime_version="0.9"))
+
+
+def test_without_a_gpu_an_engine_is_refused_with_the_reason(product, cache):
+    try:
+        this_gpu()
+    except EngineError:
+        with pytest.raises(EngineError, match="no NVIDIA GPU is usable here"):
+            engine_for(product, EngineConfig("tensorrt_rtx", cache_folder=str(cache.folder)))
+    else:
+        pytest.skip("there is a GPU here")
+
+
+@pytest.mark.parametrize("text", ["89", "8.", "ada"])
+def test_compute_capabilities_are_checked(text):
+    with pytest.raises(EngineError, match="is written like 8.9"):
+        ComputeCapability.parse(text)

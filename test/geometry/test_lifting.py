@@ -1,0 +1,56 @@
+"""Cells get the network's depth where the ground bears it out, and flat ground with a reason elsewhere."""
+
+import numpy as np
+import pytest
+
+from xview_localizer.geometry.canonical_view import directions
+from xview_localizer.geometry.depth import DepthKind, DepthPrediction
+from xview_localizer.geometry.lifting import NETWORK_DEPTH, lift_cells
+
+HEIGHT_M, MAX_RANGE_M = 1.7, 40.0
+RAYS = directions(np.radians(np.linspace(40, -40, 20)), np.radians(np.linspace(5, -40, 24)))
+WALL_M = 9.0
+with np.errstate(divide="ignore"):
+    TRUE_M = np.where(RAYS[..., 2] < 0, np.minimum(-HEIGHT_M / RAYS[..., 2], WALL_M), WALL_M)
+AXIS_COSINE = RAYS[..., 0]
+# The fits let in a few cells of the wall that lie near the ground, hence 6 % below.
+PREDICTIONS = {
+    "metric": DepthPrediction(TRUE_M, DepthKind.METRIC),
+    "metric, planar": DepthPrediction(TRUE_M * AXIS_COSINE, DepthKind.METRIC, AXIS_COSINE),
+    "relative": DepthPrediction(0.02 * TRUE_M, DepthKind.RELATIVE),
+    "relative, planar": DepthPrediction(70 * TRUE_M * AXIS_COSINE, DepthKind.RELATIVE, AXIS_COSINE),
+    "affine inverse": DepthPrediction(5 / TRUE_M + 3, DepthKind.AFFINE_INVERSE),
+    "affine inverse, planar": DepthPrediction(
+        9 / (TRUE_M * AXIS_COSINE) - 0.2, DepthKind.AFFINE_INVERSE, AXIS_COSINE
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PREDICTIONS)
+def test_every_kind_gives_metres_with_a_camera_height(name):
+    lifted = lift_cells(PREDICTIONS[name], RAYS, HEIGHT_M, 2.0, MAX_RANGE_M)
+    assert lifted.source == NETWORK_DEPTH and lifted.metric
+    np.testing.assert_allclose(lifted.range_m, TRUE_M, rtol=0.06)
+
+
+@pytest.mark.parametrize("name", PREDICTIONS)
+def test_without_a_camera_height_only_metric_depth_keeps_its_unit(name):
+    lifted = lift_cells(PREDICTIONS[name], RAYS, None, 2.0, MAX_RANGE_M)
+    metric = name.startswith("metric")
+    assert lifted.metric is metric
+    np.testing.assert_allclose(lifted.range_m, TRUE_M * (1.0 if metric else 2.0 / HEIGHT_M), rtol=0.06)
+
+
+def test_depth_that_contradicts_the_ground_is_not_believed():
+    noise = np.exp(np.random.default_rng(0).normal(0, 1, TRUE_M.shape))
+    lifted = lift_cells(DepthPrediction(noise, DepthKind.RELATIVE), RAYS, HEIGHT_M, 2.0, MAX_RANGE_M)
+    assert "flat ground: the depth agrees with the ground plane in only" in lifted.source
+    assert lifted.metric
+    below = -RAYS[..., 2] > HEIGHT_M / MAX_RANGE_M
+    np.testing.assert_allclose(lifted.range_m[below], HEIGHT_M / -RAYS[..., 2][below])
+    assert np.isinf(lifted.range_m[~below]).all()
+
+
+def test_without_a_depth_network_the_ground_is_flat():
+    lifted = lift_cells(None, RAYS, None, 2.0, MAX_RANGE_M)
+    assert lifted.source == "flat ground: the model has no depth network" and not lifted.metric

@@ -1,0 +1,122 @@
+"""Engines kept on disk: one file each, which says what it was built from and for, and proves that it is whole.
+
+A file is replaced in one step and built under a lock, so that two nodes starting at once build an engine once, and a
+reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+_MAGIC = b"xview-localizer engine 1\n"
+SUFFIX = ".engine"
+DEFAULT_FOLDER = "~/.cache/xview_localizer/engines"
+
+
+@dataclass(frozen=True)
+class EngineKey:
+    """All that an engine depends on."""
+
+    graph: str
+    graph_sha256: str
+    lowering: int
+    runtime: str
+    runtime_version: str
+    gpu: str  # name; of engines built ahead of time, "any"
+    compute_capability: str
+    precision: str
+    profile: str
+
+    @property
+    def file_name(self) -> str:
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return f"{self.graph}-{self.precision}-sm{self.compute_capability}-{digest[:16]}{SUFFIX}"
+
+
+class CacheError(ValueError):
+    """An engine file cannot be used; the message says why."""
+
+
+class EngineCache:
+    """A folder of engines."""
+
+    def __init__(self, folder: Path | str = "") -> None:
+        self.folder = Path(folder or DEFAULT_FOLDER).expanduser()
+
+    def get(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
+        """The plan of `key`; built and kept where the folder has none, or one that is not whole."""
+        path = self.folder / key.file_name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _locked(path):
+            if path.exists():
+                try:
+                    found, plan = read_engine(path)
+                    if found == key:
+                        return plan
+                    reason = "it was made for something else"
+                except CacheError as error:
+                    reason = str(error)
+                log.warning("%s is built again: %s", path, reason)
+            plan = build()
+            write_engine(path, key, plan)
+            return plan
+
+    def entries(self) -> list[tuple[Path, EngineKey | None, str]]:
+        """Every engine file, its key, and what is wrong with it ("" where it is whole)."""
+        entries = []
+        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+            try:
+                key, _ = read_engine(path)
+                entries.append((path, key, ""))
+            except CacheError as error:
+                entries.append((path, None, str(error)))
+        return entries
+
+
+def write_engine(path: Path, key: EngineKey, plan: bytes) -> None:
+    """Write an engine file in one step."""
+    header = json.dumps({"key": asdict(key), "size": len(plan), "sha256": hashlib.sha256(plan).hexdigest()})
+    fresh = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        with fresh.open("wb") as file:
+            file.write(_MAGIC + header.encode() + b"\n" + plan)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def read_engine(path: Path) -> tuple[EngineKey, bytes]:
+    """Key and plan of an engine file. Raises CacheError where it is no such file or not whole."""
+    content = path.read_bytes()
+    if not content.startswith(_MAGIC):
+        raise CacheError("it is no engine of this version of xview_localizer")
+    header, _, plan = content[len(_MAGIC) :].partition(b"\n")
+    try:
+        document = json.loads(header)
+        key = EngineKey(**document["key"])
+        whole = document["size"] == len(plan) and document["sha256"] == hashlib.sha256(plan).hexdigest()
+    except (ValueError, KeyError, TypeError) as error:
+        raise CacheError(f"its header cannot be read ({error})") from error
+    if not whole:
+        raise CacheError("it was cut off or altered")
+    return key, plan
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of an engine file; who comes second waits."""
+    with path.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,97 @@
+"""From a package's graph to one that TensorRT takes: floating point only, and typed as it is to run.
+
+Dynamic quantization (int8 weights, activations quantized on the fly) serves CPUs; TensorRT has no such operators, so
+those products become ordinary ones with the same weights. FP16 is a property of the graph (strong typing), not a wish
+to the builder; what needs FP32's range or resolution keeps it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import ModelProto, numpy_helper
+
+FP32, FP16 = "fp32", "fp16"
+PRECISIONS = (FP32, FP16)
+# Changes of this file make other engines of the same graph.
+LOWERING_VERSION = 1
+# Means of squares and logarithms overflow or lose digits in FP16; coordinates of sampling need a thousandth of a pixel.
+FP32_OPERATORS = (
+    "LayerNormalization", "InstanceNormalization", "ReduceMean", "ReduceL2", "Sqrt", "Pow", "Reciprocal", "Softmax",
+    "Log", "Exp", "Sin", "Softplus", "GridSample", "Resize", "AveragePool",
+)  # fmt: skip
+
+
+def lowered(path: Path, precision: str) -> ModelProto:
+    """The graph in floating point of `precision`; inputs and outputs stay FP32.
+
+    Raises ValueError where a quantized operator is not of the kind that this package writes.
+    """
+    model = without_dynamic_quantization(onnx.load(str(path)))
+    return half_precision(model) if precision == FP16 else model
+
+
+def without_dynamic_quantization(model: ModelProto) -> ModelProto:
+    """The model with DynamicQuantizeLinear, MatMulInteger, Cast and Mul replaced by MatMul of the same weights."""
+    graph = model.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
+    users: dict[str, list] = {}
+    for node in graph.node:
+        for name in node.input:
+            users.setdefault(name, []).append(node)
+    dead: list = []
+    for product in [node for node in graph.node if node.op_type == "MatMulInteger"]:
+        quantize = makers[product.input[0]]
+        cast = _only(users[product.output[0]], "Cast")
+        rescale = _only(users[cast.output[0]], "Mul")
+        scales = makers[next(name for name in rescale.input if name != cast.output[0])]
+        weight_scale = next(name for name in scales.input if name in constants)
+        quantized, zero = (numpy_helper.to_array(constants[product.input[i]]) for i in (1, 3))
+        weight = quantized.astype(np.float32) - zero.astype(np.float32)
+        weight *= numpy_helper.to_array(constants[weight_scale])
+        name = f"{product.input[1]}_float"
+        graph.initializer.append(numpy_helper.from_array(weight, name))
+        product.CopyFrom(
+            onnx.helper.make_node(
+                "MatMul",
+                [quantize.input[0], name],
+                [rescale.output[0]],
+                name=rescale.output[0].removesuffix("_output_0"),
+            )
+        )
+        dead += [cast, rescale, scales, quantize]
+    _remove(graph, dead)
+    left = sorted({node.op_type for node in graph.node} & {"DynamicQuantizeLinear", "MatMulInteger"})
+    if left:
+        raise ValueError(f"the operator {left[0]} stands where no product follows it")
+    return model
+
+
+def _only(nodes: list, operator: str):
+    if len(nodes) != 1 or nodes[0].op_type != operator:
+        raise ValueError(
+            f"expected one {operator} behind a quantized product, found {[n.op_type for n in nodes]}"
+        )
+    return nodes[0]
+
+
+def _remove(graph, dead: list) -> None:
+    gone = {name for node in dead for name in node.output}
+    kept = [node for node in graph.node if not gone.intersection(node.output) or node.op_type == "MatMul"]
+    del graph.node[:]
+    graph.node.extend(kept)
+    used = {name for node in kept for name in node.input}
+    weights = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(weights)
+
+
+def half_precision(model: ModelProto) -> ModelProto:
+    """The model in FP16 but for FP32_OPERATORS; inputs and outputs stay FP32."""
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+
+    blocked = [*DEFAULT_OP_BLOCK_LIST, *FP32_OPERATORS]
+    return convert_float_to_float16(model, keep_io_types=True, op_block_list=blocked)

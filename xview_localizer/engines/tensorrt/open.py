@@ -1,0 +1,94 @@
+"""From a graph to a TensorRT engine: out of the cache, or lowered, built and kept there."""
+
+from __future__ import annotations
+
+from xview_localizer.engines.engine import Engine, EngineError, Graph
+from xview_localizer.engines.tensorrt.build import ComputeCapability, build_plan
+from xview_localizer.engines.tensorrt.cache import EngineCache, EngineKey
+from xview_localizer.engines.tensorrt.cuda import this_gpu
+from xview_localizer.engines.tensorrt.library import TensorRtLibrary, load_library
+from xview_localizer.engines.tensorrt.tensorrt_engine import TensorRtEngine
+
+ANY_GPU = "any"
+
+
+def open_engine(graph: Graph, runtime: str, precision: str, cache: EngineCache) -> Engine:
+    """The engine of `graph` on this machine's GPU. Raises EngineError."""
+    library = load_library(runtime)
+    capability = ComputeCapability.parse(this_gpu().compute_capability)
+    plan = cached_plan(graph, library, precision, cache, capability)
+    return TensorRtEngine(graph.name, plan, library)
+
+
+def cached_plan(
+    graph: Graph, library: TensorRtLibrary, precision: str, cache: EngineCache, capability: ComputeCapability
+) -> bytes:
+    """The plan of `graph` for GPUs of `capability`; TensorRT's (not -RTX's) for this machine's GPU only.
+
+    Raises EngineError.
+    """
+    key = engine_key(graph, library, precision, capability)
+    aim = capability if library.ahead_of_time else None
+    return cache.get(
+        key, lambda: build_plan(graph.name, _lowered(graph, precision), graph.sizes, library, aim)
+    )
+
+
+def engine_key(
+    graph: Graph, library: TensorRtLibrary, precision: str, capability: ComputeCapability
+) -> EngineKey:
+    """Under what an engine is kept. Raises EngineError where it would have to be built on another machine."""
+    lowering = _lowering()
+    gpu = ANY_GPU
+    if not library.ahead_of_time:
+        here = this_gpu()
+        gpu = here.name
+        if here.compute_capability != str(capability):
+            raise EngineError(
+                f"{library.name} builds for the GPU of its own machine only ({here.name}, compute capability "
+                f"{here.compute_capability}), not for {capability}; build there, or take tensorrt_rtx"
+            )
+    sizes = {name: {axis: vars(size) for axis, size in axes.items()} for name, axes in graph.sizes.items()}
+    return EngineKey(
+        graph=graph.name,
+        graph_sha256=graph.sha256,
+        lowering=lowering.LOWERING_VERSION,
+        runtime=library.name,
+        runtime_version=library.version,
+        gpu=gpu,
+        compute_capability=str(capability),
+        precision=precision,
+        profile=repr(sizes),
+    )
+
+
+def unfit_reason(key: EngineKey) -> str:
+    """Why this machine cannot use an engine, or an empty string; a machine without a GPU cannot tell of the GPU."""
+    try:
+        version = load_library(key.runtime).version
+    except EngineError as error:
+        return str(error)
+    if version != key.runtime_version:
+        return f"stale: {key.runtime} {key.runtime_version} made it, here is {version}"
+    try:
+        gpu = this_gpu()
+    except EngineError:
+        return ""
+    if gpu.compute_capability != key.compute_capability or key.gpu not in (ANY_GPU, gpu.name):
+        return f"foreign: the GPU here is {gpu.name} ({gpu.compute_capability})"
+    return ""
+
+
+def _lowering():
+    try:
+        from xview_localizer.engines.tensorrt import lowering
+    except ImportError as error:
+        raise EngineError(f"building engines needs onnx ({error}); pip install onnx") from error
+    return lowering
+
+
+def _lowered(graph: Graph, precision: str):
+    try:
+        return _lowering().lowered(graph.path, precision)
+    except ValueError as error:
+        raise EngineError(f"{graph.path} cannot be brought into {precision}: {error}") from error

@@ -1,0 +1,173 @@
+"""Holding a package's engines against ONNX Runtime in FP32: tensor by tensor, and as poses."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+
+from xview_localizer.aerial.memory import InMemoryMap
+from xview_localizer.engines.engine import Engine, Graph
+from xview_localizer.engines.factory import ONNX_RUNTIME, EngineConfig, engine_for
+from xview_localizer.engines.onnx_engine import OnnxEngine
+from xview_localizer.engines.parity import TOLERANCE, OutputError, compare, worst_layer
+from xview_localizer.engines.tensorrt.lowering import FP32, lowered
+from xview_localizer.geometry.camera import PinholeCamera
+from xview_localizer.geometry.levelling import R_base_optical_from_rpy
+from xview_localizer.geometry.pose import wrap_angle_rad
+from xview_localizer.ground_view import LevelView
+from xview_localizer.localizer import Localizer, LocalizerConfig
+from xview_localizer.models.contracts import Networks
+from xview_localizer.models.manifest import sha256
+from xview_localizer.models.package import ModelPackage
+from xview_localizer.pairs import PairsDataset, ground_view
+
+MAX_POSITION_M, MAX_YAW_DEG, POSES = 0.05, 0.1, 50
+# A cell more or less at the edge of usability would change which cells are drawn, and so the pose by a decimetre.
+ALL_CELLS = LocalizerConfig(max_cells=100_000)
+PROBE_CAMERA = PinholeCamera(640, 480, 320.0, 320.0, 320.0, 240.0)
+PROBE_HEIGHT_M = 1.8
+
+
+@dataclass(frozen=True)
+class GraphCheck:
+    """One graph's errors. `worst_layer` is looked for where an output is off by more than the tolerance."""
+
+    graph: str
+    errors: tuple[OutputError, ...]
+    tolerance: float
+    worst_layer: OutputError | None = None
+
+    @property
+    def passed(self) -> bool:
+        return all(error.relative <= self.tolerance for error in self.errors)
+
+
+@dataclass(frozen=True)
+class PoseCheck:
+    """Largest differences of the poses that the reference accepts; inf where the other finds none there."""
+
+    images: int
+    position_m: float
+    yaw_deg: float
+
+    @property
+    def passed(self) -> bool:
+        return self.images > 0 and self.position_m <= MAX_POSITION_M and self.yaw_deg <= MAX_YAW_DEG
+
+
+class RecordingEngine:
+    """Runs an engine and keeps what it was last given."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.inputs, self.outputs = engine.inputs, engine.outputs
+        self.last: dict[str, np.ndarray] = {}
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.last = inputs
+        return self._engine.run(inputs)
+
+
+@dataclass(frozen=True)
+class EngineCheck:
+    """A package with its FP32 reference in ONNX Runtime and the engines to be checked, all opened."""
+
+    package: ModelPackage
+    config: EngineConfig
+    folder: Path
+    reference: Mapping[str, Engine]
+    candidate: Mapping[str, Engine]
+
+    def graphs(self) -> Iterable[GraphCheck]:
+        """Check each graph with what the package's own encoders feed it."""
+        tolerance = TOLERANCE[self.config.precision]
+        for name, inputs in self._recorded_inputs().items():
+            errors = compare(self.reference[name], self.candidate[name], inputs)
+            check = GraphCheck(name, tuple(errors), tolerance)
+            if not check.passed:
+                check = replace(check, worst_layer=self._worst_layer(self.package.graphs[name], inputs))
+            yield check
+
+    def poses(self, dataset: PairsDataset, track: Callable[[Iterable], Iterable] = iter) -> PoseCheck:
+        """Localize up to 50 images with both; poses that nobody would use are not compared."""
+        networks = [self._networks(engines) for engines in (self.reference, self.candidate)]
+        position_m, yaw_deg, images = 0.0, 0.0, 0
+        for record in track(list(islice(dataset, POSES))):
+            world, view = InMemoryMap(record.load_aerial()), ground_view(record)
+            one, other = (Localizer(each, world, ALL_CELLS).localize(view, record.prior) for each in networks)
+            if not one.accepted:
+                continue
+            images += 1
+            apart_m = np.hypot(one.x_m - other.x_m, one.y_m - other.y_m)
+            turn_rad = abs(wrap_angle_rad(one.yaw_rad - other.yaw_rad))
+            position_m = max(position_m, float(np.nan_to_num(apart_m, nan=np.inf)))
+            yaw_deg = max(yaw_deg, float(np.nan_to_num(np.degrees(turn_rad), nan=np.inf)))
+        return PoseCheck(images, position_m, yaw_deg)
+
+    def _networks(self, engines: Mapping[str, Engine]) -> Networks:
+        return self.package.family.networks(engines, self.package.spec)
+
+    def _recorded_inputs(self) -> dict[str, dict[str, np.ndarray]]:
+        rng = np.random.default_rng(0)
+        recording = {name: RecordingEngine(engine) for name, engine in self.reference.items()}
+        networks = self._networks(recording)
+        side = self.package.spec.aerial.image_px
+        networks.aerial.describe(_smooth_noise(rng, side, side))
+        image = _smooth_noise(rng, PROBE_CAMERA.height, PROBE_CAMERA.width)
+        forward = R_base_optical_from_rpy(0.0, 0.0, 0.0)
+        networks.ground.describe(LevelView(image, PROBE_CAMERA, forward, PROBE_HEIGHT_M))
+        return {name: engine.last for name, engine in recording.items()}
+
+    def _worst_layer(self, graph: Graph, inputs: Mapping[str, np.ndarray]) -> OutputError:
+        def opened(model: onnx.ModelProto, name: str, as_candidate: bool) -> Engine:
+            path = self.folder / f"{graph.name}_{name}.onnx"
+            onnx.save(model, str(path))
+            exposed = replace(graph, path=path, sha256=sha256(path))
+            return _candidate(exposed, self.config, self.folder) if as_candidate else OnnxEngine(path)
+
+        return worst_layer(
+            lowered(graph.path, FP32),
+            inputs,
+            lambda model: opened(model, "layers", False),
+            lambda model: opened(model, "layers", True),
+        )
+
+
+@contextmanager
+def engine_check(package: ModelPackage, config: EngineConfig):
+    """An EngineCheck whose files are gone afterwards. Raises EngineError."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        reference, candidate = {}, {}
+        for graph_name, graph in package.graphs.items():
+            path = folder / f"{graph_name}_{FP32}.onnx"
+            onnx.save(lowered(graph.path, FP32), str(path))
+            reference[graph_name] = OnnxEngine(path, threads=config.threads)
+            candidate[graph_name] = _candidate(graph, config, folder)
+        yield EngineCheck(package, config, folder, reference, candidate)
+
+
+def _candidate(graph: Graph, config: EngineConfig, folder: Path) -> Engine:
+    """The engine to be checked. ONNX Runtime gets the lowered graph: that checks the lowering, without a GPU."""
+    if config.runtime != ONNX_RUNTIME:
+        return engine_for(graph, replace(config, fallback=False))
+    path = folder / f"{graph.name}_candidate.onnx"
+    onnx.save(lowered(graph.path, config.precision), str(path))
+    return OnnxEngine(path, config.providers, config.threads)
+
+
+def _smooth_noise(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """An image [height, width, 3] with structure of all sizes, as photographs have."""
+    image = np.zeros((height, width, 3), np.float32)
+    for step_px in (4, 16, 64):
+        coarse = rng.random((height // step_px + 1, width // step_px + 1, 3), dtype=np.float32)
+        image += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(85 * image, 0, 255).astype(np.uint8)

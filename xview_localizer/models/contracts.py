@@ -1,0 +1,71 @@
+"""What the localizer asks of networks, whatever their family: encoders for ground and air, and a depth estimator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from xview_localizer.geometry.depth import DepthPrediction
+from xview_localizer.ground_view import LevelView
+from xview_localizer.models.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class GroundCells:
+    """The cells of a ground image, as a raster of R rows and C columns."""
+
+    rays_level: np.ndarray  # [R, C, 3] unit viewing rays in the level frame
+    valid: np.ndarray  # [R, C] whether the camera sees the cell
+    descriptor: np.ndarray  # [R, C, D] unit length
+    dustbin: np.ndarray  # [R, C] score of matching nothing, in cosine / τ
+    depth: DepthPrediction | None = None  # [R, C] where the same network predicts it
+
+    @classmethod
+    def none(cls) -> GroundCells:
+        """The cells of an image that shows none."""
+        return cls(
+            np.zeros((0, 0, 3)), np.zeros((0, 0), bool), np.zeros((0, 0, 1), np.float32), np.zeros((0, 0))
+        )
+
+
+class GroundEncoder(Protocol):
+    """A ground image to described cells."""
+
+    def describe(self, view: LevelView) -> GroundCells:
+        """Cells with rays and descriptors; no valid ones where the camera sees nothing of use. Raises EngineError."""
+        ...
+
+
+class AerialEncoder(Protocol):
+    """A square aerial image to descriptors on the metric grid of the package's AerialSpec."""
+
+    def describe(self, image: np.ndarray) -> np.ndarray:
+        """RGB uint8 [image_px, image_px, 3] to unit descriptors [block_cells, block_cells, D]. Raises EngineError."""
+        ...
+
+
+class DepthEstimator(Protocol):
+    """The depth of a ground image's cells."""
+
+    def estimate(self, view: LevelView, cells: GroundCells) -> DepthPrediction | None:
+        """The prediction [R, C] at the rays of `cells`; None where there is none at all. Raises EngineError."""
+        ...
+
+
+class OwnDepth:
+    """The depth that the ground encoder itself predicts, if any."""
+
+    def estimate(self, view: LevelView, cells: GroundCells) -> DepthPrediction | None:
+        return cells.depth
+
+
+@dataclass(frozen=True)
+class Networks:
+    """A package's networks, ready to run."""
+
+    spec: ModelSpec
+    ground: GroundEncoder
+    aerial: AerialEncoder
+    depth: DepthEstimator

@@ -1,0 +1,15 @@
+"""The families that a model.yaml may name. A new one is a file beside this and a line here."""
+
+from __future__ import annotations
+
+from xview_localizer.models.family import Family
+from xview_localizer.models.xview import XVIEW
+
+FAMILIES: dict[str, Family] = {family.name: family for family in (XVIEW,)}
+
+
+def family_named(name: str) -> Family:
+    """The family of that name. Raises ValueError naming those that there are."""
+    if name not in FAMILIES:
+        raise ValueError(f"unknown family {name!r}; this version has {', '.join(FAMILIES)}")
+    return FAMILIES[name]

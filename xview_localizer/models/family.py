@@ -1,0 +1,22 @@
+"""A family of networks: which graphs its packages hold, what their spec says, and how the graphs are put to work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from xview_localizer.engines.engine import Engine, InputSizes
+from xview_localizer.models.contracts import Networks
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a network family supplies. A spec is the family's subclass of ModelSpec."""
+
+    name: str  # in model.yaml
+    graphs: tuple[str, ...]
+    spec_from_dict: Callable[[object], Any]  # raises ValueError naming the entry
+    spec_to_dict: Callable[[Any], dict]
+    input_sizes: Callable[[Any], Mapping[str, InputSizes]]  # of each graph's inputs whose size is free
+    networks: Callable[[Mapping[str, Engine], Any], Networks]

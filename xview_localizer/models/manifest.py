@@ -1,0 +1,80 @@
+"""Reading entries of a package's YAML so that errors name the place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class ModelPackageError(ValueError):
+    """A model package is missing, incomplete or altered; the message names the file and what to do."""
+
+
+class Entries:
+    """The entries of a YAML document by dotted path; `under` is the place from which paths start."""
+
+    def __init__(self, document: object, under: str = "") -> None:
+        self._document, self._under = document, under
+
+    def under(self, path: str) -> Entries:
+        """The same document, with paths that start at `path`."""
+        return Entries(self._document, f"{self._under}.{path}".lstrip("."))
+
+    def __call__(self, path: str, convert: Callable[[Any], T], default: T | None = None) -> T:
+        """What stands at `path`, converted; a missing last key gives `default` where there is one.
+
+        Raises ValueError naming the place.
+        """
+        path = f"{self._under}.{path}".lstrip(".")
+        *above, last = path.split(".")
+        entry, place = self._document, ""
+        for key in above:
+            entry, place = _below(entry, key, place), f"{place}.{key}".lstrip(".")
+        if default is not None and isinstance(entry, dict) and last not in entry:
+            return default
+        entry = _below(entry, last, place)
+        try:
+            return convert(entry)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+def _below(entry: object, key: str, place: str) -> Any:
+    if not isinstance(entry, dict):
+        raise ValueError(
+            f"{place or 'the document'} must be a mapping that holds '{key}', got {type(entry).__name__}"
+        )
+    if key not in entry:
+        raise ValueError(f"{place}.{key}".lstrip(".") + " is missing")
+    return entry[key]
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def checked_graph(folder: Path, file: str, expected_sha256: str) -> Path:
+    """Path of a package's graph, its checksum verified. Raises ModelPackageError."""
+    if Path(file).is_absolute() or ".." in Path(file).parts:
+        raise ModelPackageError(
+            f"model package {folder} names {file}, which lies outside of it; a package's files must lie inside"
+        )
+    path = folder / file
+    if not path.is_file():
+        raise ModelPackageError(f"model package {folder} lacks {file}; copy the whole package again")
+    digest = sha256(path)
+    if digest != expected_sha256:
+        raise ModelPackageError(
+            f"{path} has sha256 {digest}, model.yaml says {expected_sha256}; "
+            "the file was altered or cut off, copy the package again"
+        )
+    return path

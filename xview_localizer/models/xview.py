@@ -1,0 +1,199 @@
+"""The `xview` family: one frozen backbone, light heads for ground and air, depth beside the descriptors.
+
+Graphs:
+- `backbone`: image [1, 3, H, W] RGB in [0, 1] -> tokens [1, C, H/14, W/14], shared by ground and air.
+- `ground_head`: tokens, image, elevation_rad [1, R], valid [1, R, W], plan [1, 3, S, S] (the plan view),
+  plan_xy [1, R, W, 2] (each cell's place on it) -> descriptor [1, D, R, W], dustbin [1, R, W],
+  log_range [1, R, W].
+- `aerial_head`: tokens, image -> descriptor [1, D, 2 h, 2 w].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from xview_localizer.engines.engine import Engine, InputSizes, SizeRange
+from xview_localizer.geometry.canonical_view import ViewSpec, canonical_view
+from xview_localizer.geometry.depth import DepthKind, DepthPrediction
+from xview_localizer.geometry.plan_view import PlanSpec, plan_coordinates, plan_view
+from xview_localizer.ground_view import LevelView
+from xview_localizer.imaging import network_image, render_views
+from xview_localizer.models.contracts import GroundCells, Networks, OwnDepth
+from xview_localizer.models.family import Family
+from xview_localizer.models.manifest import Entries
+from xview_localizer.models.spec import AerialSpec, ModelSpec, calibration_from, calibration_to_dict
+from xview_localizer.stages import stage
+
+PATCH_PX = 14
+TYPICAL_COLUMNS_PX = 364  # a 90° camera's; engines are optimized for it
+RGB = 3
+
+
+@dataclass(frozen=True)
+class DepthSpec:
+    """What the ground head's depth means: its kind, its unit, and along-ray range or planar depth."""
+
+    kind: DepthKind = DepthKind.RELATIVE
+    unit: str = "camera_heights"
+    planar: bool = False
+
+
+@dataclass(frozen=True)
+class XviewSpec(ModelSpec):
+    """`spec` of an xview package."""
+
+    name: str = "xview-dinov2s"
+    view: ViewSpec = field(default_factory=ViewSpec)
+    plan: PlanSpec = field(default_factory=PlanSpec)
+    depth: DepthSpec = field(default_factory=DepthSpec)
+
+    def __post_init__(self) -> None:
+        plan, aerial = self.plan, self.aerial
+        if (plan.cell_m, plan.cell_px) != (aerial.cell_m, aerial.cell_px):
+            raise ValueError(
+                f"plan and aerial must have equal cells, got {plan.cell_m} m in {plan.cell_px} px and "
+                f"{aerial.cell_m} m in {aerial.cell_px} px"
+            )
+
+
+class XviewGround:
+    """Describes the cells of the canonical view, and predicts their range beside it."""
+
+    def __init__(self, backbone: Engine, head: Engine, spec: XviewSpec) -> None:
+        self._backbone, self._head, self._spec = backbone, head, spec
+
+    def describe(self, view: LevelView) -> GroundCells:
+        """Cells of the canonical view; invalid ones where the camera does not see them."""
+        spec = self._spec
+        with stage("view"):
+            canonical = canonical_view(view.camera, view.R_level_camera, spec.view)
+            if not canonical.cell_valid.any():
+                return GroundCells.none()
+            plan = plan_view(view.camera, view.R_level_camera, view.camera_height_m, spec.plan)
+            plan_xy = plan_coordinates(
+                canonical.cell_azimuth_rad, canonical.cell_elevation_rad, view.camera_height_m, plan.spec
+            )
+            image, plan_image = map(network_image, render_views(view.image, canonical, plan))
+        with stage("encode"):
+            cells = self._head.run(
+                {
+                    "tokens": self._backbone.run({"image": image})["tokens"],
+                    "image": image,
+                    "elevation_rad": canonical.cell_elevation_rad[None].astype(np.float32),
+                    "valid": canonical.cell_valid[None].astype(np.float32),
+                    "plan": plan_image,
+                    "plan_xy": plan_xy[None].astype(np.float32),
+                }
+            )
+        rays_level = canonical.cell_directions
+        axis_cosine = rays_level @ view.R_level_camera[:, 2] if spec.depth.planar else None
+        return GroundCells(
+            rays_level=rays_level,
+            valid=canonical.cell_valid,
+            descriptor=cells["descriptor"][0].transpose(1, 2, 0),
+            dustbin=cells["dustbin"][0],
+            depth=DepthPrediction(np.exp(cells["log_range"][0]), spec.depth.kind, axis_cosine),
+        )
+
+
+class XviewAerial:
+    """Describes the cells of an aerial block."""
+
+    def __init__(self, backbone: Engine, head: Engine) -> None:
+        self._backbone, self._head = backbone, head
+
+    def describe(self, image: np.ndarray) -> np.ndarray:
+        """See AerialEncoder."""
+        pixels = network_image(image)
+        tokens = self._backbone.run({"image": pixels})["tokens"]
+        return self._head.run({"tokens": tokens, "image": pixels})["descriptor"][0].transpose(1, 2, 0)
+
+
+def _networks(engines: Mapping[str, Engine], spec: XviewSpec) -> Networks:
+    backbone = engines["backbone"]
+    return Networks(
+        spec,
+        XviewGround(backbone, engines["ground_head"], spec),
+        XviewAerial(backbone, engines["aerial_head"]),
+        OwnDepth(),
+    )
+
+
+def _input_sizes(spec: XviewSpec) -> dict[str, InputSizes]:
+    """The backbone serves views of any width and aerial blocks; the ground head views of any width."""
+    view, block_px = spec.view, spec.aerial.image_px
+    columns_px = SizeRange(
+        spec.view.column_multiple_px, TYPICAL_COLUMNS_PX, max(view.max_columns_px, block_px)
+    )
+    rows_px = SizeRange(min(view.rows_px, block_px), view.rows_px, max(view.rows_px, block_px))
+    cell_columns = columns_px.divided(view.cell_columns_px)
+    return {
+        "backbone": {"image": {2: rows_px, 3: columns_px}},
+        "ground_head": {
+            "tokens": {3: columns_px.divided(PATCH_PX)},
+            "image": {3: columns_px},
+            "valid": {2: cell_columns},
+            "plan_xy": {2: cell_columns},
+        },
+        "aerial_head": {},
+    }
+
+
+def spec_from_dict(document: object) -> XviewSpec:
+    """`spec` of model.yaml (angles in degrees there) to XviewSpec. Raises ValueError naming the entry."""
+    entry = Entries({"spec": document}).under("spec")
+    per_deg = 180 / np.pi
+    return XviewSpec(
+        name=entry("name", str),
+        inverse_temperature=entry("inverse_temperature", float),
+        view=ViewSpec(
+            rows_px=entry("view.rows_px", int),
+            top_elevation_rad=float(np.radians(entry("view.top_elevation_deg", float))),
+            rows_px_per_rad=float(entry("view.rows_px_per_deg", float) * per_deg),
+            columns_px_per_rad=float(entry("view.columns_px_per_deg", float) * per_deg),
+            max_columns_px=entry("view.max_columns_px", int),
+            column_multiple_px=entry("view.column_multiple_px", int),
+            cell_rows_px=entry("view.cell_rows_px", int),
+            cell_columns_px=entry("view.cell_columns_px", int),
+        ),
+        plan=PlanSpec(entry("plan.cells", int), entry("plan.cell_m", float), entry("plan.cell_px", int)),
+        aerial=AerialSpec.of_cells(
+            entry("aerial.cell_m", float), entry("aerial.block_cells", int), entry("aerial.cell_px", int)
+        ),
+        depth=DepthSpec(
+            entry("depth.kind", DepthKind), entry("depth.unit", str), entry("depth.planar", bool)
+        ),
+        calibration=calibration_from(entry),
+    )
+
+
+def spec_to_dict(spec: XviewSpec) -> dict:
+    """Inverse of `spec_from_dict`."""
+    deg = np.pi / 180
+    view, plan, aerial = spec.view, spec.plan, spec.aerial
+    return {
+        "name": spec.name,
+        "inverse_temperature": round(float(spec.inverse_temperature), 4),
+        "view": {
+            "rows_px": view.rows_px,
+            "top_elevation_deg": round(float(np.degrees(view.top_elevation_rad)), 4),
+            "rows_px_per_deg": round(view.rows_px_per_rad * deg, 4),
+            "columns_px_per_deg": round(view.columns_px_per_rad * deg, 4),
+            "max_columns_px": view.max_columns_px,
+            "column_multiple_px": view.column_multiple_px,
+            "cell_rows_px": view.cell_rows_px,
+            "cell_columns_px": view.cell_columns_px,
+        },
+        "plan": {"cells": plan.cells, "cell_m": plan.cell_m, "cell_px": plan.cell_px},
+        "aerial": {"cell_m": aerial.cell_m, "block_cells": aerial.block_cells, "cell_px": aerial.cell_px},
+        "depth": {"kind": spec.depth.kind.value, "unit": spec.depth.unit, "planar": spec.depth.planar},
+        "calibration": calibration_to_dict(spec.calibration),
+    }
+
+
+XVIEW = Family(
+    "xview", ("backbone", "ground_head", "aerial_head"), spec_from_dict, spec_to_dict, _input_sizes, _networks
+)

@@ -1,0 +1,31 @@
+"""Where the time of an image goes: stages are named where they run and recorded around the whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_recording: ContextVar[dict[str, float] | None] = ContextVar("recording", default=None)
+
+
+@contextmanager
+def recorded_stages() -> Iterator[dict[str, float]]:
+    """Milliseconds of every `stage` entered by this thread meanwhile."""
+    timings_ms: dict[str, float] = {}
+    token = _recording.set(timings_ms)
+    try:
+        yield timings_ms
+    finally:
+        _recording.reset(token)
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Add the time spent inside to the recording, where there is one."""
+    began = time.perf_counter()
+    yield
+    recording = _recording.get()
+    if recording is not None:
+        recording[name] = recording.get(name, 0.0) + 1e3 * (time.perf_counter() - began)
