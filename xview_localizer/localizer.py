@@ -130,7 +130,7 @@ class Localizer:
             depth_source=lifted.source,
             stamp_sec=view.stamp_sec,
             timings_ms=timings,
-            rays_level=canonical.cell_directions[usable],
+            rays_level=cells.rays_level[usable],
         )
 
     def modes(
