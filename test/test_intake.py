@@ -172,11 +172,16 @@ def test_an_imu_with_another_clock_is_named_rather_than_missed():
 
 
 def test_gravity_is_turned_from_the_imu_into_base_link():
-    upside_down = {**SETTINGS.values, "imu.rpy_deg": (180.0, 0.0, 0.0)}
-    for settings, up in ((SETTINGS, -1.0), (Settings.from_values(upside_down), 1.0)):
+    """An IMU rolled by 40° that measures itself level: base_link leans the other way."""
+    rolled = {**SETTINGS.values, "imu.rpy_deg": (40.0, 0.0, 0.0)}
+    sin, cos = np.sin(np.radians(40.0)), np.cos(np.radians(40.0))
+    for settings, expected in (
+        (SETTINGS, [0.0, 0.0, -1.0]),
+        (Settings.from_values(rolled), [0.0, sin, -cos]),
+    ):
         intake = DriveIntake(None, settings)
         intake.on_imu(imu_message(100))
-        np.testing.assert_allclose(intake.tracker.gravity_at(100.0), [0.0, 0.0, up], atol=1e-12)
+        np.testing.assert_allclose(intake.tracker.gravity_at(100.0), expected, atol=1e-12)
 
 
 def test_a_position_without_covariance_is_as_uncertain_as_the_settings_say():

@@ -71,7 +71,7 @@ class DriveIntake:
                 "acceleration (+9.81 along up at rest), imu.rpy_deg, and that the attitude is ENU, not NED (REP 145)"
             )
         with _refusals_as_message_errors():
-            self.tracker.on_gravity(_stamp_sec(message), gravity_base)
+            self.tracker.on_gravity(_stamp_sec(message), gravity_base, messages.is_from_acceleration(message))
 
     def on_image(self, message) -> float:
         """Announce an image that is about to be observed; returns its stamp in seconds."""

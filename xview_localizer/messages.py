@@ -186,7 +186,7 @@ def gravity_from_imu(message) -> np.ndarray:
 
     From the orientation where there is one; else from the acceleration, which points up at rest.
     """
-    if message.orientation_covariance[0] >= 0:
+    if not is_from_acceleration(message):
         return -_rotation(message.orientation, "Imu")[2]
     force = message.linear_acceleration
     force = np.array([force.x, force.y, force.z], dtype=np.float64)
@@ -194,6 +194,11 @@ def gravity_from_imu(message) -> np.ndarray:
     if message.linear_acceleration_covariance[0] < 0 or not 5.0 < length < 15.0:
         raise MessageError(f"Imu has no orientation and its acceleration ({length:.1f} m/s²) is not gravity")
     return -force / length
+
+
+def is_from_acceleration(message) -> bool:
+    """Whether `gravity_from_imu` has only the acceleration to go by, which holds the robot's own as well."""
+    return message.orientation_covariance[0] < 0
 
 
 def _of_8_bits(encoding: str) -> str:

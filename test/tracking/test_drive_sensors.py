@@ -9,9 +9,19 @@ from scripted_drive import DOWN
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.tracking.gnss import GnssSample
 from xview_localizer.tracking.motion import SampleError
-from xview_localizer.tracking.sensors import ABSENT_AFTER_SEC, CLOCK_LEAD_SEC, TOPIC, Sensors
+from xview_localizer.tracking.sensors import (
+    ABSENT_AFTER_SEC,
+    CLOCK_LEAD_SEC,
+    TOPIC,
+    GravitySample,
+    Sensors,
+)
 
-SAMPLE = {"gnss": GnssSample(np.zeros(2), 4.0), "odometry": Pose2(0.0, 0.0, 0.0), "gravity": DOWN}
+SAMPLE = {
+    "gnss": GnssSample(np.zeros(2), 4.0),
+    "odometry": Pose2(0.0, 0.0, 0.0),
+    "gravity": GravitySample(DOWN),
+}
 
 
 @pytest.fixture
@@ -99,12 +109,44 @@ def test_sensor_without_a_sample_since_time_jumped_is_absent_a_while_after_the_f
 
 def add_gravity(sensors: Sensors, first_sec: float, step_sec: float) -> None:
     for i, x in enumerate([9.0, 1.0, 3.0, 8.0]):
-        sensors.add("gravity", first_sec + step_sec * i, np.array([x, 0.0, -1.0]))
+        sensors.add("gravity", first_sec + step_sec * i, GravitySample(np.array([x, 0.0, -1.0])))
 
 
 def test_gravity_is_the_mean_just_before_the_image(sensors):
     add_gravity(sensors, 1.0, 0.05)
     np.testing.assert_allclose(sensors.gravity_at(1.12), [2.0, 0.0, -1.0])
+
+
+def tilt_deg(down) -> float:
+    return float(np.degrees(np.arccos(-down[2] / np.linalg.norm(down))))
+
+
+@pytest.mark.parametrize(
+    "path,force",
+    [
+        (lambda t: Pose2(t**2, 0.0, 0.0), (2.0, 0.0, 9.81)),  # speeds up by 2 m/s²
+        (lambda t: Pose2(-(t**2), 0.0, 0.0), (-2.0, 0.0, 9.81)),  # brakes, or backs up
+        (
+            lambda t: Pose2(20 * np.sin(t / 4), 20 * (1 - np.cos(t / 4)), t / 4),
+            (0.0, 1.25, 9.81),
+        ),  # 5 m/s, 20 m
+    ],
+)
+def test_an_accelerometer_levels_while_the_robot_accelerates(sensors, path, force):
+    """The specific force leans by 7 to 12°; what odometry does not explain of it is gravity."""
+    down = -np.array(force) / np.linalg.norm(force)
+    for stamp_sec in np.arange(0.0, 2.0, 0.02).round(3).tolist():
+        sensors.add("odometry", stamp_sec, path(stamp_sec))
+        sensors.add("gravity", stamp_sec, GravitySample(down, from_acceleration=True))
+    assert tilt_deg(down) > 7
+    assert tilt_deg(sensors.gravity_at(1.9)) < 0.5
+
+
+def test_without_odometry_an_accelerometer_is_averaged_for_longer(sensors):
+    for number, stamp_sec in enumerate(np.arange(0.0, 4.0, 0.02).round(3).tolist()):
+        sway = 0.2 * np.sin(2 * np.pi * number / 100)  # once in 2 s
+        sensors.add("gravity", stamp_sec, GravitySample(np.array([sway, 0.0, -1.0]), from_acceleration=True))
+    assert tilt_deg(sensors.gravity_at(3.5)) < 0.5
 
 
 def test_gravity_of_a_slow_imu_is_that_of_the_nearest_samples(sensors):

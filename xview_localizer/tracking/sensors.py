@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,10 +18,22 @@ ABSENT_AFTER_SEC = 5.0
 # Attitude is averaged over this window before the image; slow IMUs may miss it, but not by more than the reach.
 GRAVITY_WINDOW_SEC = 0.1
 GRAVITY_REACH_SEC = 0.5
+# An accelerometer without a gyro's filter is noisy, and the robot's own acceleration has to be taken off over the same
+# window: from odometry's velocities at its ends, each over VELOCITY_SEC. Without odometry a longer mean has to do.
+ACCELEROMETER_WINDOW_SEC, VELOCITY_SEC, UNAIDED_WINDOW_SEC = 0.4, 0.1, 2.0
+GRAVITY_MPS2 = 9.81
 # An image waits in queues for a second or so. A sensor whose samples come from further in its future has another
 # clock: GPS time, for one, is 18 s ahead of UTC.
 CLOCK_LEAD_SEC = 5.0
 TOPIC = {"gnss": "fix", "odometry": "odom", "gravity": "imu"}
+
+
+@dataclass(frozen=True)
+class GravitySample:
+    """Direction [3] of down in base_link, from an attitude filter or straight from the acceleration."""
+
+    down_base: np.ndarray
+    from_acceleration: bool = False
 
 
 class Sensors:
@@ -34,7 +47,7 @@ class Sensors:
     def __init__(self, odometry_max_gap_sec: float, max_speed_mps: float) -> None:
         self.gnss: StampedBuffer[GnssSample] = StampedBuffer(BUFFER_SEC)
         self.odometry = OdometryBuffer(BUFFER_SEC, odometry_max_gap_sec, max_speed_mps)
-        self.gravity: StampedBuffer[np.ndarray] = StampedBuffer(BUFFER_SEC)
+        self.gravity: StampedBuffer[GravitySample] = StampedBuffer(BUFFER_SEC)
         self._buffers: Mapping[str, StampedBuffer] = {
             "gnss": self.gnss,
             "odometry": self.odometry,
@@ -45,7 +58,7 @@ class Sensors:
         self._first_image_sec: float | None = None
         self._newest_image_sec: float | None = None
 
-    def add(self, sensor: str, stamp_sec: float, sample: GnssSample | Pose2 | np.ndarray) -> bool:
+    def add(self, sensor: str, stamp_sec: float, sample: GnssSample | Pose2 | GravitySample) -> bool:
         """Append; True where time has jumped back. Raises SampleError."""
         self._received.add(sensor)
         buffer = self._buffers[sensor]
@@ -121,7 +134,37 @@ class Sensors:
         ]
         if not near and self.present("gravity", stamp_sec):
             raise SampleError(f"no attitude from the IMU within {GRAVITY_REACH_SEC} s of the image")
-        return np.mean([gravity for _, gravity in near], axis=0) if near else None
+        if not near:
+            return None
+        if near[-1][1].from_acceleration:
+            return self._gravity_without_motion(stamp_sec)
+        return np.mean([sample.down_base for _, sample in near], axis=0)
+
+    def _gravity_without_motion(self, stamp_sec: float) -> np.ndarray:
+        """Down from the accelerometer, g = a - f with its mean specific force f and odometry's acceleration a.
+
+        a = (dv / dt, v omega, 0) in base_link, by the velocities at both ends of the window.
+        """
+        start_sec = stamp_sec - ACCELEROMETER_WINDOW_SEC
+        before = self.odometry.motion(start_sec - VELOCITY_SEC, start_sec)
+        after = self.odometry.motion(stamp_sec - VELOCITY_SEC, stamp_sec)
+        whole = self.odometry.motion(start_sec, stamp_sec)
+        if before is None or after is None or whole is None:
+            return self._mean_down(stamp_sec, UNAIDED_WINDOW_SEC)
+        v_before, v_after = (motion.T_then_now.x_m / VELOCITY_SEC for motion in (before, after))
+        yaw_rate = whole.T_then_now.yaw_rad / ACCELEROMETER_WINDOW_SEC
+        acceleration = np.array(
+            [(v_after - v_before) / ACCELEROMETER_WINDOW_SEC, 0.5 * (v_before + v_after) * yaw_rate, 0.0]
+        )
+        down = GRAVITY_MPS2 * self._mean_down(stamp_sec, ACCELEROMETER_WINDOW_SEC) + acceleration
+        return down / np.linalg.norm(down)
+
+    def _mean_down(self, stamp_sec: float, window_sec: float) -> np.ndarray:
+        """Mean of the samples within the window, or of the nearest where it holds none."""
+        near = self.gravity.between(stamp_sec - window_sec, stamp_sec) or [
+            *self.gravity.between(stamp_sec - GRAVITY_REACH_SEC, stamp_sec + GRAVITY_REACH_SEC)[-1:]
+        ]
+        return np.mean([sample.down_base for _, sample in near], axis=0)
 
     def _compare_clocks(self, stamp_sec: float) -> str:
         for sensor, buffer in self._buffers.items():

@@ -30,7 +30,7 @@ from xview_localizer.observation import HERE, Observation, PlacedObservation
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.tracking.gnss import GnssSample
 from xview_localizer.tracking.search import SearchConfig, gnss_disc, search_around
-from xview_localizer.tracking.sensors import Sensors
+from xview_localizer.tracking.sensors import GravitySample, Sensors
 from xview_localizer.tracking.track import PoseEstimate, carry
 
 # Hypotheses below this weight are not looked for by name, nor more than so many.
@@ -109,9 +109,10 @@ class DriveTracker:
         """Where odometry was reset, neither hypotheses nor keyframes nor course reach across."""
         self._add("odometry", stamp_sec, T_odom_base)
 
-    def on_gravity(self, stamp_sec: float, gravity_base: np.ndarray) -> None:
-        """Direction [3] of down in base_link."""
-        self._add("gravity", stamp_sec, np.asarray(gravity_base, dtype=np.float64))
+    def on_gravity(self, stamp_sec: float, gravity_base: np.ndarray, from_acceleration: bool = False) -> None:
+        """Direction [3] of down in base_link; `from_acceleration` where it holds the robot's acceleration too."""
+        down_base = np.asarray(gravity_base, dtype=np.float64)
+        self._add("gravity", stamp_sec, GravitySample(down_base, from_acceleration))
 
     def on_image(self, stamp_sec: float) -> None:
         """An image is about to be localized: it may confirm a sensor's stamp that time has jumped back."""
@@ -280,7 +281,7 @@ class DriveTracker:
         self._published: PoseEstimate | None = None  # the last accepted pose
         self._unlocalized_m = 0.0  # driven since then
 
-    def _add(self, sensor: str, stamp_sec: float, sample: GnssSample | Pose2 | np.ndarray) -> None:
+    def _add(self, sensor: str, stamp_sec: float, sample: GnssSample | Pose2 | GravitySample) -> None:
         with self._lock:
             if self._sensors.add(sensor, stamp_sec, sample):
                 self._forget()
