@@ -1,15 +1,18 @@
 """Model packages: the embedded one is whole, altered or incomplete ones are refused by name."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import yaml
 
+from xview_localizer.belief.calibration import CalibrationSpec
 from xview_localizer.engines.onnx_engine import OnnxEngine
 from xview_localizer.models.package import (
     ModelPackage,
     ModelPackageError,
+    ModelSpec,
     default_package_path,
     spec_from_dict,
     spec_to_dict,
@@ -55,6 +58,23 @@ def test_embedded_graphs_fit_the_spec():
 def test_spec_survives_yaml():
     spec = ModelPackage.load(default_package_path()).spec
     assert spec_from_dict(yaml.safe_load(yaml.safe_dump(spec_to_dict(spec)))) == spec
+
+
+def test_calibration_of_an_earlier_format_is_completed_by_defaults():
+    """Packages that said how far a lead can be trusted keep their temperature; the rest is the default."""
+    document = spec_to_dict(ModelSpec())
+    document["calibration"] = {
+        "evidence_temperature": 10.0,
+        "confidence_bias": -3.806,
+        "confidence_lead_weight": 1.9906,
+    }
+    assert spec_from_dict(document).calibration == CalibrationSpec(evidence_temperature=10.0)
+
+
+def test_calibration_survives_yaml():
+    calibration = CalibrationSpec(12.5, 0.0712, 0.91, -0.3, 22.0)
+    spec = replace(ModelSpec(), calibration=calibration)
+    assert spec_from_dict(yaml.safe_load(yaml.safe_dump(spec_to_dict(spec)))).calibration == calibration
 
 
 def test_cells_of_plan_and_aerial_must_agree(copy):
@@ -116,7 +136,10 @@ def test_unreadable_manifest_is_refused(copy, text):
             [1.0],
             "spec.calibration must be a mapping that holds 'evidence_temp.*got list",
         ),
-        ("spec.calibration.confidence_bias", "x", "spec.calibration.confidence_bias: could not convert"),
+        ("spec.calibration", 3, "spec.calibration must be a mapping that holds 'evidence_temp.*got int"),
+        ("spec.calibration", {}, "spec.calibration.evidence_temperature is missing"),
+        ("spec.calibration.mode_weight", "x", "spec.calibration.mode_weight: could not convert"),
+        ("spec.calibration.independence_m", None, r"spec.calibration.independence_m: float\(\) argument"),
     ],
 )
 def test_wrong_entries_are_refused_by_name(copy, path, value, message):

@@ -195,8 +195,8 @@ def spec_from_dict(document: dict) -> ModelSpec:
 
 def _calibration(document: dict, entry: Callable) -> CalibrationSpec:
     """What the package was calibrated to; the defaults for numbers that a package of an earlier format lacks."""
-    given = document.get("calibration") or {}
-    names = [number.name for number in fields(CalibrationSpec) if number.name in given]
+    entry("calibration.evidence_temperature", float)  # every format has it
+    names = [number.name for number in fields(CalibrationSpec) if number.name in document["calibration"]]
     return CalibrationSpec(**{name: entry(f"calibration.{name}", float) for name in names})
 
 
