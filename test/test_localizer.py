@@ -6,17 +6,11 @@ import numpy as np
 import pytest
 
 from xview_localizer.aerial.source import MapSourceError
-from xview_localizer.descriptor_map import AerialDescriptors
-from xview_localizer.geometry.evidence import Evidence
-from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Pose2, Prior, wrap_angle_rad
-from xview_localizer.localizer import (
-    Localizer,
-    PlacedObservation,
-    select_cells,
-    unusable_reason,
-)
+from xview_localizer.localizer import Localizer, unusable_reason
+from xview_localizer.observation import HERE, PlacedObservation
+from xview_localizer.rejection import Reason
 
 
 @pytest.fixture
@@ -78,13 +72,60 @@ def seen_from_the_past(localizer, small_town, **changes):
     return localizer.observe(view)
 
 
+def joined(localizer, placed, prior):
+    return localizer.judge(localizer.modes(placed, prior))
+
+
 def test_past_observations_join_through_odometry(localizer, small_town, prior):
-    now = PlacedObservation(localizer.observe(small_town.view()), Pose2(0.0, 0.0, 0.0))
+    now = PlacedObservation(localizer.observe(small_town.view()), HERE)
     past = seen_from_the_past(localizer, small_town)
-    fix = localizer.solve([PlacedObservation(past, T_CURRENT_PAST), now], prior)
+    fix = joined(localizer, [PlacedObservation(past, T_CURRENT_PAST), now], prior)
     assert error_m(fix, small_town.pose) < 0.5
-    wrong = localizer.solve([PlacedObservation(past, T_CURRENT_PAST.inverse()), now], prior)
-    assert wrong.score_per_cell < 0.9 * fix.score_per_cell
+    wrong = localizer.modes([PlacedObservation(past, T_CURRENT_PAST.inverse()), now], prior).modes[0]
+    right = localizer.modes([PlacedObservation(past, T_CURRENT_PAST), now], prior).modes[0]
+    assert wrong.log_evidence < 0.9 * right.log_evidence
+
+
+@pytest.mark.parametrize("given_m", [1.66, 1.95])
+@pytest.mark.parametrize("lever_m", [6.0])
+@pytest.mark.parametrize("keyframe", [False, True])
+def test_a_wrong_camera_height_moves_nothing(localizer, small_town, prior, given_m, lever_m, keyframe):
+    """8 % off: the cells are scaled back, and neither the lever arm nor odometry is scaled with them."""
+    lever = Pose2(lever_m, 0.0, 0.0)
+    view = {"camera_height_m": given_m, "camera_in_base_m": np.array([lever_m, 0.0, 1.8])}
+    placed = [PlacedObservation(localizer.observe(small_town.view(**view)), HERE)]
+    if keyframe:
+        camera = T_CURRENT_PAST.inverse() @ lever
+        past = small_town.view(
+            camera_in_base_m=np.array([camera.x_m, camera.y_m, 1.8]),
+            R_base_camera=R_base_optical_from_rpy(0.0, 0.0, camera.yaw_rad),
+            camera_height_m=given_m,
+        )
+        placed.insert(0, PlacedObservation(localizer.observe(past), T_CURRENT_PAST))
+    fix = joined(localizer, placed, prior)
+    # One image fixes the camera; base_link follows from its yaw, which is good to some tenths of a degree.
+    camera_error = (small_town.pose).inverse() @ (Pose2(fix.x_m, fix.y_m, fix.yaw_rad) @ lever)
+    assert np.hypot(camera_error.x_m, camera_error.y_m) < 0.1
+    assert error_m(fix, small_town.pose @ lever.inverse()) < 0.2
+    assert fix.scale == pytest.approx(1.8 / given_m, rel=0.03)
+
+
+def test_an_expected_pose_that_matches_is_among_the_modes(localizer, small_town, prior):
+    """And one that does not match changes nothing else."""
+    placed = [PlacedObservation(localizer.observe(small_town.view()), HERE)]
+    near = small_town.pose @ Pose2(0.8, -0.5, 0.05)
+    nowhere = Pose2(small_town.pose.x_m + 500.0, 0.0, 0.0)
+    plain, expecting = (localizer.modes(placed, prior, expected) for expected in ((), (near, nowhere)))
+    assert error_m(localizer.judge(expecting), small_town.pose) < 1.0
+    assert len(plain.modes) <= len(expecting.modes) <= len(plain.modes) + 2
+
+
+def test_unusable_keyframes_are_left_out(localizer, small_town, prior):
+    blank = localizer.observe(small_town.view(image=np.zeros_like(small_town.image)))
+    now = PlacedObservation(localizer.observe(small_town.view()), HERE)
+    joined_modes = localizer.modes([PlacedObservation(blank, T_CURRENT_PAST), now], prior)
+    assert joined_modes.images == 1
+    assert joined_modes.modes[0].pose == localizer.modes([now], prior).modes[0].pose
 
 
 def test_rejects_without_a_pose_when_the_image_is_bad(localizer, small_town, prior):
@@ -96,7 +137,7 @@ def test_rejects_without_a_pose_when_the_image_is_bad(localizer, small_town, pri
         (small_town.image.astype(np.float32), "must be"),
     ):
         fix = localizer.localize(small_town.view(image=image), prior)
-        assert not fix.accepted and reason in fix.reason
+        assert fix.rejection.reason is Reason.BAD_IMAGE and reason in fix.reason
         assert np.isnan(fix.x_m) and fix.confidence == 0.0
 
 
@@ -116,7 +157,7 @@ def test_rejects_an_impossible_attitude(localizer, small_town, prior, changes, r
 
 def test_rejects_where_the_map_has_nothing(localizer, small_town):
     fix = localizer.localize(small_town.view(), Prior(5000.0, 0.0, 10.0))
-    assert not fix.accepted and "no imagery" in fix.reason
+    assert fix.rejection.reason is Reason.NO_IMAGERY and "no imagery" in fix.reason
 
 
 def test_rejects_when_the_map_cannot_be_read(small_town, networks, prior):
@@ -125,7 +166,7 @@ def test_rejects_when_the_map_cannot_be_read(small_town, networks, prior):
             raise MapSourceError("the map server does not answer; start it")
 
     fix = Localizer(networks, DeadMap()).localize(small_town.view(), prior)
-    assert not fix.accepted and "does not answer" in fix.reason
+    assert fix.rejection.reason is Reason.MAP_UNREADABLE and "does not answer" in fix.reason
 
 
 @pytest.mark.parametrize("assumed_m", [1.4, 2.6])
@@ -134,36 +175,12 @@ def test_unknown_camera_height_is_solved_for(localizer, small_town, prior, assum
     monkeypatch.setattr(localizer, "config", replace(localizer.config, assumed_camera_height_m=assumed_m))
     now = localizer.observe(small_town.view(camera_height_m=None))
     past = seen_from_the_past(localizer, small_town, camera_height_m=None)
-    placed = [PlacedObservation(past, T_CURRENT_PAST), PlacedObservation(now, Pose2(0.0, 0.0, 0.0))]
-    fix = localizer.solve(placed, prior)
+    placed = [PlacedObservation(past, T_CURRENT_PAST), PlacedObservation(now, HERE)]
+    fix = joined(localizer, placed, prior)
     assert fix.scale == pytest.approx(1.8 / assumed_m, rel=0.1)
     assert error_m(fix, small_town.pose) < 0.7
-
-
-def test_what_the_map_does_not_show_is_no_evidence(localizer, small_town):
-    """Descriptors that are all alike say nothing, also where half the map is missing."""
-    observation = localizer.observe(small_town.view())
-    dimensions = observation.descriptor.shape[1]
-    grid = RasterGrid.centred(0.0, 0.0, 1.2, 30, 30)
-    descriptor = np.full((900, dimensions), 1 / np.sqrt(dimensions), np.float32)
-    valid = (np.arange(900) % 30) < 15
-    placed = [PlacedObservation(observation, Pose2(0.0, 0.0, 0.0))]
-    field = localizer._match(placed, AerialDescriptors(descriptor, valid, grid), 1.0)
-    evidence = Evidence.of(field, field.inlier_probability > 0)
-    t = np.linspace(-15, 15, 7) + 0j
-    np.testing.assert_allclose(evidence.score(np.ones(7, complex), t), 0.0, atol=1e-2)
-    assert np.allclose(np.exp(field.log_likelihood).sum(axis=1), 1.0, atol=1e-4)
 
 
 @pytest.mark.parametrize("height_m", [0.0, -1.0, 100.0, float("nan")])
 def test_absurd_camera_height_is_refused(small_town, height_m):
     assert "camera height" in unusable_reason(small_town.view(camera_height_m=height_m))
-
-
-def test_select_cells_keeps_the_far_ones():
-    range_m = np.concatenate([np.full(3000, 2.0), np.full(300, 20.0)])
-    chosen = select_cells(range_m, 600, seed=0)
-    assert len(chosen) == len(set(chosen)) == 600
-    assert (range_m[chosen] > 10).mean() > 2 * 300 / 3300
-    np.testing.assert_array_equal(chosen, select_cells(range_m, 600, seed=0))
-    np.testing.assert_array_equal(select_cells(range_m[:5], 600, seed=0), np.arange(5))

@@ -1,7 +1,12 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from xview_localizer.belief.gate import GateConfig
+from xview_localizer.belief.hypotheses import OdometryDrift
+from xview_localizer.localizer import LocalizerConfig
 from xview_localizer.settings import (
     SETTINGS,
     Settings,
@@ -10,6 +15,7 @@ from xview_localizer.settings import (
     parameter_file_text,
     read_parameter_file,
 )
+from xview_localizer.tracking.tracker import TrackerConfig
 
 MANUAL = Path(__file__).parents[1] / "config" / "localizer.yaml"
 REQUIRED = {"datum.latitude_deg": 48.0, "datum.longitude_deg": 11.0, "map.source": "map.tif"}
@@ -37,6 +43,7 @@ def test_required_settings_are_named():
         ("keyframe.count", 3, "did you mean keyframes.count?"),
         ("keyframes.count", 0, r"must lie in \[1, 20\]"),
         ("keyframes.count", True, "must be of type int"),
+        ("track.max_misses", 8, "unknown parameter track.max_misses"),
         ("gate.min_confidence", 1, "write 1.0"),
         ("gate.min_confidence", float("nan"), "must be finite"),
         ("camera.rpy_deg", (0.0, 1.0), "list of 3"),
@@ -61,17 +68,30 @@ def test_values_reach_the_rooms():
         | {
             "keyframes.count": 7,
             "gate.min_confidence": 0.9,
+            "gate.max_position_sigma_m": 1.5,
+            "odometry.drift_ratio": 0.08,
+            "odometry.yaw_drift_deg_per_m": 0.5,
             "gnss.antenna_in_base_m": (1.0, 2.0, 3.0),
             "gnss.max_radius_m": 120.0,
             "camera.height_m": 1.5,
         }
     )
     assert settings.tracker.keyframes == 7
-    assert settings.localizer.min_confidence == 0.9
-    assert settings.tracker.antenna_in_base_m == (1.0, 2.0)
-    assert settings.tracker.gnss_max_radius_m == 120.0
+    assert settings.localizer.gate == GateConfig(0.9, 1.5)
+    assert settings.tracker.search.antenna_in_base_m == (1.0, 2.0)
+    assert settings.tracker.search.gnss_max_radius_m == 120.0
+    assert settings.tracker.search.position_drift_ratio == 0.08
+    assert settings.tracker.odometry_drift == OdometryDrift(0.08, np.radians(0.5))
     assert settings.mounting.camera_height_m == 1.5
     assert Settings.from_values(REQUIRED).mounting.camera_height_m is None
+
+
+def test_defaults_are_those_of_the_rooms():
+    """A robot without parameters is localized as the library does by itself."""
+    settings = Settings.from_values(REQUIRED)
+    assert settings.localizer == LocalizerConfig()
+    assert settings.tracker.odometry_drift.yaw_rad_per_m == pytest.approx(OdometryDrift().yaw_rad_per_m)
+    assert replace(settings.tracker, odometry_drift=OdometryDrift()) == TrackerConfig()
 
 
 def test_parameter_files_round_trip(tmp_path):

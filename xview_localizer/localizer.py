@@ -86,7 +86,7 @@ class Localizer:
         return decide(modes, Belief().updated(evidence, 1.0, modes.log_prior(first=True)), self.config.gate)
 
     def prefetch(self, x_m: float, y_m: float) -> None:
-        """Read and encode the map around (x, y) now, so that `solve` finds it there; safe beside it.
+        """Read and encode the map around (x, y) now, so that `modes` finds it there; safe beside it.
 
         Raises MapSourceError.
         """

@@ -8,7 +8,16 @@ from enum import Enum
 
 
 class Reason(Enum):
-    """What kept an image's pose back. The value is the text, its numbers in braces."""
+    """What kept an image's pose back, with the template of its text: the numbers in braces."""
+
+    template: str
+
+    def __new__(cls, template: str) -> Reason:
+        # Numbered, because members of equal value would be one and the same, and some templates are equal.
+        member = object.__new__(cls)
+        member._value_ = len(cls.__members__) + 1
+        member.template = template
+        return member
 
     # The image, its camera or the robot's attitude.
     BAD_MESSAGE = "{detail}"
@@ -49,4 +58,4 @@ class Rejection:
 
     @property
     def text(self) -> str:
-        return self.reason.value.format(**self.values)
+        return self.reason.template.format(**self.values)

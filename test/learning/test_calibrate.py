@@ -1,46 +1,125 @@
-"""Confidence and temperature are fitted to what the fixes really did."""
+"""What evidence is worth, and the temperature, are fitted to where the images really were taken."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from xview_localizer.belief.calibration import CalibrationSpec
+from xview_localizer.geometry.dense import PoseMode
+from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.learning.calibrate import (
-    JudgedFix,
+    CalibrationError,
+    JudgedModes,
     calibrated,
     choose_temperature,
-    fit_confidence,
+    fit_weights,
+    judge_modes,
     nees_of_right,
 )
+from xview_localizer.modes import PLACES, Modes
+from xview_localizer.pairs import Truth
+
+WEIGHT, SHARE, CONSTANT = 0.2, 0.9, 3.0
 
 
-def drawn(n: int = 3000) -> list[JudgedFix]:
-    """Fixes whose chance to be right is a known logistic of the lead."""
+def drawn(images: int = 1500) -> list[JudgedModes]:
+    """Images whose true mode is drawn by a known conditional logit of evidence and prior."""
     rng = np.random.default_rng(0)
-    lead = rng.exponential(12, n)
-    chance = 1 / (1 + np.exp(-(-3 + 1.5 * np.log1p(lead))))
-    right = rng.random(n) < chance
-    return [JudgedFix(lead, 0.5 if r else 9.0, 3.0) for lead, r in zip(lead, right, strict=True)]
+    judged = []
+    for _ in range(images):
+        log_evidence, log_prior = rng.uniform(10, 60, 5), -rng.exponential(0.5, 5)
+        none = WEIGHT * SHARE * np.sort(log_evidence)[-2] + CONSTANT
+        utility = np.append(WEIGHT * log_evidence + log_prior, none)
+        chance = np.exp(utility - np.logaddexp.reduce(utility))
+        chosen = int(rng.choice(6, p=chance))
+        judged.append(JudgedModes(log_evidence, log_prior, None if chosen == 5 else chosen, 3.0))
+    return judged
 
 
-def test_confidence_recovers_the_law_that_made_the_data():
-    bias, lead_weight = fit_confidence(drawn())
-    assert bias == pytest.approx(-3, abs=0.4)
-    assert lead_weight == pytest.approx(1.5, abs=0.2)
+@pytest.fixture(scope="module")
+def judged():
+    return drawn()
 
 
-def test_confidence_is_calibrated():
-    judged = drawn()
-    calibration = calibrated(CalibrationSpec(), judged, 4.0)
-    chance = np.array([calibration.confidence(fix.lead) for fix in judged])
-    right = np.array([fix.position_error_m < 2 for fix in judged])
-    for low in (0.3, 0.5, 0.7, 0.9):
-        band = (chance >= low) & (chance < low + 0.1)
-        assert right[band].mean() == pytest.approx(low + 0.05, abs=0.08)
+def none_odds(judged):
+    none = sum(image.true is None for image in judged)
+    return none / (len(judged) - none)
 
 
-def test_confidence_needs_both_outcomes():
-    with pytest.raises(ValueError, match="right and wrong"):
-        fit_confidence([JudgedFix(3.0, 0.2, 3.0)] * 5)
+def test_weights_recover_the_law_that_made_the_data(judged):
+    weight, share, bias = fit_weights(judged)
+    assert weight == pytest.approx(WEIGHT, rel=0.12)
+    assert share == pytest.approx(SHARE, abs=0.12)
+    c = bias + np.log(PLACES * none_odds(judged))
+    # Share and constant trade: what counts is what "none" is worth at a typical second best mode.
+    second = np.mean([np.sort(image.log_evidence)[-2] for image in judged])
+    assert weight * share * second + c == pytest.approx(WEIGHT * SHARE * second + CONSTANT, abs=0.8)
+
+
+def test_how_often_none_was_true_is_no_property_of_the_model(judged):
+    """Twice as many images of elsewhere: the same weights."""
+    none = [image for image in judged if image.true is None]
+    np.testing.assert_allclose(fit_weights([*judged, *none]), fit_weights(judged), rtol=0.02, atol=0.1)
+
+
+def test_one_absurd_image_does_not_move_the_fit(judged):
+    absurd = JudgedModes(np.array([5000.0, 10.0]), np.zeros(2), 1, None)
+    np.testing.assert_allclose(fit_weights([*judged, absurd]), fit_weights(judged), atol=0.15)
+
+
+@pytest.mark.parametrize("true", [None, 0])
+def test_both_outcomes_are_needed(true):
+    image = JudgedModes(np.array([9.0, 3.0]), np.zeros(2), true, None)
+    with pytest.raises(CalibrationError, match="right and wrong places"):
+        fit_weights([image] * 5)
+
+
+def test_no_images():
+    with pytest.raises(CalibrationError, match="got 0 right of 0"):
+        fit_weights([])
+
+
+def mode_at(x_m, yaw_rad=0.0, current=20.0):
+    covariance = np.diag([0.25, 1.0, 0.01])
+    return PoseMode(Pose2(x_m, 0.0, yaw_rad), 1.0, covariance, 60.0, current, -0.5)
+
+
+def modes_of(*modes):
+    return Modes(0.0, Prior(0.0, 0.0, 20.0), modes)
+
+
+def test_modes_are_held_against_the_truth():
+    image = judge_modes(modes_of(mode_at(9.0), mode_at(1.0, 0.1, 15.0)), Truth(0.0, 0.0, 0.0, 0.0))
+    assert image.true == 1
+    assert image.nees == pytest.approx(1 / 0.25 + 0.1**2 / 0.01)
+    np.testing.assert_array_equal(image.log_evidence, [20.0, 15.0])
+    np.testing.assert_array_equal(image.log_prior, [-0.5, -0.5])
+
+
+@pytest.mark.parametrize(
+    ("mode", "true"),
+    [
+        (mode_at(1.99), 0),
+        (mode_at(2.01), None),
+        (mode_at(0.0, np.radians(9.9)), 0),
+        (mode_at(0.0, np.radians(10.1)), None),
+    ],
+)
+def test_right_is_within_2_m_and_10_degrees(mode, true):
+    assert judge_modes(modes_of(mode), Truth(0.0, 0.0, 0.0, 0.0)).true == true
+
+
+def test_without_a_true_yaw_there_is_no_nees_and_elsewhere_no_truth():
+    image = judge_modes(modes_of(mode_at(1.0, 3.0)), Truth(0.0, 0.0, None, 0.0))
+    assert (image.true, image.nees) == (0, None)
+    image = judge_modes(modes_of(mode_at(0.0)), None)
+    assert (image.true, image.nees) == (None, None)
+
+
+def test_the_first_right_mode_is_the_true_one():
+    image = judge_modes(modes_of(mode_at(1.0), mode_at(0.0)), Truth(0.0, 0.0, 0.0, 0.0))
+    assert image.true == 0
 
 
 def test_temperature_brings_nees_to_three():
@@ -52,8 +131,22 @@ def test_the_covariance_holds_where_it_is_worst():
 
 
 def test_wrong_poses_have_no_say_in_the_covariance():
-    right, wrong = JudgedFix(3.0, 0.4, 2.5), JudgedFix(0.1, 14.0, 900.0)
+    right = JudgedModes(np.array([9.0]), np.zeros(1), 0, 2.5)
+    wrong = JudgedModes(np.array([9.0]), np.zeros(1), None, None)
     assert nees_of_right([right, wrong, right]) == [2.5, 2.5]
     assert choose_temperature({2.0: [[3.0], []], 4.0: [[], []]}) == 2.0
-    with pytest.raises(ValueError, match="nothing to calibrate"):
+    with pytest.raises(CalibrationError, match="nothing to calibrate"):
         choose_temperature({2.0: [[]]})
+
+
+def test_how_far_images_repeat_each_other_is_kept(judged):
+    before = CalibrationSpec(independence_m=21.0)
+    after = calibrated(before, judged[:300], 7.0)
+    assert after == replace(
+        before,
+        evidence_temperature=7.0,
+        mode_weight=after.mode_weight,
+        none_share=after.none_share,
+        none_bias=after.none_bias,
+    )
+    assert (after.mode_weight, after.none_share, after.none_bias) == fit_weights(judged[:300])

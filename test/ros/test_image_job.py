@@ -11,19 +11,21 @@ pytest.importorskip("rclpy", reason="needs ROS 2 or its wheels")
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
-from xview_localizer.tracker import TrackedFix
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.aerial.source import AerialImage
+from xview_localizer.belief.fix import Fix
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.intake import NoCameraError
-from xview_localizer.localizer import Observation, rejected_fix
 from xview_localizer.messages import MessageError
+from xview_localizer.observation import Observation
+from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.ros.debug_image import HALF_EXTENT_M, METRES_PER_PIXEL, render_overlay
 from xview_localizer.ros.diagnostics import WARN, Health
 from xview_localizer.ros.image_job import ImageJob, ReceivedImage
+from xview_localizer.tracking.tracker import TrackedFix
 
 
 class Intake:
@@ -66,7 +68,7 @@ GREY_MAP = InMemoryMap(
 
 def tracked_fix(radius_m, pose=None, scale=1.0):
     """A rejected fix within a disc about the datum, at `pose` where one was found."""
-    fix = rejected_fix(OBSERVATION, "somehow", {})
+    fix = Fix(OBSERVATION.stamp_sec, rejection=Rejection.of(Reason.BAD_IMAGE, detail="somehow"))
     if pose is not None:
         fix = replace(
             fix, x_m=pose.x_m, y_m=pose.y_m, yaw_rad=pose.yaw_rad, scale=scale, covariance=np.eye(3)
@@ -93,16 +95,17 @@ def work(localizer, intake, debug_wanted=False):
 
 
 @pytest.mark.parametrize(
-    ("error", "malformed", "rejected"),
+    ("error", "malformed", "rejected", "code"),
     [
-        (MessageError("cut off"), "1", "0"),
-        (NoCameraError("no CameraInfo yet"), "0", "1"),
-        (OSError("disk"), "0", "1"),
+        (MessageError("cut off"), "1", "0", "BAD_MESSAGE"),
+        (NoCameraError("no CameraInfo yet"), "0", "1", "NO_CAMERA"),
+        (OSError("disk"), "0", "1", "INTERNAL"),
     ],
 )
-def test_malformed_or_rejected_but_not_both(error, malformed, rejected):
+def test_malformed_or_rejected_but_not_both(error, malformed, rejected, code):
     record, _, (_, message, values) = work(None, Intake(error))
     assert str(error) in record.reason
+    assert record.reason_code == code
     assert (values["image_malformed"], values["rejected"], values["images"]) == (
         malformed,
         rejected,

@@ -139,13 +139,15 @@ def new_ground_share(travelled_m: float | None, independence_m: float) -> float:
 
 
 def gnss_log_weight(residual_m: np.ndarray, sigma_m: float, search_radius_m: float) -> np.ndarray:
-    """Log density of GNSS residuals [N] (Student's t in the plane), relative to its mean over the search disc."""
+    """Log density of GNSS residuals [N] (Student's t in the plane), relative to its mean over the search disc.
 
-    def log_t(distance_m: np.ndarray) -> np.ndarray:
-        return -(GNSS_TAIL + 2) / 2 * np.log1p(distance_m**2 / (GNSS_TAIL * sigma_m**2))
-
-    rings_m = search_radius_m * np.sqrt((np.arange(64) + 0.5) / 64)  # of equal area
-    return log_t(residual_m) - np.log(np.mean(np.exp(log_t(rings_m))))
+    With nu degrees of freedom and x(r) = r² / (nu sigma²) the density goes as (1 + x(r))^-(nu + 2)/2, and its mean
+    over the disc of radius R is 2 (sigma / R)² (1 - (1 + x(R))^-nu/2).
+    """
+    square_m2 = GNSS_TAIL * sigma_m**2
+    inside = -np.expm1(-GNSS_TAIL / 2 * np.log1p(search_radius_m**2 / square_m2))
+    log_mean = np.log(2 * (sigma_m / search_radius_m) ** 2 * inside)
+    return -(GNSS_TAIL + 2) / 2 * np.log1p(residual_m**2 / square_m2) - log_mean
 
 
 def disagreement_sigmas(a: Pose2, b: Pose2, covariance: np.ndarray) -> float:

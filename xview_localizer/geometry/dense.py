@@ -103,13 +103,11 @@ def solve_dense(
     modes = distinct_modes(a, t, log_density, config.mode_separation_m, config.mode_separation_rad)
     if not len(modes):
         return PoseModes(reason="no hypothesis agrees with the prior and the scale bounds")
-    modes = _kept(modes, t, config, expected)
-    described = tuple(
+    described = [
         _describe(posterior, a[mode], t[mode], config, rng if rank < config.described else None)
-        for rank, mode in enumerate(modes)
-    )
-    described = tuple(sorted(described, key=lambda mode: -_worth(mode)))
-    return _summary(evidence, described)
+        for rank, mode in enumerate(_kept(modes, a, t, config, expected))
+    ]
+    return _summary(evidence, _distinct(described, config))
 
 
 def joined(solutions: Sequence[PoseModes], config: DenseSolverConfig) -> PoseModes:
@@ -123,12 +121,8 @@ def joined(solutions: Sequence[PoseModes], config: DenseSolverConfig) -> PoseMod
     )
     if not found:
         return solutions[0]
-    ordered = sorted((mode for solution in found for mode in solution.modes), key=lambda mode: -_worth(mode))
-    a = np.array([np.exp(1j * mode.pose.yaw_rad) for mode in ordered])
-    t = np.array([mode.pose.x_m + 1j * mode.pose.y_m for mode in ordered])
-    worth = np.array([_worth(mode) for mode in ordered])
-    kept = distinct_modes(a, t, worth, config.mode_separation_m, config.mode_separation_rad)
-    return replace(found[0], modes=tuple(ordered[k] for k in kept))
+    modes = [mode for solution in found for mode in solution.modes]
+    return replace(found[0], modes=_distinct(modes, config))
 
 
 def _worth(mode: PoseMode) -> float:
@@ -163,15 +157,27 @@ def _candidates(
 
 
 def _kept(
-    modes: np.ndarray, t: np.ndarray, config: DenseSolverConfig, expected: Sequence[Pose2]
+    modes: np.ndarray, a: np.ndarray, t: np.ndarray, config: DenseSolverConfig, expected: Sequence[Pose2]
 ) -> list[int]:
-    """The best modes, and the one nearest to each expected pose."""
+    """The best modes, and the one nearest to each expected pose that faces as it does."""
     kept = list(modes[: config.max_modes])
     for pose in expected:
+        turned_rad = np.abs(np.angle(a[modes] * np.exp(-1j * pose.yaw_rad)))
         distance_m = np.abs(t[modes] - (pose.x_m + 1j * pose.y_m))
-        if distance_m.min() <= config.mode_separation_m and modes[distance_m.argmin()] not in kept:
-            kept.append(modes[distance_m.argmin()])
+        distance_m[turned_rad > config.mode_separation_rad] = np.inf
+        nearest = distance_m.argmin()
+        if distance_m[nearest] <= config.mode_separation_m and modes[nearest] not in kept:
+            kept.append(modes[nearest])
     return kept
+
+
+def _distinct(modes: Sequence[PoseMode], config: DenseSolverConfig) -> tuple[PoseMode, ...]:
+    """Most probable first. A shoulder of a mode, whose moments were those of that mode, is no mode of its own."""
+    a = np.array([np.exp(1j * mode.pose.yaw_rad) for mode in modes])
+    t = np.array([mode.pose.x_m + 1j * mode.pose.y_m for mode in modes])
+    worth = np.array([_worth(mode) for mode in modes])
+    order = distinct_modes(a, t, worth, config.mode_separation_m, config.mode_separation_rad)
+    return tuple(modes[number] for number in order)
 
 
 def _describe(

@@ -78,9 +78,9 @@ def procrustes_with_offset(
     the points are coincident.
     """
     a, _ = procrustes(scale[..., None] * lifted + offset, aerial, weight)
-    u = a / np.abs(a)
     total = weight.sum(axis=-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
+        u = a / np.abs(a)
         residual = u.conj()[..., None] * aerial - offset
         lifted_mean = (weight * lifted).sum(axis=-1, keepdims=True) / total
         residual_mean = (weight * residual).sum(axis=-1, keepdims=True) / total

@@ -65,7 +65,7 @@ def fit_weights(judged: Sequence[JudgedModes]) -> tuple[float, float, float]:
     Raises CalibrationError where every image, or none, has a true mode: nothing can be fitted then.
     """
     found = np.array([image.true is not None for image in judged])
-    if found.min(initial=True) == found.max(initial=False):
+    if found.all() or not found.any():
         raise CalibrationError(
             "calibration needs right and wrong places to tell apart, got "
             f"{int(found.sum())} right of {len(found)}; add images of other places"

@@ -1,0 +1,179 @@
+"""Ground cells against aerial cells: the softmax and its dustbin, which cells are drawn, what each counts for."""
+
+import numpy as np
+import pytest
+
+from xview_localizer.descriptor_map import AerialDescriptors
+from xview_localizer.geometry.evidence import Evidence
+from xview_localizer.geometry.grid import RasterGrid
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.matching import (
+    MatchConfig,
+    cell_weight,
+    independent_images,
+    match,
+    match_cells,
+    select_cells,
+)
+from xview_localizer.observation import HERE, Observation, PlacedObservation
+
+GRID = RasterGrid.centred(0.0, 0.0, 1.2, 30, 30)
+CONFIG = MatchConfig(inverse_temperature=10.0, trained_cells=900, max_cells=600, independence_m=16.0)
+DIMENSIONS = 8
+
+
+def unit(rng, count):
+    vectors = rng.standard_normal((count, DIMENSIONS)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def aerial_of(rng, valid=None):
+    return AerialDescriptors(unit(rng, 900), np.ones(900, bool) if valid is None else valid, GRID)
+
+
+def observation_of(rng, cells, camera_xy_m=(0.0, 0.0), ground_xy_m=None):
+    return Observation(
+        ground_xy_m=rng.uniform(-20, 20, (cells, 2)) if ground_xy_m is None else ground_xy_m,
+        camera_xy_m=np.array(camera_xy_m),
+        descriptor=unit(rng, cells),
+        dustbin=rng.normal(0, 1, cells).astype(np.float32),
+        scale_known=True,
+        depth_source="network",
+        stamp_sec=0.0,
+    )
+
+
+def test_softmax_and_dustbin():
+    """Against the definition, cell by cell."""
+    rng = np.random.default_rng(0)
+    aerial, descriptor, dustbin = aerial_of(rng), unit(rng, 5), np.array([-3.0, 0.0, 2.0, 6.0, 60.0])
+    log_likelihood, inlier_probability = match_cells(descriptor, dustbin, aerial, CONFIG)
+    for n in range(5):
+        weight = np.exp(10.0 * (aerial.descriptor @ descriptor[n]).astype(float))
+        np.testing.assert_allclose(np.exp(log_likelihood[n]), weight / weight.sum(), rtol=1e-4)
+        expected = weight.sum() / (weight.sum() + np.exp(dustbin[n]))
+        assert inlier_probability[n] == pytest.approx(expected, rel=1e-4)
+
+
+def test_dustbin_does_not_depend_on_the_size_of_the_crop():
+    """Four times as many aerial cells of the same kind: as likely a match as before."""
+    rng = np.random.default_rng(1)
+    small, descriptor, dustbin = aerial_of(rng), unit(rng, 20), rng.normal(6, 2, 20)
+    large = AerialDescriptors(
+        np.tile(small.descriptor, (4, 1)), np.ones(3600, bool), RasterGrid.centred(0, 0, 1.2, 60, 60)
+    )
+    np.testing.assert_allclose(
+        match_cells(descriptor, dustbin, large, CONFIG)[1],
+        match_cells(descriptor, dustbin, small, CONFIG)[1],
+        rtol=1e-4,
+    )
+
+
+def test_what_the_map_does_not_show_is_as_likely_as_chance():
+    rng = np.random.default_rng(2)
+    valid = (np.arange(900) % 30) < 15
+    aerial, descriptor, dustbin = aerial_of(rng, valid), unit(rng, 6), np.zeros(6)
+    log_likelihood, inlier_probability = match_cells(descriptor, dustbin, aerial, CONFIG)
+    np.testing.assert_allclose(log_likelihood[:, ~valid], -np.log(900), rtol=1e-6)
+    np.testing.assert_allclose(np.exp(log_likelihood).sum(axis=1), 1.0, atol=1e-4)
+    weight = np.exp(10.0 * descriptor @ aerial.descriptor[valid].T)
+    np.testing.assert_allclose(
+        np.exp(log_likelihood[:, valid]), 0.5 * weight / weight.sum(axis=1, keepdims=True), rtol=1e-4
+    )
+    # 450 cells of the 900 that the dustbin was trained against.
+    np.testing.assert_allclose(inlier_probability, 1 / (1 + 0.5 / weight.sum(axis=1)), rtol=1e-4)
+
+
+def test_descriptors_that_are_all_alike_are_no_evidence():
+    """Also where half the map is missing."""
+    rng = np.random.default_rng(3)
+    alike = np.full((900, DIMENSIONS), 1 / np.sqrt(DIMENSIONS), np.float32)
+    aerial = AerialDescriptors(alike, (np.arange(900) % 30) < 15, GRID)
+    field = match([PlacedObservation(observation_of(rng, 80), HERE)], aerial, CONFIG, 0)
+    evidence = Evidence.of(field, field.inlier_probability > 0)
+    t = np.linspace(-15, 15, 7) + 0j
+    np.testing.assert_allclose(evidence.score(np.ones(7, complex), t), 0.0, atol=1e-2)
+
+
+def test_one_image_of_few_cells_counts_as_it_is():
+    rng = np.random.default_rng(4)
+    observation = observation_of(rng, 90, camera_xy_m=(2.0, 0.5))
+    field = match([PlacedObservation(observation, HERE)], aerial_of(rng), CONFIG, 0)
+    np.testing.assert_array_equal(field.lifted_xy_m, observation.ground_xy_m)
+    np.testing.assert_array_equal(field.offset_xy_m, np.tile([2.0, 0.5], (90, 1)))
+    assert field.weight.tolist() == [1.0] * 90 and field.current.all()
+    assert field.overlap_discount == 1.0
+
+
+def test_keyframes_and_lever_arms_are_placed_in_metres():
+    """Their offsets turn and move with odometry; the lifted points only turn, so that a scale moves them alone."""
+    rng = np.random.default_rng(5)
+    past, now = observation_of(rng, 40, (1.5, -0.2)), observation_of(rng, 50, (1.5, -0.2))
+    T_current_past = Pose2(-6.0, 1.0, 0.4)
+    field = match(
+        [PlacedObservation(past, T_current_past), PlacedObservation(now, HERE)], aerial_of(rng), CONFIG, 0
+    )
+    assert field.current.tolist() == [False] * 40 + [True] * 50
+    for scale in (0.8, 1.0, 1.3):
+        points = scale * field.lifted_xy_m + field.offset_xy_m
+        np.testing.assert_allclose(points[:40], T_current_past.transform(past.points_m(scale)), atol=1e-9)
+        np.testing.assert_allclose(points[40:], now.points_m(scale), atol=1e-9)
+
+
+def joined(rng, counts, spacing_m, max_cells=600):
+    """The match field of images one behind the other, the last the current one."""
+    config = MatchConfig(10.0, 900, max_cells, 16.0)
+    placed = [
+        PlacedObservation(observation_of(rng, count), Pose2(-spacing_m * (len(counts) - 1 - k), 0.0, 0.0))
+        for k, count in enumerate(counts)
+    ]
+    return match(placed, aerial_of(rng), config, 0), placed
+
+
+@pytest.mark.parametrize("counts", [[800, 900, 1000], [50, 900, 40]])
+def test_each_image_counts_as_all_of_its_cells(counts):
+    """Up to `max_cells` of them, however few were drawn; all together as the independent images they amount to."""
+    field, placed = joined(np.random.default_rng(6), counts, spacing_m=4.0)
+    independent = 1 + 2 * 4.0 / 16.0
+    assert independent_images(placed, 16.0) == independent
+    assert field.overlap_discount == pytest.approx(independent / 3)
+    assert field.weight.sum() == pytest.approx(sum(min(600, count) for count in counts) * independent / 3)
+    assert field.weight[field.current].sum() == pytest.approx(min(600, counts[-1]) * independent / 3)
+    assert len(field.weight) <= 600
+    assert np.count_nonzero(field.current) == min(300, counts[-1])
+
+
+def test_images_far_apart_are_independent():
+    field, _ = joined(np.random.default_rng(7), [500, 500], spacing_m=30.0)
+    assert field.overlap_discount == 1.0
+    assert field.weight.sum() == pytest.approx(1000.0)
+
+
+def test_the_way_counts_not_the_distance():
+    rng = np.random.default_rng(8)
+    observation = observation_of(rng, 5)
+    there_and_back = [PlacedObservation(observation, pose) for pose in (HERE, Pose2(8.0, 0.0, 0.0), HERE)]
+    assert independent_images(there_and_back, 16.0) == 2.0
+    assert independent_images(there_and_back[:1], 16.0) == 1.0
+
+
+def test_same_seed_same_cells():
+    rng = np.random.default_rng(9)
+    placed = [PlacedObservation(observation_of(rng, 2000), HERE)]
+    aerial = aerial_of(rng)
+    first, second, other = (match(placed, aerial, CONFIG, seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first.lifted_xy_m, second.lifted_xy_m)
+    assert not np.array_equal(first.lifted_xy_m, other.lifted_xy_m)
+
+
+def test_select_cells_keeps_the_far_ones():
+    range_m = np.concatenate([np.full(3000, 2.0), np.full(300, 20.0)])
+    chosen = select_cells(range_m, 600, np.random.default_rng(0))
+    assert len(chosen) == len(set(chosen)) == 600
+    assert (range_m[chosen] > 10).mean() > 2 * 300 / 3300
+    np.testing.assert_array_equal(chosen, select_cells(range_m, 600, np.random.default_rng(0)))
+    np.testing.assert_array_equal(select_cells(range_m[:5], 600, np.random.default_rng(0)), np.arange(5))
+
+
+def test_near_cells_are_drawn_less_often():
+    np.testing.assert_allclose(cell_weight(np.array([0.5, 6.0, 15.0, 40.0])), [0.15, 0.4, 1.0, 1.0])
