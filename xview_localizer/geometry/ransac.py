@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from xview_localizer.geometry.hypotheses import two_point_similarities
+from xview_localizer.geometry.hypotheses import SCALE_SLACK
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.geometry.prior_gate import PriorGate
@@ -192,3 +192,27 @@ def _rejection(a: complex, t: complex, inlier_ground: np.ndarray, gate: PriorGat
     if gate is not None and not gate.allows(np.array(a), np.array(t)):
         return "the refined pose is outside the prior"
     return ""
+
+
+def two_point_similarities(
+    ground: np.ndarray,
+    aerial: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    scale_bounds: tuple[float, float],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Similarities (a, t) through pairs `first` and `second` (indices) of complex points.
+
+    a = (q1 - q2) / (p1 - p2) with its scale |a| clipped to the bounds, t from the midpoints. Hypotheses
+    whose scale is out of bounds by more than `SCALE_SLACK`, or of coincident points, are left out.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        a = (aerial[first] - aerial[second]) / (ground[first] - ground[second])
+        scale = np.abs(a)
+        clipped = np.clip(scale, *scale_bounds)
+        keep = (
+            np.isfinite(scale) & (scale > 0) & (np.maximum(scale / clipped, clipped / scale) <= SCALE_SLACK)
+        )
+    a, first, second = a[keep], first[keep], second[keep]
+    a *= clipped[keep] / scale[keep]
+    return a, 0.5 * (aerial[first] + aerial[second] - a * (ground[first] + ground[second]))
