@@ -172,11 +172,14 @@ def test_an_imu_with_another_clock_is_named_rather_than_missed():
 
 
 def test_gravity_is_turned_from_the_imu_into_base_link():
-    upside_down = {**SETTINGS.values, "imu.rpy_deg": (180.0, 0.0, 0.0)}
-    for settings, up in ((SETTINGS, -1.0), (Settings.from_values(upside_down), 1.0)):
+    rolled = {**SETTINGS.values, "imu.rpy_deg": (30.0, 0.0, 0.0)}  # the IMU leans to its right
+    for settings, down in (
+        (SETTINGS, (0.0, 0.0, -1.0)),
+        (Settings.from_values(rolled), (0.0, 0.5, -np.sqrt(0.75))),
+    ):
         intake = DriveIntake(None, settings)
         intake.on_imu(imu_message(100))
-        np.testing.assert_allclose(intake.tracker.gravity_at(100.0), [0.0, 0.0, up], atol=1e-12)
+        np.testing.assert_allclose(intake.tracker.gravity_at(100.0), down, atol=1e-12)
 
 
 def test_a_position_without_covariance_is_as_uncertain_as_the_settings_say():
