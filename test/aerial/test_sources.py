@@ -23,8 +23,10 @@ from xview_localizer.aerial.source import AerialImage, MapSourceError
 from xview_localizer.aerial.template import quadkey, template_tiles
 from xview_localizer.aerial.tiles import TiledMap, TileMatrix
 from xview_localizer.aerial.wms import wms_tiles
+from xview_localizer.assembly import open_map
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.settings import Settings
 
 BOUNDS = Bounds(-40.0, -35.0, 45.0, 50.0)
 QUICK = FetchConfig(timeout_sec=1.0, retries=0)
@@ -279,6 +281,17 @@ def test_shifted_imagery_is_moved(frame) -> None:
     np.testing.assert_array_equal(shifted.image, plain.image)
     assert shifted.grid.bounds == Bounds.around(3.0, -5.0, 20)
     assert probe_map(ShiftedMap(source, 3.0, -5.0), 0.0, 0.0, 0.2).valid_ratio == 1
+
+
+def test_the_settings_shift_the_map(tmp_path, frame) -> None:
+    path = write_raster(tmp_path / "map.tif", np.full((3, 40, 40), 9, np.uint8), frame)  # 10 m wide
+    values = {
+        "datum.latitude_deg": frame.latitude_deg, "datum.longitude_deg": frame.longitude_deg,
+        "map.source": str(path), "map.shift_east_m": 20.0, "map.shift_north_m": -30.0,
+    }  # fmt: skip
+    source = open_map(Settings.from_values(values))
+    assert source.read(Bounds.around(20.0, -30.0, 3), 0.25).valid.all()
+    assert not source.read(Bounds.around(0.0, 0.0, 3), 0.25).valid.any()
 
 
 def test_an_address_without_a_server(frame) -> None:
