@@ -14,6 +14,7 @@ from rich.progress import track
 from rich.table import Table
 
 from xview_localizer.cli_engines import engines
+from xview_localizer.cli_models import imports
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +25,7 @@ app = typer.Typer(
 models = typer.Typer(no_args_is_help=True, help="Model packages.")
 app.add_typer(models, name="models")
 app.add_typer(engines, name="engines")
+models.add_typer(imports, name="import")
 console = Console()
 
 # Nobody trains or calibrates on this town (training counts up from 0, calibration from 500000).

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from xview_localizer.geometry.canonical_view import CanonicalView
+from xview_localizer.geometry.camera import CameraModel
+from xview_localizer.geometry.canonical_view import FULL_CIRCLE_RAD, CanonicalView
 from xview_localizer.geometry.plan_view import PlanView
 
 # What the network sees where there is no image: the mean colour of photographs.
@@ -33,6 +34,19 @@ def render_views(
         _resample(image, canonical.source_uv, scale, canonical.valid, seam),
         cv2.resize(fine_plan, (size_px, size_px), interpolation=cv2.INTER_AREA),
     )
+
+
+def render_rays(
+    image: np.ndarray, camera: CameraModel, rays_camera: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `camera`'s image [H, W, 3] uint8 shows along rays [rows, columns, 3] in its optical frame, and where it
+    shows anything [rows, columns]."""
+    shape = rays_camera.shape[:2]
+    uv, seen = camera.project(rays_camera.reshape(-1, 3))
+    uv, seen = uv.reshape(*shape, 2), seen.reshape(shape)
+    wraps = camera.horizontal_fov_rad > FULL_CIRCLE_RAD - 1e-3
+    border = cv2.BORDER_WRAP if wraps else cv2.BORDER_REPLICATE
+    return _resample(image, uv, np.ones(2, np.float32), seen, border), seen
 
 
 def _resample(

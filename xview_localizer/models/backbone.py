@@ -19,12 +19,20 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class BackboneConfig:
-    """ViT-S/14 with the blocks (0-based) whose tokens are concatenated."""
+    """A ViT with patches of 14 pixels, and the blocks (0-based) whose tokens are concatenated.
+
+    `trained_norm` normalizes tokens with the network's own last layer, else without weights; `imagenet_colours` takes
+    the mean and deviation of ImageNet's colours off first. `position_margin` is what DINOv2's own code adds to the
+    number of patches when it resizes the position table.
+    """
 
     width: int = 384
     heads: int = 6
     position_grid: int = 37  # the pretrained position table is position_grid²
     taps: tuple[int, ...] = (4, 9)
+    trained_norm: bool = False
+    imagenet_colours: bool = True
+    position_margin: float = 0.0
 
     @property
     def channels(self) -> int:
@@ -67,12 +75,15 @@ class Backbone(nn.Module):
         self.cls_position = nn.Parameter(torch.zeros(1, 1, config.width))
         self.position = nn.Parameter(torch.zeros(1, config.width, config.position_grid, config.position_grid))
         self.blocks = nn.ModuleList(Block(config.width, config.heads) for _ in range(max(config.taps) + 1))
+        self.norm = nn.LayerNorm(config.width, eps=1e-6) if config.trained_norm else None
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         """[B, 3, 14 h, 14 w] RGB in [0, 1] to [B, channels, h, w]."""
-        patches = self.patch_embed((image - self.mean) / self.std)
+        if self.config.imagenet_colours:
+            image = (image - self.mean) / self.std
+        patches = self.patch_embed(image)
         b, _, h, w = patches.shape
         tokens = (patches + self._position_at(h, w)).flatten(2).transpose(1, 2)
         cls = (self.cls_token + self.cls_position).expand(b, -1, -1)
@@ -81,7 +92,10 @@ class Backbone(nn.Module):
         for index, block in enumerate(self.blocks):
             tokens = block(tokens)
             if index in self.config.taps:
-                tapped.append(F.layer_norm(tokens[:, 1:], (self.config.width,)))
+                patch_tokens = tokens[:, 1:]
+                tapped.append(
+                    self.norm(patch_tokens) if self.norm else F.layer_norm(patch_tokens, (self.config.width,))
+                )
         return torch.cat(tapped, dim=-1).transpose(1, 2).reshape(b, self.config.channels, h, w)
 
     def _position_at(self, h: int, w: int) -> Tensor:
@@ -91,8 +105,16 @@ class Backbone(nn.Module):
         """
         grid = self.config.position_grid
         # The table stands on the left of both products, where quantization of weights leaves it in peace.
-        columns = self.position @ bicubic_weights(grid, w).T
-        return (columns.transpose(-1, -2) @ bicubic_weights(grid, h).T).transpose(-1, -2)
+        columns = self.position @ self._resize_weights(grid, w).T
+        return (columns.transpose(-1, -2) @ self._resize_weights(grid, h).T).transpose(-1, -2)
+
+    def _resize_weights(self, size_in: int, size_out: int) -> Tensor:
+        margin = self.config.position_margin
+        return (
+            bicubic_weights_with_margin(size_in, size_out, margin)
+            if margin
+            else bicubic_weights(size_in, size_out)
+        )
 
 
 def bicubic_weights(size_in: int, size_out: int) -> Tensor:
@@ -100,6 +122,24 @@ def bicubic_weights(size_in: int, size_out: int) -> Tensor:
     return F.interpolate(
         torch.eye(size_in)[None, None], size=(size_out, size_in), mode="bicubic", align_corners=False
     )[0, 0]
+
+
+BICUBIC_A = -0.75  # of the kernel that PyTorch and OpenCV use
+
+
+def bicubic_weights_with_margin(size_in: int, size_out: int, margin: float) -> Tensor:
+    """Weights [size_out, size_in] of bicubic interpolation by the factor (size_out + margin) / size_in."""
+    source = (torch.arange(size_out, dtype=torch.float32) + 0.5) * (size_in / (size_out + margin)) - 0.5
+    first = torch.floor(source)
+    weights = torch.zeros(1, size_in)
+    for tap in (-1, 0, 1, 2):
+        distance = (source - first - tap).abs()
+        near = ((BICUBIC_A + 2) * distance - (BICUBIC_A + 3)) * distance**2 + 1
+        far = ((BICUBIC_A * distance - 5 * BICUBIC_A) * distance + 8 * BICUBIC_A) * distance - 4 * BICUBIC_A
+        share = torch.where(distance <= 1, near, far)
+        index = torch.clamp(first + tap, 0, size_in - 1)  # the table's rim is repeated
+        weights = weights + share[:, None] * (index[:, None] == torch.arange(size_in)).float()
+    return weights
 
 
 def load_official_weights(backbone: Backbone, path: Path) -> None:
@@ -110,6 +150,12 @@ def load_official_weights(backbone: Backbone, path: Path) -> None:
     from safetensors.torch import load_file
 
     official = {name: tensor.float() for name, tensor in load_file(str(path)).items()}
+    backbone.load_state_dict(backbone_state(backbone, official))
+    backbone.eval().requires_grad_(False)
+
+
+def backbone_state(backbone: Backbone, official: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The parameters of `backbone` out of those with DINOv2's official names. Raises KeyError."""
     rename = {
         "norm1": "norm1", "norm2": "norm2", "qkv": "attn.qkv", "proj": "attn.proj",
         "fc1": "mlp.fc1", "fc2": "mlp.fc2", "gamma1": "ls1.gamma", "gamma2": "ls2.gamma",
@@ -126,5 +172,6 @@ def load_official_weights(backbone: Backbone, path: Path) -> None:
         if name.startswith("blocks."):
             _, index, part, *rest = name.split(".")
             state[name] = official[".".join(["blocks", index, rename[part], *rest])]
-    backbone.load_state_dict(state)
-    backbone.eval().requires_grad_(False)
+        elif name.startswith("norm."):
+            state[name] = official[name]
+    return state

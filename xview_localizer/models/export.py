@@ -20,13 +20,14 @@ from xview_localizer.models.manifest import ModelPackageError
 OPSET = 17
 
 
-def _to_onnx(
+def to_onnx(
     module: nn.Module,
     inputs: dict[str, torch.Tensor],
     outputs: dict[str, dict[int, str]],
     axes: dict[str, dict[int, str]],
     path: Path,
 ) -> None:
+    """Write `module`, traced with example `inputs`; the named axes of inputs and outputs stay free."""
     with warnings.catch_warnings():
         # The TorchScript exporter writes the small, dynamic graphs that every runtime here reads.
         warnings.simplefilter("ignore")
@@ -47,7 +48,7 @@ def export_backbone(weights: Path, out: Path, quantize: bool = True) -> None:
     load_official_weights(backbone, weights)
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "backbone.onnx" if quantize else out
-        _to_onnx(
+        to_onnx(
             backbone,
             {"image": torch.rand(1, 3, 20 * PATCH_PX, 26 * PATCH_PX)},
             {"tokens": {2: "rows", 3: "columns"}},
@@ -67,7 +68,7 @@ def export_heads(ground: GroundHead, aerial: AerialHead, folder: Path) -> None:
     """Write ground_head.onnx (any width) and aerial_head.onnx."""
     channels = ground.tokens.in_channels
     h, w, plan_px = ViewSpec().rows_px // PATCH_PX, 26, PlanSpec().size_px
-    _to_onnx(
+    to_onnx(
         ground,
         {
             "tokens": torch.rand(1, channels, h, w),
@@ -86,7 +87,7 @@ def export_heads(ground: GroundHead, aerial: AerialHead, folder: Path) -> None:
         },
         folder / "ground_head.onnx",
     )
-    _to_onnx(
+    to_onnx(
         aerial,
         {"tokens": torch.rand(1, channels, 30, 30), "image": torch.rand(1, 3, 420, 420)},
         {"descriptor": {}},

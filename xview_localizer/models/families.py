@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from xview_localizer.models.family import Family
+from xview_localizer.models.loc2 import LOC2
 from xview_localizer.models.xview import XVIEW
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (XVIEW,)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (XVIEW, LOC2)}
 
 
 def family_named(name: str) -> Family:
