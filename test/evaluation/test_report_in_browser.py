@@ -101,17 +101,14 @@ def test_dots_on_the_map_open_their_image(browser, page):
 
 def test_map_pans_and_zooms(browser, page):
     browser.get(page)
-    width = "return document.querySelector('.leaflet-image-layer').getBoundingClientRect().width"
-    before = browser.execute_script(width)
+    layer = "return document.querySelector('.leaflet-image-layer').getBoundingClientRect()"
+    before, area = browser.execute_script(layer), browser.find_element(By.ID, "map")
+    drag = webdriver.ActionChains(browser).move_to_element_with_offset(area, -150, 150)
+    drag.click_and_hold().move_by_offset(80, 0).release().perform()
+    wait = WebDriverWait(browser, 30)
+    wait.until(lambda b: b.execute_script(layer)["left"] >= before["left"] + 60)
     press(browser, "+")
-    WebDriverWait(browser, 10).until(lambda b: b.execute_script(width) > 1.5 * before)
-    left = "return document.querySelector('.leaflet-image-layer').getBoundingClientRect().left"
-    before = browser.execute_script(left)
-    area = browser.find_element(By.ID, "map")
-    webdriver.ActionChains(browser).move_to_element_with_offset(
-        area, -150, 150
-    ).click_and_hold().move_by_offset(80, 0).release().perform()
-    assert browser.execute_script(left) >= before + 60
+    wait.until(lambda b: b.execute_script(layer)["width"] > 1.5 * before["width"])
 
 
 def test_readable_on_a_phone(browser, page):

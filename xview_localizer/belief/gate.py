@@ -20,7 +20,7 @@ TURNED_RAD = float(np.radians(20.0))
 class GateConfig:
     """What a pose has to reach to be published."""
 
-    min_confidence: float = 0.95
+    min_confidence: float = 0.98
     max_position_sigma_m: float = 3.0
 
 
