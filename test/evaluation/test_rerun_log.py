@@ -29,14 +29,8 @@ def printed(tmp_path, drive):
 def test_everything_is_there(printed):
     for entity in (
         "/map/aerial", "/map/truth", "/map/gnss", "/map/published", "/map/prior", "/map/pose/heading",
-<<<<<<< HEAD
-        "/map/pose/ellipse", "/map/pose/rivals", "/camera",
-        "/error_m/gnss", "/error_m/published", "/error_m/pose", "/confidence",
-        "/timing_ms/encode", "/verdict",
-=======
         "/map/pose/ellipse", "/map/pose/rivals", "/camera", "/error_m/gnss", "/error_m/published", "/error_m/pose",
         "/confidence", "/timing_ms/encode", "/verdict",
->>>>>>> people
     ):  # fmt: skip
         assert entity in printed, entity
 
