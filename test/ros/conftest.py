@@ -15,8 +15,6 @@ _domains = itertools.count()
 ACCEPT_ALL = {
     "gate.min_confidence": 0.0,
     "gate.max_position_sigma_m": 100.0,
-    "track.gate_sigmas": 100.0,
-    "track.confirm_distance_m": 0.0,
 }
 
 
