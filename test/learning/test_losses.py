@@ -38,7 +38,7 @@ def test_pose_scores_are_the_solver_s():
     xy_m = torch.rand(40, 2) * 8 - 4
     poses = torch.tensor([[0.5, -1.0, 0.3], [2.0, 1.0, -2.0], [0.0, 0.0, 0.0]])
     got = losses.pose_scores(matches, xy_m, poses, half_extent_m=12.0).sum(0)
-    field = MatchField(
+    field = MatchField.of_one_image(
         xy_m.numpy().astype(np.float64),
         torch.log_softmax(matches.logits, dim=1).numpy(),
         matches.inlier_probability.numpy(),

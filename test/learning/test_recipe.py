@@ -4,11 +4,16 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from xview_localizer.belief.evidence import ImageEvidence
+from xview_localizer.belief.hypotheses import Belief
 from xview_localizer.engines.engine import Graph
+from xview_localizer.geometry.dense import PoseMode
+from xview_localizer.geometry.pose import Pose2
 from xview_localizer.learning import recipe
 from xview_localizer.learning.calibrate import CalibrationError
 from xview_localizer.learning.recipe import RecipeConfig, RecipeError, calibrate_package, train_package
@@ -84,12 +89,22 @@ def link(source: Path, target: Path) -> None:
     target.symlink_to(source)
 
 
+def mode_of(log_evidence, x_m):
+    return PoseMode(Pose2(x_m, 0.0, 0.0), 1.0, np.eye(3), log_evidence, log_evidence, 0.0)
+
+
 def test_calibration_doubts_what_was_wrong(pairs, embedded, tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "TEMPERATURES", (10.0, 22.0))
     package = calibrate_package(default_package_path(), tmp_path, [PairsDataset(pairs)])
     calibration = package.spec.calibration
     assert calibration.evidence_temperature in (10.0, 22.0)
-    assert calibration.confidence(0.0) < 0.5 < calibration.confidence(30.0)
+    assert calibration.mode_weight > 0
+    # What is found is believed more, the better it matches than the second best does.
+    confidences = []
+    for lead in (0.0, 20.0, 80.0):
+        evidence = ImageEvidence.of([mode_of(60.0 + lead, 0.0), mode_of(60.0, 30.0)], calibration)
+        confidences.append(Belief().updated(evidence, 1.0, [0.0, 0.0]).confidence)
+    assert confidences[0] < confidences[1] < confidences[2]
     assert package.provenance == f"{embedded.provenance} Calibrated on 8 images of {pairs.name}."
     assert (tmp_path / "NOTICE").is_file()
     unchanged = ModelPackage.load(default_package_path()).spec.calibration
@@ -101,6 +116,6 @@ def test_calibration_needs_right_and_wrong_poses(pairs, tmp_path):
     dataset.records = [
         replace(record, truth=replace(record.truth, x_m=500.0, yaw_rad=None)) for record in dataset
     ]
-    with pytest.raises(CalibrationError, match="needs right and wrong poses"):
+    with pytest.raises(CalibrationError, match="needs right and wrong places"):
         calibrate_package(default_package_path(), tmp_path, [dataset])
     assert not list(tmp_path.iterdir())

@@ -23,6 +23,8 @@ RIGHT_WITHIN_M, RIGHT_WITHIN_RAD = 2.0, float(np.radians(10.0))
 TEMPERATURES = (2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 22.0, 33.0)
 # One image, however badly it fits the law, moves the fit by no more than so much of log likelihood.
 MAX_LOSS = 12.0
+# How far log mode_weight, none_share and none_bias may be from those of another model, standard deviations.
+KNOWN_SIGMAS = np.array([1.0, 0.2, 2.0])
 
 
 class CalibrationError(ValueError):
@@ -57,8 +59,10 @@ def judge_modes(modes: Modes, truth: Truth | None) -> JudgedModes:
     )
 
 
-def fit_weights(judged: Sequence[JudgedModes]) -> tuple[float, float, float]:
-    """`mode_weight`, `none_share` and `none_bias` of greatest likelihood.
+def fit_weights(
+    judged: Sequence[JudgedModes], before: CalibrationSpec = CalibrationSpec()
+) -> tuple[float, float, float]:
+    """`mode_weight`, `none_share` and `none_bias` of greatest posterior, `before` being what is known without images.
 
     P(mode m) ~ exp(mode_weight e_m + log prior), P(none) ~ exp(mode_weight none_share e_second + c). c holds how often
     none was true in these images, and that a place is one of PLACES, both of which are taken off `none_bias`.
@@ -71,20 +75,23 @@ def fit_weights(judged: Sequence[JudgedModes]) -> tuple[float, float, float]:
             f"{int(found.sum())} right of {len(found)}; add images of other places"
         )
 
+    none_odds = np.count_nonzero(~found) / np.count_nonzero(found)
+    offset = float(np.log(PLACES * none_odds))
+    expected = np.array([np.log(before.mode_weight), before.none_share, before.none_bias + offset])
+
     def loss(parameters: np.ndarray) -> float:
-        weight, share, c = parameters
-        total = 0.0
+        weight, share, c = np.exp(parameters[0]), *parameters[1:]
+        # A few images may be told apart perfectly, by any weight however large: what was known keeps it finite.
+        total = 0.5 * float(np.sum(((parameters - expected) / KNOWN_SIGMAS) ** 2))
         for image in judged:
             second = np.sort(image.log_evidence)[-2] if len(image.log_evidence) > 1 else 0.0
             utility = np.append(weight * image.log_evidence + image.log_prior, weight * share * second + c)
             log_probability = utility - np.logaddexp.reduce(utility)
             total -= max(log_probability[-1 if image.true is None else image.true], -MAX_LOSS)
-        return total / len(judged)
+        return total
 
-    start = np.array([0.1, 0.8, 3.0])
-    weight, share, c = minimize(loss, start, method="Nelder-Mead", options={"maxiter": 1000}).x
-    none_odds = np.count_nonzero(~found) / np.count_nonzero(found)
-    return float(weight), float(share), float(c - np.log(PLACES * none_odds))
+    log_weight, share, c = minimize(loss, expected, method="Nelder-Mead", options={"maxiter": 1000}).x
+    return float(np.exp(log_weight)), float(share), float(c) - offset
 
 
 def nees_of_right(judged: Sequence[JudgedModes]) -> list[float]:
@@ -111,7 +118,7 @@ def choose_temperature(nees_at: Mapping[float, Sequence[Sequence[float]]]) -> fl
 
 def calibrated(before: CalibrationSpec, judged: Sequence[JudgedModes], temperature: float) -> CalibrationSpec:
     """The calibration for model.yaml. How far images repeat each other takes drives, and is kept."""
-    mode_weight, none_share, none_bias = fit_weights(judged)
+    mode_weight, none_share, none_bias = fit_weights(judged, before)
     return replace(
         before,
         evidence_temperature=temperature,
