@@ -39,3 +39,22 @@ class LevelView:
     camera: CameraModel
     R_level_camera: np.ndarray
     camera_height_m: float
+
+
+def unusable_reason(view: GroundView) -> str:
+    """Why an image cannot be used, or an empty string."""
+    image, camera = view.image, view.camera
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        return f"image must be [H, W, 3] uint8 RGB, got shape {image.shape} of {image.dtype}"
+    if image.shape[:2] != (camera.height, camera.width):
+        return (
+            f"image is {image.shape[1]} × {image.shape[0]} but the camera model says {camera.width} × {camera.height}; "
+            "check that CameraInfo belongs to this image"
+        )
+    if not (np.all(np.isfinite(view.R_base_camera)) and np.all(np.isfinite(view.camera_in_base_m))):
+        return "the camera's mounting is not finite"
+    if view.camera_height_m is not None and not 0.05 < view.camera_height_m < 50:
+        return f"camera height {view.camera_height_m} m is not between 0.05 and 50 m"
+    if float(image[::8, ::8].std(axis=(0, 1)).max()) < 3.0:
+        return "image is blank (no contrast)"
+    return ""

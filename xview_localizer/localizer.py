@@ -6,9 +6,7 @@ Xia, Xu, Alahi: "Loc²: Interpretable Cross-View Localization via Depth-Lifted L
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 
@@ -26,7 +24,7 @@ from xview_localizer.geometry.levelling import R_level_base
 from xview_localizer.geometry.lifting import lift_cells
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
-from xview_localizer.ground_view import GroundView, LevelView
+from xview_localizer.ground_view import GroundView, LevelView, unusable_reason
 from xview_localizer.matching import MatchConfig, match, match_cells
 from xview_localizer.models.contracts import Networks
 from xview_localizer.modes import Modes
@@ -141,12 +139,22 @@ class Localizer:
         Poses near the `expected` ones are among the modes where the posterior has a maximum there.
         """
         current = placed[-1].observation
-        timings = dict(current.timings_ms)
-        nothing = Modes(current.stamp_sec, prior, depth_source=current.depth_source, timings_ms=timings)
+        with recorded_stages() as timings:
+            modes = self._modes(placed, prior, expected)
+        return replace(
+            modes,
+            stamp_sec=current.stamp_sec,
+            depth_source=current.depth_source,
+            timings_ms={**current.timings_ms, **timings},
+        )
+
+    def _modes(self, placed: Sequence[PlacedObservation], prior: Prior, expected: Sequence[Pose2]) -> Modes:
+        current = placed[-1].observation
+        nothing = Modes(current.stamp_sec, prior)
         if current.reason:
             return replace(nothing, rejection=Rejection.of(Reason.BAD_IMAGE, detail=current.reason))
         try:
-            with _stage(timings, "aerial"):
+            with stage("aerial"):
                 aerial = self._aerial_around(prior)
         except MapSourceError as error:
             return replace(nothing, rejection=Rejection.of(Reason.MAP_UNREADABLE, detail=str(error)))
@@ -154,19 +162,9 @@ class Localizer:
             return replace(nothing, rejection=_no_imagery(aerial, prior))
         usable = [item for item in placed if not item.observation.reason]
         solver = self._solver_config(current.scale_known)
-        with _stage(timings, "match"):
-            discs = discs_to_solve(
-                usable,
-                aerial,
-                prior,
-                solver.scale_bounds,
-                solver.yaw_gate_sigmas,
-                self._match_config,
-                self._seed,
-            )
-        solution = joined(
-            [self._solve(usable, aerial, disc, solver, expected, timings) for disc in discs], solver
-        )
+        with stage("match"):
+            discs = discs_to_solve(usable, aerial, prior, solver, self._match_config, self._seed)
+        solution = joined([self._solve(usable, aerial, disc, solver, expected) for disc in discs], solver)
         if solution.reason:
             return replace(nothing, rejection=Rejection.of(Reason.NOTHING_TO_SOLVE, detail=solution.reason))
         return replace(
@@ -185,12 +183,13 @@ class Localizer:
         disc: Prior,
         solver: DenseSolverConfig,
         expected: Sequence[Pose2],
-        timings: dict[str, float],
     ) -> PoseModes:
-        with _stage(timings, "match"):
+        with stage("match"):
             near = aerial.around(disc.x_m, disc.y_m, self._map_half_extent_m(disc))
+            if not near.valid.any():
+                return PoseModes(reason="the map has no imagery around the best coarse votes")
             match_field = match(placed, near, self._match_config, self._seed)
-        with _stage(timings, "solve"):
+        with stage("solve"):
             return solve_dense(match_field, disc, solver, self._seed, expected)
 
     def best_matches(self, observation: Observation, prior: Prior, scale: float) -> Correspondences:
@@ -233,33 +232,7 @@ class Localizer:
         )
 
 
-def unusable_reason(view: GroundView) -> str:
-    """Why an image cannot be used, or an empty string."""
-    image, camera = view.image, view.camera
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        return f"image must be [H, W, 3] uint8 RGB, got shape {image.shape} of {image.dtype}"
-    if image.shape[:2] != (camera.height, camera.width):
-        return (
-            f"image is {image.shape[1]} × {image.shape[0]} but the camera model says {camera.width} × {camera.height}; "
-            "check that CameraInfo belongs to this image"
-        )
-    if not (np.all(np.isfinite(view.R_base_camera)) and np.all(np.isfinite(view.camera_in_base_m))):
-        return "the camera's mounting is not finite"
-    if view.camera_height_m is not None and not 0.05 < view.camera_height_m < 50:
-        return f"camera height {view.camera_height_m} m is not between 0.05 and 50 m"
-    if float(image[::8, ::8].std(axis=(0, 1)).max()) < 3.0:
-        return "image is blank (no contrast)"
-    return ""
-
-
 def _no_imagery(aerial: AerialDescriptors, prior: Prior) -> Rejection:
     if aerial.problems:
         return Rejection.of(Reason.MAP_UNREADABLE, detail=aerial.problems[0])
     return Rejection.of(Reason.NO_IMAGERY, x_m=prior.x_m, y_m=prior.y_m)
-
-
-@contextmanager
-def _stage(timings: dict[str, float], name: str) -> Iterator[None]:
-    began = time.perf_counter()
-    yield
-    timings[name] = timings.get(name, 0.0) + 1e3 * (time.perf_counter() - began)

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from xview_localizer.descriptor_map import AerialDescriptors
+from xview_localizer.geometry.dense import DenseSolverConfig
 from xview_localizer.geometry.evidence import Evidence
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.geometry.posterior import distinct_modes
@@ -32,16 +33,15 @@ def discs_to_solve(
     placed: Sequence[PlacedObservation],
     aerial: AerialDescriptors,
     prior: Prior,
-    scale_bounds: tuple[float, float],
-    yaw_gate_sigmas: float,
+    solver: DenseSolverConfig,
     config: MatchConfig,
     seed: int,
 ) -> list[Prior]:
     """The prior itself where it is small, else the discs around its highest coarse votes, best first."""
     if prior.radius_m <= WHOLE_RADIUS_M:
         return [prior]
-    gate = PriorGate(prior, COARSE.spacing_m, yaw_gate_sigmas)
-    a, t = vote_in_parts(_parts(placed, aerial, config, seed), aerial.grid, gate, scale_bounds, COARSE)
+    gate = PriorGate(prior, COARSE.spacing_m, solver.yaw_gate_sigmas)
+    a, t = vote_in_parts(_parts(placed, aerial, config, seed), aerial.grid, gate, solver.scale_bounds, COARSE)
     best = distinct_modes(a, t, -np.arange(len(a), dtype=float), DISC_RADIUS_M, 2 * DISC_YAW_SIGMA_RAD)
     return [
         Prior(float(t[k].real), float(t[k].imag), DISC_RADIUS_M, float(np.angle(a[k])), DISC_YAW_SIGMA_RAD)

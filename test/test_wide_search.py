@@ -1,0 +1,71 @@
+"""Wide searches: small discs around the best coarse votes, within bounded memory."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from xview_localizer.descriptor_map import AerialDescriptors
+from xview_localizer.geometry.dense import DenseSolverConfig
+from xview_localizer.geometry.grid import RasterGrid
+from xview_localizer.geometry.pose import Pose2, Prior
+from xview_localizer.matching import MatchConfig
+from xview_localizer.observation import HERE, Observation, PlacedObservation
+from xview_localizer.wide_search import DISC_RADIUS_M, WHOLE_RADIUS_M, discs_to_solve
+
+CONFIG = MatchConfig(inverse_temperature=10.0, trained_cells=3600, max_cells=900, independence_m=16.0)
+CELL_M = 1.2
+
+
+@pytest.fixture(scope="module")
+def aerial():
+    """Random descriptors, 480 m across."""
+    rng = np.random.default_rng(0)
+    side = 400
+    descriptor = rng.normal(size=(side * side, 32)).astype(np.float32)
+    descriptor /= np.linalg.norm(descriptor, axis=1, keepdims=True)
+    grid = RasterGrid.centred(0.0, 0.0, CELL_M, side, side)
+    return AerialDescriptors(descriptor, np.ones(side * side, dtype=bool), grid)
+
+
+def observed_at(truth: Pose2, aerial) -> PlacedObservation:
+    """600 cells of a panorama that see exactly what the map has where they lie."""
+    rng = np.random.default_rng(1)
+    range_m, azimuth = rng.uniform(3.0, 25.0, 600), rng.uniform(-np.pi, np.pi, 600)
+    ground_xy_m = range_m[:, None] * np.stack([np.cos(azimuth), np.sin(azimuth)], axis=1)
+    column, row = np.floor(aerial.grid.uv_from_xy(truth.transform(ground_xy_m))).astype(int).T
+    descriptor = aerial.descriptor[row * aerial.grid.columns + column]
+    observation = Observation(
+        ground_xy_m, np.zeros(2), descriptor, np.full(600, -5.0, np.float32), True, "network", 0.0
+    )
+    return PlacedObservation(observation, HERE)
+
+
+def test_a_narrow_search_is_solved_whole(aerial):
+    prior = Prior(0.0, 0.0, WHOLE_RADIUS_M)
+    placed = [observed_at(Pose2(5.0, 5.0, 0.0), aerial)]
+    assert discs_to_solve(placed, aerial, prior, DenseSolverConfig(), CONFIG, 0) == [prior]
+
+
+def test_the_best_disc_of_a_wide_search_holds_the_truth_within_bounded_memory(aerial):
+    truth = Pose2(-97.0, 61.0, 2.0)
+    placed = [observed_at(truth, aerial)]
+    tracemalloc.start()
+    discs = discs_to_solve(placed, aerial, Prior(0.0, 0.0, 150.0), DenseSolverConfig(), CONFIG, 0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    best = discs[0]
+    assert np.hypot(best.x_m - truth.x_m, best.y_m - truth.y_m) < DISC_RADIUS_M / 2
+    assert abs(np.angle(np.exp(1j * (best.yaw_rad - truth.yaw_rad)))) < 2 * best.yaw_sigma_rad
+    # The field of 600 cells over the whole map would take 380 MB.
+    assert peak < 150e6
+
+
+def test_part_of_the_descriptors_keeps_its_place(aerial):
+    part = aerial.around(-30.0, 50.0, 20.0)
+    assert part.grid.bounds.contains(np.array([[-49.9, 30.1], [-10.1, 69.9]])).all()
+    assert part.grid.rows < 36 and part.grid.columns < 36
+    whole = {tuple(np.round(xy, 3)): k for k, xy in enumerate(aerial.grid.cell_centres_xy_m)}
+    for k in (0, 7, len(part.descriptor) - 1):
+        original = whole[tuple(np.round(part.grid.cell_centres_xy_m[k], 3))]
+        np.testing.assert_array_equal(part.descriptor[k], aerial.descriptor[original])
