@@ -16,7 +16,7 @@ from xview_localizer.aerial.source import MapSource, MapSourceError
 from xview_localizer.belief.calibration import CalibrationSpec
 from xview_localizer.belief.evidence import ImageEvidence
 from xview_localizer.belief.fix import Fix
-from xview_localizer.belief.gate import GateConfig, decide
+from xview_localizer.belief.gate import SINGLE_IMAGE_GATE, GateConfig, decide
 from xview_localizer.belief.hypotheses import Belief
 from xview_localizer.descriptor_map import AerialDescriptors, DescriptorMap
 from xview_localizer.geometry.dense import DenseSolverConfig, PoseModes, joined, solve_dense
@@ -42,7 +42,8 @@ MIN_MAP_HALF_EXTENT_M = 28.8
 class LocalizerConfig:
     """What a user may tune; what the network fixes stands in its package's model.yaml."""
 
-    gate: GateConfig = field(default_factory=GateConfig)
+    gate: GateConfig = field(default_factory=GateConfig)  # in a drive, where the next image can still decide
+    single_image_gate: GateConfig = SINGLE_IMAGE_GATE
     max_range_m: float = 45.0
     max_cells: int = 900
     assumed_camera_height_m: float = 2.0
@@ -81,7 +82,9 @@ class Localizer:
     def judge(self, modes: Modes) -> Fix:
         """The answer for an image about which nothing else is known: the belief that it alone gives."""
         evidence = ImageEvidence.of(modes.modes, self.spec.calibration)
-        return decide(modes, Belief().updated(evidence, 1.0, modes.log_prior(first=True)), self.config.gate)
+        return decide(
+            modes, Belief().updated(evidence, 1.0, modes.log_prior(first=True)), self.config.single_image_gate
+        )
 
     def prefetch(self, x_m: float, y_m: float) -> None:
         """Read and encode the map around (x, y) now, so that `modes` finds it there; safe beside it.

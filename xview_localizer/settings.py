@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from xview_localizer.belief.gate import GateConfig
+from xview_localizer.belief.gate import SINGLE_IMAGE_GATE, GateConfig
 from xview_localizer.belief.hypotheses import OdometryDrift
 from xview_localizer.engines.factory import RUNTIMES, EngineConfig
 from xview_localizer.geometry.camera import CameraModel
@@ -249,6 +249,10 @@ class Settings:
             ),
             localizer=LocalizerConfig(
                 gate=GateConfig(v["gate.min_confidence"], v["gate.max_position_sigma_m"]),
+                single_image_gate=GateConfig(
+                    given.get("gate.min_confidence", SINGLE_IMAGE_GATE.min_confidence),
+                    v["gate.max_position_sigma_m"],
+                ),
             ),
             tracker=TrackerConfig(
                 search=SearchConfig(

@@ -24,6 +24,10 @@ class GateConfig:
     max_position_sigma_m: float = 3.0
 
 
+# An image on its own: nothing more will come to wait for, and a wrong pose is not carried on.
+SINGLE_IMAGE_GATE = GateConfig(min_confidence=0.9)
+
+
 def decide(modes: Modes, belief: Belief, config: GateConfig) -> Fix:
     """The answer for an image: the leading hypothesis's mode, accepted or with the reason why not.
 
