@@ -88,8 +88,8 @@ def localizer(small_town, networks) -> Localizer:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End without tearing the interpreter down.
 
-    One process has loaded TensorRT-RTX, PyTorch, ONNX Runtime, GDAL, rclpy and Rerun by now, whose own clean-ups in the
-    order of an interpreter's end crashed once after the last test had passed. Single rooms of tests end cleanly.
+    One process has loaded TensorRT-RTX, PyTorch, ONNX Runtime, GDAL, rclpy and Rerun by now. Their own clean-ups at the
+    interpreter's end crash after the last test has passed; tests of single rooms end cleanly.
     """
     sys.stdout.flush()
     sys.stderr.flush()
