@@ -51,7 +51,7 @@ def check_whole(data: bytes) -> None:
 
 
 def encoded_size(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels as the header tells them; nothing is decoded. Raises EncodedImageError."""
+    """Width and height in pixels as the header gives them; nothing is decoded. Raises EncodedImageError."""
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", Image.DecompressionBombWarning

@@ -250,3 +250,14 @@ def test_disagreement_takes_the_short_way_round():
     a, b = Pose2(1.0, 2.0, np.pi - 0.05), Pose2(1.0, 2.0, -np.pi + 0.05)
     assert disagreement_sigmas(a, b, np.diag([1.0, 1.0, 0.01])) == pytest.approx(1.0)
     assert disagreement_sigmas(Pose2(3.0, 2.0, 0.0), Pose2(0.0, -2.0, 0.0), np.eye(3)) == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize(("sigmas", "same_place"), [(3.9, True), (4.1, False)])
+def test_a_mode_more_than_4_sigmas_off_is_another_place(sigmas, same_place):
+    """Nearer, it moves the hypothesis; further off, it leaves the hypothesis where odometry has it."""
+    belief = belief_in(hypothesis_at(0.0, weight=0.9))
+    apart_m = sigmas * float(np.sqrt(2 * COVARIANCE[0, 0]))
+    evidence = evidence_of([mode_at(apart_m)], [0.0], [-50.0])
+    (after,) = belief.updated(evidence, 1.0, [0.0]).hypotheses
+    assert (after.mode == 0) is same_place
+    assert (after.pose.x_m > 0.1) is same_place

@@ -34,7 +34,7 @@ def colour_bands(raster: DatasetReader) -> list[int]:
 
 
 def alpha_band(raster: DatasetReader) -> int | None:
-    """Number of the band that tells opacity, wherever it stands (GDAL looks for it at 2 and 4 only)."""
+    """Number of the band that holds opacity, wherever it stands (GDAL looks for it at 2 and 4 only)."""
     named = [
         band
         for colour, band in zip(raster.colorinterp, raster.indexes, strict=True)

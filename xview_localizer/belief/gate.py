@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xview_localizer.belief.fix import Fix, Rival
-from xview_localizer.belief.hypotheses import Belief, Hypothesis
+from xview_localizer.belief.hypotheses import Belief, Hypothesis, position_sigma_m
 from xview_localizer.modes import Modes
 from xview_localizer.rejection import Reason, Rejection
 
@@ -67,7 +67,7 @@ def _objection(
         return _doubt(belief, confidence, limit)
     if leader.mode is None:
         return Rejection.of(Reason.IMAGE_DISAGREES)
-    sigma_m = float(np.sqrt(np.linalg.eigvalsh(covariance[:2, :2])[-1]))
+    sigma_m = position_sigma_m(covariance)
     if sigma_m > config.max_position_sigma_m:
         return Rejection.of(Reason.TOO_UNCERTAIN, sigma_m=sigma_m, limit_m=config.max_position_sigma_m)
     return None

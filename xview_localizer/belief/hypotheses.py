@@ -12,7 +12,7 @@ e_0 = (none_bias + none_share * second best e) of evidence.py. With d_im the Mah
     hypothesis without one:     w_i' = w_i * L(-inf)^share
     mode born from w_0:         w_m' = w_0 * share * exp(e_m - e_0) * prior
     none of these:              w_0' = w_0
-L(l) = (1 - DULL) e^l + DULL: an image may say nothing about where it was taken, hidden by a lorry, say.
+L(l) = (1 - DULL) e^l + DULL: an image may hold no information about where it was taken, behind a lorry for example.
 `share` in [0, 1] is how much of what the image shows is new: images of the same ground repeat their errors, so a
 rival that moves along with the robot gains nothing from being seen again (see `new_ground_share`).
 
@@ -31,7 +31,7 @@ from xview_localizer.belief.evidence import ImageEvidence
 from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
 
 LOSS_PER_M = 1e-4
-DULL = 0.1  # chance that an image says nothing about where it was taken
+DULL = 0.1  # chance that an image holds no information about where it was taken
 GATE_SIGMAS = 4.0  # a mode further off a hypothesis is another place
 MERGE_SIGMAS = 2.0
 MERGE_FLOOR_M, MERGE_FLOOR_RAD = (
@@ -64,7 +64,7 @@ class Hypothesis:
     @property
     def position_sigma_m(self) -> float:
         """Standard deviation along the worst direction."""
-        return float(np.sqrt(np.linalg.eigvalsh(self.covariance[:2, :2])[-1]))
+        return position_sigma_m(self.covariance)
 
     def moved(self, T_then_now: Pose2, travelled_m: float, drift: OdometryDrift) -> Hypothesis:
         """After a motion by odometry along a path of `travelled_m`."""
@@ -152,8 +152,18 @@ def gnss_log_weight(residual_m: np.ndarray, sigma_m: float, search_radius_m: flo
 
 def disagreement_sigmas(a: Pose2, b: Pose2, covariance: np.ndarray) -> float:
     """Mahalanobis distance of two poses under the covariance [3, 3] of their difference."""
-    difference = np.array([a.x_m - b.x_m, a.y_m - b.y_m, float(wrap_angle_rad(a.yaw_rad - b.yaw_rad))])
+    difference = _difference(a, b)
     return float(np.sqrt(difference @ np.linalg.solve(covariance, difference)))
+
+
+def position_sigma_m(covariance: np.ndarray) -> float:
+    """Standard deviation of the position along its worst direction, of a covariance [3, 3] of (x, y, yaw)."""
+    return float(np.sqrt(np.linalg.eigvalsh(covariance[:2, :2])[-1]))
+
+
+def _difference(a: Pose2, b: Pose2) -> np.ndarray:
+    """a - b [3] in (x, y, yaw), the yaw by the shorter way."""
+    return np.array([a.x_m - b.x_m, a.y_m - b.y_m, float(wrap_angle_rad(a.yaw_rad - b.yaw_rad))])
 
 
 def _seen(hypothesis: Hypothesis, evidence: ImageEvidence, share: float) -> Hypothesis:
@@ -175,14 +185,7 @@ def _seen(hypothesis: Hypothesis, evidence: ImageEvidence, share: float) -> Hypo
 def _fused(pose: Pose2, P: np.ndarray, measured: Pose2, S: np.ndarray) -> tuple[Pose2, np.ndarray]:
     """Kalman update of N(pose, P) with N(measured, S)."""
     gain = P @ np.linalg.inv(P + S)
-    innovation = np.array(
-        [
-            measured.x_m - pose.x_m,
-            measured.y_m - pose.y_m,
-            float(wrap_angle_rad(measured.yaw_rad - pose.yaw_rad)),
-        ]
-    )
-    x_m, y_m, yaw_rad = np.array([pose.x_m, pose.y_m, pose.yaw_rad]) + gain @ innovation
+    x_m, y_m, yaw_rad = np.array([pose.x_m, pose.y_m, pose.yaw_rad]) + gain @ _difference(measured, pose)
     covariance = (np.eye(3) - gain) @ P
     return Pose2(float(x_m), float(y_m), float(wrap_angle_rad(yaw_rad))), (covariance + covariance.T) / 2
 
