@@ -8,14 +8,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xview_localizer.engines.onnx_engine import OnnxEngine
-from xview_localizer.learning.features import (
-    CROP_OFFSET_M,
-    FLAT_GROUND_RANGE_M,
-    AerialFeatures,
-    FeatureFolder,
-    GroundFeatures,
-    encode_pairs,
-)
+from xview_localizer.learning.batch import batch_of
+from xview_localizer.learning.encode import CROP_OFFSET_M, FLAT_GROUND_RANGE_M, encode_pairs
+from xview_localizer.learning.features import AerialFeatures, FeatureFolder, GroundFeatures, Group
 from xview_localizer.learning.losses import to_grid_sample, transform
 from xview_localizer.models.package import default_package_path
 from xview_localizer.models.xview import XviewSpec
@@ -45,13 +40,13 @@ def rewritten(pairs, change):
 def encoded(dataset, out):
     engine = OnnxEngine(default_package_path() / "backbone.onnx", threads=1)
     encode_pairs(dataset, XviewSpec(), engine, out)
-    features = FeatureFolder([out])
-    return [features.group(key) for key in features.aerial_keys]
+    return FeatureFolder([out]).groups
 
 
 def test_poses_are_about_the_middle_of_their_crop(pairs, tmp_path):
     dataset = PairsDataset(pairs)
-    ((aerial, grounds),) = encoded(dataset, tmp_path)
+    (group,) = encoded(dataset, tmp_path)
+    aerial, grounds = group.aerial, group.grounds
     xy_m = np.array([ground.pose[:2].numpy() for ground in grounds])
     truth_m = np.array([(record.truth.x_m, record.truth.y_m) for record in dataset])
     np.testing.assert_allclose(xy_m[0] - xy_m[1], truth_m[0] - truth_m[1], atol=1e-4)
@@ -69,7 +64,8 @@ def test_images_far_apart_get_crops_of_their_own(pairs, tmp_path):
 
 
 def test_without_depth_images_flat_ground_stands_in(pairs, tmp_path):
-    ((_, (ground, _)),) = encoded(rewritten(pairs, lambda entry: entry.pop("depth")), tmp_path)
+    (group,) = encoded(rewritten(pairs, lambda entry: entry.pop("depth")), tmp_path)
+    ground = group.grounds[0]
     down = -torch.sin(ground.elevation_rad)[:, None].expand_as(ground.range_m)
     seen = ground.range_m > 0
     assert seen.any() and not seen[down <= 0].any()
@@ -90,6 +86,16 @@ def test_what_training_needs_is_named(pairs, tmp_path, part):
         encoded(rewritten(pairs, lose), tmp_path)
 
 
+class Unturned:
+    """Draws the first of everything, so that a batch holds the world as it is."""
+
+    def integers(self, count):
+        return 0
+
+    def choice(self, count, size, replace):
+        return np.arange(size)
+
+
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("quarter_turns", range(4))
 def test_turning_the_world_turns_both_views(quarter_turns, flip):
@@ -98,7 +104,7 @@ def test_turning_the_world_turns_both_views(quarter_turns, flip):
     generator = torch.Generator().manual_seed(3)
     coarse = torch.rand(1, 3, 5, 5, generator=generator)
     image = torch.nn.functional.interpolate(coarse, (60, 60), mode="bicubic")[0]
-    aerial = AerialFeatures(torch.zeros(1, 4, 4), image, half_extent_m)
+    aerial = AerialFeatures(image, torch.zeros(1, 4, 4), half_extent_m)
     ground = GroundFeatures(
         tokens=torch.zeros(1, 3, columns),
         image=torch.zeros(3, 42, 126),
@@ -108,13 +114,14 @@ def test_turning_the_world_turns_both_views(quarter_turns, flip):
         range_m=1 + 5 * torch.rand(rows, columns, generator=generator),
         plan=torch.zeros(3, 8, 8),
         plan_xy=torch.zeros(rows, columns, 2),
-        height_m=1.6,
+        height_m=torch.tensor(1.6),
         pose=torch.tensor([1.5, -2.0, 0.7]),
     )
 
     def fallen_on(aerial, ground):
-        xy_m = (ground.horizontal_directions * ground.range_m[..., None]).reshape(-1, 2)
-        grid = to_grid_sample(transform(xy_m, ground.pose[None])[:, 0], aerial.half_extent_m)
+        batch = batch_of([Group(aerial, (ground,))], 1, Unturned())
+        xy_m = (batch.horizontal_directions * batch.range_m[..., None]).reshape(1, -1, 2)
+        grid = to_grid_sample(transform(xy_m, ground.pose[None, None])[0, :, 0], aerial.half_extent_m)
         sampled = torch.nn.functional.grid_sample(aerial.image[None], grid[None, None], align_corners=False)
         return sampled[0, :, 0].reshape(3, rows, columns)
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 TEXTURE_DROPOUT = 0.12
 TOKEN_DROPOUT = 0.05
 TOKEN_CHANNEL_DROPOUT = 0.1
+BLANK = 0.45  # the grey of an image in which nothing is left to see
+STYLE_SHARE = 0.3  # of photographs that get another one's style
+STYLE_FREQUENCIES = 3  # on either side of zero, of its amplitude spectrum
 
 
 def augment_photometric(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
@@ -33,21 +37,65 @@ def augment_photometric(image: np.ndarray, rng: np.random.Generator, strength: f
     return np.ascontiguousarray(x)
 
 
-def augment_texture(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """Colours of [1, 3, H, W] in [0, 1] mixed and stretched; now and then nothing at all is left to see.
+def augment_texture(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Colours of [B, 3, H, W] in [0, 1] mixed and stretched; now and then nothing at all is left to see.
 
     Drawn anew each step, which the stored tokens' augmentation cannot be.
     """
-    if rng.random() < TEXTURE_DROPOUT:
-        return torch.full_like(image, 0.45)
-    mix = torch.from_numpy((np.eye(3) + rng.normal(0, 0.15, (3, 3))) * np.exp(rng.normal(0, 0.2))).to(image)
-    offset = torch.from_numpy(rng.normal(0, 0.06, (3, 1))).to(image)
-    return (mix @ image.flatten(2) + offset).clamp(0, 1).reshape(image.shape)
+    draw = _Draw(image, generator)
+    mix = torch.eye(3, device=image.device) + 0.15 * draw.normal(3, 3)
+    mix = mix * (0.2 * draw.normal(1, 1)).exp()
+    mixed = (mix @ image.flatten(2) + 0.06 * draw.normal(3, 1)).clamp(0, 1).reshape(image.shape)
+    return torch.where(draw.chance(TEXTURE_DROPOUT), BLANK, mixed)
 
 
-def augment_tokens(tokens: Tensor, rng: np.random.Generator) -> Tensor:
-    """Tokens [1, C, h, w] with some channels dropped, and now and then all of them."""
-    if rng.random() < TOKEN_DROPOUT:
-        return torch.zeros_like(tokens)
-    kept = torch.from_numpy(rng.random((tokens.shape[1], 1, 1)) > TOKEN_CHANNEL_DROPOUT).to(tokens)
-    return tokens * (kept / (1 - TOKEN_CHANNEL_DROPOUT))
+def augment_tokens(tokens: Tensor, generator: torch.Generator) -> Tensor:
+    """Tokens [B, C, h, w] with some channels of each dropped, and now and then all of them."""
+    draw = _Draw(tokens, generator)
+    kept = (draw.uniform(tokens.shape[1], 1, 1) > TOKEN_CHANNEL_DROPOUT) & ~draw.chance(TOKEN_DROPOUT)
+    return tokens * kept / (1 - TOKEN_CHANNEL_DROPOUT)
+
+
+def augment_photograph(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Light, lens and style of photographs [B, 3, H, W] in [0, 1], for a backbone that runs in every step.
+
+    The style is the low part of the amplitude spectrum, taken in part from another image of the batch (Fourier domain
+    adaptation, Yang and Soatto, 2020).
+    """
+    draw = _Draw(image, generator)
+    x = torch.where(draw.chance(STYLE_SHARE), _with_style_of(image, image.roll(1, 0), draw), image)
+    x = x.clamp(1e-3, 1) ** (0.2 * draw.normal(1, 1, 1)).exp() * (0.15 * draw.normal(3, 1, 1)).exp()
+    grey = x.mean(1, keepdim=True)
+    x = grey + (x - grey) * (1.4 * draw.uniform(1, 1, 1))
+    soft = F.avg_pool2d(F.avg_pool2d(x, 3, 1, 1, count_include_pad=False), 3, 1, 1, count_include_pad=False)
+    x = x + (soft - x) * draw.uniform(1, 1, 1) * draw.chance(0.4)
+    noise = torch.randn(x.shape, generator=generator, device=x.device)
+    return (x + 0.03 * draw.uniform(1, 1, 1) * noise).clamp(0, 1)
+
+
+def _with_style_of(image: Tensor, other: Tensor, draw: _Draw) -> Tensor:
+    spectrum, other_spectrum = torch.fft.rfft2(image.float()), torch.fft.rfft2(other.float())
+    rows, columns = spectrum.shape[-2:]
+    low = torch.zeros(rows, columns, device=image.device)
+    for part in (low[:STYLE_FREQUENCIES], low[-STYLE_FREQUENCIES:]):
+        part[:, :STYLE_FREQUENCIES] = 1.0
+    share = low * draw.uniform(1, 1, 1)
+    amplitude = spectrum.abs() * (1 - share) + other_spectrum.abs() * share
+    return torch.fft.irfft2(torch.polar(amplitude, spectrum.angle()), s=image.shape[-2:]).clamp(0, 1)
+
+
+class _Draw:
+    """Random numbers for each image of a batch, [B, …]."""
+
+    def __init__(self, batch: Tensor, generator: torch.Generator) -> None:
+        self._count, self._options = len(batch), {"generator": generator, "device": batch.device}
+
+    def normal(self, *shape: int) -> Tensor:
+        return torch.randn(self._count, *shape, **self._options)
+
+    def uniform(self, *shape: int) -> Tensor:
+        return torch.rand(self._count, *shape, **self._options)
+
+    def chance(self, probability: float) -> Tensor:
+        """[B, 1, 1, 1] bool."""
+        return self.uniform(1, 1, 1) < probability

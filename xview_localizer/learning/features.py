@@ -1,7 +1,4 @@
-"""Frozen backbone features of a `pairs` folder, computed once and kept on disk.
-
-The tokens come from the ONNX backbone of the model package, so training sees exactly what the robot will.
-"""
+"""What training reads: aerial crops, the ground images taken in them, and their truth, on the training device."""
 
 from __future__ import annotations
 
@@ -9,36 +6,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from xview_localizer.aerial.memory import InMemoryMap
-from xview_localizer.engines.engine import Engine
-from xview_localizer.geometry.canonical_view import CanonicalView, canonical_view
-from xview_localizer.geometry.depth import flat_ground_range_m
-from xview_localizer.geometry.grid import Bounds
-from xview_localizer.geometry.plan_view import PlanSpec, plan_coordinates, plan_view
-from xview_localizer.imaging import NO_DATA_RGB, network_image, render_views
-from xview_localizer.learning.augment import augment_photometric
-from xview_localizer.models.xview import XviewSpec
-from xview_localizer.pairs import PairRecord, PairsDataset, PairsError, ground_view
-
-# Images that share an aerial crop: how many, how far apart, and how far off its middle theirs may be.
-GROUP_SIZE = 4
-GROUP_EXTENT_M = 20.0
-CROP_OFFSET_M = 8.0
-# Where no depth image is given; further out, a degree of tilt spoils the ground's range.
-FLAT_GROUND_RANGE_M = 20.0
+WRITING_SUFFIX = ".part.npz"  # of files that are being written
 
 
 @dataclass(frozen=True)
 class AerialFeatures:
-    """An aerial crop about its own middle: tokens [C, h, w], image [3, 14 h, 14 w] in [0, 1]."""
+    """An aerial crop about its own middle: image [3, H, W] uint8, and tokens [C, h, w] where they were stored."""
 
-    tokens: Tensor
     image: Tensor
+    tokens: Tensor | None
     half_extent_m: float
 
     def turned(self, quarter_turns: int, flip: bool) -> AerialFeatures:
@@ -47,31 +27,25 @@ class AerialFeatures:
         def move(x: Tensor) -> Tensor:
             return torch.rot90(x.flip(-2) if flip else x, quarter_turns, dims=(-2, -1))
 
-        return replace(self, tokens=move(self.tokens), image=move(self.image))
+        return replace(
+            self, image=move(self.image), tokens=None if self.tokens is None else move(self.tokens)
+        )
 
 
 @dataclass(frozen=True)
 class GroundFeatures:
     """A canonical ground view with its truth; the pose is about the middle of the aerial crop."""
 
-    tokens: Tensor  # [C, h, w]
-    image: Tensor  # [3, 14 h, 14 w] in [0, 1]
+    image: Tensor  # [3, 14 h, 14 w] uint8
+    tokens: Tensor | None  # [C, h, w], where they were stored
     elevation_rad: Tensor  # [2 h]
     azimuth_rad: Tensor  # [w]
     valid: Tensor  # [2 h, w] bool
     range_m: Tensor  # [2 h, w], 0 = nothing there (sky)
-    plan: Tensor  # [3, S, S] in [0, 1]
+    plan: Tensor  # [3, S, S] uint8
     plan_xy: Tensor  # [2 h, w, 2]
-    height_m: float
+    height_m: Tensor  # scalar
     pose: Tensor  # [3] x, y, yaw
-
-    @property
-    def horizontal_directions(self) -> Tensor:
-        """Horizontal part of the unit rays [2 h, w, 2] in the level frame."""
-        cos_elevation = torch.cos(self.elevation_rad)[:, None]
-        return torch.stack(
-            [cos_elevation * torch.cos(self.azimuth_rad), cos_elevation * torch.sin(self.azimuth_rad)], dim=-1
-        )
 
     def turned(self, quarter_turns: int, flip: bool) -> GroundFeatures:
         """The view in the world that `AerialFeatures.turned` makes."""
@@ -82,189 +56,90 @@ class GroundFeatures:
         pose = torch.stack([x, y, yaw])
         if not flip:
             return replace(self, pose=pose)
+        mirrored_xy = self.plan_xy.flip(-2) * self.plan_xy.new_tensor([1.0, -1.0])
         return replace(
             self,
             pose=pose,
-            tokens=self.tokens.flip(-1),
+            tokens=None if self.tokens is None else self.tokens.flip(-1),
             image=self.image.flip(-1),
             azimuth_rad=-self.azimuth_rad.flip(-1),
             valid=self.valid.flip(-1),
             range_m=self.range_m.flip(-1),
             plan=self.plan.flip(-2),
-            plan_xy=self.plan_xy.flip(-2) * torch.tensor([1.0, -1.0]),
+            plan_xy=mirrored_xy,
         )
 
 
-def encode_pairs(
-    dataset: PairsDataset,
-    spec: XviewSpec,
-    backbone: Engine,
-    out: Path,
-    augment: float = 1.0,
-    seed: int = 0,
-    track: Callable[[Iterable], Iterable] = iter,
-) -> None:
-    """Write the features of every ground image of `dataset`, in groups on one aerial crop, to `out`.
+@dataclass(frozen=True)
+class Group:
+    """One aerial crop and the ground images taken in it, all of one camera."""
 
-    Existing ones are kept. Photometric augmentation of strength `augment` is drawn once per image. Raises
-    PairsError where a record lacks what training needs.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    for number, records in enumerate(track(list(_neighbours(dataset)))):
-        target = (
-            out / f"{number:06d}_{records[0].aerial_path.stem}.npz"
-        )  # equal names may lie in several folders
-        if target.exists():
-            continue
-        rng = np.random.default_rng((seed, number))
-        arrays: dict[str, np.ndarray] = {}
-        extent_m = spec.aerial.block_m
-        centre_m = np.mean([(record.truth.x_m, record.truth.y_m) for record in records], axis=0)
-        centre_m += rng.uniform(-CROP_OFFSET_M, CROP_OFFSET_M, 2)
-        crop = InMemoryMap(records[0].load_aerial()).read(
-            Bounds.around(*centre_m, extent_m / 2), spec.aerial.metres_per_pixel
-        )
-        aerial = augment_photometric(crop.image, rng, augment)
-        aerial[~crop.valid] = NO_DATA_RGB
-        arrays["aerial_image"] = aerial
-        arrays["aerial_tokens"] = backbone.run({"image": network_image(aerial)})["tokens"][0].astype(
-            np.float16
-        )
-        arrays["half_extent_m"] = np.float64(extent_m / 2)
-        arrays["count"] = np.int64(len(records))
-        for index, record in enumerate(records):
-            for name, array in _encode_ground(record, centre_m, spec, backbone, augment, rng).items():
-                arrays[f"{name}_{index}"] = array
-        partial = target.with_suffix(".part.npz")
-        np.savez(partial, **arrays)
-        partial.rename(target)
+    aerial: AerialFeatures
+    grounds: tuple[GroundFeatures, ...]
 
-
-def _neighbours(dataset: PairsDataset) -> Iterable[list[PairRecord]]:
-    """Records in groups that fit on one aerial crop."""
-    group: list[PairRecord] = []
-    for record in dataset:
-        if record.truth.yaw_rad is None or record.camera_height_m is None:
-            raise PairsError(f"{record.id} lacks truth.yaw_deg or camera.height_m; training needs both")
-        first = group[0] if group else record
-        apart_m = np.hypot(record.truth.x_m - first.truth.x_m, record.truth.y_m - first.truth.y_m)
-        if len(group) == GROUP_SIZE or apart_m > GROUP_EXTENT_M or record.aerial_path != first.aerial_path:
-            yield group
-            group = []
-        group.append(record)
-    if group:
-        yield group
-
-
-def _encode_ground(
-    record: PairRecord,
-    centre_m: np.ndarray,
-    spec: XviewSpec,
-    backbone: Engine,
-    augment: float,
-    rng: np.random.Generator,
-) -> dict[str, np.ndarray]:
-    """Canonical view, tokens, range per cell and truth of one record; mounting errors are part of life."""
-    view = ground_view(record)
-    R_level_camera = cv2.Rodrigues(rng.normal(0, np.radians(0.4), 3) * augment)[0] @ view.R_base_camera
-    height_m = record.camera_height_m * float(np.exp(rng.normal(0, 0.03 * augment)))
-    canonical = canonical_view(view.camera, R_level_camera, spec.view)
-    # Where the camera's height is unknown, the plan is drawn for an assumed one.
-    plan_height_m = (
-        height_m * float(np.exp(rng.normal(0, 0.12))) if rng.random() < 0.15 * augment else height_m
-    )
-    plan = plan_view(view.camera, R_level_camera, plan_height_m, spec.plan)
-    if rng.random() < 0.4 * augment:
-        canonical = with_cropped_field(canonical, rng)
-        plan = replace(
-            plan, valid=plan.valid & sees_plan(canonical, plan_height_m, plan.valid.shape[0], spec.plan)
-        )
-    photographed = augment_photometric(view.image, rng, augment)
-    image, plan_image = render_views(photographed, canonical, plan)
-    return {
-        "image": image,
-        "tokens": backbone.run({"image": network_image(image)})["tokens"][0].astype(np.float16),
-        "elevation_rad": canonical.cell_elevation_rad.astype(np.float32),
-        "azimuth_rad": canonical.cell_azimuth_rad.astype(np.float32),
-        "valid": canonical.cell_valid,
-        "range_m": np.where(canonical.cell_valid, _cell_range_m(record, canonical), 0).astype(np.float32),
-        "height_m": np.float64(height_m),
-        "plan": plan_image,
-        "plan_xy": plan_coordinates(
-            canonical.cell_azimuth_rad, canonical.cell_elevation_rad, plan_height_m, spec.plan
-        ).astype(np.float32),
-        "pose": np.array(
-            [record.truth.x_m - centre_m[0], record.truth.y_m - centre_m[1], record.truth.yaw_rad],
-            dtype=np.float32,
-        ),
-    }
-
-
-def _cell_range_m(record: PairRecord, canonical: CanonicalView) -> np.ndarray:
-    """Range of each cell, 0 where unknown: of the depth image, or where there is none, of flat ground nearby."""
-    if record.depth_path is None:
-        directions = canonical.cell_directions.reshape(-1, 3)
-        range_m = flat_ground_range_m(directions, record.camera_height_m, FLAT_GROUND_RANGE_M)
-        return np.where(np.isfinite(range_m), range_m, 0.0).reshape(canonical.cell_valid.shape)
-    (rows, columns), spec = canonical.cell_valid.shape, canonical.spec
-    centre_uv = canonical.source_uv.reshape(rows, spec.cell_rows_px, columns, spec.cell_columns_px, 2)
-    centre_uv = centre_uv[:, spec.cell_rows_px // 2, :, spec.cell_columns_px // 2]
-    range_m = record.load_range_m()
-    u = np.clip(centre_uv[..., 0].astype(int), 0, range_m.shape[1] - 1)
-    v = np.clip(centre_uv[..., 1].astype(int), 0, range_m.shape[0] - 1)
-    return range_m[v, u]
-
-
-def with_cropped_field(view: CanonicalView, rng: np.random.Generator) -> CanonicalView:
-    """The view of a camera that does not see its feet or the sky: many panoramas are strips."""
-    lowest_rad, highest_rad = np.radians([rng.uniform(-45, -20), rng.uniform(5, 25)])
-    cells = (view.cell_elevation_rad > lowest_rad) & (view.cell_elevation_rad < highest_rad)
-    rows = np.repeat(cells, view.spec.cell_rows_px)
-    return replace(view, valid=view.valid & rows[:, None], cell_valid=view.cell_valid & cells[:, None])
-
-
-def sees_plan(view: CanonicalView, camera_height_m: float, side_px: int, spec: PlanSpec) -> np.ndarray:
-    """Mask [side_px, side_px] of the plan's points that are not below the view's lowest valid row."""
-    rows = np.flatnonzero(view.cell_valid.any(axis=1))
-    lowest_rad = view.cell_elevation_rad[rows[-1]] if len(rows) else 0.0
-    nearest_m = camera_height_m / np.tan(max(-lowest_rad, 1e-3))
-    x_m = (np.arange(side_px) + 0.5) / side_px * 2 * spec.half_extent_m - spec.half_extent_m
-    return np.hypot(x_m, x_m[:, None]) > nearest_m
+    @property
+    def columns(self) -> int:
+        """Width of the views in cells."""
+        return len(self.grounds[0].azimuth_rad)
 
 
 class FeatureFolder:
-    """All features of one or several encoded folders, held in memory."""
+    """All features of one or several encoded folders, held in the memory of `device`."""
 
-    def __init__(self, folders: list[Path], track: Callable[[Iterable], Iterable] = iter) -> None:
-        self._groups: dict[str, tuple[AerialFeatures, list[GroundFeatures]]] = {}
-        for path in track(sorted(path for folder in folders for path in Path(folder).glob("*.npz"))):
-            if path.name.endswith(".part.npz"):
-                continue
-            with np.load(path) as arrays:
-                self._groups[str(path)] = _load_group(arrays)
-        self.aerial_keys = list(self._groups)
-        if not self.aerial_keys:
+    def __init__(
+        self, folders: list[Path], track: Callable[[Iterable], Iterable] = iter, device: str = "cpu"
+    ) -> None:
+        self._folders, self._device = [Path(folder) for folder in folders], device
+        self._groups: dict[Path, Group] = {}
+        self._of_width: dict[int, list[Group]] = {}
+        self.refresh(track)
+        if not self._groups:
             raise ValueError(f"no encoded features in {', '.join(map(str, folders))}; run the encoding first")
 
-    def group(self, key: str) -> tuple[AerialFeatures, list[GroundFeatures]]:
-        """One aerial crop and the ground images taken in it (images as float tensors)."""
-        return self._groups[key]
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    @property
+    def groups(self) -> list[Group]:
+        """All groups, in the order in which they were read."""
+        return list(self._groups.values())
+
+    def refresh(self, track: Callable[[Iterable], Iterable] = iter) -> None:
+        """Read what has been written since: features may be encoded while training runs."""
+        paths = {path for folder in self._folders for path in folder.glob("*.npz")} - set(self._groups)
+        for path in track(sorted(paths)):
+            if path.name.endswith(WRITING_SUFFIX):
+                continue
+            with np.load(path) as arrays:
+                group = _load_group(arrays, self._device)
+            self._groups[path] = group
+            self._of_width.setdefault(group.columns, []).append(group)
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[Group]:
+        """At most `count` groups whose views are of one width, so that they make one batch."""
+        widths = list(self._of_width)
+        sizes = np.array([len(self._of_width[width]) for width in widths])
+        groups = self._of_width[widths[rng.choice(len(widths), p=sizes / sizes.sum())]]
+        return [groups[i] for i in rng.choice(len(groups), min(count, len(groups)), replace=False)]
 
 
-def _load_group(arrays) -> tuple[AerialFeatures, list[GroundFeatures]]:
-    def image(name: str) -> Tensor:
-        return torch.from_numpy(network_image(arrays[name])[0]).half()
-
+def _load_group(arrays, device: str) -> Group:
     def tensor(name: str) -> Tensor:
-        return torch.from_numpy(arrays[name])
+        return torch.from_numpy(arrays[name]).to(device)
 
-    aerial = AerialFeatures(tensor("aerial_tokens"), image("aerial_image"), float(arrays["half_extent_m"]))
-    grounds = [
+    def image(name: str) -> Tensor:
+        return tensor(name).permute(2, 0, 1).contiguous()
+
+    def tokens(name: str) -> Tensor | None:
+        return tensor(name) if name in arrays else None
+
+    aerial = AerialFeatures(image("aerial_image"), tokens("aerial_tokens"), float(arrays["half_extent_m"]))
+    grounds = tuple(
         GroundFeatures(
-            tensor(f"tokens_{i}"), image(f"image_{i}"), tensor(f"elevation_rad_{i}"), tensor(f"azimuth_rad_{i}"),
+            image(f"image_{i}"), tokens(f"tokens_{i}"), tensor(f"elevation_rad_{i}"), tensor(f"azimuth_rad_{i}"),
             tensor(f"valid_{i}"), tensor(f"range_m_{i}"), image(f"plan_{i}"), tensor(f"plan_xy_{i}"),
-            float(arrays[f"height_m_{i}"]), tensor(f"pose_{i}"),
+            tensor(f"height_m_{i}").float(), tensor(f"pose_{i}"),
         )
         for i in range(int(arrays["count"]))
-    ]  # fmt: skip
-    return aerial, grounds
+    )  # fmt: skip
+    return Group(aerial, grounds)

@@ -1,7 +1,8 @@
 """Losses: the pose likelihood the solver uses, InfoNCE on the matches the true pose implies, and depth.
 
 The pose loss is a softmax over pose hypotheses (the truth, near misses, far ones), each scored exactly as the
-dense solver scores it; training so that the truth wins is training for the solver.
+dense solver scores it; training so that the truth wins is training for the solver. Everything is batched: B ground
+images, N cells of each, K poses for each.
 """
 
 from __future__ import annotations
@@ -18,104 +19,145 @@ VARIANTS = 12
 VARIANT_SIGMAS = (0.8, 0.8, 0.06)
 # Nearer variants are the same answer, a little off: sample_pose_hypotheses has enough of them.
 RIVAL_APART_M = 1.5
+# Hypotheses nearer to the truth than this (or 8°) would teach the wrong thing.
+HYPOTHESIS_APART_M = 0.5
+# Every fourth ground cell is enough to rank hypotheses.
+RANKING_STRIDE = 4
 
 
 @dataclass(frozen=True)
 class MatchProbabilities:
-    """Soft matches of N ground cells over an aerial grid of R rows × C columns."""
+    """Soft matches of N ground cells of B images over aerial grids of R rows × C columns."""
 
-    logits: Tensor  # [N, R * C]
-    probability: Tensor  # [N, R, C], sums to one over the grid
-    inlier_probability: Tensor  # [N], one minus the dustbin's share
+    logits: Tensor  # [B, N, R * C]
+    probability: Tensor  # [B, N, R, C], sums to one over the grid
+    inlier_probability: Tensor  # [B, N], one minus the dustbin's share
+
+    def every(self, stride: int) -> MatchProbabilities:
+        """Those of every `stride`-th cell."""
+        return MatchProbabilities(
+            self.logits[:, ::stride], self.probability[:, ::stride], self.inlier_probability[:, ::stride]
+        )
+
+
+@dataclass(frozen=True)
+class Hypotheses:
+    """`poses` [B, K, 3] (x, y, yaw), the truth first, and which of them take part, [B, K]."""
+
+    poses: Tensor
+    allowed: Tensor
 
 
 def match(ground: Tensor, aerial: Tensor, dustbin: Tensor, inverse_temperature: Tensor) -> MatchProbabilities:
-    """Cosine / τ with a dustbin column. Shapes: ground [N, D], aerial [D, R, C], dustbin [N]."""
-    logits = inverse_temperature * (ground @ aerial.flatten(1))
-    probability = logits.softmax(dim=1).reshape(len(ground), *aerial.shape[1:])
-    inlier_probability = torch.sigmoid(torch.logsumexp(logits, dim=1) - dustbin)
+    """Cosine / τ with a dustbin column. Shapes: ground [B, N, D], aerial [B, D, R, C], dustbin [B, N]."""
+    logits = inverse_temperature * (ground @ aerial.flatten(2))
+    probability = logits.softmax(dim=2).unflatten(2, aerial.shape[2:])
+    inlier_probability = torch.sigmoid(torch.logsumexp(logits, dim=2) - dustbin)
     return MatchProbabilities(logits, probability, inlier_probability)
 
 
 def transform(xy_m: Tensor, poses: Tensor) -> Tensor:
-    """Move points [N, 2] by K poses (x, y, yaw) [K, 3] to [N, K, 2]."""
-    cos, sin = torch.cos(poses[:, 2]), torch.sin(poses[:, 2])
-    x, y = xy_m[:, :1], xy_m[:, 1:]
-    return torch.stack([poses[:, 0] + cos * x - sin * y, poses[:, 1] + sin * x + cos * y], dim=-1)
+    """Move points [B, N, 2] by the poses (x, y, yaw) [B, K, 3] to [B, N, K, 2]."""
+    cos, sin = torch.cos(poses[:, None, :, 2]), torch.sin(poses[:, None, :, 2])
+    x, y = xy_m[..., :1], xy_m[..., 1:]
+    offset_x, offset_y = poses[:, None, :, 0], poses[:, None, :, 1]
+    return torch.stack([offset_x + cos * x - sin * y, offset_y + sin * x + cos * y], dim=-1)
 
 
 def to_grid_sample(xy_m: Tensor, half_extent_m: float) -> Tensor:
     """Metres about the grid's middle to `grid_sample` coordinates (x right, y down, ±1 at the edges)."""
-    return xy_m * torch.tensor([1.0, -1.0]) / half_extent_m
+    return xy_m * xy_m.new_tensor([1.0, -1.0]) / half_extent_m
 
 
 def pose_scores(matches: MatchProbabilities, xy_m: Tensor, poses: Tensor, half_extent_m: float) -> Tensor:
-    """Log-likelihood ratio per cell and pose [N, K]: log(π · p · M + 1 − π), zero outside the grid.
+    """Log-likelihood ratio per cell and pose [B, N, K]: log(π · p · M + 1 − π), zero outside the grid.
 
-    `xy_m` [N, 2] in the level frame; `poses` [K, 3] about the middle of the grid.
+    `xy_m` [B, N, 2] in the level frame; `poses` [B, K, 3] about the middle of the grid.
     """
     grid = to_grid_sample(transform(xy_m, poses), half_extent_m)
-    cells = matches.probability.shape[1] * matches.probability.shape[2]
-    sampled = F.grid_sample(
-        matches.probability.unsqueeze(1), grid.unsqueeze(1), align_corners=False, padding_mode="border"
-    )[:, 0, 0]
+    sampled = _at(matches.probability, grid)
+    cells = matches.probability.shape[-2] * matches.probability.shape[-1]
     ratio = torch.where((grid.abs() < 1).all(-1), sampled * cells, torch.ones_like(sampled))
-    pi = matches.inlier_probability.unsqueeze(1)
+    pi = matches.inlier_probability.unsqueeze(-1)
     return torch.log(pi * ratio + 1 - pi + 1e-6)
 
 
-def pose_loss(scores: Tensor, evidence: float) -> Tensor:
-    """Cross-entropy of the first hypothesis (the truth); `evidence` tempers cells that are not independent."""
-    return -F.log_softmax(evidence * scores.sum(0), dim=0)[0]
+def _at(probability: Tensor, grid: Tensor) -> Tensor:
+    """`probability` [B, N, R, C] sampled at `grid` [B, N, K, 2], [B, N, K]."""
+    sampled = F.grid_sample(
+        probability.flatten(0, 1).unsqueeze(1),
+        grid.flatten(0, 1).unsqueeze(1),
+        align_corners=False,
+        padding_mode="border",
+    )
+    return sampled[:, 0, 0].unflatten(0, probability.shape[:2])
+
+
+def pose_loss(evidence_of_pose: Tensor, allowed: Tensor) -> Tensor:
+    """Cross-entropy [B] of the first hypothesis, the truth, among the `allowed` ones [B, K]."""
+    return -F.log_softmax(evidence_of_pose.masked_fill(~allowed, -torch.inf), dim=1)[:, 0]
 
 
 def info_nce(
-    matches: MatchProbabilities, dustbin: Tensor, true_xy_m: Tensor, matchable: Tensor, half_extent_m: float
+    matches: MatchProbabilities,
+    dustbin: Tensor,
+    true_xy_m: Tensor,
+    matchable: Tensor,
+    taking_part: Tensor,
+    half_extent_m: float,
 ) -> Tensor:
-    """InfoNCE in both directions; ground cells without a true match belong in the dustbin.
+    """InfoNCE in both directions, [B]; ground cells without a true match belong in the dustbin.
 
-    `true_xy_m` [N, 2] about the middle of the grid, `matchable` [N] whether that lies in the grid.
+    `true_xy_m` [B, N, 2] about the middle of the grid, `matchable` [B, N] whether that lies in the grid, `taking_part`
+    [B, N] which cells count at all.
     """
-    n, rows, columns = matches.probability.shape
+    rows, columns = matches.probability.shape[-2:]
     grid = to_grid_sample(true_xy_m, half_extent_m)
-    log_all = torch.logsumexp(torch.cat([matches.logits, dustbin.unsqueeze(1)], dim=1), dim=1)
-    at_truth = F.grid_sample(
-        matches.probability.unsqueeze(1), grid.reshape(n, 1, 1, 2), align_corners=False, padding_mode="border"
-    )[:, 0, 0, 0]
-    log_share = torch.logsumexp(matches.logits, dim=1) - log_all
+    log_all = torch.logsumexp(torch.cat([matches.logits, dustbin.unsqueeze(2)], dim=2), dim=2)
+    at_truth = _at(matches.probability, grid.unsqueeze(2))[..., 0]
+    log_share = torch.logsumexp(matches.logits, dim=2) - log_all
     ground_to_aerial = torch.where(matchable, -(torch.log(at_truth + 1e-8) + log_share), log_all - dustbin)
 
-    column = ((grid[:, 0] + 1) / 2 * columns).long().clamp(0, columns - 1)
-    row = ((grid[:, 1] + 1) / 2 * rows).long().clamp(0, rows - 1)
-    cell = (row * columns + column)[matchable]
-    if len(cell) == 0:
-        return ground_to_aerial.mean()
-    over_ground = matches.logits[matchable][:, cell].log_softmax(dim=0)
-    same = cell.unsqueeze(1) == cell.unsqueeze(0)
-    aerial_to_ground = -torch.logsumexp(over_ground.masked_fill(~same, -1e4), dim=0)
-    return ground_to_aerial.mean() + 0.5 * aerial_to_ground.mean()
+    column = ((grid[..., 0] + 1) / 2 * columns).long().clamp(0, columns - 1)
+    row = ((grid[..., 1] + 1) / 2 * rows).long().clamp(0, rows - 1)
+    cell = row * columns + column  # [B, N]
+    counted = matchable & taking_part
+    # Of every true aerial cell (last axis), what all ground cells make of it.
+    over_ground = torch.gather(matches.logits, 2, cell.unsqueeze(1).expand(-1, cell.shape[1], -1))
+    over_ground = over_ground.masked_fill(~counted.unsqueeze(2), -1e4).log_softmax(dim=1)
+    same = (cell.unsqueeze(2) == cell.unsqueeze(1)) & counted.unsqueeze(2)
+    aerial_to_ground = -torch.logsumexp(over_ground.masked_fill(~same, -1e4), dim=1)
+    return mean_where(ground_to_aerial, taking_part) + 0.5 * mean_where(aerial_to_ground, counted)
 
 
-def sample_pose_hypotheses(true_pose: Tensor, prior_radius_m: float, generator: torch.Generator) -> Tensor:
-    """[K, 3] poses about the grid's middle: the truth first, then what the solver must tell from it.
+def mean_where(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the last axis of `values` where `mask` is set, 0 where it nowhere is."""
+    return torch.where(mask, values, 0.0).sum(-1) / mask.sum(-1).clamp(min=1)
+
+
+def sample_pose_hypotheses(
+    true_pose: Tensor, prior_radius_m: float, generator: torch.Generator
+) -> Hypotheses:
+    """What the solver must tell the truth [B, 3] from, about the grid's middle; the truth comes first.
 
     Near misses (at least half a cell away), slips along and across the street, and poses anywhere in a prior
     disc that holds the truth: with any heading, with the true heading, and turned around.
     """
+    batch, device = len(true_pose), true_pose.device
 
     def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator)
+        return torch.rand(batch, *shape, generator=generator, device=device)
 
     def disc(count: int, lowest_m: float, highest_m: float) -> Tensor:
         radius_m = (lowest_m**2 + (highest_m**2 - lowest_m**2) * uniform(count)).sqrt()
         angle_rad = 2 * torch.pi * uniform(count)
-        return radius_m[:, None] * torch.stack([torch.cos(angle_rad), torch.sin(angle_rad)], dim=1)
+        return radius_m[..., None] * torch.stack([torch.cos(angle_rad), torch.sin(angle_rad)], dim=-1)
 
     def poses(offset_xy_m: Tensor, yaw_offset_rad: Tensor) -> Tensor:
-        return true_pose + torch.cat([offset_xy_m, yaw_offset_rad[:, None]], dim=1)
+        return true_pose[:, None] + torch.cat([offset_xy_m, yaw_offset_rad[..., None]], dim=-1)
 
     def yaw_noise(count: int, sigma_rad: float) -> Tensor:
-        return sigma_rad * torch.randn(count, generator=generator)
+        return sigma_rad * torch.randn(batch, count, generator=generator, device=device)
 
     prior_from_truth_m = disc(1, 0.0, prior_radius_m)
     turned = torch.pi * (uniform(240) < 0.6)
@@ -125,43 +167,61 @@ def sample_pose_hypotheses(true_pose: Tensor, prior_radius_m: float, generator: 
         poses(prior_from_truth_m + disc(1600, 0.0, prior_radius_m), 2 * torch.pi * uniform(1600)),
         poses(prior_from_truth_m + disc(240, 0.0, prior_radius_m), turned + yaw_noise(240, 0.08)),
     ]
-    wrong = torch.cat(groups)
-    return torch.cat([true_pose.unsqueeze(0), wrong[_apart(wrong, true_pose, 0.5)]])
+    wrong = torch.cat(groups, dim=1)
+    apart = _apart(wrong, true_pose, HYPOTHESIS_APART_M)
+    return Hypotheses(torch.cat([true_pose[:, None], wrong], dim=1), F.pad(apart, (1, 0), value=True))
 
 
 @torch.no_grad()
 def keep_hardest(
     matches: MatchProbabilities,
     xy_m: Tensor,
-    poses: Tensor,
+    taking_part: Tensor,
+    hypotheses: Hypotheses,
     half_extent_m: float,
     count: int,
     generator: torch.Generator,
-) -> Tensor:
-    """The first of `poses` [K, 3] and those `count` others that the match likes best: they teach the most.
+) -> Hypotheses:
+    """The truth and those `count` others that the match likes best: they teach the most.
 
     The best of the others are varied and judged again, which finds the peaks that a random draw passes by: the
     rivals the solver will meet. Judged by every fourth ground cell, which is enough to rank.
     """
-    some = MatchProbabilities(matches.logits[::4], matches.probability[::4], matches.inlier_probability[::4])
+    some, counted = matches.every(RANKING_STRIDE), taking_part[:, ::RANKING_STRIDE, None]
 
-    def score(wrong: Tensor) -> Tensor:
-        return pose_scores(some, xy_m[::4], wrong, half_extent_m).sum(0)
+    def score(poses: Tensor, allowed: Tensor) -> Tensor:
+        scores = pose_scores(some, xy_m[:, ::RANKING_STRIDE], poses, half_extent_m)
+        return (scores * counted).sum(1).masked_fill(~allowed, -torch.inf)
 
-    truth, wrong = poses[:1], poses[1:]
-    scores = score(wrong)
-    best = wrong[scores.topk(min(PEAKS, len(wrong))).indices]
-    noise = torch.randn(VARIANTS, len(best), 3, generator=generator) * torch.tensor(VARIANT_SIGMAS)
-    variants = (best + noise).reshape(-1, 3)
-    variants = variants[_apart(variants, truth[0], RIVAL_APART_M)]
-    wrong, scores = torch.cat([wrong, variants]), torch.cat([scores, score(variants)])
-    return torch.cat([truth, wrong[scores.topk(min(count, len(scores))).indices]])
+    truth, wrong = hypotheses.poses[:, :1], hypotheses.poses[:, 1:]
+    scores = score(wrong, hypotheses.allowed[:, 1:])
+    best = _take(wrong, scores.topk(min(PEAKS, wrong.shape[1])).indices)
+    noise = torch.randn(VARIANTS, *best.shape, generator=generator, device=best.device)
+    variants = (best + noise * best.new_tensor(VARIANT_SIGMAS)).transpose(0, 1).flatten(1, 2)
+    wrong = torch.cat([wrong, variants], dim=1)
+    scores = torch.cat([scores, score(variants, _apart(variants, truth[:, 0], RIVAL_APART_M))], dim=1)
+    highest = scores.topk(min(count, scores.shape[1]))
+    allowed = F.pad(torch.isfinite(highest.values), (1, 0), value=True)
+    return Hypotheses(torch.cat([truth, _take(wrong, highest.indices)], dim=1), allowed)
+
+
+def _take(poses: Tensor, index: Tensor) -> Tensor:
+    """Of `poses` [B, K, 3] those of `index` [B, M], [B, M, 3]."""
+    return torch.gather(poses, 1, index[..., None].expand(-1, -1, poses.shape[-1]))
 
 
 def _apart(poses: Tensor, true_pose: Tensor, apart_m: float) -> Tensor:
-    """Which of `poses` [K, 3] lie `apart_m` or 8° from the true one; nearer ones would teach the wrong thing."""
-    distance_m = (poses[:, :2] - true_pose[:2]).norm(dim=1)
-    return (distance_m > apart_m) | (torch.cos(poses[:, 2] - true_pose[2]) < 0.99)
+    """Which of `poses` [B, K, 3] lie `apart_m` or 8° from the true one [B, 3]."""
+    distance_m = (poses[..., :2] - true_pose[:, None, :2]).norm(dim=-1)
+    return (distance_m > apart_m) | (torch.cos(poses[..., 2] - true_pose[:, None, 2]) < 0.99)
+
+
+def wrong_place_loss(
+    ground: Tensor, aerial: Tensor, dustbin: Tensor, taking_part: Tensor, inverse_temperature: Tensor
+) -> Tensor:
+    """Against an aerial crop of another place every cell belongs in the dustbin; shapes as `match` has them."""
+    logits = inverse_temperature * (ground @ aerial.flatten(2))
+    return mean_where(F.softplus(torch.logsumexp(logits, dim=2) - dustbin), taking_part).mean()
 
 
 def depth_loss(log_range: Tensor, true_log_range: Tensor, known: Tensor) -> Tensor:

@@ -30,8 +30,10 @@ from xview_localizer.learning.calibrate import (
     judge_modes,
     nees_of_right,
 )
-from xview_localizer.learning.features import FeatureFolder, encode_pairs
-from xview_localizer.learning.train import Matcher, TrainConfig, train
+from xview_localizer.learning.encode import encode_pairs
+from xview_localizer.learning.features import FeatureFolder
+from xview_localizer.learning.matcher import Matcher
+from xview_localizer.learning.train import TrainConfig, train
 from xview_localizer.localizer import Localizer
 from xview_localizer.models.export import export_heads
 from xview_localizer.models.manifest import sha256

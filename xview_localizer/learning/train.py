@@ -1,7 +1,7 @@
-"""Train the heads on precomputed features: one command, resumable, with progress.
+"""Train the heads on features: one command, resumable, with progress.
 
-Backbone tokens are frozen, so each pairs folder is encoded once (features.py) and training touches only the
-light heads; a step takes about a second on two CPU cores.
+On a CPU the frozen backbone's tokens are stored beforehand and a step takes about a second on two cores; on a GPU the
+backbone runs in every step, on photographs augmented anew, and may itself be adapted (lora.py).
 """
 
 from __future__ import annotations
@@ -15,15 +15,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xview_localizer.learning import losses
-from xview_localizer.learning.augment import augment_texture, augment_tokens
-from xview_localizer.learning.features import FeatureFolder, GroundFeatures
-from xview_localizer.matching import cell_weight
-from xview_localizer.models.export import load_head
-from xview_localizer.models.heads import AerialHead, GroundHead, HeadConfig
-from xview_localizer.models.package import ModelPackage
+from xview_localizer.learning.batch import Batch, batch_of
+from xview_localizer.learning.features import FeatureFolder
+from xview_localizer.learning.matcher import Matcher
+from xview_localizer.matching import FULL_WEIGHT_RANGE_M, LEAST_CELL_WEIGHT
+
+LOG_EVERY = 25  # steps
+FARTHEST_RANGE_M = 60.0  # of cells whose range is learned
+NEAREST_RANGE_M = 0.3
+LAST_LEARNING_RATE = 0.01  # of the first
+NO_WEIGHT = 1e-9  # of a cell that is drawn only where no other is left
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class TrainConfig:
     cells: int = 320
     hypotheses: int = 128
     learning_rate: float = 1.5e-3
+    backbone_learning_rate: float = 3e-4
     weight_decay: float = 0.02
     warmup_steps: int = 100
     prior_radius_m: float = 20.0
@@ -45,132 +51,114 @@ class TrainConfig:
     wrong_pair_weight: float = 0.1
     depth_noise: float = 0.07
     checkpoint_every: int = 250
+    refresh_every: int = 100
     seed: int = 0
-
-
-class Matcher(nn.Module):
-    """Both heads and the learned temperature of the cosine."""
-
-    def __init__(self, config: HeadConfig = HeadConfig()) -> None:
-        super().__init__()
-        self.ground = GroundHead(config)
-        self.aerial = AerialHead(config)
-        self.log_inverse_temperature = nn.Parameter(torch.tensor(math.log(1 / 0.1)))
-
-    @classmethod
-    def of(cls, package: ModelPackage) -> Matcher:
-        """The matcher that `package` was exported from. Raises ModelPackageError where its heads are others."""
-        matcher = cls()
-        load_head(matcher.ground, package.graphs["ground_head"].path)
-        load_head(matcher.aerial, package.graphs["aerial_head"].path)
-        matcher.log_inverse_temperature.data.fill_(math.log(package.spec.inverse_temperature))
-        return matcher
-
-    @property
-    def inverse_temperature(self) -> Tensor:
-        return self.log_inverse_temperature.clamp(max=math.log(40.0)).exp()
 
 
 @dataclass(frozen=True)
 class LiftedCells:
-    """The cells of one ground image that take part in one training step."""
+    """The cells of B ground images that take part in one training step."""
 
-    descriptor: Tensor  # [N, D]
-    dustbin: Tensor  # [N]
-    xy_m: Tensor  # [N, 2] level frame, by the range used for lifting
-    true_xy_m: Tensor  # [N, 2] level frame, by the true range
-    has_range: Tensor  # [N]
+    descriptor: Tensor  # [B, N, D]
+    dustbin: Tensor  # [B, N]
+    xy_m: Tensor  # [B, N, 2] level frame, by the range used for lifting
+    true_xy_m: Tensor  # [B, N, 2] level frame, by the true range
+    has_range: Tensor  # [B, N] whether the true range is known
+    taking_part: Tensor  # [B, N] whether this is a cell at all: small views have fewer than N
 
 
 def lift_cells(
-    matcher: Matcher,
-    ground: GroundFeatures,
-    predicted_share: float,
-    config: TrainConfig,
-    rng: np.random.Generator,
-):
-    """Run the ground head, lift a weighted sample of its cells; returns LiftedCells and the depth loss."""
-    with half_precision():
-        outputs = matcher.ground(
-            augment_tokens(ground.tokens[None].float(), rng),
-            augment_texture(ground.image[None].float(), rng),
-            ground.elevation_rad[None],
-            ground.valid[None].float(),
-            augment_texture(ground.plan[None].float(), rng),
-            ground.plan_xy[None],
-        )
-    descriptor, dustbin, log_range = (out[0].float() for out in outputs)
-    known = (ground.range_m > 0) & (ground.range_m < 60) & ground.valid
-    true_log_range = torch.log(ground.range_m.clamp(min=0.3) / ground.height_m)
+    matcher: Matcher, batch: Batch, predicted_share: float, config: TrainConfig, generator: torch.Generator
+) -> tuple[LiftedCells, Tensor]:
+    """Run the ground head, lift a weighted sample of its cells; returns them and the depth loss."""
+    descriptor, dustbin, log_range = matcher.describe_ground(batch, generator)
+    known = (batch.range_m > 0) & (batch.range_m < FARTHEST_RANGE_M) & batch.valid
+    height_m = batch.height_m[:, None, None]
+    true_log_range = torch.log(batch.range_m.clamp(min=NEAREST_RANGE_M) / height_m)
     loss = losses.depth_loss(log_range, true_log_range, known.float())
 
-    predicted_m = ground.height_m * log_range.detach().exp()
-    if rng.random() < predicted_share:
-        range_m = predicted_m
-    else:
-        noise = torch.from_numpy(smooth_noise(rng, tuple(known.shape))).float() * config.depth_noise
-        range_m = torch.where(ground.range_m > 0, ground.range_m * noise.exp(), predicted_m)
-
     with torch.no_grad():
-        weight = torch.from_numpy(cell_weight(range_m.numpy())) * ground.valid
-    chosen = torch.multinomial(weight.flatten(), min(config.cells, int((weight > 0).sum())))
-    horizontal = ground.horizontal_directions.reshape(-1, 2)[chosen]
+        predicted_m = height_m * log_range.exp()
+        noise = config.depth_noise * smooth_noise(known.shape, generator, known.device)
+        noisy_m = torch.where(batch.range_m > 0, batch.range_m * noise.exp(), predicted_m)
+        by_prediction = torch.rand(len(known), 1, 1, generator=generator, device=known.device)
+        range_m = torch.where(by_prediction < predicted_share, predicted_m, noisy_m)
+        weight = (range_m / FULL_WEIGHT_RANGE_M).clamp(LEAST_CELL_WEIGHT, 1.0) * batch.valid
+        weight = weight.flatten(1) + NO_WEIGHT
+        chosen = torch.multinomial(weight, min(config.cells, weight.shape[1]), generator=generator)
+
+    def of_chosen(per_cell: Tensor) -> Tensor:
+        flat = per_cell.flatten(1, 2)  # [B, cells, …]
+        index = chosen if flat.ndim == 2 else chosen[..., None].expand(-1, -1, flat.shape[2])
+        return torch.gather(flat, 1, index)
+
+    horizontal = of_chosen(batch.horizontal_directions)
     cells = LiftedCells(
-        descriptor.flatten(1).T[chosen],
-        dustbin.flatten()[chosen],
-        horizontal * range_m.flatten()[chosen, None],
-        horizontal * ground.range_m.flatten()[chosen, None],
-        known.flatten()[chosen],
+        of_chosen(descriptor.movedim(1, 3)),
+        of_chosen(dustbin),
+        horizontal * of_chosen(range_m)[..., None],
+        horizontal * of_chosen(batch.range_m)[..., None],
+        of_chosen(known),
+        of_chosen(batch.valid),
     )
     return cells, loss
 
 
-def half_precision() -> torch.autocast:
-    """bfloat16 where it is safe: the heads' convolutions, a third faster on CPUs that have it."""
-    return torch.autocast("cpu", torch.bfloat16)
+def half_precision(device: torch.device) -> torch.autocast:
+    """bfloat16 where it is safe: the networks; a third faster on CPUs that have it."""
+    return torch.autocast(device.type, torch.bfloat16)
 
 
-def smooth_noise(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Unit-variance noise, smooth over the image, as a depth network's error is."""
-    import cv2
-
-    coarse = rng.normal(size=(5, 6)).astype(np.float32)
-    return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
+def smooth_noise(shape: torch.Size, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Unit-variance noise [B, rows, columns], smooth over the image, as a depth network's error is."""
+    coarse = torch.randn(shape[0], 1, 5, 6, generator=generator, device=device)
+    return F.interpolate(coarse, size=shape[1:], mode="bicubic", align_corners=False)[:, 0]
 
 
-def pair_losses(
-    cells: LiftedCells,
-    aerial: Tensor,
-    pose: Tensor,
-    half_extent_m: float,
-    matcher: Matcher,
-    config: TrainConfig,
-    generator: torch.Generator,
-) -> tuple[Tensor, dict[str, float]]:
-    """Pose loss and InfoNCE of one ground image over its aerial crop."""
+def batch_loss(
+    matcher: Matcher, batch: Batch, predicted_share: float, config: TrainConfig, generator: torch.Generator
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of one batch, and its parts."""
+    with half_precision(batch.image.device):
+        maps = matcher.describe_aerial(batch, generator)
+        cells, depth = lift_cells(matcher, batch, predicted_share, config, generator)
+    aerial = maps[batch.crop]
     matches = losses.match(cells.descriptor, aerial, cells.dustbin, matcher.inverse_temperature)
-    hypotheses = losses.sample_pose_hypotheses(pose, config.prior_radius_m, generator)
+    drawn = losses.sample_pose_hypotheses(batch.pose, config.prior_radius_m, generator)
     hypotheses = losses.keep_hardest(
-        matches, cells.xy_m, hypotheses, half_extent_m, config.hypotheses, generator
+        matches, cells.xy_m, cells.taking_part, drawn, batch.half_extent_m, config.hypotheses, generator
     )
-    scores = losses.pose_scores(matches, cells.xy_m, hypotheses, half_extent_m)
-    pose_term = losses.pose_loss(scores, config.evidence)
-    true_xy_m = losses.transform(cells.true_xy_m, pose.unsqueeze(0))[:, 0]
-    matchable = cells.has_range & (true_xy_m.abs() < half_extent_m).all(-1)
-    nce = losses.info_nce(matches, cells.dustbin, true_xy_m, matchable, half_extent_m)
-    with torch.no_grad():
-        won = float(scores.sum(0).argmax() == 0)
-        per_cell = float(scores[:, 0].mean())
-    return pose_term + config.info_nce_weight * nce, {
-        "pose": pose_term.item(), "nce": nce.item(), "truth_wins": won, "score": per_cell,
-        "inliers": matches.inlier_probability.mean().item(),
-    }  # fmt: skip
+    scores = losses.pose_scores(matches, cells.xy_m, hypotheses.poses, batch.half_extent_m)
+    of_pose = (scores * cells.taking_part[..., None]).sum(1)
+    # The evidence is tempered, since cells are not independent.
+    pose = losses.pose_loss(config.evidence * of_pose, hypotheses.allowed).mean()
+    true_xy_m = losses.transform(cells.true_xy_m, batch.pose[:, None])[:, :, 0]
+    matchable = cells.has_range & (true_xy_m.abs() < batch.half_extent_m).all(-1)
+    nce = losses.info_nce(
+        matches, cells.dustbin, true_xy_m, matchable, cells.taking_part, batch.half_extent_m
+    ).mean()
+    wrong = _wrong_place(matcher, batch, maps, cells)
+    total = (
+        pose
+        + config.info_nce_weight * nce
+        + config.depth_weight * depth
+        + config.wrong_pair_weight * wrong
+    )
+    won = (of_pose.masked_fill(~hypotheses.allowed, -torch.inf).argmax(1) == 0).float().mean()
+    inliers = losses.mean_where(matches.inlier_probability, cells.taking_part).mean()
+    log = {"pose": pose, "nce": nce, "depth": depth, "wrong": wrong, "truth_wins": won, "inliers": inliers}
+    return total, {name: value.detach() for name, value in log.items()}
 
 
-def wrong_pair_loss(cells: LiftedCells, aerial: Tensor, matcher: Matcher) -> Tensor:
-    """Against an aerial crop of another place every cell belongs in the dustbin."""
-    logits = matcher.inverse_temperature * (cells.descriptor @ aerial.flatten(1))
-    return torch.nn.functional.softplus(torch.logsumexp(logits, dim=1) - cells.dustbin).mean()
+def _wrong_place(matcher: Matcher, batch: Batch, maps: Tensor, cells: LiftedCells) -> Tensor:
+    """One image of each crop against the crop before it in the batch."""
+    if len(maps) < 2:
+        return maps.new_zeros(())
+    first = torch.searchsorted(batch.crop, torch.arange(len(maps), device=maps.device))
+    return losses.wrong_place_loss(
+        cells.descriptor[first], maps.roll(1, 0), cells.dustbin[first], cells.taking_part[first],
+        matcher.inverse_temperature,
+    )  # fmt: skip
 
 
 def learning_rate_factor(step: int, config: TrainConfig) -> float:
@@ -178,7 +166,54 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
     progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    return LAST_LEARNING_RATE + (1 - LAST_LEARNING_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+class _Run:
+    """A matcher with its optimizer and schedule, which a checkpoint holds."""
+
+    def __init__(self, matcher: Matcher, config: TrainConfig, checkpoint: Path) -> None:
+        self.matcher, self._checkpoint = matcher, checkpoint
+        adapted = [p for p in matcher.backbone.parameters() if p.requires_grad] if matcher.backbone else []
+        known = {id(p) for p in adapted}
+        heads = [p for p in matcher.parameters() if p.requires_grad and id(p) not in known]
+        parts = [{"params": heads}, {"params": adapted, "lr": config.backbone_learning_rate}]
+        self._trained = heads + adapted
+        self._optimizer = torch.optim.AdamW(
+            [part for part in parts if part["params"]],
+            lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98),
+        )  # fmt: skip
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(
+            self._optimizer, lambda step: learning_rate_factor(step, config)
+        )
+
+    def step(self, loss: Tensor) -> None:
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._trained, 1.0)
+        self._optimizer.step()
+        self._schedule.step()
+
+    def resume(self, device: torch.device) -> int:
+        """Go on from the checkpoint; returns the steps done, 0 where there is none."""
+        if not self._checkpoint.exists():
+            return 0
+        state = torch.load(self._checkpoint, weights_only=True, map_location=device)
+        self.matcher.load_state_dict(state["matcher"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        return state["step"]
+
+    def save(self, step: int) -> None:
+        state = {
+            "matcher": self.matcher.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "step": step,
+        }
+        partial = self._checkpoint.with_suffix(".part")
+        torch.save(state, partial)
+        partial.rename(self._checkpoint)
 
 
 def train(
@@ -187,79 +222,40 @@ def train(
     config: TrainConfig = TrainConfig(),
     progress: Callable[[int, dict[str, float]], None] | None = None,
     start: Matcher | None = None,
+    device: str = "cpu",
 ) -> Matcher:
     """Train from `start` (or from nothing), or resume from `out`/checkpoint.pt, and return the matcher.
 
-    `progress(step, averages)` is called every 25 steps.
+    `progress(step, averages)` is called every 25 steps. The features have to be on `device`; what is encoded into
+    their folder while training runs is taken in too.
     """
     torch.manual_seed(config.seed)
-    rng = np.random.default_rng(config.seed)
-    generator = torch.Generator().manual_seed(config.seed)
-    matcher = start or Matcher()
-    optimizer = torch.optim.AdamW(
-        matcher.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, config))
+    place = torch.device(device)
+    matcher = (start or Matcher()).to(place)
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint, first = out / "checkpoint.pt", 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        matcher.load_state_dict(state["matcher"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        first = state["step"]
-        rng = np.random.default_rng((config.seed, first))
     (out / "train_config.json").write_text(json.dumps(asdict(config), indent=2))
+    run = _Run(matcher, config, out / "checkpoint.pt")
+    first = run.resume(place)
+    rng = np.random.default_rng((config.seed, first))
+    generator = torch.Generator(place).manual_seed(config.seed + first)
 
-    window: list[dict[str, float]] = []
+    window: list[dict[str, Tensor]] = []
     began = time.monotonic()
     for step in range(first, config.steps):
-        crops = rng.choice(len(features.aerial_keys), config.aerial_per_step, replace=False)
+        if step and step % config.refresh_every == 0:
+            features.refresh()
+        batch = batch_of(features.draw(config.aerial_per_step, rng), config.ground_per_aerial, rng)
         predicted_share = min(0.7, 1.5 * step / config.steps)
-        terms: list[Tensor] = []
-        lifted: list[LiftedCells] = []
-        maps: list[Tensor] = []
-        for crop in crops:
-            aerial, grounds = features.group(features.aerial_keys[crop])
-            quarter_turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-            aerial = aerial.turned(quarter_turns, flip)
-            with half_precision():
-                tokens = augment_tokens(aerial.tokens[None].float(), rng)
-                descriptors = matcher.aerial(tokens, augment_texture(aerial.image[None].float(), rng))[
-                    0
-                ].float()
-            maps.append(descriptors)
-            picked = rng.choice(len(grounds), min(config.ground_per_aerial, len(grounds)), replace=False)
-            for index in picked:
-                ground = grounds[index].turned(quarter_turns, flip)
-                cells, depth = lift_cells(matcher, ground, predicted_share, config, rng)
-                loss, log = pair_losses(
-                    cells, descriptors, ground.pose, aerial.half_extent_m, matcher, config, generator
-                )
-                terms.append(loss + config.depth_weight * depth)
-                window.append({**log, "depth": depth.item()})
-            lifted.append(cells)
-        wrong = [wrong_pair_loss(lifted[i], maps[i - 1], matcher) for i in range(len(crops))]
-        total = torch.stack(terms).mean() + config.wrong_pair_weight * torch.stack(wrong).mean()
-        optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        nn.utils.clip_grad_norm_(matcher.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if (step + 1) % 25 == 0:
-            averages = {key: float(np.mean([entry[key] for entry in window])) for key in window[0]}
-            averages["seconds_per_step"] = (time.monotonic() - began) / (step + 1 - first)
+        loss, log = batch_loss(matcher, batch, predicted_share, config, generator)
+        run.step(loss)
+        window.append(log)
+        done = step + 1
+        if done % LOG_EVERY == 0:
+            averages = {name: float(torch.stack([log[name] for log in window]).mean()) for name in window[0]}
+            averages["seconds_per_step"] = (time.monotonic() - began) / (done - first)
             window.clear()
             if progress:
-                progress(step + 1, averages)
-        if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
-            torch.save(
-                {
-                    "matcher": matcher.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "step": step + 1,
-                },
-                checkpoint,
-            )
+                progress(done, averages)
+        if done % config.checkpoint_every == 0 or done == config.steps:
+            run.save(done)
     return matcher

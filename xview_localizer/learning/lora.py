@@ -1,0 +1,51 @@
+"""Low-rank adaptation of the backbone (LoRA, Hu et al., 2021): W x + B A x, with only A and B trained.
+
+Merged into W before export, it costs the robot nothing.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from xview_localizer.models.backbone import Backbone
+
+ADAPTED = ("qkv", "proj", "fc1", "fc2")  # the linear layers of a transformer block
+
+
+class LowRankLinear(nn.Module):
+    """A frozen linear layer with a trained correction of low rank, zero at the start."""
+
+    def __init__(self, linear: nn.Linear, rank: int) -> None:
+        super().__init__()
+        self.linear = linear
+        self.down = nn.Parameter(torch.randn(rank, linear.in_features) / linear.in_features**0.5)
+        self.up = nn.Parameter(torch.zeros(linear.out_features, rank))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x) + nn.functional.linear(nn.functional.linear(x, self.down), self.up)
+
+    @torch.no_grad()
+    def merged(self) -> nn.Linear:
+        """One plain layer that computes the same."""
+        linear = nn.Linear(self.linear.in_features, self.linear.out_features)
+        linear.weight.copy_(self.linear.weight + self.up @ self.down)
+        linear.bias.copy_(self.linear.bias)
+        return linear
+
+
+def adapt(backbone: Backbone, rank: int) -> None:
+    """Freeze `backbone`; where `rank` is not 0, give each of its linear layers a trained correction of that rank."""
+    backbone.requires_grad_(False)
+    for block in backbone.blocks if rank else ():
+        for name in ADAPTED:
+            setattr(block, name, LowRankLinear(getattr(block, name), rank))
+
+
+def merge(backbone: Backbone) -> None:
+    """Turn an adapted `backbone` into a plain one that computes the same."""
+    for block in backbone.blocks:
+        for name in ADAPTED:
+            layer = getattr(block, name)
+            if isinstance(layer, LowRankLinear):
+                setattr(block, name, layer.merged())

@@ -1,0 +1,68 @@
+"""What is trained: both heads, the temperature of the cosine and, where it is adapted, the backbone."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from xview_localizer.learning.augment import augment_photograph, augment_texture, augment_tokens
+from xview_localizer.learning.batch import Batch
+from xview_localizer.models.backbone import Backbone
+from xview_localizer.models.export import load_head
+from xview_localizer.models.heads import AerialHead, GroundHead, HeadConfig
+from xview_localizer.models.package import ModelPackage
+
+LARGEST_INVERSE_TEMPERATURE = 40.0
+
+
+class Matcher(nn.Module):
+    """Both heads and the learned temperature; `backbone` where tokens are not stored but made in every step."""
+
+    def __init__(self, config: HeadConfig = HeadConfig(), backbone: Backbone | None = None) -> None:
+        super().__init__()
+        self.ground = GroundHead(config)
+        self.aerial = AerialHead(config)
+        self.backbone = backbone
+        self.log_inverse_temperature = nn.Parameter(torch.tensor(math.log(1 / 0.1)))
+
+    @classmethod
+    def of(cls, package: ModelPackage, backbone: Backbone | None = None) -> Matcher:
+        """The matcher that `package` was exported from. Raises ModelPackageError where its heads are others."""
+        matcher = cls(backbone=backbone)
+        load_head(matcher.ground, package.graphs["ground_head"].path)
+        load_head(matcher.aerial, package.graphs["aerial_head"].path)
+        matcher.log_inverse_temperature.data.fill_(math.log(package.spec.inverse_temperature))
+        return matcher
+
+    @property
+    def inverse_temperature(self) -> Tensor:
+        return self.log_inverse_temperature.clamp(max=math.log(LARGEST_INVERSE_TEMPERATURE)).exp()
+
+    def describe_aerial(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Descriptors [G, D, 2 h, 2 w] of the augmented crops."""
+        image, tokens = self._augmented(batch.aerial_image, batch.aerial_tokens, generator)
+        return self.aerial(tokens, augment_texture(image, generator)).float()
+
+    def describe_ground(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Descriptor [B, D, 2 h, w], dustbin [B, 2 h, w] and log range [B, 2 h, w] of the augmented views."""
+        image, tokens = self._augmented(batch.image, batch.tokens, generator)
+        outputs = self.ground(
+            tokens, augment_texture(image, generator), batch.elevation_rad, batch.valid.float(),
+            augment_texture(batch.plan.float() / 255, generator), batch.plan_xy,
+        )  # fmt: skip
+        descriptor, dustbin, log_range = (output.float() for output in outputs)
+        return descriptor, dustbin, log_range
+
+    def _augmented(
+        self, pixels: Tensor, tokens: Tensor | None, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Images in [0, 1] and tokens: the stored ones, or those of the backbone on photographs drawn anew."""
+        image = pixels.float() / 255
+        if tokens is None:
+            if self.backbone is None:
+                raise ValueError("the features hold no tokens, so training needs the backbone's weights")
+            image = augment_photograph(image, generator)
+            tokens = self.backbone(image)
+        return image, augment_tokens(tokens.float(), generator)
