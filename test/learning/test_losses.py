@@ -169,7 +169,10 @@ def test_a_batch_is_its_images():
     """Two images scored together are scored as each alone."""
     (one, _), (two, _) = random_matches(8, 20, seed=1), random_matches(8, 20, seed=2)
     both = losses.MatchProbabilities(
-        *(torch.cat([getattr(m, name) for m in (one, two)]) for name in ("logits", "probability", "inlier_probability"))
+        *(
+            torch.cat([getattr(m, name) for m in (one, two)])
+            for name in ("logits", "probability", "inlier_probability")
+        )
     )
     generator = torch.Generator().manual_seed(8)
     xy_m, poses = torch.rand(2, 8, 2, generator=generator) * 8, torch.rand(2, 5, 3, generator=generator) * 4

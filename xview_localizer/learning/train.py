@@ -139,10 +139,7 @@ def batch_loss(
     ).mean()
     wrong = _wrong_place(matcher, batch, maps, cells)
     total = (
-        pose
-        + config.info_nce_weight * nce
-        + config.depth_weight * depth
-        + config.wrong_pair_weight * wrong
+        pose + config.info_nce_weight * nce + config.depth_weight * depth + config.wrong_pair_weight * wrong
     )
     won = (of_pose.masked_fill(~hypotheses.allowed, -torch.inf).argmax(1) == 0).float().mean()
     inliers = losses.mean_where(matches.inlier_probability, cells.taking_part).mean()
