@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from shapely import STRtree
@@ -10,6 +11,9 @@ from shapely.geometry import LineString, Polygon
 from shapely.ops import unary_union
 
 from xview_localizer.simulation.style import TownStyle
+
+if TYPE_CHECKING:
+    from xview_localizer.simulation.elements import Elements
 
 SAMPLE_M = 1.0  # spacing of street centrelines
 
@@ -120,6 +124,7 @@ class Layout:
     trees: tuple[Tree, ...]
     boxes: tuple[Box, ...]
     car_slots: tuple[Rectangle, ...] = field(default=())
+    elements: Elements | None = None  # of the towns of families.py
 
 
 def make_layout(rng: np.random.Generator, style: TownStyle, size_m: float) -> Layout:

@@ -20,12 +20,17 @@ class Material(IntEnum):
     CAR = 4
     GLASS = 5
     PLAIN = 6
+    FACADE = 7
+    SHEET = 8  # corrugated
+
+
+PARAMETERS = 7  # most that a shader takes
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """F triangles: corners [F, 3, 3], unit normals [F, 3], material [F], colour [F, 3] and two
-    shader parameters [F, 2] (walls: window pitch and storey height, 0 = no windows)."""
+    """F triangles: corners [F, 3, 3], unit normals [F, 3], material [F], colour [F, 3] and the
+    shader's parameters [F, 7] (WALL: window pitch and storey height, 0 = no windows; FACADE: see facade.py)."""
 
     triangles: np.ndarray
     normal: np.ndarray
@@ -38,17 +43,17 @@ class MeshBuilder:
     """Collects triangles."""
 
     def __init__(self) -> None:
-        self._parts: list[tuple[np.ndarray, int, np.ndarray, tuple[float, float]]] = []
+        self._parts: list[tuple[np.ndarray, int, np.ndarray, tuple[float, ...]]] = []
 
     def add(
-        self, triangles: np.ndarray, material: Material, rgb, parameters: tuple[float, float] = (0.0, 0.0)
+        self, triangles: np.ndarray, material: Material, rgb, parameters: tuple[float, ...] = ()
     ) -> None:
         self._parts.append(
-            (np.asarray(triangles, np.float64), int(material), np.asarray(rgb, np.float64), parameters)
+            (np.asarray(triangles, np.float64), int(material), np.broadcast_to(np.asarray(rgb, np.float64), 3), parameters)
         )
 
     def quad(
-        self, corners: np.ndarray, material: Material, rgb, parameters: tuple[float, float] = (0.0, 0.0)
+        self, corners: np.ndarray, material: Material, rgb, parameters: tuple[float, ...] = ()
     ) -> None:
         """Four corners [4, 3] in order."""
         self.add(np.stack([corners[[0, 1, 2]], corners[[0, 2, 3]]]), material, rgb, parameters)
@@ -62,7 +67,7 @@ class MeshBuilder:
         rgb,
         lid: Material,
         lid_rgb,
-        parameters=(0.0, 0.0),
+        parameters=(),
     ) -> None:
         """Walls and lid over a convex polygon [N, 2]."""
         low = np.column_stack([base_xy_m, np.full(len(base_xy_m), bottom_m)])
@@ -83,7 +88,7 @@ class MeshBuilder:
             normal,
             np.repeat([part[1] for part in self._parts], counts),
             np.repeat([part[2] for part in self._parts], counts, axis=0),
-            np.repeat([part[3] for part in self._parts], counts, axis=0),
+            np.repeat([part[3] + (0.0,) * (PARAMETERS - len(part[3])) for part in self._parts], counts, axis=0),
         )
 
 

@@ -17,6 +17,7 @@ from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.simulation.capture import Capture
+from xview_localizer.simulation.families import CLASSIC, family_names
 from xview_localizer.simulation.town import SIZE_M, Town, TownError
 
 # The prior's centre lies up to 30 m from the crop's, the search 20 m further, and what is seen from there beyond.
@@ -37,6 +38,10 @@ class PairsConfig:
     heading_sigma_deg: float | None = None
     vary_camera: bool = True
     town_size_m: float = SIZE_M
+    families: tuple[str, ...] = (CLASSIC,)  # of families.py; each town's is drawn from its seed
+
+    def __post_init__(self) -> None:
+        family_names(self.families)
 
 
 def make_pairs(out: Path | str, seeds: Iterable[int], config: PairsConfig, workers: int = 1) -> None:
@@ -81,7 +86,9 @@ def sample_camera(rng: np.random.Generator, kind: str, vary: bool = True) -> dic
 def _write_town(job: tuple[Path, int, PairsConfig]) -> list[dict]:
     out, seed, config = job
     cv2.setNumThreads(1)
-    town = Town.generate(seed, config.town_size_m)
+    names = family_names(config.families)
+    family = names[np.random.default_rng((seed, 5)).integers(len(names))]
+    town = Town.of_family(seed, family, config.town_size_m)
     rng = np.random.default_rng((seed, 3))
     entries: list[dict] = []
     crop = 0
@@ -89,7 +96,7 @@ def _write_town(job: tuple[Path, int, PairsConfig]) -> list[dict]:
         count = min(config.images_per_town - len(entries), 4 if config.drive == 1 else config.drive)
         entries += _write_crop(out, town, f"{seed:06d}_{crop}", count, config, rng)
         crop += 1
-    return entries
+    return [entry | {"style": family} for entry in entries]
 
 
 def _write_crop(

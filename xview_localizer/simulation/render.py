@@ -10,6 +10,7 @@ from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 
 from xview_localizer.simulation.capture import Capture
+from xview_localizer.simulation.facade import facade_colour
 from xview_localizer.simulation.ground import Ground, Surface
 from xview_localizer.simulation.mesh import Material, Mesh
 
@@ -104,6 +105,12 @@ class Scene:
 
         wall = material == Material.WALL
         rgb[wall] = _facade(points[wall], normal[wall], rgb[wall], mesh.parameters[face[wall]])
+        fronts = material == Material.FACADE
+        if fronts.any():
+            rgb[fronts] = facade_colour(points[fronts], normal[fronts], rgb[fronts], mesh.parameters[face[fronts]])
+        sheet = material == Material.SHEET
+        if sheet.any():
+            rgb[sheet] *= _ripple(points[sheet], normal[sheet])[:, None]
         roof = material == Material.ROOF
         rows = np.sin(points[roof, 2] * 18) * np.clip(1 - normal[roof, 2] ** 8, 0, 1)
         rgb[roof] *= (1 + 0.06 * rows + 0.08 * _hash_noise(points[roof], 0.8))[:, None]
@@ -147,6 +154,13 @@ def _hash_noise(points: np.ndarray, cell_m: float) -> np.ndarray:
     mixed = (cell[:, 0] * 73856093) ^ (cell[:, 1] * 19349663) ^ (cell[:, 2] * 83492791)
     mixed = (mixed ^ (mixed >> 13)) * 1274126177
     return ((mixed ^ (mixed >> 16)) & 0xFFFF) / 32767.5 - 1
+
+
+def _ripple(points: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Brightness of corrugated sheet: waves across the slope, or upright on a wall, and rust in places."""
+    across = points[:, 1] * normal[:, 0] - points[:, 0] * normal[:, 1]
+    across /= np.maximum(np.linalg.norm(normal[:, :2], axis=1), 1e-3)
+    return 1 + 0.14 * np.sign(np.sin(across * 2 * np.pi / 0.5)) + 0.1 * _hash_noise(points, 1.1)
 
 
 def _facade(points, normal, rgb, parameters) -> np.ndarray:

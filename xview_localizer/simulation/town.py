@@ -12,15 +12,20 @@ from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.simulation.capture import Capture
+from xview_localizer.simulation.families import FAMILIES
+from xview_localizer.simulation.family_ground import paint_family_grounds
+from xview_localizer.simulation.family_layout import make_family_layout
 from xview_localizer.simulation.ground import Ground, paint_ground
 from xview_localizer.simulation.layout import Car, Layout, make_layout
 from xview_localizer.simulation.mesh import MeshBuilder, add_box, add_building, add_car, add_tree
 from xview_localizer.simulation.render import Scene
 from xview_localizer.simulation.repeating import make_repeating_layout
+from xview_localizer.simulation.solids import add_house, add_plant, add_solid
 from xview_localizer.simulation.style import TownStyle
 
 SIZE_M = 200.0
 FLYING_HEIGHT_M = 1000.0
+FELLED_SHARE = 0.06  # of plants, between the view from the street and that from the air
 
 
 class TownError(RuntimeError):
@@ -50,6 +55,30 @@ class Town:
         parked, parked_later = (stays | (rng.random(len(stays)) < share * 0.65) for _ in ("street", "air"))
         scenes = (Scene(ground, _mesh(layout, cars, seed)) for cars in (parked, parked_later))
         return cls(seed, layout, ground, parked, *scenes)
+
+    @classmethod
+    def of_family(cls, seed: int, family: str, size_m: float = SIZE_M) -> Town:
+        """Build a town of a street family by its name; "classic" is `generate`. Raises KeyError."""
+        habits = FAMILIES[family]
+        if habits is None:
+            return cls.generate(seed, size_m)
+        rng = np.random.default_rng((seed, list(FAMILIES).index(family), 4))
+        style = replace(
+            TownStyle.sample(rng),
+            repeat_m=0,
+            parked_car_share=float(rng.uniform(*habits.parked_share)),
+            wear=float(rng.uniform(*habits.wear)),
+            irregularity=float(rng.uniform(*habits.irregularity)),
+        )
+        layout = make_family_layout(rng, habits, style, size_m)
+        grounds = paint_family_grounds(rng, layout)
+        stays = rng.random(len(layout.car_slots)) < style.parked_car_share * 0.35
+        cars = [stays | (rng.random(len(stays)) < style.parked_car_share * 0.65) for _ in grounds]
+        felled = rng.random(len(layout.elements.plants)) < FELLED_SHARE
+        later = replace(layout.elements, plants=tuple(p for p, f in zip(layout.elements.plants, felled, strict=True) if not f))
+        layouts = (layout, replace(layout, elements=later))
+        scenes = (Scene(g, _mesh(town, c, seed)) for g, town, c in zip(grounds, layouts, cars, strict=True))
+        return cls(seed, layout, grounds[0], cars[0], *scenes)
 
     def with_parked(self, parked: np.ndarray) -> Town:
         """The same town with other cars [slots] seen from the street."""
@@ -131,6 +160,13 @@ def _mesh(layout: Layout, parked: np.ndarray, seed: int):
         add_tree(builder, tree, shape_rng())
     for box in layout.boxes:
         add_box(builder, box)
+    if layout.elements:
+        for house in layout.elements.houses:
+            add_house(builder, house)
+        for plant in layout.elements.plants:
+            add_plant(builder, plant)
+        for solid in layout.elements.solids:
+            add_solid(builder, solid)
     for slot, there in zip(layout.car_slots, parked, strict=True):
         rgb = rng.uniform(20, 235) + rng.normal(0, 25, 3) * (rng.random() < 0.4)
         height_m = rng.uniform(1.4, 1.9)

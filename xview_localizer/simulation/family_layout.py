@@ -1,0 +1,159 @@
+"""Lays out a town of a street family: its streets, what fills the blocks, paint and furniture."""
+
+from __future__ import annotations
+
+import numpy as np
+from shapely.geometry import LineString, MultiPoint, Polygon, box
+from shapely.ops import unary_union
+
+from xview_localizer.simulation.blocks import FILLERS, Occupancy, Site
+from xview_localizer.simulation.elements import Patch, Plot
+from xview_localizer.simulation.family import Family, Palette
+from xview_localizer.simulation.furniture import furnish
+from xview_localizer.simulation.layout import SAMPLE_M, Layout, Rectangle, Street
+from xview_localizer.simulation.markings import mark_street
+from xview_localizer.simulation.style import TownStyle
+
+LEAST_BLOCK_M2 = 60.0
+PIECE_M = 18  # a street is laid in pieces of this many samples, each of its own age
+KERB_SLOT_M = 6
+
+
+def make_family_layout(rng: np.random.Generator, family: Family, style: TownStyle, size_m: float) -> Layout:
+    """Lay out a town; the same generator state gives the same town."""
+    palette, plot, taken = Palette(rng, family), Plot(), Occupancy(size_m)
+    streets = _streets(rng, family, size_m)
+    pavement_m, verge_m = palette.between(family.pavement_m), palette.between(family.verge_m)
+    if pavement_m < 0.5:
+        pavement_m = 0.0
+    square = box(-size_m / 2, -size_m / 2, size_m / 2, size_m / 2)
+    roads = unary_union([LineString(s.line_xy_m).buffer(s.width_m / 2) for s in streets])
+    corridor = roads.buffer(pavement_m + verge_m + 0.2)
+    for piece in getattr(roads, "geoms", [roads]):
+        for polygon in _without_holes(piece):
+            taken.block(np.array(polygon.exterior.coords))
+    whole = np.array(square.exterior.coords)[:-1]
+    plot.patches.append(Patch(whole, palette.open_ground[0], palette.open_ground[1]))
+    for block in _pieces(square.difference(corridor)):
+        names, weights = list(family.blocks), np.array(list(family.blocks.values()))
+        name = str(rng.choice(names, p=weights / weights.sum()))
+        FILLERS[name](Site(block, palette, plot, taken))
+    _lay_streets(rng, palette, plot, streets, pavement_m, verge_m)
+    for street in streets:
+        mark_street(rng, plot, street, [s for s in streets if s is not street], family.markings)
+    _line_streets(rng, palette, plot, taken, streets, pavement_m + verge_m, square)
+    slots = _kerb_slots(rng, streets) + plot.car_slots
+    return Layout(size_m, style, streets, (), (), (), (), (), (), tuple(slots), plot.elements())
+
+
+def _streets(rng: np.random.Generator, family: Family, size_m: float) -> tuple[Street, ...]:
+    """Two bundles of streets, as crooked as the family has them; some end at a junction."""
+    base_rad, spacing_m = rng.uniform(0, np.pi), rng.uniform(*family.spacing_m)
+    width_m, bend_m = rng.uniform(*family.road_width_m), rng.uniform(*family.bend_m)
+    along_m = np.arange(-0.75 * size_m, 0.75 * size_m, SAMPLE_M)
+    streets: list[Street] = []
+    for bundle, limits in enumerate(family.streets):
+        count = int(rng.integers(limits[0], limits[1] + 1))
+        offsets_m = (np.arange(count) - (count - 1) / 2) * spacing_m + rng.normal(0, 0.1 * spacing_m, count)
+        for offset_m in offsets_m + rng.uniform(-10, 10):
+            angle_rad = base_rad + bundle * np.pi / 2 + rng.normal(0, family.skew_rad)
+            direction = np.array([np.cos(angle_rad), np.sin(angle_rad)])
+            normal = np.array([-direction[1], direction[0]])
+            wave = bend_m * np.sin(2 * np.pi * along_m / rng.uniform(60, 200) + rng.uniform(0, 6.3))
+            wave += 0.3 * bend_m * np.sin(2 * np.pi * along_m / rng.uniform(25, 60) + rng.uniform(0, 6.3))
+            line = along_m[:, None] * direction + (offset_m + wave)[:, None] * normal
+            if bundle and streets and rng.random() < 0.4:
+                line = line[len(line) // 2 - 5 :]
+            streets.append(Street(line, width_m * float(rng.choice([1.0, 0.75, 1.3], p=[0.5, 0.3, 0.2]))))
+    return tuple(streets)
+
+
+def _without_holes(polygon: Polygon) -> list[Polygon]:
+    """The polygon cut into pieces that have no holes."""
+    if not polygon.interiors:
+        return [polygon]
+    west, south, east, north = polygon.bounds
+    cut = polygon.interiors[0].centroid.x
+    return _pieces(polygon.intersection(box(west, south, cut, north)), 0.0) + _pieces(
+        polygon.intersection(box(cut, south, east, north)), 0.0
+    )
+
+
+def _pieces(shape, least_m2: float = LEAST_BLOCK_M2) -> list[Polygon]:
+    return [
+        part
+        for piece in getattr(shape, "geoms", [shape])
+        if piece.geom_type == "Polygon" and piece.area > least_m2
+        for part in _without_holes(piece)
+    ]
+
+
+def _lay_streets(rng, palette: Palette, plot: Plot, streets, pavement_m: float, verge_m: float) -> None:
+    """Verges, pavements, kerbs and carriageways, in that order over all streets."""
+    pattern, rgb = palette.paving
+    kerb = np.clip(rgb + rng.uniform(-35, 35), 20, 235)
+    rings = []
+    if pavement_m:
+        rings.append((verge_m + pavement_m, pattern, rgb, 10.0))
+        if verge_m > 0.4:
+            rings.append((verge_m, *palette.open_ground, 12.0))
+        rings.append((0.18, "concrete", kerb, 5.0))
+    else:
+        rings.append((max(verge_m, 0.6), "gravel" if rng.random() < 0.5 else "meadow", palette.open_ground[1] * 0.9 + 8, 12.0))
+    road, colour = palette.road
+    rings.append((0.0, road, colour, 7.0))
+    for beyond_m, name, tone, contrast in rings:
+        for street in streets:
+            tint = rng.uniform(0.9, 1.1)
+            _ribbon(rng, plot, street, street.width_m + 2 * beyond_m, name, tone * tint, contrast, beyond_m == 0)
+    if road in ("soil", "gravel"):  # the strip between the wheels grows over
+        for street in streets:
+            _ribbon(rng, plot, street, rng.uniform(0.5, 1.0), "meadow", palette.open_ground[1], 14.0, True)
+
+
+def _ribbon(rng, plot: Plot, street: Street, width_m, pattern, rgb, contrast, wear: bool) -> None:
+    left, right = street.offset(width_m / 2), street.offset(-width_m / 2)
+    i, n = 0, len(street.line_xy_m)
+    while i < n - 1:
+        j = min(n, i + PIECE_M + int(rng.integers(0, PIECE_M)) + 1)
+        outline = np.concatenate([left[i:j], right[i:j][::-1]])
+        yaw_rad = float(np.arctan2(*(street.line_xy_m[j - 1] - street.line_xy_m[i])[::-1]))
+        tone = np.clip(rgb + rng.normal(0, 4), 10, 245)
+        plot.patches.append(Patch(outline, pattern, tone, contrast, yaw_rad, wear))
+        i = j - 1
+
+
+def _line_streets(rng, palette, plot, taken: Occupancy, streets, pavement_m: float, square) -> None:
+    """Furniture, and trees where the family plants them along streets."""
+    site = Site(square, palette, plot, taken)
+    family = palette.family
+
+    def on_road(xy_m: np.ndarray) -> np.ndarray:
+        near = [np.linalg.norm(s.line_xy_m[None] - xy_m[:, None], axis=2).min(axis=1) < s.width_m / 2 + 0.2 for s in streets]
+        return np.any(near, axis=0)
+
+    for street in streets:
+        furnish(site, street, pavement_m, on_road)
+        spacing_m = rng.uniform(*family.street_tree_m)
+        if spacing_m < 3:
+            continue
+        for side in (-1, 1)[: int(rng.integers(1, 3))]:
+            points = street.offset(side * (street.width_m / 2 + 1.0))[:: int(spacing_m)]
+            for xy in points[~on_road(points)]:
+                if rng.random() < 0.8:
+                    site.plant(xy + rng.normal(0, 0.2, 2), str(palette.plants[0]), rng.uniform(0.6, 0.9))
+
+
+def _kerb_slots(rng: np.random.Generator, streets) -> list[Rectangle]:
+    slots = []
+    for street in streets:
+        if street.width_m < 5.5:  # a parked car would close the lane
+            continue
+        others = [MultiPoint(s.line_xy_m).buffer(s.width_m / 2 + 5) for s in streets if s is not street]
+        for side in (-1.0, 1.0):
+            for i in range(3, len(street.line_xy_m) - 3, KERB_SLOT_M):
+                x, y = street.line_xy_m[i] + side * (street.width_m / 2 - 1.05) * street.left[i]
+                if not any(other.contains(MultiPoint([(x, y)])) for other in others):
+                    yaw_rad = float(np.arctan2(*street.direction[i][::-1]) + rng.normal(0, 0.03))
+                    slots.append(Rectangle(float(x), float(y), yaw_rad, rng.uniform(3.8, 5.2), rng.uniform(1.65, 1.95)))
+    return slots
