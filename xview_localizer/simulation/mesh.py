@@ -20,6 +20,9 @@ class Material(IntEnum):
     CAR = 4
     GLASS = 5
     PLAIN = 6
+    # Coloured by a photo from above, which the ground's `drape` is.
+    DRAPED_ROOF = 7
+    DRAPED_FOLIAGE = 8
 
 
 @dataclass(frozen=True)
