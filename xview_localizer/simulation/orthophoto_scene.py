@@ -148,7 +148,9 @@ class OrthophotoScene:
                 poses.append(Pose2(float(xy_m[0]), float(xy_m[1]), float(along_rad + turned)))
                 if len(poses) == count:
                     return poses
-        raise TownError("a scene raised from a photo leaves no free place near its middle; take another window")
+        raise TownError(
+            "a scene raised from a photo leaves no free place near its middle; take another window"
+        )
 
 
 def _extended(photo: Photo) -> Drape:
@@ -308,7 +310,9 @@ def _line_direction(mask: np.ndarray, row: int, column: int, reach: int = 26) ->
 def _street_ground(picture: Drape, segments: Segments, rng: np.random.Generator) -> Ground:
     """The ground under everything: what stands on the photo taken away, sharpened, with grain, shadows lifted."""
     grid = segments.grid
-    stands = mask_of(segments.roofs, grid, 0.6) | _crown_mask(segments, 0.3) | mask_of(segments.cars, grid, 0.6)
+    stands = (
+        mask_of(segments.roofs, grid, 0.6) | _crown_mask(segments, 0.3) | mask_of(segments.cars, grid, 0.6)
+    )
     side = round(SCENE_M / TEXEL_M)
     fine = RasterGrid.centred(0.0, 0.0, TEXEL_M, side, side)
     albedo = cv2.resize(picture.image, (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32)
@@ -316,7 +320,9 @@ def _street_ground(picture: Drape, segments: Segments, rng: np.random.Generator)
     sigma_px = picture.grid.spacing_m / TEXEL_M
     if sigma_px > 1.5:  # a coarse photo's edges are made crisper
         albedo += 0.7 * (albedo - cv2.GaussianBlur(albedo, (0, 0), sigma_px))
-    brightness = np.maximum(cv2.GaussianBlur(albedo, (0, 0), 3 * sigma_px).mean(axis=-1, keepdims=True), 8.0)
+    own = albedo.mean(axis=-1)
+    # Shadows are dark all round; a bright kerb beside them isn't.
+    brightness = np.maximum(np.maximum(cv2.GaussianBlur(own, (0, 0), 3 * sigma_px), own), 8.0)[..., None]
     usual = float(np.median(brightness[::8, ::8]))
     lift = rng.uniform(0.0, 0.6)  # the shadows of another hour
     albedo *= np.clip(usual / brightness, 1.0, 3.0) ** lift

@@ -60,9 +60,7 @@ def make_pairs(out: Path | str, seeds: Iterable[int], config: PairsConfig, worke
     write_index(out, _write_town, [(out, int(seed), config) for seed in seeds], workers)
 
 
-def write_index(
-    out: Path, write: Callable[[tuple], list[dict]], jobs: Sequence[tuple], workers: int
-) -> None:
+def write_index(out: Path, write: Callable[[tuple], list[dict]], jobs: Sequence[tuple], workers: int) -> None:
     """Do all jobs, each of which writes its images and returns its lines, and write pairs.jsonl."""
     if workers > 1:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:

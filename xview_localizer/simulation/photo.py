@@ -41,7 +41,9 @@ class Photo:
                 f"{self.name} shows {width_m:.0f} × {height_m:.0f} m; scenes need {LEAST_SIDE_M:.0f} m each way"
             )
         if self.image.mean(axis=-1).std() < LEAST_CONTRAST:
-            raise OrthophotoError(f"{self.name} shows no texture; take a photo in which ground can be told apart")
+            raise OrthophotoError(
+                f"{self.name} shows no texture; take a photo in which ground can be told apart"
+            )
 
 
 class PhotoSource(Protocol):

@@ -208,11 +208,9 @@ def _roof_colour(pixels: np.ndarray, brightness: np.ndarray) -> float:
 
 def _shadow_around(place: Rectangle, dark: np.ndarray, grid: RasterGrid) -> np.ndarray:
     """Share of dark ground just outside the rectangle, in 16 directions."""
-    along = np.linspace(-0.9, 0.9, 12)
-    ones = np.ones_like(along)
-    outline = np.concatenate([
-        np.stack([along, ones], 1), np.stack([along, -ones], 1), np.stack([ones, along], 1), np.stack([-ones, along], 1),
-    ])  # fmt: skip
+    along, one = np.linspace(-0.9, 0.9, 12), np.ones(12)
+    sides = ((along, one), (along, -one), (one, along), (-one, along))
+    outline = np.concatenate([np.stack(side, axis=1) for side in sides])
     normal = np.repeat([[0, 1], [0, -1], [1, 0], [-1, 0]], len(along), axis=0)
     cos, sin = np.cos(place.yaw_rad), np.sin(place.yaw_rad)
     turn = np.array([[cos, sin], [-sin, cos]])
@@ -223,8 +221,7 @@ def _shadow_around(place: Rectangle, dark: np.ndarray, grid: RasterGrid) -> np.n
     for direction in np.stack([np.cos(angles), np.sin(angles)], axis=1):
         facing = outward @ direction > 0.3
         seen = [
-            _at(dark, at_m[facing] + reach_m * direction, grid)
-            for reach_m in np.arange(*SHADOW_REACH_M, 0.4)
+            _at(dark, at_m[facing] + reach_m * direction, grid) for reach_m in np.arange(*SHADOW_REACH_M, 0.4)
         ]
         shares.append(np.mean(seen))
     return np.array(shares)
