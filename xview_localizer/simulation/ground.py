@@ -26,12 +26,21 @@ class Surface(IntEnum):
 
 
 @dataclass(frozen=True)
+class Drape:
+    """A photo from above, `image` [H, W, 3] uint8 on `grid`: the colour of what stands below it."""
+
+    image: np.ndarray
+    grid: RasterGrid
+
+
+@dataclass(frozen=True)
 class Ground:
-    """`albedo` [H, W, 3] uint8 and `surface` [H, W] (Surface) on `grid`."""
+    """`albedo` [H, W, 3] uint8 and `surface` [H, W] (Surface) on `grid`; `drape` is for draped materials."""
 
     albedo: np.ndarray
     surface: np.ndarray
     grid: RasterGrid
+    drape: Drape | None = None
 
 
 def fractal_noise(

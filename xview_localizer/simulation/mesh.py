@@ -22,6 +22,9 @@ class Material(IntEnum):
     PLAIN = 6
     FACADE = 7
     SHEET = 8  # corrugated
+    # Coloured by a photo from above, which the ground's `drape` is.
+    DRAPED_ROOF = 9
+    DRAPED_FOLIAGE = 10
 
 
 PARAMETERS = 7  # most that a shader takes

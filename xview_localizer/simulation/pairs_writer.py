@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
 
+from xview_localizer.aerial.source import AerialImage
 from xview_localizer.geometry.camera import camera_from_dict
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
@@ -44,16 +46,32 @@ class PairsConfig:
         family_names(self.families)
 
 
+class World(Protocol):
+    """What can be looked at from the street and from the air; see Town."""
+
+    def render_view(
+        self, camera, pose: Pose2, R_base_camera, camera_height_m: float, capture: Capture, rng
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def render_orthophoto(
+        self, bounds: Bounds, metres_per_pixel: float, capture: Capture, rng
+    ) -> AerialImage: ...
+
+
 def make_pairs(out: Path | str, seeds: Iterable[int], config: PairsConfig, workers: int = 1) -> None:
     """Write one folder of pairs from the towns of `seeds`; the same arguments give the same files."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    jobs = [(out, int(seed), config) for seed in seeds]
+    write_index(out, _write_town, [(out, int(seed), config) for seed in seeds], workers)
+
+
+def write_index(out: Path, write: Callable[[tuple], list[dict]], jobs: Sequence[tuple], workers: int) -> None:
+    """Do all jobs, each of which writes its images and returns its lines, and write pairs.jsonl."""
     if workers > 1:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            written = list(pool.map(_write_town, jobs))
+            written = list(pool.map(write, jobs))
     else:
-        written = [_write_town(job) for job in jobs]
+        written = [write(job) for job in jobs]
     lines = [json.dumps(entry) for entries in written for entry in entries]
     (out / "pairs.jsonl").write_text("\n".join(lines) + "\n")
 
@@ -104,6 +122,13 @@ def _write_crop(
 ) -> list[dict]:
     """One aerial crop and `count` images in it (single ones, or one short drive)."""
     poses = _drive(town, count, rng) if config.drive > 1 else _places(town, count, rng)
+    return write_images(out, town, name, poses, config, rng)
+
+
+def write_images(
+    out: Path, town: World, name: str, poses: list[Pose2], config: PairsConfig, rng: np.random.Generator
+) -> list[dict]:
+    """One aerial crop and an image at each of `poses`; their lines of pairs.jsonl."""
     anchor = poses[-1] if config.drive > 1 else poses[0]
     reach_m = 8.0 if config.drive > 1 else 10.0
     centre = np.array([anchor.x_m, anchor.y_m]) + rng.uniform(-reach_m, reach_m, 2)

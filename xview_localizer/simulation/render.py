@@ -114,7 +114,12 @@ class Scene:
         roof = material == Material.ROOF
         rows = np.sin(points[roof, 2] * 18) * np.clip(1 - normal[roof, 2] ** 8, 0, 1)
         rgb[roof] *= (1 + 0.06 * rows + 0.08 * _hash_noise(points[roof], 0.8))[:, None]
-        leaf = material == Material.FOLIAGE
+        draped = np.isin(material, (Material.DRAPED_ROOF, Material.DRAPED_FOLIAGE))
+        if draped.any():
+            drape = self._ground.drape
+            at = drape.grid.uv_from_xy(points[draped, :2]) - 0.5
+            rgb[draped] = _sample(drape.image, at.astype(np.float32))
+        leaf = np.isin(material, (Material.FOLIAGE, Material.DRAPED_FOLIAGE))
         speckle = 0.3 * _hash_noise(points[leaf], 0.12) + 0.25 * _hash_noise(points[leaf], 0.5)
         rgb[leaf] *= np.clip(1 + speckle, 0.25, 1.8)[:, None] * capture.season_tint
         if leaf.any():

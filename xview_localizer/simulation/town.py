@@ -22,6 +22,7 @@ from xview_localizer.simulation.render import Scene
 from xview_localizer.simulation.repeating import make_repeating_layout
 from xview_localizer.simulation.solids import add_house, add_plant, add_solid
 from xview_localizer.simulation.style import TownStyle
+from xview_localizer.simulation.view import is_blocked, view_of
 
 SIZE_M = 200.0
 FLYING_HEIGHT_M = 1000.0
@@ -95,17 +96,7 @@ class Town:
         rng: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Ground image [H, W, 3] uint8 RGB and range along the ray [H, W] (0 = sky) of a camera above `pose`."""
-        v, u = np.mgrid[: camera.height, : camera.width] + 0.5
-        rays = camera.rays(np.stack([u.ravel(), v.ravel()], axis=1)) @ R_base_camera.T
-        cos, sin = np.cos(pose.yaw_rad), np.sin(pose.yaw_rad)
-        rays = rays @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1.0]])
-        origin = np.broadcast_to([pose.x_m, pose.y_m, camera_height_m], rays.shape)
-        hits = self.street_scene.cast(origin, rays)
-        pixel_rad = camera.horizontal_fov_rad / camera.width
-        linear = self.street_scene.shade(origin, rays, hits, pixel_rad, capture)
-        image = capture.develop(linear.reshape(camera.height, camera.width, 3), rng)
-        range_m = np.where(np.isfinite(hits.range_m), hits.range_m, 0.0).reshape(image.shape[:2])
-        return image, range_m
+        return view_of(self.street_scene, camera, pose, R_base_camera, camera_height_m, capture, rng)
 
     def render_orthophoto(
         self, bounds: Bounds, metres_per_pixel: float, capture: Capture, rng: np.random.Generator
@@ -137,13 +128,7 @@ class Town:
 
     def is_blocked(self, xy_m: np.ndarray, clearance_m: float = 0.8) -> bool:
         """Whether a camera at (x, y) would stand in or right beside something."""
-        angle_rad = np.linspace(0, 2 * np.pi, 16, endpoint=False)
-        rays = np.column_stack([np.cos(angle_rad), np.sin(angle_rad), np.zeros(16)])
-        nearest_m = [
-            self.street_scene.cast(np.tile([*xy_m, height_m], (16, 1)), rays).range_m.min()
-            for height_m in (0.5, 1.5)
-        ]
-        return min(nearest_m) < clearance_m
+        return is_blocked(self.street_scene, xy_m, clearance_m)
 
 
 def _mesh(layout: Layout, parked: np.ndarray, seed: int):

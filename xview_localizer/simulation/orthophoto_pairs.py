@@ -1,0 +1,61 @@
+"""Scenes raised from aerial photos as a data set in the `pairs` format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from xview_localizer.simulation.orthophoto_scene import SCENE_M, OrthophotoScene
+from xview_localizer.simulation.pairs_writer import PairsConfig, write_images, write_index
+from xview_localizer.simulation.photo import OrthophotoError, PhotoSource
+from xview_localizer.simulation.town import TownError
+
+GROUP_SIZE = 4  # images that share an aerial image
+TRIES = 8
+
+
+def make_orthophoto_pairs(
+    out: Path | str,
+    photos: Sequence[PhotoSource],
+    seeds: Iterable[int],
+    config: PairsConfig,
+    workers: int = 1,
+) -> None:
+    """Write one folder of pairs, a scene of `config.images_per_town` images for each seed.
+
+    The photos take turns. The same arguments give the same files. Raises OrthophotoError where a photo cannot be
+    used, and where none of a few windows has room for a camera.
+    """
+    if not photos:
+        raise OrthophotoError("no photos to raise scenes from")
+    if config.drive > 1:
+        raise OrthophotoError("scenes raised from photos have no drives; ask for single images")
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    sized = replace(config, town_size_m=SCENE_M)
+    jobs = [(out, photos[number % len(photos)], int(seed), sized) for number, seed in enumerate(seeds)]
+    write_index(out, write_scene, jobs, workers)
+
+
+def write_scene(job: tuple[Path, PhotoSource, int, PairsConfig]) -> list[dict]:
+    """The images of one scene, and their lines of pairs.jsonl; windows without room for a camera are passed over."""
+    out, source, seed, config = job
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng((seed, 5))
+    for attempt in range(TRIES):
+        scene = OrthophotoScene.generate(source.photo(rng), seed + 1_000_003 * attempt)
+        try:
+            poses = scene.places(config.images_per_town, rng)
+        except TownError as error:
+            problem = error
+            continue
+        entries = []
+        for crop, first in enumerate(range(0, len(poses), GROUP_SIZE)):
+            name = f"{seed:06d}_{crop}"
+            entries += write_images(out, scene, name, poses[first : first + GROUP_SIZE], config, rng)
+        return entries
+    raise OrthophotoError(f"{source}: {problem}") from problem

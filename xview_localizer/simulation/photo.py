@@ -1,0 +1,69 @@
+"""Aerial photos that scenes are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+LEAST_SIDE_M = 40.0  # of a photo; what lies beyond is its mirror image
+LEAST_CONTRAST = 4.0  # standard deviation of the brightness; below there is nothing to match
+METRES_PER_PIXEL = (0.01, 0.7)
+
+
+class OrthophotoError(ValueError):
+    """No scene can be made of a photo; the message names it, what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A north-up photo from above, `image` [H, W, 3] uint8 RGB.
+
+    Raises OrthophotoError where it is too small, too coarse or shows nothing.
+    """
+
+    image: np.ndarray
+    metres_per_pixel: float
+    name: str
+
+    def __post_init__(self) -> None:
+        least, most = METRES_PER_PIXEL
+        if not least <= self.metres_per_pixel <= most:
+            raise OrthophotoError(
+                f"{self.name} has {self.metres_per_pixel:g} m/px; scenes need {least:g} to {most:g} m/px"
+            )
+        height_m, width_m = (side * self.metres_per_pixel for side in self.image.shape[:2])
+        if min(width_m, height_m) < LEAST_SIDE_M:
+            raise OrthophotoError(
+                f"{self.name} shows {width_m:.0f} × {height_m:.0f} m; scenes need {LEAST_SIDE_M:.0f} m each way"
+            )
+        if self.image.mean(axis=-1).std() < LEAST_CONTRAST:
+            raise OrthophotoError(
+                f"{self.name} shows no texture; take a photo in which ground can be told apart"
+            )
+
+
+class PhotoSource(Protocol):
+    """Where photos for scenes come from. Has to be picklable: scenes are made by several processes."""
+
+    def photo(self, rng: np.random.Generator) -> Photo:
+        """A photo, or a window of a large one drawn by `rng`. Raises OrthophotoError."""
+        ...
+
+
+@dataclass(frozen=True)
+class PhotoFile:
+    """An image file of known scale, taken whole."""
+
+    path: Path
+    metres_per_pixel: float
+
+    def photo(self, rng: np.random.Generator) -> Photo:
+        """See PhotoSource.photo."""
+        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise OrthophotoError(f"{self.path} is missing or no readable image")
+        return Photo(np.ascontiguousarray(image[..., ::-1]), self.metres_per_pixel, str(self.path))

@@ -1,0 +1,43 @@
+"""A scene seen by a camera that stands in it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xview_localizer.geometry.camera import CameraModel
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.simulation.capture import Capture
+from xview_localizer.simulation.render import Scene
+
+
+def view_of(
+    scene: Scene,
+    camera: CameraModel,
+    pose: Pose2,
+    R_base_camera: np.ndarray,
+    camera_height_m: float,
+    capture: Capture,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ground image [H, W, 3] uint8 RGB and range along the ray [H, W] (0 = sky) of a camera above `pose`."""
+    v, u = np.mgrid[: camera.height, : camera.width] + 0.5
+    rays = camera.rays(np.stack([u.ravel(), v.ravel()], axis=1)) @ R_base_camera.T
+    cos, sin = np.cos(pose.yaw_rad), np.sin(pose.yaw_rad)
+    rays = rays @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1.0]])
+    origin = np.broadcast_to([pose.x_m, pose.y_m, camera_height_m], rays.shape)
+    hits = scene.cast(origin, rays)
+    pixel_rad = camera.horizontal_fov_rad / camera.width
+    linear = scene.shade(origin, rays, hits, pixel_rad, capture)
+    image = capture.develop(linear.reshape(camera.height, camera.width, 3), rng)
+    range_m = np.where(np.isfinite(hits.range_m), hits.range_m, 0.0).reshape(image.shape[:2])
+    return image, range_m
+
+
+def is_blocked(scene: Scene, xy_m: np.ndarray, clearance_m: float = 0.8) -> bool:
+    """Whether a camera at (x, y) would stand in or right beside something."""
+    angle_rad = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    rays = np.column_stack([np.cos(angle_rad), np.sin(angle_rad), np.zeros(16)])
+    nearest_m = [
+        scene.cast(np.tile([*xy_m, height_m], (16, 1)), rays).range_m.min() for height_m in (0.5, 1.5)
+    ]
+    return min(nearest_m) < clearance_m
