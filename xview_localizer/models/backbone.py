@@ -105,8 +105,8 @@ class Backbone(nn.Module):
         """
         grid = self.config.position_grid
         # The table stands on the left of both products, where quantization of weights leaves it in peace.
-        columns = self.position @ self._resize_weights(grid, w).T
-        return (columns.transpose(-1, -2) @ self._resize_weights(grid, h).T).transpose(-1, -2)
+        columns = self.position @ self._resize_weights(grid, w).to(self.position).T
+        return (columns.transpose(-1, -2) @ self._resize_weights(grid, h).to(self.position).T).transpose(-1, -2)
 
     def _resize_weights(self, size_in: int, size_out: int) -> Tensor:
         margin = self.config.position_margin
