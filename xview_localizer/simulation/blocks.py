@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from shapely.geometry import LineString, Polygon
+from shapely.geometry import LineString, Point, Polygon
 
 from xview_localizer.simulation.elements import House, Part, Patch, Plant, Plot, Solid, Stroke
-from xview_localizer.simulation.facade import Facade, GroundFloor
 from xview_localizer.simulation.family import Palette
 from xview_localizer.simulation.layout import Rectangle, beside
 
@@ -70,11 +69,13 @@ class Site:
         west, south, east, north = self.ground.bounds
         for _ in range(30):
             xy = self.rng.uniform((west, south), (east, north))
-            if self.ground.contains(_point(xy)):
+            if self.ground.contains(Point(xy)):
                 break
         return xy
 
-    def place(self, length_m: float, width_m: float, yaw_rad: float | None = None, tries: int = 12) -> Rectangle | None:
+    def place(
+        self, length_m: float, width_m: float, yaw_rad: float | None = None, tries: int = 12
+    ) -> Rectangle | None:
         """A free rectangle of that size inside the block, or None."""
         for _ in range(tries):
             yaw = self.yaw_rad + (0 if yaw_rad is None else yaw_rad) + np.pi / 2 * self.rng.integers(2)
@@ -89,7 +90,11 @@ class Site:
         for piece in getattr(inner, "geoms", [inner]):
             if piece.is_empty or piece.geom_type != "Polygon":
                 continue
-            ring = np.array(piece.exterior.normalize().coords) if piece.exterior.is_ccw else np.array(piece.exterior.coords)[::-1]
+            ring = (
+                np.array(piece.exterior.normalize().coords)
+                if piece.exterior.is_ccw
+                else np.array(piece.exterior.coords)[::-1]
+            )
             for start, end in zip(ring[:-1], ring[1:], strict=True):
                 yield from self._along_edge(start, end, piece, least_m, most_m, gap_m, depth_m)
 
@@ -97,7 +102,7 @@ class Site:
         length_m = float(np.linalg.norm(end - start))
         along = (end - start) / max(length_m, 1e-6)
         right = np.array([along[1], -along[0]])
-        if inside.contains(_point((start + end) / 2 + 0.5 * right)):
+        if inside.contains(Point((start + end) / 2 + 0.5 * right)):
             inward = right
         else:
             inward = -right
@@ -112,7 +117,9 @@ class Site:
                 yield place
             at_m += front_m + self.rng.uniform(*gap_m)
 
-    def house(self, place: Rectangle, front: int = 2, storeys: int | None = None, wings: float = 0.3) -> House:
+    def house(
+        self, place: Rectangle, front: int = 2, storeys: int | None = None, wings: float = 0.3
+    ) -> House:
         """Build on a rectangle, sometimes with a wing or a setback storey."""
         rng, palette, family = self.rng, self.palette, self.family
         storeys = storeys or int(rng.integers(family.storeys[0], family.storeys[1] + 1))
@@ -138,7 +145,10 @@ class Site:
 
     def _wing(self, place: Rectangle, height_m: float) -> Part:
         """A wing at the back that makes an L or a T of the house."""
-        length_m, reach_m = place.length_m * self.rng.uniform(0.3, 0.5), place.width_m * self.rng.uniform(0.4, 0.8)
+        length_m, reach_m = (
+            place.length_m * self.rng.uniform(0.3, 0.5),
+            place.width_m * self.rng.uniform(0.4, 0.8),
+        )
         shift_m = self.rng.choice([-1, 0, 1]) * (place.length_m - length_m) / 2
         wing = beside(place, shift_m, -(place.width_m + reach_m) / 2 + 0.3, length_m, reach_m)
         self.taken.block(wing.corners)
@@ -155,7 +165,15 @@ class Site:
         shape = shape or str(rng.choice(self.palette.plants))
         radius_m, height_m = plant_size(rng, shape)
         self.plot.plants.append(
-            Plant(x, y, shape, scale * radius_m, scale * height_m, self.palette.green(), int(rng.integers(1 << 20)))
+            Plant(
+                x,
+                y,
+                shape,
+                scale * radius_m,
+                scale * height_m,
+                self.palette.green(),
+                int(rng.integers(1 << 20)),
+            )
         )
         return True
 
@@ -206,22 +224,20 @@ def plant_size(rng: np.random.Generator, shape: str) -> tuple[float, float]:
     return tuple(float(rng.uniform(*pair)) for pair in limits)
 
 
-def _point(xy):
-    from shapely.geometry import Point
-
-    return Point(xy)
-
-
 def perimeter(site: Site) -> None:
     """Closed rows of houses around a courtyard with sheds, trees and paving."""
     rng, family = site.rng, site.family
     site.cover(*site.palette.open_ground if rng.random() < 0.5 else site.palette.paving)
-    for place in site.fronts(site.palette.between(family.setback_m), *family.front_m, family.gap_m, family.depth_m):
+    for place in site.fronts(
+        site.palette.between(family.setback_m), *family.front_m, family.gap_m, family.depth_m
+    ):
         site.house(place, wings=0.25)
     for _ in range(int(site.ground.area / 350)):
         shed = site.place(rng.uniform(2.5, 7), rng.uniform(2.5, 5))
         if shed:
-            site.plot.box(shed, 0, rng.uniform(2.2, 3.5), site.palette.wall(), site.palette.roof(), ripple=True)
+            site.plot.box(
+                shed, 0, rng.uniform(2.2, 3.5), site.palette.wall(), site.palette.roof(), ripple=True
+            )
     site.scatter(0.35)
 
 
@@ -235,7 +251,9 @@ def detached(site: Site) -> None:
         left_m = place.width_m / 2 + setback_m / 2
         side = rng.choice([-1, 1])
         if rng.random() < 0.8:
-            drive = beside(place, side * (place.length_m / 2 - 1.6), left_m, rng.uniform(2.6, 5), setback_m + 0.6)
+            drive = beside(
+                place, side * (place.length_m / 2 - 1.6), left_m, rng.uniform(2.6, 5), setback_m + 0.6
+            )
             pattern, rgb = site.palette.ground(family.paving + family.road)
             site.lay(drive.corners, pattern, rgb, 9)
             site.plot.car_slots.append(Rectangle(drive.x_m, drive.y_m, drive.yaw_rad + np.pi / 2, 4.4, 1.8))
@@ -244,12 +262,22 @@ def detached(site: Site) -> None:
             site.lay(walk.corners, "slabs", site.palette.paving[1], 9)
         if rng.random() < 0.6:
             terrace = beside(place, rng.uniform(-2, 2), -(place.width_m / 2 + 2.2), rng.uniform(4, 8), 4.0)
-            site.lay(terrace.corners, str(rng.choice(["boards", "slabs", "tiles"])), rng.uniform(90, 200) + rng.normal(0, 15, 3))
+            site.lay(
+                terrace.corners,
+                str(rng.choice(["boards", "slabs", "tiles"])),
+                rng.uniform(90, 200) + rng.normal(0, 15, 3),
+            )
         _garden_things(site, place)
         hedge = beside(place, 0, place.width_m / 2 + setback_m - 0.5, place.length_m * 0.5, 0.6)
         if rng.random() < 0.5 and site.taken.claim(hedge.corners):
             leafy = bool(rng.random() < 0.6)
-            site.plot.box(hedge, 0, rng.uniform(0.7, 1.6), site.palette.green() if leafy else rng.uniform(80, 220, 3), leafy=leafy)
+            site.plot.box(
+                hedge,
+                0,
+                rng.uniform(0.7, 1.6),
+                site.palette.green() if leafy else rng.uniform(80, 220, 3),
+                leafy=leafy,
+            )
     site.scatter(0.45)
     site.scatter(0.5, "bush")
 
@@ -270,7 +298,9 @@ def _garden_things(site: Site, house: Rectangle) -> None:
         elif kind == "trampoline":
             angle = np.linspace(0, 2 * np.pi, 10, endpoint=False)
             ring = np.column_stack([np.cos(angle), np.sin(angle)]) * at.length_m / 2 + (at.x_m, at.y_m)
-            site.plot.solids.append(Solid(ring, 0.7, 0.85, np.array([40, 90, 170.0]), np.array([35, 36, 40.0])))
+            site.plot.solids.append(
+                Solid(ring, 0.7, 0.85, np.array([40, 90, 170.0]), np.array([35, 36, 40.0]))
+            )
         elif kind == "shed":
             site.plot.box(at, 0, 2.3, site.palette.wall(), site.palette.roof())
         else:
@@ -287,7 +317,11 @@ def halls(site: Site) -> None:
         slab = Rectangle(*middle, site.yaw_rad, rng.uniform(6, 25), rng.uniform(5, 15))
         piece = Polygon(slab.corners).intersection(site.ground)
         if piece.geom_type == "Polygon" and not piece.is_empty:
-            site.lay(np.array(piece.exterior.coords), str(rng.choice(["concrete", "asphalt", "gravel"])), rgb * rng.uniform(0.6, 1.4))
+            site.lay(
+                np.array(piece.exterior.coords),
+                str(rng.choice(["concrete", "asphalt", "gravel"])),
+                rgb * rng.uniform(0.6, 1.4),
+            )
     for _ in range(8):
         place = site.place(rng.uniform(12, 42), rng.uniform(10, 24))
         if place:
@@ -308,23 +342,42 @@ def _containers(site: Site, count: int) -> None:
     rng = site.rng
     for _ in range(rng.poisson(count)):
         kind = rng.choice(["container", "pallets", "tank", "pipes", "skip"])
-        size = {"container": (6.1, 2.44), "pallets": (1.2, 1.0), "tank": (3, 3), "pipes": (6, 1.5), "skip": (3.6, 1.8)}[kind]
+        size = {
+            "container": (6.1, 2.44),
+            "pallets": (1.2, 1.0),
+            "tank": (3, 3),
+            "pipes": (6, 1.5),
+            "skip": (3.6, 1.8),
+        }[kind]
         place = site.place(*size, yaw_rad=rng.choice([0.0, 0.0, rng.uniform(0, 3)]), tries=3)
         if place is None:
             continue
         rgb = rng.uniform(25, 215, 3)
         if kind == "tank":
             angle = np.linspace(0, 2 * np.pi, 10, endpoint=False)
-            ring = np.column_stack([np.cos(angle), np.sin(angle)]) * rng.uniform(0.8, 1.7) + (place.x_m, place.y_m)
-            site.plot.solids.append(Solid(ring, 0, rng.uniform(2.5, 8), rgb * 0 + rng.uniform(120, 225), rgb * 0 + rng.uniform(120, 225)))
+            ring = np.column_stack([np.cos(angle), np.sin(angle)]) * rng.uniform(0.8, 1.7) + (
+                place.x_m,
+                place.y_m,
+            )
+            site.plot.solids.append(
+                Solid(
+                    ring,
+                    0,
+                    rng.uniform(2.5, 8),
+                    rgb * 0 + rng.uniform(120, 225),
+                    rgb * 0 + rng.uniform(120, 225),
+                )
+            )
         else:
-            height_m = {"container": 2.6, "pallets": 1.3, "pipes": 0.8, "skip": 1.4}[kind] * (1 + (rng.random() < 0.25))
+            height_m = {"container": 2.6, "pallets": 1.3, "pipes": 0.8, "skip": 1.4}[kind] * (
+                1 + (rng.random() < 0.25)
+            )
             site.plot.box(place, 0, height_m, rgb, np.clip(rgb * 1.15, 0, 245), ripple=kind == "container")
 
 
 def lawn(site: Site) -> None:
     """Mown grass with paths across, plazas, irregular buildings, lamps, benches and courts."""
-    rng, family = site.rng, site.family
+    rng = site.rng
     pattern, rgb = site.palette.open_ground
     site.cover(pattern if rng.random() < 0.5 else "mown", rgb, 11)
     for _ in range(int(rng.integers(0, 3))):
@@ -338,7 +391,7 @@ def lawn(site: Site) -> None:
         site.path(start - 60 * along, end + 60 * along, rng.uniform(1.4, 3.6), paving, colour)
         for at in np.arange(0, np.linalg.norm(end - start), rng.uniform(9, 18)):
             side = start + at * along + 2.4 * np.array([-along[1], along[0]])
-            if rng.random() < 0.7 and site.ground.contains(_point(side)):
+            if rng.random() < 0.7 and site.ground.contains(Point(side)):
                 site.plant(side) if rng.random() < 0.6 else _lamp(site, side)
     court(site)
     site.scatter(0.35)
@@ -357,7 +410,12 @@ def court(site: Site) -> None:
     place = site.place(rng.uniform(14, 28), rng.uniform(8, 15))
     if place is None:
         return
-    site.lay(place.corners, "concrete" if rng.random() < 0.5 else "asphalt", rng.uniform([50, 50, 40], [190, 140, 160]), 5)
+    site.lay(
+        place.corners,
+        "concrete" if rng.random() < 0.5 else "asphalt",
+        rng.uniform([50, 50, 40], [190, 140, 160]),
+        5,
+    )
     for share in (0.94, 0.5):
         ring = beside(place, 0, 0, place.length_m * 0.94, place.width_m * share).corners
         site.plot.strokes.append(Stroke(np.vstack([ring, ring[:1]]), 0.1))
@@ -379,8 +437,12 @@ def plaza(site: Site) -> None:
     for shift in np.arange(-size_m, size_m, rng.uniform(4, 12)):
         for turn in (0.0, np.pi / 2)[: int(rng.integers(1, 3))]:
             direction = np.array([np.cos(site.yaw_rad + turn), np.sin(site.yaw_rad + turn)])
-            middle = np.array(site.ground.centroid.coords[0]) + shift * np.array([-direction[1], direction[0]])
-            line = LineString([middle - 2 * size_m * direction, middle + 2 * size_m * direction]).buffer(rng.uniform(0.2, 0.5))
+            middle = np.array(site.ground.centroid.coords[0]) + shift * np.array(
+                [-direction[1], direction[0]]
+            )
+            line = LineString([middle - 2 * size_m * direction, middle + 2 * size_m * direction]).buffer(
+                rng.uniform(0.2, 0.5)
+            )
             piece = line.intersection(site.ground)
             if piece.geom_type == "Polygon" and not piece.is_empty:
                 site.lay(np.array(piece.exterior.coords), "setts", band)
@@ -399,7 +461,7 @@ def plaza(site: Site) -> None:
 
 def parking(site: Site) -> None:
     """Rows of painted bays with islands of trees, trolley shelters, and a shop like a box."""
-    rng, family = site.rng, site.family
+    rng = site.rng
     pattern, rgb = site.palette.road
     site.cover(pattern, rgb, 7)
     shop = site.place(rng.uniform(20, 40), rng.uniform(14, 22))
@@ -414,7 +476,12 @@ def parking(site: Site) -> None:
         for forward in np.arange(-reach_m, reach_m, bay_m):
             foot = middle + forward * direction + across * left
             end = foot + 4.8 * left + slant * 4.8 * direction
-            bay = Rectangle(*((foot + end) / 2 + bay_m / 2 * direction).tolist(), site.yaw_rad + np.pi / 2 - np.arctan(slant), 4.6, 1.9)
+            bay = Rectangle(
+                *((foot + end) / 2 + bay_m / 2 * direction).tolist(),
+                site.yaw_rad + np.pi / 2 - np.arctan(slant),
+                4.6,
+                1.9,
+            )
             if not site.ground.contains(Polygon(bay.corners)) or not site.taken.claim(bay.corners):
                 continue
             site.plot.strokes.append(Stroke(np.stack([foot, end]), 0.12))
@@ -423,7 +490,13 @@ def parking(site: Site) -> None:
                 site.lay(bay.corners, "leaves", site.palette.green() * 1.1, 16)
                 site.plant((bay.x_m, bay.y_m), claim=False)
             elif luck < 0.1:
-                site.plot.strokes.append(Stroke(bay.corners * 0.8 + 0.2 * np.array([bay.x_m, bay.y_m]), 0.0, tuple(rng.choice([[60, 100, 180], [210, 170, 60], [70, 150, 90]]))))
+                site.plot.strokes.append(
+                    Stroke(
+                        bay.corners * 0.8 + 0.2 * np.array([bay.x_m, bay.y_m]),
+                        0.0,
+                        tuple(rng.choice([[60, 100, 180], [210, 170, 60], [70, 150, 90]])),
+                    )
+                )
             elif luck < 0.12:
                 site.plot.box(beside(bay, 0, 0, 4, 1.9), 1.9, 2.2, (170, 190, 200))
                 site.plot.box(beside(bay, 0, 0, 3, 0.2), 0, 1.9, (120, 125, 130))
@@ -432,7 +505,7 @@ def parking(site: Site) -> None:
         if row % 3 == 0:
             for forward in np.arange(-reach_m, reach_m, 22.0):
                 spot = middle + forward * direction + (across - 0.5) * left
-                if site.ground.contains(_point(spot)):
+                if site.ground.contains(Point(spot)):
                     _lamp(site, spot)
     site.fence(0.8, rng.uniform(0.5, 1.1), site.palette.green(), True, 0.8)
 
@@ -445,28 +518,54 @@ def fields(site: Site) -> None:
     site.cover(*site.palette.open_ground, 13)
     length_m = rng.uniform(25, 60)
     for forward in np.arange(-1.5 * (east - west), 1.5 * (east - west), length_m):
-        strip = Rectangle(0.5 * (west + east) + forward * np.cos(turn), 0.5 * (south + north) + forward * np.sin(turn), turn, length_m - 1.5, 400.0)
+        strip = Rectangle(
+            0.5 * (west + east) + forward * np.cos(turn),
+            0.5 * (south + north) + forward * np.sin(turn),
+            turn,
+            length_m - 1.5,
+            400.0,
+        )
         piece = Polygon(strip.corners).intersection(site.ground.buffer(-1.5))
         if piece.geom_type != "Polygon" or piece.is_empty:
             continue
         rgb = rng.uniform([95, 85, 45], [190, 160, 100]) * rng.uniform(0.7, 1.1)
         pattern = str(rng.choice(["crop", "crop", "meadow", "soil", "grass"]))
-        site.lay(np.array(piece.exterior.coords), pattern, rgb, rng.uniform(5, 18), turn + rng.choice([0, np.pi / 2]))
+        site.lay(
+            np.array(piece.exterior.coords),
+            pattern,
+            rgb,
+            rng.uniform(5, 18),
+            turn + rng.choice([0, np.pi / 2]),
+        )
         if rng.random() < 0.4:
             edge = np.array(piece.exterior.segmentize(8.0).coords)
             leafy = bool(rng.random() < 0.5)
             for start, end in zip(edge[:-1], edge[1:], strict=True):
                 if rng.random() < 0.7:
-                    site.wall(start, end, rng.uniform(0.7, 1.8), site.palette.green() if leafy else rng.uniform(105, 160), leafy, 0.8 if leafy else 0.5)
+                    site.wall(
+                        start,
+                        end,
+                        rng.uniform(0.7, 1.8),
+                        site.palette.green() if leafy else rng.uniform(105, 160),
+                        leafy,
+                        0.8 if leafy else 0.5,
+                    )
     for _ in range(int(rng.integers(0, 4))):
         barn = site.place(rng.uniform(10, 22), rng.uniform(7, 11), yaw_rad=rng.uniform(0, 3))
         if barn:
-            site.lay(beside(barn, 0, 0, barn.length_m + 9, barn.width_m + 9).corners, "gravel", (160, 148, 128))
+            site.lay(
+                beside(barn, 0, 0, barn.length_m + 9, barn.width_m + 9).corners, "gravel", (160, 148, 128)
+            )
             site.house(barn, int(rng.integers(4)), wings=0.5)
     for _ in range(rng.poisson(site.ground.area / 500)):  # bales, troughs, stacks of wood
         site_place = site.place(rng.uniform(1.2, 3), 1.3, tries=2)
         if site_place:
-            site.plot.box(site_place, 0, rng.uniform(0.8, 1.5), rng.choice([[205, 180, 120], [225, 228, 225], [110, 84, 62]]))
+            site.plot.box(
+                site_place,
+                0,
+                rng.uniform(0.8, 1.5),
+                rng.choice([[205, 180, 120], [225, 228, 225], [110, 84, 62]]),
+            )
     site.scatter(0.15)
     site.scatter(0.15, "bush")
 
@@ -487,7 +586,13 @@ def works(site: Site) -> None:
     soil = np.array([150, 118, 86.0]) * rng.uniform(0.75, 1.2) + rng.normal(0, 8, 3)
     site.cover("soil", soil, 15)
     for _ in range(int(rng.integers(3, 9))):
-        site.path(site.point(), site.point(), rng.uniform(0.6, 3.5), str(rng.choice(["soil", "gravel"])), soil * rng.uniform(0.6, 1.3))
+        site.path(
+            site.point(),
+            site.point(),
+            rng.uniform(0.6, 3.5),
+            str(rng.choice(["soil", "gravel"])),
+            soil * rng.uniform(0.6, 1.3),
+        )
     shell = site.place(rng.uniform(12, 26), rng.uniform(9, 16))
     if shell:
         grey = rng.uniform(140, 190)
@@ -496,7 +601,9 @@ def works(site: Site) -> None:
             for forward in np.linspace(-0.45, 0.45, 5):
                 for side in (-0.45, 0.45):
                     column = beside(shell, forward * shell.length_m, side * shell.width_m, 0.5, 0.5)
-                    site.plot.box(column, 3.0 * floor + 0.3, 3.0 * floor + 3.0, (grey - 15, grey - 15, grey - 20))
+                    site.plot.box(
+                        column, 3.0 * floor + 0.3, 3.0 * floor + 3.0, (grey - 15, grey - 15, grey - 20)
+                    )
     for _ in range(int(site.ground.area / 130)):
         middle, radius = site.point(), rng.uniform(1, 4.5)
         angle = np.sort(rng.uniform(0, 2 * np.pi, 9))
@@ -513,12 +620,27 @@ def compounds(site: Site) -> None:
     """Walled yards with low bright houses, tin roofs, tanks, awnings and palms."""
     rng, family = site.rng, site.family
     site.cover(*site.palette.open_ground, 13)
-    for place in site.fronts(site.palette.between(family.setback_m), *family.front_m, family.gap_m, family.depth_m):
+    for place in site.fronts(
+        site.palette.between(family.setback_m), *family.front_m, family.gap_m, family.depth_m
+    ):
         site.house(place, wings=0.5)
         for _ in range(int(rng.integers(0, 3))):
-            roofed = beside(place, rng.uniform(-0.5, 0.5) * place.length_m, -(place.width_m / 2 + rng.uniform(2, 9)), rng.uniform(2, 5), rng.uniform(2, 4))
+            roofed = beside(
+                place,
+                rng.uniform(-0.5, 0.5) * place.length_m,
+                -(place.width_m / 2 + rng.uniform(2, 9)),
+                rng.uniform(2, 5),
+                rng.uniform(2, 4),
+            )
             if site.taken.claim(roofed.corners):
-                site.plot.box(roofed, 0 if rng.random() < 0.6 else 2.2, 2.5, site.palette.wall(), site.palette.roof(), ripple=True)
+                site.plot.box(
+                    roofed,
+                    0 if rng.random() < 0.6 else 2.2,
+                    2.5,
+                    site.palette.wall(),
+                    site.palette.roof(),
+                    ripple=True,
+                )
     for _ in range(int(site.ground.area / 400)):
         start = site.point()
         turn = site.yaw_rad + np.pi / 2 * rng.integers(2)
@@ -541,7 +663,9 @@ def towers(site: Site) -> None:
         if place:
             house = site.house(place, -1, wings=0.5)
             if rng.random() < 0.6:
-                podium = beside(place, 0, 0, place.length_m + rng.uniform(2, 6), place.width_m + rng.uniform(2, 6))
+                podium = beside(
+                    place, 0, 0, place.length_m + rng.uniform(2, 6), place.width_m + rng.uniform(2, 6)
+                )
                 site.plot.box(podium, 0, rng.uniform(0.4, 1.0), house.trim_rgb)
     for _ in range(int(site.ground.area / 160)):
         bed = site.place(rng.uniform(2, 9), rng.uniform(1.5, 4), tries=2)
@@ -556,4 +680,3 @@ FILLERS: dict[str, Filler] = {
     "perimeter": perimeter, "detached": detached, "halls": halls, "lawn": lawn, "plaza": plaza, "parking": parking,
     "fields": fields, "woods": woods, "works": works, "compounds": compounds, "towers": towers,
 }  # fmt: skip
-__all__ = ["FILLERS", "Facade", "GroundFloor", "Occupancy", "Site"]

@@ -99,13 +99,22 @@ def _lay_streets(rng, palette: Palette, plot: Plot, streets, pavement_m: float, 
             rings.append((verge_m, *palette.open_ground, 12.0))
         rings.append((0.18, "concrete", kerb, 5.0))
     else:
-        rings.append((max(verge_m, 0.6), "gravel" if rng.random() < 0.5 else "meadow", palette.open_ground[1] * 0.9 + 8, 12.0))
+        rings.append(
+            (
+                max(verge_m, 0.6),
+                "gravel" if rng.random() < 0.5 else "meadow",
+                palette.open_ground[1] * 0.9 + 8,
+                12.0,
+            )
+        )
     road, colour = palette.road
     rings.append((0.0, road, colour, 7.0))
     for beyond_m, name, tone, contrast in rings:
         for street in streets:
             tint = rng.uniform(0.9, 1.1)
-            _ribbon(rng, plot, street, street.width_m + 2 * beyond_m, name, tone * tint, contrast, beyond_m == 0)
+            _ribbon(
+                rng, plot, street, street.width_m + 2 * beyond_m, name, tone * tint, contrast, beyond_m == 0
+            )
     if road in ("soil", "gravel"):  # the strip between the wheels grows over
         for street in streets:
             _ribbon(rng, plot, street, rng.uniform(0.5, 1.0), "meadow", palette.open_ground[1], 14.0, True)
@@ -129,7 +138,10 @@ def _line_streets(rng, palette, plot, taken: Occupancy, streets, pavement_m: flo
     family = palette.family
 
     def on_road(xy_m: np.ndarray) -> np.ndarray:
-        near = [np.linalg.norm(s.line_xy_m[None] - xy_m[:, None], axis=2).min(axis=1) < s.width_m / 2 + 0.2 for s in streets]
+        near = [
+            np.linalg.norm(s.line_xy_m[None] - xy_m[:, None], axis=2).min(axis=1) < s.width_m / 2 + 0.2
+            for s in streets
+        ]
         return np.any(near, axis=0)
 
     for street in streets:
@@ -155,5 +167,7 @@ def _kerb_slots(rng: np.random.Generator, streets) -> list[Rectangle]:
                 x, y = street.line_xy_m[i] + side * (street.width_m / 2 - 1.05) * street.left[i]
                 if not any(other.contains(MultiPoint([(x, y)])) for other in others):
                     yaw_rad = float(np.arctan2(*street.direction[i][::-1]) + rng.normal(0, 0.03))
-                    slots.append(Rectangle(float(x), float(y), yaw_rad, rng.uniform(3.8, 5.2), rng.uniform(1.65, 1.95)))
+                    slots.append(
+                        Rectangle(float(x), float(y), yaw_rad, rng.uniform(3.8, 5.2), rng.uniform(1.65, 1.95))
+                    )
     return slots
