@@ -95,7 +95,7 @@ def test_varied_cameras_give_a_ray_for_every_pixel():
 
 @pytest.mark.parametrize("kind", ["equirectangular", "pinhole"])
 def test_pairs_of_a_family_are_readable(tmp_path, kind):
-    config = PairsConfig(kind, images_per_town=2, town_size_m=130.0, families=("dry",), varied=True)
+    config = PairsConfig(kind, images_per_town=2, town_size_m=160.0, families=("dry",), varied=True)
     make_pairs(tmp_path, [3], config)
     assert (tmp_path / "pairs.jsonl").read_text().count('"style": "dry"') == 2
     for record in PairsDataset(tmp_path):

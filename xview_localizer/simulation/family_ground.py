@@ -79,9 +79,8 @@ class _Raster:
             self.tiles[patch.pattern], np.column_stack([turn, start]), mask.shape[::-1],
             flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_WRAP,
         )  # fmt: skip
-        tone = (patch.contrast * tile[mask]).astype(np.int16)
-        colour = np.round(patch.rgb).astype(np.int16)
-        self.albedo[window][mask] = np.clip(colour + tone[:, None], 4, 250).astype(np.uint8)
+        channels = [cv2.convertScaleAbs(tile, alpha=patch.contrast, beta=float(tone)) for tone in patch.rgb]
+        cv2.copyTo(cv2.merge(channels), mask.view(np.uint8), self.albedo[window])
         green = patch.pattern in GREEN_PATTERNS
         self.surface[window][mask] = (
             Surface.GRASS if green else Surface.ASPHALT if patch.wear else Surface.PAVEMENT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from shapely.geometry import LineString, MultiPoint, Polygon, box
+from shapely.geometry import LineString, Polygon, box
 from shapely.ops import unary_union
 
 from xview_localizer.simulation.blocks import FILLERS, Occupancy, Site
@@ -161,11 +161,13 @@ def _kerb_slots(rng: np.random.Generator, streets) -> list[Rectangle]:
     for street in streets:
         if street.width_m < 5.5:  # a parked car would close the lane
             continue
-        others = [MultiPoint(s.line_xy_m).buffer(s.width_m / 2 + 5) for s in streets if s is not street]
+        others = [other for other in streets if other is not street]
         for side in (-1.0, 1.0):
             for i in range(3, len(street.line_xy_m) - 3, KERB_SLOT_M):
                 x, y = street.line_xy_m[i] + side * (street.width_m / 2 - 1.05) * street.left[i]
-                if not any(other.contains(MultiPoint([(x, y)])) for other in others):
+                if all(
+                    np.linalg.norm(o.line_xy_m - (x, y), axis=1).min() > o.width_m / 2 + 5 for o in others
+                ):
                     yaw_rad = float(np.arctan2(*street.direction[i][::-1]) + rng.normal(0, 0.03))
                     slots.append(
                         Rectangle(float(x), float(y), yaw_rad, rng.uniform(3.8, 5.2), rng.uniform(1.65, 1.95))
