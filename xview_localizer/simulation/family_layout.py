@@ -6,12 +6,13 @@ import numpy as np
 from shapely.geometry import LineString, Polygon, box
 from shapely.ops import unary_union
 
-from xview_localizer.simulation.blocks import FILLERS, Occupancy, Site
+from xview_localizer.simulation.blocks import FILLERS
 from xview_localizer.simulation.elements import Patch, Plot
 from xview_localizer.simulation.family import Family, Palette
 from xview_localizer.simulation.furniture import furnish
 from xview_localizer.simulation.layout import SAMPLE_M, Layout, Rectangle, Street
 from xview_localizer.simulation.markings import mark_street
+from xview_localizer.simulation.site import Occupancy, Site
 from xview_localizer.simulation.style import TownStyle
 
 LEAST_BLOCK_M2 = 60.0

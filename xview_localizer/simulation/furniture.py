@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from xview_localizer.simulation.blocks import Site
 from xview_localizer.simulation.layout import Rectangle, Street, beside
+from xview_localizer.simulation.site import Site
 
 KERB_M = 0.6  # from the carriageway's edge to what stands beside it
 

@@ -81,7 +81,9 @@ def soil_view(rng: np.random.Generator, image: np.ndarray, range_m: np.ndarray) 
         top = height * (1 - rng.uniform(0.04, 0.16) * (1 - rng.uniform(0, 0.8) * across**2))
         body = np.arange(height)[:, None] >= top
         shade = np.linspace(0.7, 1.3, height)[:, None, None]
-        painted = np.clip(rng.uniform(15, 220, 3) * shade, 0, 255) * np.ones((1, width, 1))
+        painted = np.clip((rng.uniform(15, 200) + rng.normal(0, 12, 3)) * shade, 0, 255) * np.ones(
+            (1, width, 1)
+        )
         image[body] = painted[body].astype(np.uint8)
         range_m[body] = 0.0
     if rng.random() < 0.2:
