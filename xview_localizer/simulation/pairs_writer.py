@@ -147,16 +147,11 @@ def write_images(
     metres_per_pixel = float(rng.choice(METRES_PER_PIXEL if config.varied else [0.15, 0.2, 0.24, 0.3]))
     half_m = round(CROP_M / 2 / metres_per_pixel) * metres_per_pixel
     sample_capture = sample_any_capture if config.varied else Capture.sample
-    air = sample_capture(rng, aerial=True)
-    bounds = Bounds.around(*centre, half_m)
-    if config.varied:
-        aerial = town.render_orthophoto(bounds, metres_per_pixel, air, rng, LEAN_SIGMA)
-        seam(rng, aerial.image)
-    else:
-        aerial = town.render_orthophoto(bounds, metres_per_pixel, air, rng)
     aerial_name = f"{name}_aerial.jpg"
-    write_jpeg(out / aerial_name, aerial.image, air.jpeg_quality)
-
+    bounds = Bounds.around(*centre, half_m)
+    _write_aerial(
+        out / aerial_name, town, bounds, metres_per_pixel, sample_capture(rng, aerial=True), config, rng
+    )
     if config.varied:
         camera_record = sample_any_camera(rng, config.kind)
     else:
@@ -196,6 +191,20 @@ def write_images(
             entry |= {"sequence": name, "stamp": 0.5 * index, "odom": odom}
         entries.append(entry)
     return entries
+
+
+def _write_aerial(
+    path: Path, town: World, bounds: Bounds, metres_per_pixel: float, air: Capture, config: PairsConfig,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Write the orthophoto; of varied towns one that leans more, and perhaps two flights that meet."""
+    if config.varied and isinstance(town, Town):
+        aerial = town.render_orthophoto(bounds, metres_per_pixel, air, rng, LEAN_SIGMA)
+    else:
+        aerial = town.render_orthophoto(bounds, metres_per_pixel, air, rng)
+    if config.varied:
+        seam(rng, aerial.image)
+    write_jpeg(path, aerial.image, air.jpeg_quality)
 
 
 def _pose_entry(x_m: float, y_m: float, yaw_rad: float) -> dict[str, float]:
