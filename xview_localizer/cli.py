@@ -160,6 +160,15 @@ def simulate(
         Optional[float], typer.Option(help="Give the prior a heading, uniform within this (pairs).")
     ] = None,
     vary_camera: Annotated[bool, typer.Option(help="Vary image size and field of view (pairs).")] = True,
+    style: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            help="Street family of families.py or 'all', may be repeated; default: classic (pairs)."
+        ),
+    ] = None,
+    varied: Annotated[
+        bool, typer.Option(help="Any lens and height, dusk, rain, dirt, other surveys (pairs).")
+    ] = False,
     workers: Annotated[int, typer.Option(help="Processes (pairs).")] = 1,
 ) -> None:
     """Make a simulated drive (bag, orthophoto, truth) or a pairs data set.
@@ -174,7 +183,13 @@ def simulate(
     else:
         from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
 
-        config = PairsConfig(kind.value, images_per_town, keyframes, heading_sigma_deg, vary_camera)
+        try:
+            config = PairsConfig(
+                kind.value, images_per_town, keyframes, heading_sigma_deg, vary_camera,
+                families=tuple(style or ["classic"]), varied=varied,
+            )  # fmt: skip
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--style") from error
         with console.status(f"rendering {pairs} towns"):
             make_pairs(out, range(seed, seed + pairs), config, workers)
     console.print(f"wrote {out}", highlight=False)

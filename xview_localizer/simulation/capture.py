@@ -29,6 +29,7 @@ class Capture:
     noise: float
     vignette: float
     jpeg_quality: int
+    wetness: float = 0.0  # of paved ground: darker, and it mirrors the sky
 
     @classmethod
     def sample(cls, rng: np.random.Generator, aerial: bool = False) -> Capture:

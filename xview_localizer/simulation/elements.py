@@ -110,14 +110,23 @@ class Plot:
 
     def elements(self) -> Elements:
         return Elements(
-            tuple(self.patches), tuple(self.strokes), tuple(self.houses), tuple(self.plants), tuple(self.solids)
+            tuple(self.patches),
+            tuple(self.strokes),
+            tuple(self.houses),
+            tuple(self.plants),
+            tuple(self.solids),
         )
 
-    def box(
-        self, place: Rectangle, bottom_m: float, top_m: float, rgb, lid_rgb=None, **kind
-    ) -> None:
+    def box(self, place: Rectangle, bottom_m: float, top_m: float, rgb, lid_rgb=None, **kind) -> None:
         """A solid over a rectangle."""
         rgb = np.asarray(rgb, float)
         self.solids.append(
-            Solid(place.corners, bottom_m, top_m, rgb, rgb if lid_rgb is None else np.asarray(lid_rgb, float), **kind)
+            Solid(
+                place.corners,
+                bottom_m,
+                top_m,
+                rgb,
+                rgb if lid_rgb is None else np.asarray(lid_rgb, float),
+                **kind,
+            )
         )

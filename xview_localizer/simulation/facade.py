@@ -51,7 +51,9 @@ def hash01(*keys: np.ndarray) -> np.ndarray:
     return (mixed >> np.uint32(8)) / np.float64(1 << 24)
 
 
-def facade_colour(points: np.ndarray, normal: np.ndarray, rgb: np.ndarray, parameters: np.ndarray) -> np.ndarray:
+def facade_colour(
+    points: np.ndarray, normal: np.ndarray, rgb: np.ndarray, parameters: np.ndarray
+) -> np.ndarray:
     """Colours [N, 3] of wall points [N, 3]; `parameters` [N, 7]: bay and storey in metres, Facade, GroundFloor,
     seed, where along the wall its bays start, and its height."""
     along = points[:, 1] * normal[:, 0] - points[:, 0] * normal[:, 1] - parameters[:, 5]
@@ -104,7 +106,15 @@ def _windows(out, rgb, u, v, kind, seed, luck, there) -> None:
     pane = surround & (np.abs(u) < half) & (v > bottom) & (v < top - arch)
     trim = surround & ~pane & (kind != Facade.CURTAIN) & (kind != Facade.CLADDING)
     out[trim] = 0.35 * out[trim] + 140 * (0.5 + hash01(seed[trim], seed[trim] * 0 + 2)[:, None])
-    shutter = there & (kind == Facade.SHUTTERS) & ~missing & ~pane & (np.abs(u) < 2 * half) & (v > bottom) & (v < top)
+    shutter = (
+        there
+        & (kind == Facade.SHUTTERS)
+        & ~missing
+        & ~pane
+        & (np.abs(u) < 2 * half)
+        & (v > bottom)
+        & (v < top)
+    )
     tint = np.stack([hash01(seed[shutter], seed[shutter] * 0 + k) for k in (5, 6, 7)], axis=1)
     out[shutter] = 30 + 130 * tint
     shine = np.where(luck > 0.75, 95.0, 40 * luck)
@@ -134,7 +144,9 @@ def _ground_floor(out, z, along, u, v, storey_m, ground, seed, bay, low) -> None
     out[door] = 20 + 120 * fascia_rgb[door]
     garage = low & (ground == GroundFloor.DOORS) & (luck > 0.75) & (np.abs(u) < 0.4) & (z < 2.2)
     out[garage] = 120 + 90 * fascia_rgb[garage] - 14 * ((z[garage] % 0.45) < 0.05)[:, None]
-    plain = low & (ground == GroundFloor.DOORS) & ~door & ~garage & (np.abs(u) < 0.25) & (v > 0.35) & (v < 0.75)
+    plain = (
+        low & (ground == GroundFloor.DOORS) & ~door & ~garage & (np.abs(u) < 0.25) & (v > 0.35) & (v < 0.75)
+    )
     out[plain] = GLASS + 50 * luck[plain, None]
     gate = low & (ground == GroundFloor.GATES) & (luck < 0.55) & (np.abs(u) < 0.36) & (z < 4.0)
     out[gate] = (60 + 150 * fascia_rgb[gate]) * (1 - 0.15 * ((z[gate] % 0.3) < 0.06))[:, None]

@@ -70,7 +70,9 @@ class Palette:
 
     def ground(self, choices: tuple[tuple[str, RGB], ...]) -> tuple[str, np.ndarray]:
         pattern, rgb = choices[self.rng.integers(len(choices))]
-        return pattern, np.clip(np.asarray(rgb) * self.rng.uniform(0.8, 1.2) + self.rng.normal(0, 4, 3), 15, 240)
+        return pattern, np.clip(
+            np.asarray(rgb) * self.rng.uniform(0.65, 1.05) + self.rng.normal(0, 4, 3), 15, 205
+        )
 
     def wall(self) -> np.ndarray:
         return np.clip(self._walls[self.rng.integers(len(self._walls))] + self.rng.normal(0, 10, 3), 20, 245)
@@ -79,7 +81,9 @@ class Palette:
         return np.clip(self._roofs[self.rng.integers(len(self._roofs))] + self.rng.normal(0, 9, 3), 20, 240)
 
     def green(self) -> np.ndarray:
-        return np.clip(self._greens[self.rng.integers(len(self._greens))] + self.rng.normal(0, 12, 3), 15, 220)
+        return np.clip(
+            self._greens[self.rng.integers(len(self._greens))] + self.rng.normal(0, 12, 3), 15, 220
+        )
 
     def between(self, limits: Range) -> float:
         return float(self.rng.uniform(*limits))

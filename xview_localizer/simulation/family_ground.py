@@ -72,18 +72,19 @@ class _Raster:
             return
         mask = self.mask(pixels, window)
         cos, sin = np.cos(patch.yaw_rad), np.sin(patch.yaw_rad)
-        # Rows run down while y runs up, so the pattern turns the other way; a patch starts its own tile.
+        # Rows run down while y runs up, so the pattern turns the other way.
         turn = np.array([[cos, -sin], [sin, cos]])
         start = turn @ (window[1].start, window[0].start)
         tile = cv2.warpAffine(
             self.tiles[patch.pattern], np.column_stack([turn, start]), mask.shape[::-1],
             flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_WRAP,
         )  # fmt: skip
-        tone = (patch.contrast * tile[mask]).astype(np.int16)
-        colour = np.round(patch.rgb).astype(np.int16)
-        self.albedo[window][mask] = np.clip(colour + tone[:, None], 4, 250).astype(np.uint8)
+        channels = [cv2.convertScaleAbs(tile, alpha=patch.contrast, beta=float(tone)) for tone in patch.rgb]
+        cv2.copyTo(cv2.merge(channels), mask.view(np.uint8), self.albedo[window])
         green = patch.pattern in GREEN_PATTERNS
-        self.surface[window][mask] = Surface.GRASS if green else Surface.ASPHALT if patch.wear else Surface.PAVEMENT
+        self.surface[window][mask] = (
+            Surface.GRASS if green else Surface.ASPHALT if patch.wear else Surface.PAVEMENT
+        )
 
 
 def _add_unevenness(rng: np.random.Generator, albedo: np.ndarray, roughness: float) -> None:
@@ -128,7 +129,9 @@ def _repairs(rng: np.random.Generator, raster: _Raster, street: Street, amount: 
     for _ in range(round(amount * n / 25)):  # trenches across
         i = int(rng.integers(1, n - 1))
         reach = rng.uniform(-half_m, half_m, 2)
-        darken(street.line_xy_m[i] + reach[:, None] * street.left[i], rng.uniform(0.4, 1.2), rng.normal(-8, 16))
+        darken(
+            street.line_xy_m[i] + reach[:, None] * street.left[i], rng.uniform(0.4, 1.2), rng.normal(-8, 16)
+        )
     for _ in range(round(amount * n / 12)):  # manholes, drains, stains
         at = piece(3)[0]
         angle = np.linspace(0, 2 * np.pi, 12)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from shapely.geometry import LineString, MultiPoint, Polygon, box
+from shapely.geometry import LineString, Polygon, box
 from shapely.ops import unary_union
 
-from xview_localizer.simulation.blocks import FILLERS, Occupancy, Site
+from xview_localizer.simulation.blocks import FILLERS
 from xview_localizer.simulation.elements import Patch, Plot
 from xview_localizer.simulation.family import Family, Palette
 from xview_localizer.simulation.furniture import furnish
 from xview_localizer.simulation.layout import SAMPLE_M, Layout, Rectangle, Street
 from xview_localizer.simulation.markings import mark_street
+from xview_localizer.simulation.site import Occupancy, Site
 from xview_localizer.simulation.style import TownStyle
 
 LEAST_BLOCK_M2 = 60.0
@@ -99,13 +100,22 @@ def _lay_streets(rng, palette: Palette, plot: Plot, streets, pavement_m: float, 
             rings.append((verge_m, *palette.open_ground, 12.0))
         rings.append((0.18, "concrete", kerb, 5.0))
     else:
-        rings.append((max(verge_m, 0.6), "gravel" if rng.random() < 0.5 else "meadow", palette.open_ground[1] * 0.9 + 8, 12.0))
+        rings.append(
+            (
+                max(verge_m, 0.6),
+                "gravel" if rng.random() < 0.5 else "meadow",
+                palette.open_ground[1] * 0.9 + 8,
+                12.0,
+            )
+        )
     road, colour = palette.road
     rings.append((0.0, road, colour, 7.0))
     for beyond_m, name, tone, contrast in rings:
         for street in streets:
             tint = rng.uniform(0.9, 1.1)
-            _ribbon(rng, plot, street, street.width_m + 2 * beyond_m, name, tone * tint, contrast, beyond_m == 0)
+            _ribbon(
+                rng, plot, street, street.width_m + 2 * beyond_m, name, tone * tint, contrast, beyond_m == 0
+            )
     if road in ("soil", "gravel"):  # the strip between the wheels grows over
         for street in streets:
             _ribbon(rng, plot, street, rng.uniform(0.5, 1.0), "meadow", palette.open_ground[1], 14.0, True)
@@ -129,7 +139,10 @@ def _line_streets(rng, palette, plot, taken: Occupancy, streets, pavement_m: flo
     family = palette.family
 
     def on_road(xy_m: np.ndarray) -> np.ndarray:
-        near = [np.linalg.norm(s.line_xy_m[None] - xy_m[:, None], axis=2).min(axis=1) < s.width_m / 2 + 0.2 for s in streets]
+        near = [
+            np.linalg.norm(s.line_xy_m[None] - xy_m[:, None], axis=2).min(axis=1) < s.width_m / 2 + 0.2
+            for s in streets
+        ]
         return np.any(near, axis=0)
 
     for street in streets:
@@ -149,11 +162,15 @@ def _kerb_slots(rng: np.random.Generator, streets) -> list[Rectangle]:
     for street in streets:
         if street.width_m < 5.5:  # a parked car would close the lane
             continue
-        others = [MultiPoint(s.line_xy_m).buffer(s.width_m / 2 + 5) for s in streets if s is not street]
+        others = [other for other in streets if other is not street]
         for side in (-1.0, 1.0):
             for i in range(3, len(street.line_xy_m) - 3, KERB_SLOT_M):
                 x, y = street.line_xy_m[i] + side * (street.width_m / 2 - 1.05) * street.left[i]
-                if not any(other.contains(MultiPoint([(x, y)])) for other in others):
+                if all(
+                    np.linalg.norm(o.line_xy_m - (x, y), axis=1).min() > o.width_m / 2 + 5 for o in others
+                ):
                     yaw_rad = float(np.arctan2(*street.direction[i][::-1]) + rng.normal(0, 0.03))
-                    slots.append(Rectangle(float(x), float(y), yaw_rad, rng.uniform(3.8, 5.2), rng.uniform(1.65, 1.95)))
+                    slots.append(
+                        Rectangle(float(x), float(y), yaw_rad, rng.uniform(3.8, 5.2), rng.uniform(1.65, 1.95))
+                    )
     return slots

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from xview_localizer.simulation.blocks import Site
 from xview_localizer.simulation.layout import Rectangle, Street, beside
+from xview_localizer.simulation.site import Site
 
 KERB_M = 0.6  # from the carriageway's edge to what stands beside it
 
@@ -18,7 +18,9 @@ def furnish(site: Site, street: Street, pavement_m: float, on_road) -> None:
                 continue
             regular = site.rng.random() < 0.5
             at_m = site.rng.uniform(0, spacing_m)
-            back_m = 0.0 if kind in ("lamp", "bollards", "sign", "pole", "tree") else max(0.0, pavement_m - 1.2)
+            back_m = (
+                0.0 if kind in ("lamp", "bollards", "sign", "pole", "tree") else max(0.0, pavement_m - 1.2)
+            )
             while at_m < len(street.line_xy_m) - 2:
                 i = int(at_m)
                 at_m += spacing_m * (site.rng.uniform(0.9, 1.1) if regular else site.rng.exponential() + 0.15)
@@ -122,7 +124,11 @@ def _tree(site: Site, at: Rectangle) -> None:
 
 def _cover(site: Site, at: Rectangle) -> None:
     """A cover in the pavement; nothing that stands."""
-    site.lay(beside(at, 0, 0.3, site.rng.uniform(0.5, 1.3), site.rng.uniform(0.4, 0.8)).corners, "asphalt", site.rng.uniform(50, 110) * np.ones(3))
+    site.lay(
+        beside(at, 0, 0.3, site.rng.uniform(0.5, 1.3), site.rng.uniform(0.4, 0.8)).corners,
+        "asphalt",
+        site.rng.uniform(50, 110) * np.ones(3),
+    )
 
 
 def _barrier(site: Site, at: Rectangle) -> None:

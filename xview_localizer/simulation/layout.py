@@ -247,49 +247,42 @@ def _lots(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy):
                 main = Rectangle(x, y, yaw_rad, front_m, depth_m)
                 if not taken.claim(main.corners):
                     continue
-                parts = [main]
-                if rng.random() < 0.3:
-                    wing = beside(
-                        main,
-                        rng.uniform(-0.3, 0.3) * front_m,
-                        side * depth_m * 0.75,
-                        front_m * 0.4,
-                        depth_m * 0.7,
-                    )
-                    parts.append(wing)
-                storeys = int(rng.integers(style.storeys[0], style.storeys[1] + 1))
-                storey_m = rng.uniform(2.6, 3.4)
-                buildings.append(
-                    Building(
-                        tuple(parts), storeys * storey_m, bool(rng.random() < style.flat_roof_share),
-                        palette[rng.integers(5)] + rng.normal(0, 6, 3), roofs[rng.integers(5)] + rng.normal(0, 6, 3),
-                        rng.uniform(1.6, 3.6), storey_m,
-                    )
-                )  # fmt: skip
+                buildings.append(_building(rng, style, main, side, palette, roofs))
                 near_m = -side * (depth_m / 2 + style.setback_m / 2 + 0.5)
                 if rng.random() < style.driveway_share:
                     shift_m = rng.choice([-1.0, 1.0]) * (front_m / 2 - 1.5)
-                    driveways.append(
-                        beside(
-                            main,
-                            shift_m,
-                            near_m,
-                            rng.uniform(2.6, 5),
-                            style.setback_m + style.verge_width_m + style.pavement_width_m + 3,
-                        )
-                    )
+                    width_m = rng.uniform(2.6, 5)
+                    length_m = style.setback_m + style.verge_width_m + style.pavement_width_m + 3
+                    driveways.append(beside(main, shift_m, near_m, width_m, length_m))
                 if rng.random() < style.hedge_share:
-                    leafy = bool(rng.random() < 0.6)
-                    rgb = np.array([60, 85, 45.0]) if leafy else rng.uniform(90, 190, 3)
-                    hedge = beside(
-                        main,
-                        0.0,
-                        -side * (depth_m / 2 + style.setback_m * 0.7),
-                        front_m * 0.8,
-                        0.7 if leafy else 0.15,
-                    )
-                    boxes.append(Box(hedge, rng.uniform(0.8, 1.8), rgb, leafy))
+                    boxes.append(_hedge(rng, style, main, side))
     return tuple(buildings), tuple(driveways), boxes
+
+
+def _building(rng, style: TownStyle, main: Rectangle, side: float, palette, roofs) -> Building:
+    """A house on `main`, in three of ten cases with a wing at the back; `side` 1 is left of its street."""
+    parts = [main]
+    if rng.random() < 0.3:
+        shift_m = rng.uniform(-0.3, 0.3) * main.length_m
+        parts.append(
+            beside(main, shift_m, side * main.width_m * 0.75, main.length_m * 0.4, main.width_m * 0.7)
+        )
+    storeys = int(rng.integers(style.storeys[0], style.storeys[1] + 1))
+    storey_m = rng.uniform(2.6, 3.4)
+    return Building(
+        tuple(parts), storeys * storey_m, bool(rng.random() < style.flat_roof_share),
+        palette[rng.integers(5)] + rng.normal(0, 6, 3), roofs[rng.integers(5)] + rng.normal(0, 6, 3),
+        rng.uniform(1.6, 3.6), storey_m,
+    )  # fmt: skip
+
+
+def _hedge(rng, style: TownStyle, main: Rectangle, side: float) -> Box:
+    """A hedge or a fence between a house and its street."""
+    leafy = bool(rng.random() < 0.6)
+    rgb = np.array([60, 85, 45.0]) if leafy else rng.uniform(90, 190, 3)
+    left_m = -side * (main.width_m / 2 + style.setback_m * 0.7)
+    hedge = beside(main, 0.0, left_m, main.length_m * 0.8, 0.7 if leafy else 0.15)
+    return Box(hedge, rng.uniform(0.8, 1.8), rgb, leafy)
 
 
 def beside(place: Rectangle, forward_m: float, left_m: float, length_m: float, width_m: float) -> Rectangle:

@@ -7,10 +7,18 @@ import numpy as np
 from xview_localizer.simulation.elements import Plot, Stroke
 from xview_localizer.simulation.layout import Street
 
-WHITE, YELLOW, RED, GREEN, BLUE = (226, 226, 222), (214, 170, 60), (168, 78, 64), (84, 138, 92), (70, 104, 160)
+WHITE, YELLOW, RED, GREEN, BLUE = (
+    (226, 226, 222),
+    (214, 170, 60),
+    (168, 78, 64),
+    (84, 138, 92),
+    (70, 104, 160),
+)
 
 
-def mark_street(rng: np.random.Generator, plot: Plot, street: Street, others: list[Street], kinds: dict[str, float]) -> None:
+def mark_street(
+    rng: np.random.Generator, plot: Plot, street: Street, others: list[Street], kinds: dict[str, float]
+) -> None:
     """Add paint to a street; `kinds` gives the share of streets that have each kind."""
     clear = np.ones(len(street.line_xy_m), bool)
     for other in others:
@@ -39,7 +47,11 @@ class _Pen:
     def at(self, i: int, along_m, left_m) -> np.ndarray:
         """Points [N, 2] about sample i."""
         here, ahead, left = self.street.line_xy_m[i], self.street.direction[i], self.street.left[i]
-        return here + np.multiply.outer(np.asarray(along_m, float), ahead) + np.multiply.outer(np.asarray(left_m, float), left)
+        return (
+            here
+            + np.multiply.outer(np.asarray(along_m, float), ahead)
+            + np.multiply.outer(np.asarray(left_m, float), left)
+        )
 
     def shape(self, i: int, along_m, left_m, width_m: float = 0.0, rgb=WHITE) -> None:
         if self.clear[i]:
@@ -122,7 +134,9 @@ def _bus(pen: _Pen) -> None:
     if rgb is not WHITE:
         for i in range(2, pen.n - 6, 5):
             if pen.clear[i : i + 6].all() and pen.rng.random() < 0.9:
-                pen.plot.strokes.append(Stroke(pen.street.offset(side * (pen.half_m - 1.6))[i : i + 6], 2.9, rgb))
+                pen.plot.strokes.append(
+                    Stroke(pen.street.offset(side * (pen.half_m - 1.6))[i : i + 6], 2.9, rgb)
+                )
     _letters(pen, side * (pen.half_m - 1.6))
 
 
@@ -132,7 +146,10 @@ def _letters(pen: _Pen, left_m: float | None = None) -> None:
         middle = left_m if left_m is not None else pen.rng.choice([-0.5, 0.5]) * pen.half_m
         for column in (-0.75, 0.0, 0.75):
             for _ in range(3):
-                along, left = pen.rng.choice([0.0, 0.9, 1.8, 2.6], 2), middle + column + pen.rng.choice([-0.25, 0.25], 2)
+                along, left = (
+                    pen.rng.choice([0.0, 0.9, 1.8, 2.6], 2),
+                    middle + column + pen.rng.choice([-0.25, 0.25], 2),
+                )
                 pen.shape(i, along, left, 0.14)
 
 
@@ -152,13 +169,23 @@ def _bays(pen: _Pen) -> None:
         for i in range(4, pen.n - 6, pitch):
             if pen.clear[i] and pen.rng.random() < 0.85:
                 pen.shape(i, [0, slant * depth], side * np.array([pen.half_m, pen.half_m - depth]), 0.1)
-        pen.line(side * (pen.half_m - depth), int(pen.rng.integers(6, 30)), int(pen.rng.integers(4, 14)), WHITE, 0.1)
+        pen.line(
+            side * (pen.half_m - depth),
+            int(pen.rng.integers(6, 30)),
+            int(pen.rng.integers(4, 14)),
+            WHITE,
+            0.1,
+        )
 
 
 def _hatching(pen: _Pen) -> None:
     rgb = YELLOW if pen.rng.random() < 0.4 else WHITE
     for i in pen.somewhere(45):
-        length, left, width = pen.rng.uniform(4, 10), pen.rng.uniform(-0.8, 0.8) * pen.half_m, pen.rng.uniform(0.8, 2)
+        length, left, width = (
+            pen.rng.uniform(4, 10),
+            pen.rng.uniform(-0.8, 0.8) * pen.half_m,
+            pen.rng.uniform(0.8, 2),
+        )
         for along in np.arange(0, length, 1.0):
             pen.shape(i, [along, along + 0.8], [left - width / 2, left + width / 2], 0.15, rgb)
         pen.shape(i, [0, length, length, 0, 0], left + width / 2 * np.array([-1, -1, 1, 1, -1]), 0.12, rgb)
@@ -168,7 +195,13 @@ def _zigzag(pen: _Pen) -> None:
     for i in pen.somewhere(60):
         side = pen.rng.choice([-1, 1])
         along = np.arange(0, 9, 1.2)
-        pen.shape(i, along, side * (pen.half_m - 0.5 - 0.4 * (np.arange(len(along)) % 2)), 0.14, YELLOW if pen.rng.random() < 0.5 else WHITE)
+        pen.shape(
+            i,
+            along,
+            side * (pen.half_m - 0.5 - 0.4 * (np.arange(len(along)) % 2)),
+            0.14,
+            YELLOW if pen.rng.random() < 0.5 else WHITE,
+        )
 
 
 def _ghosts(pen: _Pen) -> None:

@@ -48,16 +48,17 @@ class MeshBuilder:
     def __init__(self) -> None:
         self._parts: list[tuple[np.ndarray, int, np.ndarray, tuple[float, ...]]] = []
 
-    def add(
-        self, triangles: np.ndarray, material: Material, rgb, parameters: tuple[float, ...] = ()
-    ) -> None:
+    def add(self, triangles: np.ndarray, material: Material, rgb, parameters: tuple[float, ...] = ()) -> None:
         self._parts.append(
-            (np.asarray(triangles, np.float64), int(material), np.broadcast_to(np.asarray(rgb, np.float64), 3), parameters)
+            (
+                np.asarray(triangles, np.float64),
+                int(material),
+                np.broadcast_to(np.asarray(rgb, np.float64), 3),
+                parameters,
+            )
         )
 
-    def quad(
-        self, corners: np.ndarray, material: Material, rgb, parameters: tuple[float, ...] = ()
-    ) -> None:
+    def quad(self, corners: np.ndarray, material: Material, rgb, parameters: tuple[float, ...] = ()) -> None:
         """Four corners [4, 3] in order."""
         self.add(np.stack([corners[[0, 1, 2]], corners[[0, 2, 3]]]), material, rgb, parameters)
 
@@ -91,7 +92,9 @@ class MeshBuilder:
             normal,
             np.repeat([part[1] for part in self._parts], counts),
             np.repeat([part[2] for part in self._parts], counts, axis=0),
-            np.repeat([part[3] + (0.0,) * (PARAMETERS - len(part[3])) for part in self._parts], counts, axis=0),
+            np.repeat(
+                [part[3] + (0.0,) * (PARAMETERS - len(part[3])) for part in self._parts], counts, axis=0
+            ),
         )
 
 

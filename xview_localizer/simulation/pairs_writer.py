@@ -21,6 +21,15 @@ from xview_localizer.geometry.pose import Pose2
 from xview_localizer.simulation.capture import Capture
 from xview_localizer.simulation.families import CLASSIC, family_names
 from xview_localizer.simulation.town import SIZE_M, Town, TownError
+from xview_localizer.simulation.varied import (
+    LEAN_SIGMA,
+    MAX_TILT_DEG,
+    METRES_PER_PIXEL,
+    sample_any_camera,
+    sample_any_capture,
+    seam,
+    soil_view,
+)
 
 # The prior's centre lies up to 30 m from the crop's, the search 20 m further, and what is seen from there beyond.
 CROP_M = 120.0
@@ -41,6 +50,7 @@ class PairsConfig:
     vary_camera: bool = True
     town_size_m: float = SIZE_M
     families: tuple[str, ...] = (CLASSIC,)  # of families.py; each town's is drawn from its seed
+    varied: bool = False  # cameras, light and surveys of varied.py
 
     def __post_init__(self) -> None:
         family_names(self.families)
@@ -134,27 +144,35 @@ def write_images(
     centre = np.array([anchor.x_m, anchor.y_m]) + rng.uniform(-reach_m, reach_m, 2)
     limit_m = config.town_size_m / 2 - CROP_M / 2
     centre = np.clip(centre, -limit_m, limit_m)
-    metres_per_pixel = float(rng.choice([0.15, 0.2, 0.24, 0.3]))
+    metres_per_pixel = float(rng.choice(METRES_PER_PIXEL if config.varied else [0.15, 0.2, 0.24, 0.3]))
     half_m = round(CROP_M / 2 / metres_per_pixel) * metres_per_pixel
-    air = Capture.sample(rng, aerial=True)
-    aerial = town.render_orthophoto(Bounds.around(*centre, half_m), metres_per_pixel, air, rng)
+    sample_capture = sample_any_capture if config.varied else Capture.sample
     aerial_name = f"{name}_aerial.jpg"
-    write_jpeg(out / aerial_name, aerial.image, air.jpeg_quality)
-
-    camera_record = sample_camera(rng, config.kind, config.vary_camera)
+    bounds = Bounds.around(*centre, half_m)
+    _write_aerial(
+        out / aerial_name, town, bounds, metres_per_pixel, sample_capture(rng, aerial=True), config, rng
+    )
+    if config.varied:
+        camera_record = sample_any_camera(rng, config.kind)
+    else:
+        camera_record = sample_camera(rng, config.kind, config.vary_camera)
     camera = camera_from_dict(camera_record)
-    street = Capture.sample(rng)
+    street = sample_capture(rng)
     odometry = Pose2(0.0, 0.0, float(rng.uniform(-np.pi, np.pi)))
-    mounting_deg = rng.normal(0, 1.0, 2)
+    mounting_deg = np.clip(rng.normal(0, 2.0, 2), -4, 4) if config.varied else rng.normal(0, 1.0, 2)
     entries = []
     for index, pose in enumerate(poses):
         if config.drive == 1:
-            street = Capture.sample(rng)
+            street = sample_capture(rng)
         elif index:
             odometry = odometry @ _noisy(poses[index - 1].inverse() @ pose, rng)
         roll_deg, pitch_deg = mounting_deg + rng.normal(0, 0.7, 2)
+        if config.varied:
+            roll_deg, pitch_deg = np.clip((roll_deg, pitch_deg), -MAX_TILT_DEG, MAX_TILT_DEG)
         R_base_camera = R_base_optical_from_rpy(np.radians(roll_deg), np.radians(pitch_deg), 0.0)
         image, range_m = town.render_view(camera, pose, R_base_camera, camera_record["height_m"], street, rng)
+        if config.varied:
+            soil_view(rng, image, range_m)
         stem = f"{name}_{index}"
         write_jpeg(out / f"{stem}_ground.jpg", image, street.jpeg_quality)
         write_depth(out / f"{stem}_depth.png", range_m)
@@ -173,6 +191,20 @@ def write_images(
             entry |= {"sequence": name, "stamp": 0.5 * index, "odom": odom}
         entries.append(entry)
     return entries
+
+
+def _write_aerial(
+    path: Path, town: World, bounds: Bounds, metres_per_pixel: float, air: Capture, config: PairsConfig,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Write the orthophoto; of varied towns one that leans more, and perhaps two flights that meet."""
+    if config.varied and isinstance(town, Town):
+        aerial = town.render_orthophoto(bounds, metres_per_pixel, air, rng, LEAN_SIGMA)
+    else:
+        aerial = town.render_orthophoto(bounds, metres_per_pixel, air, rng)
+    if config.varied:
+        seam(rng, aerial.image)
+    write_jpeg(path, aerial.image, air.jpeg_quality)
 
 
 def _pose_entry(x_m: float, y_m: float, yaw_rad: float) -> dict[str, float]:

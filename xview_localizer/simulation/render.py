@@ -74,6 +74,11 @@ class Scene:
         light = np.zeros_like(rgb)
         light[solid] = self._light(points[solid], normal[solid], capture)
         rgb[solid] = (albedo * light)[solid]
+        if capture.wetness:
+            # Schlick's reflectance of water, with the sky as all that is mirrored.
+            mirrored = direction[on] * (1.0, 1.0, -1.0)
+            share = capture.wetness * (0.02 + 0.98 * (1 - np.clip(mirrored[:, 2], 0, 1)) ** 5)
+            rgb[on] += 0.5 * share[:, None] * capture.sky(mirrored)
         haze = (1 - np.exp(-np.where(solid, hits.range_m, 0) / capture.visibility_m))[:, None]
         return np.where(solid[:, None], rgb * (1 - haze) + haze * capture.haze_rgb, rgb)
 
@@ -93,6 +98,8 @@ class Scene:
         row = np.clip(uv[:, 1].astype(int), 0, grid.rows - 1)
         green = np.isin(self._ground.surface[row, column], (Surface.GRASS, Surface.FIELD))
         colour[green] *= capture.season_tint
+        if capture.wetness:
+            colour[~green] *= 1 - 0.4 * capture.wetness
         return colour
 
     def _mesh_colour(self, points, face, direction, capture: Capture) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +114,9 @@ class Scene:
         rgb[wall] = _facade(points[wall], normal[wall], rgb[wall], mesh.parameters[face[wall]])
         fronts = material == Material.FACADE
         if fronts.any():
-            rgb[fronts] = facade_colour(points[fronts], normal[fronts], rgb[fronts], mesh.parameters[face[fronts]])
+            rgb[fronts] = facade_colour(
+                points[fronts], normal[fronts], rgb[fronts], mesh.parameters[face[fronts]]
+            )
         sheet = material == Material.SHEET
         if sheet.any():
             rgb[sheet] *= _ripple(points[sheet], normal[sheet])[:, None]

@@ -79,12 +79,23 @@ def _add_roof(builder: MeshBuilder, house: House, part: Part, rng: np.random.Gen
         _add_pitched_roof(builder, house, part, rng, material)
     place = part.place
     if part.roof in ("gable", "hip") and rng.random() < 0.7:
-        chimney = beside(place, rng.uniform(-0.3, 0.3) * place.length_m, rng.uniform(-0.2, 0.2) * place.width_m, 0.7, 0.6)
+        chimney = beside(
+            place, rng.uniform(-0.3, 0.3) * place.length_m, rng.uniform(-0.2, 0.2) * place.width_m, 0.7, 0.6
+        )
         _add_plain(builder, chimney, part.height_m, part.height_m + 0.3 * place.width_m + 1.0, (120, 84, 70))
     if part.roof == "gable" and not house.roof_ribbed and rng.random() < 0.45:
         for forward in np.arange(-0.3, 0.31, 0.3):
-            dormer = beside(place, forward * place.length_m, rng.choice([-1, 1]) * 0.24 * place.width_m, 1.5, 2.0)
-            _add_plain(builder, dormer, part.height_m, part.height_m + 0.3 * place.width_m, house.wall_rgb, house.roof_rgb)
+            dormer = beside(
+                place, forward * place.length_m, rng.choice([-1, 1]) * 0.24 * place.width_m, 1.5, 2.0
+            )
+            _add_plain(
+                builder,
+                dormer,
+                part.height_m,
+                part.height_m + 0.3 * place.width_m,
+                house.wall_rgb,
+                house.roof_rgb,
+            )
 
 
 def _add_plain(builder: MeshBuilder, place: Rectangle, bottom_m, top_m, rgb, lid_rgb=None) -> None:
@@ -125,7 +136,9 @@ def _add_sawtooth(builder: MeshBuilder, house: House, part: Part) -> None:
             builder.add(np.stack([low_corner, corner, peak])[None], Material.PLAIN, house.wall_rgb)
 
 
-def _add_pitched_roof(builder, house: House, part: Part, rng: np.random.Generator, material: Material) -> None:
+def _add_pitched_roof(
+    builder, house: House, part: Part, rng: np.random.Generator, material: Material
+) -> None:
     place = part.place
     overhang_m = rng.uniform(0.0, 1.0)
     eaves = Rectangle(
@@ -172,7 +185,13 @@ def _add_front(builder: MeshBuilder, house: House, rng: np.random.Generator) -> 
             reach_m = rng.uniform(0.7, 1.5)
             for floor in range(1, int(part.height_m / house.storey_m)):
                 height_m = floor * house.storey_m + 0.1
-                _add_plain(builder, ledge(share, 0.8 * length_m / bays, reach_m), height_m, height_m + 1.0, house.trim_rgb)
+                _add_plain(
+                    builder,
+                    ledge(share, 0.8 * length_m / bays, reach_m),
+                    height_m,
+                    height_m + 1.0,
+                    house.trim_rgb,
+                )
         if house.awning_rgb is not None and rng.random() < 0.6:
             rgb = np.clip(house.awning_rgb + rng.normal(0, 40, 3), 15, 240)
             _add_plain(builder, ledge(share, 0.85 * length_m / bays, 1.5), 2.5, 2.75, rgb)

@@ -76,7 +76,8 @@ class Town:
         stays = rng.random(len(layout.car_slots)) < style.parked_car_share * 0.35
         cars = [stays | (rng.random(len(stays)) < style.parked_car_share * 0.65) for _ in grounds]
         felled = rng.random(len(layout.elements.plants)) < FELLED_SHARE
-        later = replace(layout.elements, plants=tuple(p for p, f in zip(layout.elements.plants, felled, strict=True) if not f))
+        standing = (plant for plant, gone in zip(layout.elements.plants, felled, strict=True) if not gone)
+        later = replace(layout.elements, plants=tuple(standing))
         layouts = (layout, replace(layout, elements=later))
         scenes = (Scene(g, _mesh(town, c, seed)) for g, town, c in zip(grounds, layouts, cars, strict=True))
         return cls(seed, layout, grounds[0], cars[0], *scenes)
@@ -99,12 +100,17 @@ class Town:
         return view_of(self.street_scene, camera, pose, R_base_camera, camera_height_m, capture, rng)
 
     def render_orthophoto(
-        self, bounds: Bounds, metres_per_pixel: float, capture: Capture, rng: np.random.Generator
+        self,
+        bounds: Bounds,
+        metres_per_pixel: float,
+        capture: Capture,
+        rng: np.random.Generator,
+        lean_sigma: float = 0.08,
     ) -> AerialImage:
         """North-up aerial image of `bounds`; tall things lean a little, as in a real orthophoto."""
         rows, columns = round(bounds.height_m / metres_per_pixel), round(bounds.width_m / metres_per_pixel)
         fine = RasterGrid(bounds.west_m, bounds.north_m, metres_per_pixel / 2, 2 * rows, 2 * columns)
-        lean = rng.normal(0, 0.08, 2)
+        lean = rng.normal(0, lean_sigma, 2)
         direction = np.array([*lean, -1.0])
         direction /= np.linalg.norm(direction)
         linear = np.empty((fine.rows * fine.columns, 3), np.float32)

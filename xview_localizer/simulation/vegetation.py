@@ -89,7 +89,9 @@ def _twigs(rng: np.random.Generator) -> Triangles:
         foot = np.array([0, 0, rng.uniform(0.3, 0.8)])
         angle = rng.uniform(0, 2 * np.pi)
         reach = rng.uniform(0.5, 1.6)
-        tip = np.array([reach * np.cos(angle), reach * np.sin(angle), min(1.0, foot[2] + rng.uniform(0.05, 0.35))])
+        tip = np.array(
+            [reach * np.cos(angle), reach * np.sin(angle), min(1.0, foot[2] + rng.uniform(0.05, 0.35))]
+        )
         width = 0.06 * np.array([-np.sin(angle), np.cos(angle), 0.0])
         twigs += [[foot - width, foot + width, tip], [foot - (0, 0, 0.03), foot + (0, 0, 0.03), tip]]
     return np.array(twigs)

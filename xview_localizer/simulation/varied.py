@@ -1,0 +1,107 @@
+"""Cameras, weather and surveys further apart than the classic ones: any lens, mast or bonnet, dusk, rain, dirt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from xview_localizer.simulation.capture import Capture
+
+MAX_TILT_DEG = 5.0
+LEAN_SIGMA = 0.16  # of tall things in the orthophoto, tangent; true orthophotos lean less, old ones more
+METRES_PER_PIXEL = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
+
+
+def sample_any_camera(rng: np.random.Generator, kind: str) -> dict:
+    """The `camera` record of a panorama with a cut field, a pinhole of 50 to 120° or a fisheye; 0.25 to 3.5 m high."""
+    if kind == "equirectangular":
+        width = int(rng.choice([512, 640, 768]))
+        top_deg, bottom_deg = (90.0, 90.0) if rng.random() < 0.4 else rng.uniform((25, 35), (90, 90))
+        px_per_deg = width / 360
+        record = {
+            "model": kind, "width": width, "height": int((top_deg + bottom_deg) * px_per_deg), "hfov_deg": 360.0,
+            "px_per_deg_v": px_per_deg, "horizon_row": float(top_deg * px_per_deg),
+        }  # fmt: skip
+    elif kind == "pinhole":
+        width, height = [(640, 480), (640, 360), (512, 384), (480, 640), (720, 540)][rng.integers(5)]
+        fisheye = rng.random() < 0.25
+        hfov_rad = np.radians(rng.uniform(100, 150) if fisheye else rng.uniform(50, 120))
+        focal = float(width / hfov_rad if fisheye else width / 2 / np.tan(hfov_rad / 2))
+        middle = np.array([width, height]) * (0.5 + rng.normal(0, 0.01, 2))
+        record = {
+            "model": kind, "width": width, "height": height, "fx": focal, "fy": focal, "cx": float(middle[0]),
+            "cy": float(middle[1]), "distortion_model": "equidistant" if fisheye else "none",
+            "d": [0.0] * 4 if fisheye else [],
+        }  # fmt: skip
+    else:
+        raise ValueError(f"kind must be 'equirectangular' or 'pinhole', got {kind!r}")
+    record["height_m"] = float(rng.uniform(1.0, 2.2) if rng.random() < 0.7 else rng.uniform(0.25, 3.5))
+    return record
+
+
+def sample_any_capture(rng: np.random.Generator, aerial: bool = False) -> Capture:
+    """A classic capture, or a low sun, dusk, rain; from the air any colour cast and blur."""
+    capture = Capture.sample(rng, aerial)
+    if aerial:
+        cast = np.exp(rng.normal(0, 0.12, 3))
+        return replace(
+            capture,
+            white_balance=cast,
+            blur_px=float(rng.uniform(0.3, 1.8)),
+            jpeg_quality=int(rng.integers(40, 95)),
+        )
+    weather = rng.choice(["classic", "low sun", "dusk", "wet"], p=[0.45, 0.2, 0.15, 0.2])
+    if weather == "low sun":
+        height = np.sin(np.radians(rng.uniform(6, 18)))
+        flat = capture.sun_direction[:2] / np.linalg.norm(capture.sun_direction[:2])
+        sun = np.array([*(flat * np.sqrt(1 - height**2)), height])
+        return replace(
+            capture, sun_direction=sun, sun_rgb=rng.uniform(0.8, 1.6) * np.array([1.0, 0.86, 0.66])
+        )
+    if weather == "dusk":
+        tint = np.array([rng.uniform(0.8, 1.2), 0.9, rng.uniform(0.9, 1.3)])
+        return replace(
+            capture, sun_rgb=np.zeros(3), ambient_rgb=0.35 * tint, haze_rgb=capture.haze_rgb * 0.5 * tint,
+            sky_top_rgb=capture.sky_top_rgb * 0.35, noise=float(rng.uniform(3, 9)),
+        )  # fmt: skip
+    if weather == "wet":
+        return replace(
+            capture, wetness=float(rng.uniform(0.4, 1.0)), visibility_m=float(rng.uniform(120, 900))
+        )
+    return capture
+
+
+def soil_view(rng: np.random.Generator, image: np.ndarray, range_m: np.ndarray) -> None:
+    """Put the vehicle's own body at the bottom and dirt on the lens, in some of the views; in place."""
+    height, width = range_m.shape
+    if rng.random() < 0.35:
+        across = np.linspace(-1, 1, width)
+        top = height * (1 - rng.uniform(0.04, 0.16) * (1 - rng.uniform(0, 0.8) * across**2))
+        body = np.arange(height)[:, None] >= top
+        shade = np.linspace(0.7, 1.3, height)[:, None, None]
+        painted = np.clip((rng.uniform(15, 200) + rng.normal(0, 12, 3)) * shade, 0, 255) * np.ones(
+            (1, width, 1)
+        )
+        image[body] = painted[body].astype(np.uint8)
+        range_m[body] = 0.0
+    if rng.random() < 0.2:
+        veil = np.zeros((height, width), np.float32)
+        for _ in range(int(rng.integers(1, 7))):
+            middle = tuple(int(v) for v in rng.uniform(0, (width, height)))
+            cv2.circle(veil, middle, int(rng.uniform(0.01, 0.06) * width), float(rng.uniform(0.2, 0.7)), -1)
+        veil = cv2.GaussianBlur(veil, (0, 0), 0.012 * width)[..., None]
+        image[:] = (image * (1 - veil) + rng.uniform(60, 140) * veil).astype(np.uint8)
+
+
+def seam(rng: np.random.Generator, image: np.ndarray) -> None:
+    """Let two flights meet along a line across an orthophoto [H, W, 3], in some of them; in place."""
+    if rng.random() < 0.25:
+        height, width = image.shape[:2]
+        angle_rad = rng.uniform(0, 2 * np.pi)
+        v, u = np.mgrid[:height, :width]
+        beyond = (u - rng.uniform(0.2, 0.8) * width) * np.cos(angle_rad) + (v - 0.5 * height) * np.sin(
+            angle_rad
+        ) > 0
+        image[beyond] = np.clip(image[beyond] * np.exp(rng.normal(0, 0.1, 3)), 0, 255).astype(np.uint8)
