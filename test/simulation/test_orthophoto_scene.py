@@ -29,14 +29,16 @@ def painted_photo() -> np.ndarray:
     """A road between lawns with two trees, and two roofs that throw shadows to the north-east."""
     rng = np.random.default_rng(0)
     grid = RasterGrid.centred(0.0, 0.0, PIXEL_M, SIDE_PX, SIDE_PX)
-    image = np.full((SIDE_PX, SIDE_PX, 3), (105, 135, 80), np.float32) + rng.normal(0, 2, (SIDE_PX, SIDE_PX, 1))
+    image = np.full((SIDE_PX, SIDE_PX, 3), (105, 135, 80), np.float32) + rng.normal(
+        0, 2, (SIDE_PX, SIDE_PX, 1)
+    )
 
     def box(x, y, half_x, half_y, rgb):
         corners = np.array([[x - half_x, y + half_y], [x + half_x, y - half_y]])
         (left, top), (right, bottom) = np.round(grid.uv_from_xy(corners)).astype(int)
         image[top:bottom, left:right] = rgb
 
-    box(0, 0, 50, 5, (120, 120, 122))
+    box(0, 0, 42, 5, (120, 120, 122))
     for x in range(-40, 40, 7):
         box(x, 0, 1.5, 0.2, (225, 225, 220))
     for x, y in ROOFS_XY_M:
