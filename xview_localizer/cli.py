@@ -33,7 +33,7 @@ TOWN_SEED = 900_002
 # Errors that a user can mend; by name, so that no command imports what it does not need.
 MENDABLE = {
     "BagError", "CalibrationError", "EngineError", "FileNotFoundError", "MapSourceError", "ModelPackageError",
-    "PairsError", "PhotoError", "RecipeError", "ReplayError", "SettingsError", "TownError",
+    "OrthophotoError", "PairsError", "PhotoError", "RecipeError", "ReplayError", "SettingsError", "TownError",
 }  # fmt: skip
 
 
@@ -207,6 +207,11 @@ def train(
         Optional[list[Path]],
         typer.Option(help="Folder in the pairs format to learn from too; may be repeated."),
     ] = None,
+    orthophoto: Annotated[
+        Optional[list[Path]],
+        typer.Option(help="Georeferenced orthophoto to raise scenes from; may be repeated."),
+    ] = None,
+    scenes: Annotated[int, typer.Option(help="Scenes of each camera kind raised from orthophotos.")] = 100,
     start: Annotated[
         Optional[Path],
         typer.Option(help="Model package to go on from; by default training begins at nothing."),
@@ -222,18 +227,21 @@ def train(
         ),
     ] = None,
 ) -> None:
-    """Train a model package on simulated towns and own images, from nothing or from another package.
+    """Train a model package on simulated towns, own images and scenes raised from own orthophotos, from nothing or
+    from another package.
 
     Example: xview-localizer train --work work --out my_package
     Example: xview-localizer train --work work --out my_package --start other_package --pairs my_pairs --towns 50
+    Example: xview-localizer train --work work --out my_package --start PKG --orthophoto site.tif --towns 50
     """
     from xview_localizer.learning.recipe import Progress, RecipeConfig, train_package
     from xview_localizer.learning.train import TrainConfig
     from xview_localizer.models.package import default_package_path
 
     config = RecipeConfig(
-        towns=towns, images_per_town=images_per_town, pairs=tuple(pairs or ()), start=start, workers=workers,
-        threads=threads, train=TrainConfig(steps=steps, seed=seed),
+        towns=towns, images_per_town=images_per_town, pairs=tuple(pairs or ()),
+        orthophotos=tuple(orthophoto or ()), scenes=scenes, start=start, workers=workers, threads=threads,
+        train=TrainConfig(steps=steps, seed=seed),
     )  # fmt: skip
 
     def training(step: int, averages: dict[str, float]) -> None:

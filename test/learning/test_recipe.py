@@ -13,6 +13,8 @@ from xview_localizer.belief.evidence import ImageEvidence
 from xview_localizer.belief.hypotheses import Belief
 from xview_localizer.engines.engine import Graph
 from xview_localizer.geometry.dense import PoseMode
+from xview_localizer.geometry.grid import Bounds
+from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.learning import recipe
 from xview_localizer.learning.calibrate import CalibrationError
@@ -22,7 +24,10 @@ from xview_localizer.models.export import export_heads
 from xview_localizer.models.manifest import ModelPackageError
 from xview_localizer.models.package import ModelPackage, default_package_path
 from xview_localizer.pairs import PairsDataset
+from xview_localizer.simulation.capture import Capture
+from xview_localizer.simulation.geotiff import write_utm_geotiff
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
+from xview_localizer.simulation.town import Town
 
 
 @pytest.fixture(scope="module")
@@ -62,27 +67,46 @@ def test_another_graph_is_no_head(embedded):
         Matcher.of(wrong)
 
 
-def test_train_on_own_pairs_from_a_package(pairs, embedded, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """An orthophoto of 180 m, georeferenced."""
+    rng = np.random.default_rng(0)
+    capture = Capture.sample(rng, aerial=True)
+    aerial = Town.generate(11, 200.0).render_orthophoto(Bounds.around(0.0, 0.0, 90.0), 0.4, capture, rng)
+    path = tmp_path_factory.mktemp("site") / "site.tif"
+    write_utm_geotiff(path, aerial, LocalFrame(48.1, 11.5, 0.0))
+    return path
+
+
+def test_train_on_own_pairs_and_an_orthophoto_from_a_package(pairs, site, embedded, tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "TEMPERATURES", (10.0, 22.0))
     monkeypatch.setattr(recipe, "make_pairs", lambda out, *_: link(pairs, out))  # validation towns
     config = RecipeConfig(
-        towns=0,
-        kinds=("equirectangular",),
-        pairs=(pairs,),
-        start=default_package_path(),
-        threads=1,
+        towns=0, validation_towns=1, images_per_town=1, kinds=("equirectangular",), pairs=(pairs,),
+        orthophotos=(site,), scenes=1, start=default_package_path(), workers=1, threads=1,
         train=TrainConfig(steps=2, learning_rate=1e-5),
-    )
-    said = []
+    )  # fmt: skip
+    work, said = tmp_path / "work", []
     progress = recipe.Progress(said.append)
-    package = train_package(tmp_path / "work", default_package_path(), tmp_path / "out", config, progress)
+    package = train_package(work, default_package_path(), tmp_path / "out", config, progress)
     assert package.spec.inverse_temperature == pytest.approx(embedded.spec.inverse_temperature, rel=0.02)
     assert f"the pairs of {pairs}" in package.provenance
-    assert f"--pairs {pairs} --start {default_package_path()} --steps 2" in package.training_command
+    assert f"scenes raised from the orthophoto {site}" in package.provenance
+    assert "9 images of validation_equirectangular, validation_scenes_equirect" in package.provenance
+    sources = f"--pairs {pairs} --orthophoto {site} --scenes 1 --start {default_package_path()} --steps 2"
+    assert sources in package.training_command
     assert "--backbone" not in package.training_command
+    learned, held_out = (
+        next(iter(PairsDataset(work / f"{name}_equirectangular"))) for name in ("scenes", "validation_scenes")
+    )
+    assert not np.array_equal(learned.load_aerial().image, held_out.load_aerial().image)
 
-    with pytest.raises(RecipeError, match=r"was made with towns 0, not 3"):
-        train_package(tmp_path / "work", default_package_path(), tmp_path / "out", replace(config, towns=3))
+    for other, told in (
+        (replace(config, towns=3), "towns 0, not 3"),
+        (replace(config, scenes=2), "scenes 1, not 2"),
+    ):
+        with pytest.raises(RecipeError, match=f"was made with {told}"):
+            train_package(work, default_package_path(), tmp_path / "out", other)
 
 
 def link(source: Path, target: Path) -> None:

@@ -1,6 +1,6 @@
 """The training of a model package from nothing, in one resumable command.
 
-    towns → pairs → backbone features → heads → ONNX package → calibration on towns of other seeds
+    towns, orthophotos → pairs → backbone features → heads → ONNX package → calibration on other towns and windows
 
 Every step keeps its result under the work folder and is skipped when that is already there.
 """
@@ -42,6 +42,8 @@ from xview_localizer.models.package import ModelPackage, default_package_path, w
 from xview_localizer.models.xview import XVIEW, XviewSpec
 from xview_localizer.observation import HERE, Observation, PlacedObservation
 from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
+from xview_localizer.simulation.orthophoto_file import OrthophotoFile
+from xview_localizer.simulation.orthophoto_pairs import make_orthophoto_pairs
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
 
 LICENCE = "Apache-2.0 (heads and training); DINOv2 ViT-S/14 backbone: Apache-2.0, see NOTICE"
@@ -58,7 +60,8 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True)
 class RecipeConfig:
-    """What to learn from, and how long. `towns` are those of each camera kind, beside the data sets `pairs`.
+    """What to learn from, and how long. `towns` are those of each camera kind, beside the data sets `pairs`; `scenes`
+    are those of each kind too, raised from windows of the georeferenced `orthophotos`, which take turns.
 
     Training begins at the heads of the package `start`, or at none.
     """
@@ -69,6 +72,8 @@ class RecipeConfig:
     kinds: tuple[str, ...] = ("equirectangular", "pinhole")
     first_seed: int = 0
     pairs: tuple[Path, ...] = ()
+    orthophotos: tuple[Path, ...] = ()
+    scenes: int = 100
     start: Path | None = None
     workers: int = 2
     threads: int = 2
@@ -93,7 +98,7 @@ def train_package(
 ) -> ModelPackage:
     """Make a package in `out` with the backbone of `backbone_package`; resumes from what `work` holds.
 
-    Raises RecipeError, PairsError, ModelPackageError.
+    Raises RecipeError, PairsError, ModelPackageError; of an orthophoto MapSourceError and OrthophotoError.
     """
     torch.set_num_threads(config.threads)
     _claim(work, backbone_package, config)
@@ -120,15 +125,30 @@ def train_package(
     command = training_command(config, backbone_package)
     write_manifest(out, XVIEW, spec, LICENCE, provenance(config), command)
 
-    progress.say("calibrating confidence and covariance on validation towns")
+    progress.say("calibrating confidence and covariance on what was not learned from")
+    return calibrate_package(out, out, _validation(work, config), progress)
+
+
+def _validation(work: Path, config: RecipeConfig) -> list[PairsDataset]:
+    """Towns of other seeds, and held-out windows of the orthophotos; rendered where they are not there yet."""
+    seeds = range(VALIDATION_FIRST_SEED, VALIDATION_FIRST_SEED + config.validation_towns)
     datasets = []
     for kind in config.kinds:
         pairs = work / f"validation_{kind}"
         if not (pairs / "pairs.jsonl").exists():
-            seeds = range(VALIDATION_FIRST_SEED, VALIDATION_FIRST_SEED + config.validation_towns)
             make_pairs(pairs, seeds, PairsConfig(kind, config.images_per_town), config.workers)
         datasets.append(PairsDataset(pairs))
-    return calibrate_package(out, out, datasets, progress)
+        if config.orthophotos:
+            scenes = work / f"validation_scenes_{kind}"
+            _raise_scenes(scenes, config, kind, seeds, held_out=True)
+            datasets.append(PairsDataset(scenes))
+    return datasets
+
+
+def _raise_scenes(out: Path, config: RecipeConfig, kind: str, seeds: range, held_out: bool = False) -> None:
+    if not (out / "pairs.jsonl").exists():
+        photos = [OrthophotoFile(path, held_out) for path in config.orthophotos]
+        make_orthophoto_pairs(out, photos, seeds, PairsConfig(kind, config.images_per_town), config.workers)
 
 
 def _claim(work: Path, backbone_package: Path, config: RecipeConfig) -> None:
@@ -139,6 +159,8 @@ def _claim(work: Path, backbone_package: Path, config: RecipeConfig) -> None:
         "kinds": list(config.kinds),
         "first_seed": config.first_seed,
         "pairs": [str(path.resolve()) for path in config.pairs],
+        "orthophotos": [str(path.resolve()) for path in config.orthophotos],
+        "scenes": config.scenes if config.orthophotos else 0,
         "start": str(config.start.resolve()) if config.start else None,
         "backbone": sha256(backbone_package / "backbone.onnx"),
         "seed": config.train.seed,
@@ -157,7 +179,15 @@ def _claim(work: Path, backbone_package: Path, config: RecipeConfig) -> None:
 
 
 def _datasets(work: Path, config: RecipeConfig, progress: Progress) -> Iterable[tuple[str, PairsDataset]]:
-    """What to learn from, each by a name of its own; towns are rendered where they are not there yet."""
+    """What to learn from, each by a name of its own; scenes and towns are rendered where they are not there yet.
+
+    What the user gave comes first, so that nobody waits for towns before a file is refused.
+    """
+    for number, kind in enumerate(config.kinds if config.orthophotos else ()):
+        scenes = work / f"scenes_{kind}"
+        progress.say(f"raising {config.scenes} scenes ({kind}) from the orthophotos into {scenes}")
+        _raise_scenes(scenes, config, kind, range(number * config.scenes, (number + 1) * config.scenes))
+        yield f"scenes_{kind}", PairsDataset(scenes)
     for number, kind in enumerate(config.kinds if config.towns else ()):
         pairs = work / f"pairs_{kind}"
         first = config.first_seed + number * config.towns
@@ -265,6 +295,8 @@ def training_command(config: RecipeConfig, backbone_package: Path) -> str:
     words = ["xview-localizer train --work WORK --out PACKAGE"]
     words += [f"--towns {config.towns} --images-per-town {config.images_per_town}"]
     words += [f"--pairs {path}" for path in config.pairs]
+    words += [f"--orthophoto {path}" for path in config.orthophotos]
+    words += [f"--scenes {config.scenes}"] if config.orthophotos else []
     words += [f"--start {config.start}"] if config.start else []
     if backbone_package.resolve() != (config.start or default_package_path()).resolve():
         words += [f"--backbone {backbone_package}"]
@@ -278,5 +310,6 @@ def provenance(config: RecipeConfig) -> str:
         [f"towns of this project's simulator, seeds {config.first_seed} to {last}"] if config.towns else []
     )
     sources += [f"the pairs of {path}" for path in config.pairs]
+    sources += [f"scenes raised from the orthophoto {path}" for path in config.orthophotos]
     begun = f"begun at the heads of {config.start}, " if config.start else ""
     return f"Backbone: DINOv2 ViT-S/14, see NOTICE. Heads: {begun}trained on {' and '.join(sources)}."

@@ -16,6 +16,7 @@ from xview_localizer.simulation.town import TownError
 
 GROUP_SIZE = 4  # images that share an aerial image
 TRIES = 8
+STYLE = "orthophoto"
 
 
 def make_orthophoto_pairs(
@@ -57,5 +58,5 @@ def write_scene(job: tuple[Path, PhotoSource, int, PairsConfig]) -> list[dict]:
         for crop, first in enumerate(range(0, len(poses), GROUP_SIZE)):
             name = f"{seed:06d}_{crop}"
             entries += write_images(out, scene, name, poses[first : first + GROUP_SIZE], config, rng)
-        return entries
-    raise OrthophotoError(f"{source}: {problem}") from problem
+        return [entry | {"style": STYLE} for entry in entries]
+    raise OrthophotoError(f"{source.path}: {problem}") from problem

@@ -49,6 +49,9 @@ class Photo:
 class PhotoSource(Protocol):
     """Where photos for scenes come from. Has to be picklable: scenes are made by several processes."""
 
+    @property
+    def path(self) -> Path: ...
+
     def photo(self, rng: np.random.Generator) -> Photo:
         """A photo, or a window of a large one drawn by `rng`. Raises OrthophotoError."""
         ...
