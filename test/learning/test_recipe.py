@@ -4,11 +4,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.belief.evidence import ImageEvidence
 from xview_localizer.belief.hypotheses import Belief
 from xview_localizer.engines.engine import Graph
@@ -107,6 +109,14 @@ def test_train_on_own_pairs_and_an_orthophoto_from_a_package(pairs, site, embedd
     ):
         with pytest.raises(RecipeError, match=f"was made with {told}"):
             train_package(work, default_package_path(), tmp_path / "out", other)
+
+
+def test_an_orthophoto_without_a_place_is_refused_before_the_folder_is_claimed(tmp_path):
+    cv2.imwrite(str(tmp_path / "plain.jpg"), np.zeros((300, 300, 3), np.uint8))
+    config = RecipeConfig(orthophotos=(tmp_path / "plain.jpg",))
+    with pytest.raises(MapSourceError, match=r"plain\.jpg has no coordinate reference system"):
+        train_package(tmp_path / "work", default_package_path(), tmp_path / "out", config)
+    assert not (tmp_path / "work").exists()
 
 
 def link(source: Path, target: Path) -> None:

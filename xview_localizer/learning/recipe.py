@@ -101,6 +101,8 @@ def train_package(
     Raises RecipeError, PairsError, ModelPackageError; of an orthophoto MapSourceError and OrthophotoError.
     """
     torch.set_num_threads(config.threads)
+    for path in config.orthophotos:  # refused before anything is claimed or rendered
+        OrthophotoFile(path).photo(np.random.default_rng(0))
     _claim(work, backbone_package, config)
     start = Matcher.of(ModelPackage.load(config.start)) if config.start else None
     spec = XviewSpec()
@@ -179,13 +181,10 @@ def _claim(work: Path, backbone_package: Path, config: RecipeConfig) -> None:
 
 
 def _datasets(work: Path, config: RecipeConfig, progress: Progress) -> Iterable[tuple[str, PairsDataset]]:
-    """What to learn from, each by a name of its own; scenes and towns are rendered where they are not there yet.
-
-    What the user gave comes first, so that nobody waits for towns before a file is refused.
-    """
+    """What to learn from, each by a name of its own; scenes and towns are rendered where they are not there yet."""
     for number, kind in enumerate(config.kinds if config.orthophotos else ()):
         scenes = work / f"scenes_{kind}"
-        progress.say(f"raising {config.scenes} scenes ({kind}) from the orthophotos into {scenes}")
+        progress.say(f"raising {config.scenes} scenes ({kind}) from the orthophotos in {scenes}")
         _raise_scenes(scenes, config, kind, range(number * config.scenes, (number + 1) * config.scenes))
         yield f"scenes_{kind}", PairsDataset(scenes)
     for number, kind in enumerate(config.kinds if config.towns else ()):

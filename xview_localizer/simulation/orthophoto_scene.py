@@ -318,8 +318,8 @@ def _street_ground(picture: Drape, segments: Segments, rng: np.random.Generator)
     albedo = cv2.resize(picture.image, (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32)
     albedo = _filled(albedo, picture.image, stands, grid)
     sigma_px = picture.grid.spacing_m / TEXEL_M
-    if sigma_px > 1.5:  # a coarse photo's edges are made crisper
-        albedo += 0.7 * (albedo - cv2.GaussianBlur(albedo, (0, 0), sigma_px))
+    if sigma_px > 1.5:
+        albedo = _crisp(albedo, sigma_px)
     own = albedo.mean(axis=-1)
     # Shadows are dark all round; a bright kerb beside them isn't.
     brightness = np.maximum(np.maximum(cv2.GaussianBlur(own, (0, 0), 3 * sigma_px), own), 8.0)[..., None]
@@ -334,6 +334,13 @@ def _street_ground(picture: Drape, segments: Segments, rng: np.random.Generator)
     green = cv2.resize(segments.vegetation.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
     surface = np.where(green > 0, np.uint8(Surface.GRASS), np.uint8(Surface.PAVEMENT))
     return Ground(np.clip(albedo, 0, 255).astype(np.uint8), surface, fine, picture)
+
+
+def _crisp(albedo: np.ndarray, sigma_px: float) -> np.ndarray:
+    """A coarse photo with steeper edges, no darker and no brighter than what is around them."""
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(sigma_px) + 1,) * 2)
+    sharpened = albedo + 2.0 * (albedo - cv2.GaussianBlur(albedo, (0, 0), sigma_px))
+    return np.clip(sharpened, cv2.erode(albedo, around), cv2.dilate(albedo, around))
 
 
 def _filled(albedo: np.ndarray, picture: np.ndarray, stands: np.ndarray, grid: RasterGrid) -> np.ndarray:
