@@ -132,14 +132,12 @@ def _crowns(wood: np.ndarray, grid: RasterGrid) -> tuple[Crown, ...]:
 def _roofs(photo, brightness, green, dark, grid: RasterGrid) -> tuple[Rectangle, ...]:
     """Even rectangles with a shadow on the side where this photo has them, or as red or as bright as roofs are."""
     found = []
-    for labels, count in _even_regions(photo, ~green & ~dark):
-        boxes = ndimage.find_objects(labels, count)
-        areas = np.bincount(labels.ravel(), minlength=count + 1)[1:] * grid.spacing_m**2
-        for number in np.flatnonzero((areas > ROOF_AREA_M2[0]) & (areas < ROOF_AREA_M2[1])):
-            region = labels[boxes[number]] == number + 1
-            place = _rectangle(region, boxes[number], grid)
+    for labels, count in _even_regions(photo, ~green & ~dark, grid):
+        for number, box in enumerate(ndimage.find_objects(labels, count), start=1):
+            region = labels[box] == number
+            place = _rectangle(region, box, grid)
             if place is not None:
-                found.append((place, _roof_colour(photo[boxes[number]][region], brightness)))
+                found.append((place, _roof_colour(photo[box][region], brightness)))
     if not found:
         return ()
     shadow = np.array([_shadow_around(place, dark, grid) for place, _ in found])  # [N, directions]
@@ -157,8 +155,11 @@ def _roofs(photo, brightness, green, dark, grid: RasterGrid) -> tuple[Rectangle,
     return tuple(chosen)
 
 
-def _even_regions(photo: np.ndarray, allowed: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-    """Connected regions without steps of colour, for each limit: labels [H, W] from 1, and their number."""
+def _even_regions(
+    photo: np.ndarray, allowed: np.ndarray, grid: RasterGrid
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Connected regions of a roof's area without steps of colour, for each limit: labels [H, W] from 1, and their
+    number."""
     smooth = cv2.bilateralFilter(photo, 7, 28, 2.0).astype(np.float32)
     smooth = cv2.cvtColor(smooth / 255, cv2.COLOR_RGB2LAB)
     index = np.arange(allowed.size).reshape(allowed.shape)
@@ -173,8 +174,11 @@ def _even_regions(photo: np.ndarray, allowed: np.ndarray) -> Iterator[tuple[np.n
         joined = step < limit
         ones = np.ones(np.count_nonzero(joined), np.int8)
         graph = coo_array((ones, (i[joined], j[joined])), shape=(allowed.size, allowed.size))
-        count, labels = connected_components(graph, directed=False)
-        yield np.where(allowed, labels.reshape(allowed.shape) + 1, 0), count
+        _, labels = connected_components(graph, directed=False)
+        area_m2 = np.bincount(labels) * grid.spacing_m**2
+        fits = (area_m2 > ROOF_AREA_M2[0]) & (area_m2 < ROOF_AREA_M2[1])
+        number = np.where(fits, np.cumsum(fits), 0)
+        yield np.where(allowed, number[labels].reshape(allowed.shape), 0), int(fits.sum())
 
 
 def _rectangle(region: np.ndarray, box, grid: RasterGrid) -> Rectangle | None:

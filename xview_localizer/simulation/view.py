@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from xview_localizer.geometry.camera import CameraModel
@@ -20,8 +22,7 @@ def view_of(
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ground image [H, W, 3] uint8 RGB and range along the ray [H, W] (0 = sky) of a camera above `pose`."""
-    v, u = np.mgrid[: camera.height, : camera.width] + 0.5
-    rays = camera.rays(np.stack([u.ravel(), v.ravel()], axis=1)) @ R_base_camera.T
+    rays = _pixel_rays(camera) @ R_base_camera.T
     cos, sin = np.cos(pose.yaw_rad), np.sin(pose.yaw_rad)
     rays = rays @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1.0]])
     origin = np.broadcast_to([pose.x_m, pose.y_m, camera_height_m], rays.shape)
@@ -31,6 +32,15 @@ def view_of(
     image = capture.develop(linear.reshape(camera.height, camera.width, 3), rng)
     range_m = np.where(np.isfinite(hits.range_m), hits.range_m, 0.0).reshape(image.shape[:2])
     return image, range_m
+
+
+@lru_cache(maxsize=1)
+def _pixel_rays(camera: CameraModel) -> np.ndarray:
+    """Unit rays [H * W, 3] of all pixels in the optical frame. One camera takes many images in a row."""
+    v, u = np.mgrid[: camera.height, : camera.width] + 0.5
+    rays = camera.rays(np.stack([u.ravel(), v.ravel()], axis=1))
+    rays.flags.writeable = False
+    return rays
 
 
 def is_blocked(scene: Scene, xy_m: np.ndarray, clearance_m: float = 0.8) -> bool:
