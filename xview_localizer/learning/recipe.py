@@ -150,7 +150,9 @@ def _validation(work: Path, config: RecipeConfig) -> list[PairsDataset]:
 def _raise_scenes(out: Path, config: RecipeConfig, kind: str, seeds: range, held_out: bool = False) -> None:
     if not (out / "pairs.jsonl").exists():
         photos = [OrthophotoFile(path, held_out) for path in config.orthophotos]
-        make_orthophoto_pairs(out, photos, seeds, PairsConfig(kind, config.images_per_town), config.workers)
+        make_orthophoto_pairs(
+            out, photos, seeds, PairsConfig(kind, config.images_per_town, varied=True), config.workers
+        )
 
 
 def _claim(work: Path, backbone_package: Path, config: RecipeConfig) -> None:
