@@ -250,7 +250,11 @@ def _place_new(
         if (xy_m := free_place(0.5)) is not None:
             build(
                 add_box,
-                Box(Rectangle(*xy_m.tolist(), 0.3, 0.16, 0.16), rng.uniform(3, 8), rng.uniform(60, 190, 3)),
+                Box(
+                    Rectangle(*xy_m.tolist(), 0.3, 0.16, 0.16),
+                    rng.uniform(3, 8),
+                    rng.uniform(60, 190) + rng.normal(0, 9, 3),
+                ),
             )
 
 
