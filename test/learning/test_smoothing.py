@@ -69,7 +69,13 @@ def test_sigma_of_a_straight_drive_is_the_closed_form_along_it():
 def test_contradicting_anchors_are_weighed_as_brute_force_does():
     """The cost written down anew, without vectors, and minimized by a general method."""
     odometry, truth = drive(5, turn_rad=0.1)
-    anchors = [at(truth[0]), None, at(truth[2], 0.4, shift_m=(0.3, -0.2)), antenna(truth[3], sigma_m=0.3), None]
+    anchors = [
+        at(truth[0]),
+        None,
+        at(truth[2], 0.4, shift_m=(0.3, -0.2)),
+        antenna(truth[3], sigma_m=0.3),
+        None,
+    ]
     anchors[4] = at(truth[4], 0.1, shift_m=(-0.1, 0.1))
     sigma_m = DRIFT.position_ratio * np.sqrt(STEP_M * DRIFT_CORRELATION_M)
     sigma_rad = DRIFT.yaw_rad_per_m * np.sqrt(STEP_M * DRIFT_CORRELATION_M)
@@ -122,7 +128,9 @@ def test_an_outlier_is_no_pillar_of_a_bridge():
 
 def test_long_drives_are_smoothed_in_pieces():
     odometry, truth = drive(MAX_NODES + 20, turn_rad=0.01)
-    smoothed = smooth_path(odometry, [at(pose) if n % 4 == 0 else None for n, pose in enumerate(truth)], DRIFT)
+    smoothed = smooth_path(
+        odometry, [at(pose) if n % 4 == 0 else None for n, pose in enumerate(truth)], DRIFT
+    )
     there = [n for n, pose in enumerate(smoothed) if pose is not None]
     assert len(there) > MAX_NODES + 10
     assert_poses([smoothed[n] for n in there], [truth[n] for n in there], atol_m=0.05)

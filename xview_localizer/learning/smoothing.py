@@ -100,7 +100,9 @@ def _smooth_piece(
         return [None] * len(odometry)
     solution = least_squares(graph.residuals, start.ravel(), x_scale="jac")
     poses = solution.x.reshape(-1, 3)
-    right = [int(n) for n, z in zip(graph.node, graph.anchor_sigmas(poses), strict=True) if z < OUTLIER_SIGMAS]
+    right = [
+        int(n) for n, z in zip(graph.node, graph.anchor_sigmas(poses), strict=True) if z < OUTLIER_SIGMAS
+    ]
     covariance = np.linalg.pinv(solution.jac.T @ solution.jac, hermitian=True)
     travelled_m = _travelled_m(odometry)
     smoothed: list[SmoothedPose | None] = [None] * len(odometry)
@@ -199,7 +201,9 @@ class _Graph:
 def _turned(xy_m: np.ndarray, angle_rad: np.ndarray | float) -> np.ndarray:
     """Points [..., 2] turned counter-clockwise."""
     cos, sin = np.cos(angle_rad), np.sin(angle_rad)
-    return np.stack([cos * xy_m[..., 0] - sin * xy_m[..., 1], sin * xy_m[..., 0] + cos * xy_m[..., 1]], axis=-1)
+    return np.stack(
+        [cos * xy_m[..., 0] - sin * xy_m[..., 1], sin * xy_m[..., 0] + cos * xy_m[..., 1]], axis=-1
+    )
 
 
 def _travelled_m(odometry: Sequence[Pose2]) -> np.ndarray:
