@@ -29,7 +29,7 @@ def adapt(
     reference: Annotated[
         str | None,
         typer.Option(
-            help="True poses: a topic (PoseStamped, PoseWithCovarianceStamped, Odometry, NavSatFix) or a TUM file, also "
+            help="True poses: a topic (PoseStamped, PoseWithCovarianceStamped, Odometry, NavSatFix) or TUM file, also "
             "one in each drive folder; by default the tracker's surest poses, smoothed."
         ),
     ] = None,
