@@ -34,8 +34,8 @@ console = Console()
 TOWN_SEED = 900_002
 # Errors that a user can mend; by name, so that no command imports what it does not need.
 MENDABLE = {
-    "AdaptError", "BagError", "CalibrationError", "EngineError", "FileNotFoundError", "MapSourceError", "ModelPackageError",
-    "PairsError", "PhotoError", "RecipeError", "ReplayError", "SettingsError", "TownError",
+    "AdaptError", "BagError", "CalibrationError", "EngineError", "FileNotFoundError", "MapSourceError",
+    "ModelPackageError", "PairsError", "PhotoError", "RecipeError", "ReplayError", "SettingsError", "TownError",
 }  # fmt: skip
 
 
