@@ -23,11 +23,13 @@ from xview_localizer.engines.factory import EngineConfig, engine_for
 from xview_localizer.evaluation.evaluate import evaluate_pairs
 from xview_localizer.learning.bag_pairs import PosedFrame, posed_frames, write_pairs
 from xview_localizer.learning.drive_frames import cut_frames
-from xview_localizer.learning.features import FeatureFolder, encode_pairs
+from xview_localizer.learning.encode import encode_pairs
+from xview_localizer.learning.features import FeatureFolder
+from xview_localizer.learning.matcher import Matcher
 from xview_localizer.learning.recipe import Progress, calibrate_package, claim
 from xview_localizer.learning.reference import AdaptError, read_reference
 from xview_localizer.learning.road_split import RoadSplit, split_road
-from xview_localizer.learning.train import Matcher, TrainConfig, train
+from xview_localizer.learning.train import TrainConfig, train
 from xview_localizer.models.export import export_heads
 from xview_localizer.models.manifest import sha256
 from xview_localizer.models.networks import open_networks
