@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,15 @@ ROLES = {
     "imu": ("sensor_msgs/msg/Imu",),
 }
 REQUIRED_ROLES = ("image", "camera_info", "fix")
-
+# Where the robot really was, by whatever measured it: what drives are judged and learnt by.
+REFERENCE_ROLES = {
+    "reference": (
+        "geometry_msgs/msg/PoseStamped",
+        "geometry_msgs/msg/PoseWithCovarianceStamped",
+        "nav_msgs/msg/Odometry",
+        "sensor_msgs/msg/NavSatFix",
+    ),
+}
 
 _STORE = get_typestore(Stores.ROS2_JAZZY)
 
@@ -85,10 +93,18 @@ def read_drive(path: Path | str) -> Drive:
 class BagReader:
     """Messages of a recording by role. A context manager. All methods raise BagError.
 
+    `roles` names the types that each role may have, `required` those without which there is nothing to read.
+
     On altered bytes rosbags raises whatever they lead it into, OverflowError and MemoryError among others.
     """
 
-    def __init__(self, bag: Path | str, topics: dict[str, str]) -> None:
+    def __init__(
+        self,
+        bag: Path | str,
+        topics: dict[str, str],
+        roles: Mapping[str, tuple[str, ...]] = ROLES,
+        required: Sequence[str] = REQUIRED_ROLES,
+    ) -> None:
         self._bag = Path(bag)
         try:
             self._reader = AnyReader([self._bag], default_typestore=_STORE)
@@ -97,12 +113,12 @@ class BagReader:
             raise BagError(f"{bag} is no readable recording: {error!r}; {_advice(self._bag)}") from error
         self._connections = {}
         self._migrations: dict[str, object] = {}
-        for role, types in ROLES.items():
+        for role, types in roles.items():
             found = [
                 c for c in self._reader.connections if c.topic == topics.get(role) and c.msgtype in types
             ]
             self._connections.update({connection.id: (role, connection) for connection in found})
-        missing = set(REQUIRED_ROLES) - {role for role, _ in self._connections.values()}
+        missing = set(required) - {role for role, _ in self._connections.values()}
         if missing:
             there = "\n".join(f"  {c.topic} ({c.msgtype})" for c in self._reader.connections)
             self._reader.close()

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from xview_localizer.cli_adapt import adapt
 from xview_localizer.cli_engines import engines
 from xview_localizer.cli_models import imports
 
@@ -26,14 +27,16 @@ models = typer.Typer(no_args_is_help=True, help="Model packages.")
 app.add_typer(models, name="models")
 app.add_typer(engines, name="engines")
 models.add_typer(imports, name="import")
+app.command()(adapt)
 console = Console()
 
 # Nobody trains or calibrates on this town (training counts up from 0, calibration from 500000).
 TOWN_SEED = 900_002
 # Errors that a user can mend; by name, so that no command imports what it does not need.
 MENDABLE = {
-    "BagError", "CalibrationError", "EngineError", "FileNotFoundError", "MapSourceError", "ModelPackageError",
-    "OrthophotoError", "PairsError", "PhotoError", "RecipeError", "ReplayError", "SettingsError", "TownError",
+    "AdaptError", "BagError", "CalibrationError", "EngineError", "FileNotFoundError", "MapSourceError",
+    "ModelPackageError", "OrthophotoError", "PairsError", "PhotoError", "RecipeError", "ReplayError", "SettingsError",
+    "TownError",
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from xview_localizer import messages
 from xview_localizer.geometry.camera import CameraModel
+from xview_localizer.ground_view import GroundView
 from xview_localizer.localizer import Localizer
 from xview_localizer.observation import Observation, empty_observation
 from xview_localizer.odometry_check import OdometryCheck
@@ -81,6 +82,14 @@ class DriveIntake:
 
     def observe(self, message) -> Observation:
         """What a sensor_msgs/Image or CompressedImage shows; nothing, for a reason, where attitude is missing."""
+        try:
+            view = self.view(message)
+        except SampleError as error:
+            return empty_observation(messages.stamp_sec(message), str(error))
+        return self._localizer.observe(view)
+
+    def view(self, message) -> GroundView:
+        """A sensor_msgs/Image or CompressedImage as the localizer takes it; raises SampleError without attitude."""
         if self.camera is None:
             raise NoCameraError("no CameraInfo yet; publish it on camera_info, or remap the topic")
         compressed = not hasattr(message, "encoding")
@@ -89,13 +98,8 @@ class DriveIntake:
         else:
             image = self._rgb_from_image(message)
         stamp_sec = messages.stamp_sec(message)
-        try:
-            gravity_base = self.tracker.gravity_at(stamp_sec)
-        except SampleError as error:
-            return empty_observation(stamp_sec, str(error))
-        return self._localizer.observe(
-            self._settings.mounting.view(image, self.camera, gravity_base, stamp_sec)
-        )
+        gravity_base = self.tracker.gravity_at(stamp_sec)
+        return self._settings.mounting.view(image, self.camera, gravity_base, stamp_sec)
 
 
 @contextmanager

@@ -162,23 +162,20 @@ def pose_from_odometry(message) -> Pose2:
     Poses whose frames are named as optical, NED or FRD ones, or that lean as no driving robot does, are refused:
     their x and y are not the ground's.
     """
-    for frame in (message.header.frame_id, message.child_frame_id):
-        for token in re.split(r"[^a-z]+", frame.lower()):
-            if token in _OTHER_AXES:
-                raise MessageError(
-                    f"Odometry has the axes of '{frame}' ({_OTHER_AXES[token]}); publish the pose of base_link in a "
-                    "frame with z up (REP 105)"
-                )
-    position = message.pose.pose.position
-    if not np.all(np.isfinite([position.x, position.y])):
-        raise MessageError(f"Odometry position is not finite: {position.x}, {position.y}")
-    R = _rotation(message.pose.pose.orientation, "Odometry")
-    if R[2, 2] < np.cos(MAX_LEAN_RAD):
-        raise MessageError(
-            f"Odometry leans by {np.degrees(np.arccos(np.clip(R[2, 2], -1, 1))):.0f}°, which no driving robot does; is "
-            "it the pose of a camera's optical frame, or in NED? Publish that of base_link with z up"
-        )
-    return Pose2(position.x, position.y, float(np.arctan2(R[1, 0], R[0, 0])))
+    return _planar_pose(message.pose.pose, (message.header.frame_id, message.child_frame_id), "Odometry")
+
+
+def pose_from_reference(message, default_sigma_m: float) -> tuple[Pose2, float]:
+    """PoseStamped, PoseWithCovarianceStamped or Odometry to T_map_base and its standard deviation per axis in metres.
+
+    `default_sigma_m` stands in for a missing covariance. Raises MessageError as `pose_from_odometry` does.
+    """
+    with_covariance = hasattr(message.pose, "covariance")
+    pose = message.pose.pose if with_covariance else message.pose
+    frames = (message.header.frame_id, getattr(message, "child_frame_id", ""))
+    variance = max(message.pose.covariance[0], message.pose.covariance[7]) if with_covariance else 0.0
+    sigma_m = float(np.sqrt(variance)) if variance > 0 and np.isfinite(variance) else default_sigma_m
+    return _planar_pose(pose, frames, "the reference"), sigma_m
 
 
 def gravity_from_imu(message) -> np.ndarray:
@@ -199,6 +196,27 @@ def gravity_from_imu(message) -> np.ndarray:
 def is_from_acceleration(message) -> bool:
     """Whether `gravity_from_imu` has only the acceleration to go by, which holds the robot's own as well."""
     return message.orientation_covariance[0] < 0
+
+
+def _planar_pose(pose, frames: tuple[str, ...], name: str) -> Pose2:
+    """x, y and yaw of a geometry_msgs/Pose of the message `name`, whose frames are `frames`."""
+    for frame in frames:
+        for token in re.split(r"[^a-z]+", frame.lower()):
+            if token in _OTHER_AXES:
+                raise MessageError(
+                    f"{name} has the axes of '{frame}' ({_OTHER_AXES[token]}); publish the pose of base_link in a "
+                    "frame with z up (REP 105)"
+                )
+    position = pose.position
+    if not np.all(np.isfinite([position.x, position.y])):
+        raise MessageError(f"{name} position is not finite: {position.x}, {position.y}")
+    R = _rotation(pose.orientation, name)
+    if R[2, 2] < np.cos(MAX_LEAN_RAD):
+        raise MessageError(
+            f"{name} leans by {np.degrees(np.arccos(np.clip(R[2, 2], -1, 1))):.0f}°, which no driving robot does; is "
+            "it the pose of a camera's optical frame, or in NED? Publish that of base_link with z up"
+        )
+    return Pose2(position.x, position.y, float(np.arctan2(R[1, 0], R[0, 0])))
 
 
 def _of_8_bits(encoding: str) -> str:

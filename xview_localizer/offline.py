@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from xview_localizer import messages
 from xview_localizer.bag import BagReader, Drive
@@ -16,6 +16,17 @@ from xview_localizer.settings import Settings
 def localize_drive(drive: Drive, localizer: Localizer, settings: Settings) -> Iterator[ImageRecord]:
     """One record for each image of the drive, in order. Raises BagError."""
     intake = DriveIntake(localizer, settings)
+    for message in images_of_drive(drive, intake):
+        yield _localized(intake, message)
+
+
+def images_of_drive(
+    drive: Drive, intake: DriveIntake, on_bad: Callable[[str], None] = lambda complaint: None
+) -> Iterator:
+    """The image messages of the drive in order, each when `intake` has got what the sensors measured until then.
+
+    `on_bad` is told what is wrong with a message that is left out. Raises BagError.
+    """
     handlers = {
         "camera_info": intake.on_camera_info,
         "fix": intake.on_fix,
@@ -26,12 +37,12 @@ def localize_drive(drive: Drive, localizer: Localizer, settings: Settings) -> It
         for recorded in bag.messages():
             message = bag.decode(recorded)
             if recorded.role == "image":
-                yield _localized(intake, message)
+                yield message
                 continue
             try:
                 handlers[recorded.role](message)
-            except messages.MessageError:
-                continue  # as in the node: a bad sensor message is left out
+            except messages.MessageError as error:
+                on_bad(str(error))  # as in the node: a bad sensor message is left out
 
 
 def _localized(intake: DriveIntake, message) -> ImageRecord:

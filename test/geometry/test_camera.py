@@ -7,6 +7,7 @@ from xview_localizer.geometry.camera import (
     PinholeCamera,
     camera_from_dict,
     camera_from_info_fields,
+    camera_to_dict,
 )
 from xview_localizer.geometry.canonical_view import ViewSpec, canonical_view
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
@@ -291,3 +292,15 @@ def test_bad_records_are_refused():
         camera_from_dict({"model": "pinhole", "width": 640, "height": 480, "fx": 400})
     with pytest.raises(ValueError, match="hfov_deg must be"):
         camera_from_dict({"model": "equirectangular", "width": 9, "height": 9, "hfov_deg": 0})
+
+
+@pytest.mark.parametrize(
+    "camera",
+    [
+        PinholeCamera(64, 48, 50.0, 51.0, 31.0, 25.0, "plumb_bob", (0.1, 0.0, 0.0, 0.0, 0.0), 0.5),
+        EquirectangularCamera(80, 30, 80 / 4.0, 9.0, 33.0, 14.0),
+    ],
+)
+def test_cameras_survive_their_record(camera):
+    again = camera_from_dict(camera_to_dict(camera))
+    assert repr(again) == repr(camera) or np.allclose(again.rays(np.eye(2)), camera.rays(np.eye(2)), atol=1e-12)

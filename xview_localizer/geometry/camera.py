@@ -182,8 +182,8 @@ class EquirectangularCamera:
 def camera_from_dict(record: Mapping) -> CameraModel:
     """Camera of the `camera` record of a `pairs` data set (pixel centres at +0.5).
 
-    Pinhole: width, height, fx, fy, cx, cy and optionally distortion_model, d. Equirectangular: width,
-    height, hfov_deg, px_per_deg_v, horizon_row; its centre column is the middle of the image.
+    Pinhole: width, height, fx, fy, cx, cy and optionally distortion_model, d, skew. Equirectangular: width,
+    height, hfov_deg, px_per_deg_v, horizon_row and optionally centre_column (default: the image's middle).
     Raises ValueError for an unknown model, a missing key or an impossible value.
     """
     model = record.get("model")
@@ -196,6 +196,7 @@ def camera_from_dict(record: Mapping) -> CameraModel:
                 *(float(record[key]) for key in ("fx", "fy", "cx", "cy")),
                 distortion_model=record.get("distortion_model", "none"),
                 distortion=tuple(float(value) for value in record.get("d", ())),
+                skew=float(record.get("skew", 0.0)),
             )
         if model == "equirectangular":
             hfov_deg = float(record["hfov_deg"])
@@ -205,12 +206,28 @@ def camera_from_dict(record: Mapping) -> CameraModel:
                 height,
                 px_per_rad_h=float(width / np.radians(hfov_deg)),
                 px_per_rad_v=float(np.degrees(record["px_per_deg_v"])),
-                centre_column=width / 2,
+                centre_column=float(record.get("centre_column", width / 2)),
                 horizon_row=float(record["horizon_row"]),
             )
     except KeyError as error:
         raise ValueError(f"camera record of model '{model}' lacks the key {error}") from error
     raise ValueError(f"unknown camera model '{model}'; accepted are pinhole, equirectangular")
+
+
+def camera_to_dict(camera: PinholeCamera | EquirectangularCamera) -> dict:
+    """The `camera` record from which `camera_from_dict` makes `camera`."""
+    record: dict = {"width": camera.width, "height": camera.height}
+    if isinstance(camera, PinholeCamera):
+        record |= {key: getattr(camera, key) for key in ("fx", "fy", "cx", "cy", "skew", "distortion_model")}
+        return {"model": "pinhole", **record, "d": list(camera.distortion)}
+    return {
+        "model": "equirectangular",
+        **record,
+        "hfov_deg": float(np.degrees(camera.width / camera.px_per_rad_h)),
+        "px_per_deg_v": float(np.radians(camera.px_per_rad_v)),
+        "centre_column": camera.centre_column,
+        "horizon_row": camera.horizon_row,
+    }
 
 
 def camera_from_info_fields(

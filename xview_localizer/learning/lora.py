@@ -25,13 +25,10 @@ class LowRankLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.linear(x) + nn.functional.linear(nn.functional.linear(x, self.down), self.up)
 
-    @torch.no_grad()
-    def merged(self) -> nn.Linear:
-        """One plain layer that computes the same."""
-        linear = nn.Linear(self.linear.in_features, self.linear.out_features)
-        linear.weight.copy_(self.linear.weight + self.up @ self.down)
-        linear.bias.copy_(self.linear.bias)
-        return linear
+    @property
+    def merged_weight(self) -> Tensor:
+        """The weight [out, in] of one plain layer that computes the same."""
+        return self.linear.weight + self.up @ self.down
 
 
 def adapt(backbone: Backbone, rank: int) -> None:
@@ -42,10 +39,14 @@ def adapt(backbone: Backbone, rank: int) -> None:
             setattr(block, name, LowRankLinear(getattr(block, name), rank))
 
 
-def merge(backbone: Backbone) -> None:
-    """Turn an adapted `backbone` into a plain one that computes the same."""
-    for block in backbone.blocks:
-        for name in ADAPTED:
-            layer = getattr(block, name)
-            if isinstance(layer, LowRankLinear):
-                setattr(block, name, layer.merged())
+@torch.no_grad()
+def merged(backbone: Backbone) -> Backbone:
+    """A plain backbone that computes the same as an adapted one."""
+    plain = Backbone(backbone.config)
+    weights = {name.replace(".linear.", "."): value for name, value in backbone.state_dict().items()}
+    for name, layer in backbone.named_modules():
+        if isinstance(layer, LowRankLinear):
+            weights[f"{name}.weight"] = layer.merged_weight
+            del weights[f"{name}.up"], weights[f"{name}.down"]
+    plain.load_state_dict(weights)
+    return plain

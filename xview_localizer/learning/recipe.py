@@ -157,7 +157,7 @@ def _raise_scenes(out: Path, config: RecipeConfig, kind: str, seeds: range, held
 
 def _claim(work: Path, backbone_package: Path, config: RecipeConfig) -> None:
     """Write down what `work` is made of. Results of another recipe must not pass for those of this one."""
-    recipe = {
+    of_this = {
         "towns": config.towns,
         "images_per_town": config.images_per_town,
         "kinds": list(config.kinds),
@@ -169,6 +169,11 @@ def _claim(work: Path, backbone_package: Path, config: RecipeConfig) -> None:
         "backbone": sha256(backbone_package / "backbone.onnx"),
         "seed": config.train.seed,
     }
+    claim(work, of_this)
+
+
+def claim(work: Path, recipe: dict) -> None:
+    """Write down the options that `work` is made with. Raises RecipeError where it was made with others."""
     file = work / "recipe.json"
     if file.exists():
         before = json.loads(file.read_text())
@@ -202,12 +207,17 @@ def _datasets(work: Path, config: RecipeConfig, progress: Progress) -> Iterable[
 
 
 def calibrate_package(
-    package_folder: Path, out: Path, datasets: list[PairsDataset], progress: Progress = Progress()
+    package_folder: Path,
+    out: Path,
+    datasets: list[PairsDataset],
+    progress: Progress = Progress(),
+    elsewhere: PairsDataset | None = None,
 ) -> ModelPackage:
     """Fit what evidence is worth, and the evidence temperature, on `datasets`; the package goes to `out`, which may be
     its own folder.
 
-    Each image is also searched for in another image's place, where it is not. The temperature, which the covariance
+    Each image is also searched for where it is not: in the places of `elsewhere`, or else in those of images with
+    another aerial image. The temperature, which the covariance
     hangs on, is kept where no truth has a yaw. Raises CalibrationError.
     """
     package = ModelPackage.load(package_folder)
@@ -232,8 +242,9 @@ def calibrate_package(
         temperature = choose_temperature(
             {t: [nees_of_right(images) for images in of_datasets] for t, of_datasets in judged.items()}
         )
-    elsewhere = _searched_elsewhere(cases, replace(before, evidence_temperature=temperature))
-    calibration = calibrated(before, [*chain(*judged[temperature]), *elsewhere], temperature)
+    places = list(_observed(package, [elsewhere], progress)) if elsewhere else cases
+    wrong = _searched_elsewhere(cases, places, replace(before, evidence_temperature=temperature))
+    calibration = calibrated(before, [*chain(*judged[temperature]), *wrong], temperature)
     progress.say(f"{calibration}")
     out.mkdir(parents=True, exist_ok=True)
     if package_folder.resolve() != out.resolve():
@@ -251,10 +262,13 @@ def calibrate_package(
     return ModelPackage.load(out)
 
 
-def _searched_elsewhere(cases: Sequence[_Case], calibration: CalibrationSpec) -> Iterable[JudgedModes]:
-    """Every image matched where another one, of another aerial image, was taken."""
+def _searched_elsewhere(
+    cases: Sequence[_Case], places: Sequence[_Case], calibration: CalibrationSpec
+) -> Iterable[JudgedModes]:
+    """Every image matched where one of `places`, of another aerial image, was taken."""
     for number, (_, _, record, observation) in enumerate(cases):
-        others = (case for case in chain(cases[number:], cases) if case[2].aerial_path != record.aerial_path)
+        from_here = number % max(1, len(places))
+        others = (c for c in chain(places[from_here:], places) if c[2].aerial_path != record.aerial_path)
         other = next(others, None)
         if other is not None:
             modes = (

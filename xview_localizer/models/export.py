@@ -13,7 +13,7 @@ from torch import nn
 
 from xview_localizer.geometry.canonical_view import ViewSpec
 from xview_localizer.geometry.plan_view import PlanSpec
-from xview_localizer.models.backbone import PATCH_PX, Backbone, load_official_weights
+from xview_localizer.models.backbone import PATCH_PX, Backbone
 from xview_localizer.models.heads import AerialHead, GroundHead
 from xview_localizer.models.manifest import ModelPackageError
 
@@ -38,28 +38,28 @@ def to_onnx(
         )  # fmt: skip
 
 
-def export_backbone(weights: Path, out: Path, quantize: bool = True) -> None:
-    """Write the truncated backbone as ONNX; `weights` is a safetensors file with DINOv2's official names.
+def export_backbone(backbone: Backbone, out: Path, quantize: bool = True) -> None:
+    """Write the truncated backbone as ONNX.
 
     int8 weights per channel with activations quantized on the fly: a quarter of the size, twice the speed on
     a CPU, token cosine 0.997 to float32.
     """
-    backbone = Backbone()
-    load_official_weights(backbone, weights)
     with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / "backbone.onnx" if quantize else out
+        plain, folded = Path(folder) / "backbone.onnx", Path(folder) / "folded.onnx"
         to_onnx(
             backbone,
             {"image": torch.rand(1, 3, 20 * PATCH_PX, 26 * PATCH_PX)},
             {"tokens": {2: "rows", 3: "columns"}},
             {"image": {2: "height", 3: "width"}},
-            plain,
+            plain if quantize else out,
         )
         if quantize:
-            from onnxruntime.quantization import QuantType, quantize_dynamic
+            from onnxruntime.quantization import QuantType, quant_pre_process, quantize_dynamic
 
+            # Weights are quantized only where no transposition stands between them and their product.
+            quant_pre_process(plain, folded, skip_symbolic_shape=True)
             quantize_dynamic(
-                plain, out, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"], per_channel=True,
+                folded, out, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"], per_channel=True,
                 extra_options={"MatMulConstBOnly": True},
             )  # fmt: skip
 

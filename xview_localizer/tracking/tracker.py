@@ -29,6 +29,7 @@ from xview_localizer.modes import Modes
 from xview_localizer.observation import HERE, Observation, PlacedObservation
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.tracking.gnss import GnssSample
+from xview_localizer.tracking.motion import Motion, PathPose
 from xview_localizer.tracking.search import SearchConfig, gnss_disc, search_around
 from xview_localizer.tracking.sensors import GravitySample, Sensors
 from xview_localizer.tracking.track import PoseEstimate, carry
@@ -136,6 +137,21 @@ class DriveTracker:
         """Direction [3] of down in base_link; None where there is no IMU. Raises SampleError (see Sensors)."""
         with self._lock:
             return self._sensors.gravity_at(stamp_sec)
+
+    def odometry_at(self, stamp_sec: float) -> PathPose | None:
+        """T_odom_base and its path; None where odometry does not cover the stamp."""
+        with self._lock:
+            return self._sensors.odometry.at(stamp_sec)
+
+    def odometry_motion(self, from_sec: float, to_sec: float) -> Motion | None:
+        """See OdometryBuffer.motion."""
+        with self._lock:
+            return self._sensors.odometry.motion(from_sec, to_sec)
+
+    def gnss_disc_at(self, stamp_sec: float) -> Prior | None:
+        """What GNSS alone says about base_link; None without a recent position."""
+        with self._lock:
+            return gnss_disc(self._sensors, stamp_sec, self._config.search)
 
     def localize(self, view: GroundView) -> TrackedFix:
         """`locate` what the localizer observes in `view`."""

@@ -1,0 +1,292 @@
+"""A package for the places where recorded drives were, in one resumable command.
+
+    bags → frames → poses → pairs by stretch of road → features → heads → calibration → judged on held-out road
+
+Every step keeps its result under the work folder and is skipped when that is already there.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from xview_localizer.aerial.source import MapSource
+from xview_localizer.assembly import build_localizer, open_map
+from xview_localizer.bag import read_drive
+from xview_localizer.engines.factory import EngineConfig, engine_for
+from xview_localizer.evaluation.evaluate import evaluate_pairs
+from xview_localizer.learning.bag_pairs import PosedFrame, posed_frames, write_pairs
+from xview_localizer.learning.drive_frames import cut_frames
+from xview_localizer.learning.encode import encode_pairs
+from xview_localizer.learning.features import FeatureFolder
+from xview_localizer.learning.matcher import Matcher
+from xview_localizer.learning.recipe import Progress, calibrate_package, claim
+from xview_localizer.learning.reference import AdaptError, read_reference
+from xview_localizer.learning.road_split import RoadSplit, split_road
+from xview_localizer.learning.train import TrainConfig, train
+from xview_localizer.models.export import export_heads
+from xview_localizer.models.manifest import sha256
+from xview_localizer.models.networks import open_networks
+from xview_localizer.models.package import ModelPackage, default_package_path, write_manifest
+from xview_localizer.pairs import PairsDataset
+from xview_localizer.settings import Settings, Value, read_parameter_file
+from xview_localizer.strict_json import strict_json
+
+# Three parts and the guard between them do not fit on less road.
+MIN_ROAD_M = 150.0
+LEAST_IMAGES = {"learn": 12, "calibrate": 4, "judge": 6}
+# A prior disc that ends at least so far from an image is another place to calibrate doubt with.
+ELSEWHERE_M = 5.0
+# Each image is encoded as often, augmented differently: a site has few.
+ENCODINGS = 3
+# What the held-out road may lose: a hair of accuracy, and acceptance that calibration found unfounded.
+MEDIAN_SLACK_M, ACCEPTED_SLACK = 0.1, 0.1
+
+
+@dataclass(frozen=True)
+class AdaptConfig:
+    """Which drives, and how to learn from them.
+
+    `map`: a parameter file of the node (.yaml) whose values go before those of drive.yaml, or a map source in place of
+    the drives' own. `reference`: see read_reference; without one, the tracker's surest poses are learnt from.
+    """
+
+    drives: tuple[Path, ...]
+    map: str | None = None
+    reference: str | None = None
+    start: Path | None = None
+    steps: int = 300
+    threads: int = 2
+
+    @property
+    def start_path(self) -> Path:
+        return self.start or default_package_path()
+
+    @property
+    def train(self) -> TrainConfig:
+        """Gentle steps from weights that are good already.
+
+        Crops of one site overlap, so there are no wrong pairs; without depth images nothing is learnt about depth, as
+        flat ground in place of walls would teach that there are none.
+        """
+        return TrainConfig(
+            steps=self.steps,
+            learning_rate=3e-4,
+            warmup_steps=min(50, self.steps // 4),
+            wrong_pair_weight=0.0,
+            depth_weight=0.0,
+            checkpoint_every=50,
+        )
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How a package does on the held-out road, image by image."""
+
+    images: int
+    within_2m: float
+    median_m: float
+    accepted: int
+    wrong_accepted: int
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """Before and after; `worse` names what got worse, and is empty where the package was written."""
+
+    before: Figures
+    after: Figures
+    worse: tuple[str, ...]
+
+
+def adapt_package(work: Path, out: Path, config: AdaptConfig, progress: Progress = Progress()) -> Adaptation:
+    """Tune the package `config.start` to the drives and write it to `out`, unless the held-out road got worse.
+
+    Raises AdaptError, BagError, SettingsError, MapSourceError, ModelPackageError, CalibrationError, RecipeError.
+    """
+    torch.set_num_threads(config.threads)
+    start = ModelPackage.load(config.start_path)
+    claim(
+        work,
+        {
+            "drives": [str(path.resolve()) for path in config.drives],
+            "map": config.map,
+            "reference": config.reference,
+            "start": sha256(config.start_path / "model.yaml"),
+            "steps": config.steps,
+        },
+    )
+    parts = _pairs(work, config, start, progress)
+    before = _figures(work / "before.json", parts["judge"], start, config, progress)
+    candidate = _tuned(work, parts, start, config, progress)
+    after = _figures(work / "after.json", parts["judge"], candidate, config, progress)
+    adaptation = keep_unless_worse(candidate.folder, out, before, after)
+    (work / "adaptation.json").write_text(strict_json(asdict(adaptation), indent=1) + "\n")
+    return adaptation
+
+
+def keep_unless_worse(candidate: Path, out: Path, before: Figures, after: Figures) -> Adaptation:
+    """Copy the package to `out` where nothing that is measured got worse."""
+    adaptation = Adaptation(before, after, got_worse(before, after))
+    if not adaptation.worse:
+        shutil.copytree(candidate, out, dirs_exist_ok=True)
+    return adaptation
+
+
+def got_worse(before: Figures, after: Figures) -> tuple[str, ...]:
+    """What got worse: right poses, their accuracy, wrong accepted ones, or acceptance for nothing."""
+    worse = []
+    if after.within_2m < before.within_2m:
+        worse.append("fewer images are within 2 m")
+    if after.median_m > before.median_m + MEDIAN_SLACK_M:
+        worse.append("the median error grew")
+    if after.wrong_accepted > before.wrong_accepted:
+        worse.append("more wrong poses are accepted")
+    lost = before.accepted - after.accepted
+    if lost > ACCEPTED_SLACK * before.images and after.wrong_accepted >= before.wrong_accepted:
+        worse.append("fewer poses are accepted")
+    return tuple(worse)
+
+
+def _pairs(
+    work: Path, config: AdaptConfig, start: ModelPackage, progress: Progress
+) -> dict[str, PairsDataset]:
+    """The data sets learn, calibrate, elsewhere (other places to calibrate with) and judge."""
+    names = ("learn", "calibrate", "elsewhere", "judge")
+    if not (work / "pairs" / "split.json").is_file():
+        posed: list[PosedFrame] = []
+        for number, folder in enumerate(config.drives):
+            settings, of_drive = _posed_drive(
+                work / "frames" / f"drive_{number}", folder, config, start, progress
+            )
+            posed += of_drive
+        # All drives are of one site: the map and the datum of the last serve them all.
+        _write_parts(work / "pairs", posed, open_map(settings), start.spec.aerial.metres_per_pixel, progress)
+    return {name: PairsDataset(work / "pairs" / name) for name in names}
+
+
+def _posed_drive(
+    out: Path, folder: Path, config: AdaptConfig, start: ModelPackage, progress: Progress
+) -> tuple[Settings, list[PosedFrame]]:
+    drive = read_drive(folder)
+    values = drive.values | map_values(config.map)
+    values |= {"model.package": str(config.start_path), "model.threads": config.threads}
+    settings = Settings.from_values(values)
+    root = folder if folder.is_dir() else folder.parent
+    reference = read_reference(config.reference, root, drive, settings) if config.reference else None
+    progress.say(f"reading {folder}" + ("" if reference else ", localizing it"))
+    localizer = build_localizer(settings, open_map(settings))
+    frames = cut_frames(drive, settings, localizer, reference, out, progress.track)
+    drift, independence_m = settings.tracker.odometry_drift, start.spec.calibration.independence_m
+    posed = posed_frames(out, frames, reference is not None, drift, independence_m)
+    progress.say(f"{len(posed)} of {len(frames)} images of {folder} have a pose")
+    return settings, posed
+
+
+def map_values(map_option: str | None) -> dict[str, Value]:
+    """Settings of `--map`: all of a parameter file, or the map source alone."""
+    if map_option is None:
+        return {}
+    if map_option.endswith((".yaml", ".yml")):
+        return read_parameter_file(map_option)
+    return {"map.source": map_option}
+
+
+def _write_parts(
+    out: Path, posed: Sequence[PosedFrame], source: MapSource, metres_per_pixel: float, progress: Progress
+) -> None:
+    """Write the pairs of each part and, when all are there, split.json."""
+    split = split_road(np.array([item.xy_m for item in posed])) if posed else RoadSplit([], [], [], 0.0)
+    if split.road_m < MIN_ROAD_M:
+        raise AdaptError(
+            f"only {split.road_m:.0f} m of road have poses that are sure, at least {MIN_ROAD_M:.0f} m are needed; "
+            "record a longer drive, or give a --reference"
+        )
+    named = {}
+    for name, least in LEAST_IMAGES.items():
+        chosen = [posed[number] for number in getattr(split, name)]
+        written = write_pairs(out / name, chosen, source, metres_per_pixel)
+        if len(written) < least:
+            raise AdaptError(
+                f"only {len(written)} images to {name}, at least {least} are needed: of {split.road_m:.0f} m much "
+                "is driven again or lies outside of the map; drive along other streets too"
+            )
+        named[name] = [item.frame.id for item in written]
+    elsewhere = _elsewhere(
+        out / "learn", [posed[n] for n in split.learn], [posed[n] for n in split.calibrate]
+    )
+    (out / "elsewhere").mkdir(exist_ok=True)
+    (out / "elsewhere" / "pairs.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in elsewhere))
+    (out / "split.json").write_text(json.dumps({"road_m": split.road_m, **named}, indent=1))
+    progress.say(", ".join(f"{len(ids)} images to {name}" for name, ids in named.items()))
+
+
+def _elsewhere(learn: Path, learned: Sequence[PosedFrame], calibrating: Sequence[PosedFrame]) -> list[dict]:
+    """Entries of `learn` whose prior's disc holds none of the images to calibrate on."""
+    far = {
+        item.frame.id
+        for item in learned
+        if all(
+            sum((item.frame.prior.xy_m - other.xy_m) ** 2) ** 0.5 > item.frame.prior.radius_m + ELSEWHERE_M
+            for other in calibrating
+        )
+    }
+    entries = [json.loads(line) for line in (learn / "pairs.jsonl").read_text().splitlines()]
+    chosen = [entry for entry in entries if entry["id"] in far]
+    for entry in chosen:
+        entry["aerial"]["image"] = f"../learn/{entry['aerial']['image']}"
+    return chosen[:: max(1, len(chosen) // len(calibrating))]
+
+
+def _tuned(
+    work: Path, parts: dict[str, PairsDataset], start: ModelPackage, config: AdaptConfig, progress: Progress
+) -> ModelPackage:
+    """The package with heads and calibration of this site."""
+    candidate, tuned = work / "candidate", work / "tuned"
+    if (candidate / "model.yaml").is_file():
+        return ModelPackage.load(candidate)
+    backbone = engine_for(start.graphs["backbone"], EngineConfig(threads=config.threads))
+    folders = [work / f"features_{number}" for number in range(ENCODINGS)]
+    for number, folder in enumerate(folders):
+        progress.say(f"encoding the images to learn from, {number + 1} of {ENCODINGS}")
+        encode_pairs(parts["learn"], start.spec, backbone, folder, seed=number, track=progress.track)
+    progress.say(f"training {config.steps} steps")
+    features = FeatureFolder(folders, progress.track)
+    matcher = train(features, work / "checkpoint", config.train, progress.training, Matcher.of(start))
+    shutil.copytree(start.folder, tuned, dirs_exist_ok=True)
+    export_heads(matcher.ground.eval(), matcher.aerial.eval(), tuned)
+    spec = replace(start.spec, inverse_temperature=matcher.inverse_temperature.item())
+    provenance = f"{start.provenance} Heads tuned on {len(parts['learn'])} images of own drives."
+    words = [f"--bag {path}" for path in config.drives]
+    words += [f"--map {config.map}"] if config.map else []
+    words += [f"--reference {config.reference}"] if config.reference else []
+    command = " ".join(
+        ["xview-localizer adapt", *words, f"--start {config.start_path} --steps {config.steps}"]
+    )
+    write_manifest(tuned, start.family, spec, start.licence, provenance, f"{command} --out PACKAGE")
+    progress.say("calibrating confidence and covariance on held-out road")
+    return calibrate_package(tuned, candidate, [parts["calibrate"]], progress, parts["elsewhere"])
+
+
+def _figures(
+    file: Path, judge: PairsDataset, package: ModelPackage, config: AdaptConfig, progress: Progress
+) -> Figures:
+    """The held-out road judged by a package, once."""
+    if not file.is_file():
+        progress.say(f"judging {package.folder} on held-out road")
+        networks = open_networks(package, EngineConfig(threads=config.threads))
+        file.write_text(strict_json(evaluate_pairs(judge, networks, track=progress.track), indent=1))
+    metrics = json.loads(file.read_text())
+    return Figures(
+        metrics["n"],
+        metrics["recall_2m"],
+        metrics["position_median_m"],
+        metrics["n_accepted"],
+        metrics["false_accepts"],
+    )

@@ -1,0 +1,173 @@
+"""From frames of drives to the `pairs` format: poses, a split by stretch of road, crops of the map."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from xview_localizer.aerial.source import AerialImage, MapSource, MapSourceError
+from xview_localizer.belief.hypotheses import OdometryDrift
+from xview_localizer.geometry.grid import Bounds
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.imaging import NO_DATA_RGB
+from xview_localizer.learning.drive_frames import JPEG_QUALITY, Frame
+from xview_localizer.learning.smoothing import SmoothedPose, smooth_path
+
+# A label must be clearly better than what it teaches.
+MAX_LABEL_SIGMA_M = 1.0
+# Images along so much of a road share one aerial image, which reaches so far beyond their priors.
+CROP_EXTENT_M, CROP_REACH_M = 60.0, 25.0
+# Edges of a crop that the map covers by less are cut off, so many pixels at a time.
+LEAST_COVER, TRIM_PX = 0.99, 4
+
+
+@dataclass(frozen=True)
+class PosedFrame:
+    """A frame of the drive in folder `drive` with base_link's pose in `map`."""
+
+    drive: Path
+    frame: Frame
+    label: SmoothedPose
+
+    @property
+    def xy_m(self) -> np.ndarray:
+        return np.array([self.label.pose.x_m, self.label.pose.y_m])
+
+
+def posed_frames(
+    folder: Path, frames: Sequence[Frame], is_reference: bool, drift: OdometryDrift, independence_m: float
+) -> list[PosedFrame]:
+    """Frames whose pose is known: a reference's poses as they are; positions, and the tracker's poses, smoothed.
+
+    The tracker's errors repeat over the ground that images share: K images within `independence_m` count as one.
+    """
+    posed: list[PosedFrame] = []
+    for path, group in groupby(frames, lambda frame: frame.odometry and frame.odometry.path):
+        run = list(group)
+        anchors = [frame.anchor for frame in run]
+        if is_reference and any(anchor is not None and anchor.has_yaw for anchor in anchors):
+            labels = [a and SmoothedPose(a.pose, float(np.sqrt(a.covariance[0, 0]))) for a in anchors]
+        elif path is None or len(run) < 2:
+            continue
+        else:
+            odometry = [frame.odometry.pose for frame in run]
+            xy_m = np.array([(pose.x_m, pose.y_m) for pose in odometry])
+            step_m = max(1e-3, float(np.linalg.norm(np.diff(xy_m, axis=0), axis=1).mean()))
+            repeats = 1.0 if is_reference else max(1.0, independence_m / step_m)
+            anchors = [a and replace(a, covariance=a.covariance * repeats) for a in anchors]
+            labels = smooth_path(odometry, anchors, drift)
+        posed += [
+            PosedFrame(folder, frame, label)
+            for frame, label in zip(run, labels, strict=True)
+            if label is not None and label.sigma_m <= MAX_LABEL_SIGMA_M and frame.prior is not None
+        ]
+    return posed
+
+
+def write_pairs(
+    out: Path, posed: Sequence[PosedFrame], map_source: MapSource, metres_per_pixel: float
+) -> list[PosedFrame]:
+    """Write `out`/pairs.jsonl with aerial crops; returns the frames written, those that the map covers."""
+    out.mkdir(parents=True, exist_ok=True)
+    lines, written = [], []
+    for number, group in enumerate(_groups(posed)):
+        aerial = _crop(group, map_source, metres_per_pixel)
+        if aerial is None:
+            continue
+        name = f"aerial_{number:04d}.jpg"
+        cv2.imwrite(str(out / name), aerial.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        for item in group:
+            if aerial.grid.bounds.contains(item.xy_m):
+                lines.append(json.dumps(_entry(item, out, name, aerial)))
+                written.append(item)
+    (out / "pairs.jsonl").write_text("".join(line + "\n" for line in lines))
+    return written
+
+
+def _groups(posed: Sequence[PosedFrame]) -> list[list[PosedFrame]]:
+    """Frames of one drive, one after the other, within CROP_EXTENT_M of the first."""
+    groups: list[list[PosedFrame]] = []
+    for item in posed:
+        first = groups[-1][0] if groups else None
+        if first is None or item.drive != first.drive or np.hypot(*(item.xy_m - first.xy_m)) > CROP_EXTENT_M:
+            groups.append([])
+        groups[-1].append(item)
+    return groups
+
+
+def _crop(group: Sequence[PosedFrame], map_source: MapSource, metres_per_pixel: float) -> AerialImage | None:
+    """The map about the group's priors and poses, without edges that it has not; None where it has nothing."""
+    discs = [(item.frame.prior.xy_m, item.frame.prior.radius_m) for item in group]
+    discs += [(item.xy_m, 0.0) for item in group]
+    low = np.min([xy_m - radius_m for xy_m, radius_m in discs], axis=0) - CROP_REACH_M
+    high = np.max([xy_m + radius_m for xy_m, radius_m in discs], axis=0) + CROP_REACH_M
+    try:
+        aerial = map_source.read(Bounds(*low.tolist(), *high.tolist()), metres_per_pixel)
+    except MapSourceError:
+        return None
+    return _trimmed(aerial)
+
+
+def _trimmed(aerial: AerialImage) -> AerialImage | None:
+    """The whole image counts as imagery in the pairs format: edges without any are cut off, holes are grey."""
+    top, left = 0, 0
+    bottom, right = aerial.valid.shape
+    while bottom - top > TRIM_PX and right - left > TRIM_PX:
+        valid = aerial.valid[top:bottom, left:right]
+        cover = [valid[0].mean(), valid[-1].mean(), valid[:, 0].mean(), valid[:, -1].mean()]
+        worst = int(np.argmin(cover))
+        if cover[worst] >= LEAST_COVER:
+            image = np.where(valid[..., None], aerial.image[top:bottom, left:right], NO_DATA_RGB).astype(
+                np.uint8
+            )
+            west_m, north_m = aerial.grid.xy_from_uv(np.array([left, top])).tolist()
+            grid = replace(
+                aerial.grid, west_m=west_m, north_m=north_m, rows=bottom - top, columns=right - left
+            )
+            return AerialImage(image, valid, grid)
+        top, bottom = top + TRIM_PX * (worst == 0), bottom - TRIM_PX * (worst == 1)
+        left, right = left + TRIM_PX * (worst == 2), right - TRIM_PX * (worst == 3)
+    return None
+
+
+def _entry(item: PosedFrame, out: Path, aerial_name: str, aerial: AerialImage) -> dict:
+    """The line of pairs.jsonl: everything of the camera, about the middle of the aerial image."""
+    frame, bounds = item.frame, aerial.grid.bounds
+    middle_m = np.array([bounds.west_m + bounds.width_m / 2, bounds.south_m + bounds.height_m / 2])
+    camera_in_level, prior = frame.camera_in_level, frame.prior
+    x_m, y_m = prior.xy_m - middle_m
+    # The heading may be unknown, so the disc takes in the lever arm whatever it is.
+    radius_m = prior.radius_m + float(np.hypot(camera_in_level.x_m, camera_in_level.y_m))
+    entry = {
+        "id": frame.id,
+        "stamp": frame.stamp_sec,
+        "image": str(Path("..") / ".." / "frames" / item.drive.name / frame.image),
+        "camera": frame.camera,
+        "aerial": {"image": aerial_name, "metres_per_pixel": aerial.grid.spacing_m},
+        "prior": {"x": float(x_m), "y": float(y_m), "sigma_m": radius_m},
+        "truth": _pose_entry(item.label.pose @ camera_in_level, middle_m)
+        | {"tolerance_m": item.label.sigma_m},
+    }
+    if prior.yaw_rad is not None:
+        entry["prior"] |= {
+            "yaw_deg": float(np.degrees(prior.yaw_rad + camera_in_level.yaw_rad)),
+            "yaw_sigma_deg": float(np.degrees(prior.yaw_sigma_rad)),
+        }
+    if frame.odometry is not None:
+        entry["sequence"] = f"{item.drive.name}_{frame.odometry.path}"
+        entry["odom"] = _pose_entry(frame.odometry.pose @ camera_in_level, np.zeros(2))
+    return entry
+
+
+def _pose_entry(pose: Pose2, middle_m: np.ndarray) -> dict[str, float]:
+    return {
+        "x": float(pose.x_m - middle_m[0]),
+        "y": float(pose.y_m - middle_m[1]),
+        "yaw_deg": float(np.degrees(pose.yaw_rad)),
+    }

@@ -1,0 +1,177 @@
+"""What a recorded drive holds for learning: an image every metre or two, with all that is known at its stamp.
+
+The messages take the same way as in the node (intake.py), with the node's settings; images are kept as files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from xview_localizer import messages
+from xview_localizer.bag import Drive
+from xview_localizer.geometry.camera import camera_to_dict
+from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_level_base
+from xview_localizer.geometry.pose import Pose2, Prior
+from xview_localizer.ground_view import GroundView
+from xview_localizer.intake import DriveIntake
+from xview_localizer.learning.reference import AdaptError, Reference
+from xview_localizer.learning.smoothing import Anchor
+from xview_localizer.localizer import Localizer
+from xview_localizer.offline import images_of_drive
+from xview_localizer.records import ImageRecord
+from xview_localizer.settings import Settings
+from xview_localizer.tracking.motion import PathPose, SampleError
+
+# Nearer images show the same ground once more.
+SPACING_M = 1.5
+# The tracker's poses that stand in for a reference: surer than those that the gate lets pass.
+SURE_CONFIDENCE = 0.99
+# A reference this much further from GNSS than GNSS may be off is in another frame.
+REFERENCE_FAR_M = 100.0
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of a drive. `anchor` is what a reference, or the tracker, knows of base_link at its stamp."""
+
+    id: str
+    stamp_sec: float
+    image: str  # file name
+    camera: dict  # as in the pairs format, with roll, pitch and height
+    camera_in_level: Pose2  # the camera's body in the level frame of base_link
+    odometry: PathPose | None
+    prior: Prior | None  # base_link by GNSS
+    anchor: Anchor | None
+
+
+def cut_frames(
+    drive: Drive,
+    settings: Settings,
+    localizer: Localizer,
+    reference: Reference | None,
+    out: Path,
+    track: Callable[[Iterable], Iterable] = iter,
+) -> list[Frame]:
+    """Frames of the drive SPACING_M apart, or those that `out` holds already. Raises AdaptError, BagError.
+
+    Without a reference every frame is localized, as the node would, and anchored by what the tracker is sure of.
+    """
+    if (out / "frames.json").is_file():
+        return [_frame(entry) for entry in json.loads((out / "frames.json").read_text())]
+    if settings.mounting.camera_height_m is None:
+        raise AdaptError(
+            f"{drive.bag}: the camera is not surveyed, camera.height_m is 0; measure its height over the ground, its "
+            "position and its roll, pitch and yaw in base_link, and write them into drive.yaml or the --map file"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    intake, complaints, frames = DriveIntake(localizer, settings), [], []
+    for message in track(images_of_drive(drive, intake, complaints.append)):
+        try:
+            stamp_sec = intake.on_image(message)
+            odometry = intake.tracker.odometry_at(stamp_sec)
+            anchor = reference.anchor_at(stamp_sec, intake.tracker) if reference else None
+            if frames and not _is_further(frames[-1], odometry, anchor):
+                continue
+            view = intake.view(message)
+        except (messages.MessageError, SampleError) as error:
+            complaints.append(str(error))
+            continue
+        if reference is None:
+            anchor = _sure_anchor(ImageRecord.of(intake.tracker.locate(localizer.observe(view))))
+        image = f"{len(frames):05d}.jpg"
+        cv2.imwrite(str(out / image), view.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        camera, in_level = _camera_in_level(view)
+        prior = intake.tracker.gnss_disc_at(stamp_sec)
+        frames.append(
+            Frame(
+                f"{out.name}_{len(frames):05d}", stamp_sec, image, camera, in_level, odometry, prior, anchor
+            )
+        )
+    _check(frames, drive, reference, complaints)
+    partial = out / "frames.part.json"
+    partial.write_text(json.dumps([asdict(frame) for frame in frames], default=np.ndarray.tolist))
+    partial.rename(out / "frames.json")
+    return frames
+
+
+def _is_further(last: Frame, odometry: PathPose | None, anchor: Anchor | None) -> bool:
+    """Whether an image lies SPACING_M from the last one kept, by odometry or else by the reference."""
+    if odometry is not None and last.odometry is not None and odometry.path == last.odometry.path:
+        moved = last.odometry.pose.inverse() @ odometry.pose
+    elif anchor is not None and last.anchor is not None:
+        moved = last.anchor.pose.inverse() @ anchor.pose
+    else:
+        return True
+    return bool(np.hypot(moved.x_m, moved.y_m) >= SPACING_M)
+
+
+def _sure_anchor(record: ImageRecord) -> Anchor | None:
+    if not record.accepted or record.confidence < SURE_CONFIDENCE:
+        return None
+    return Anchor(Pose2(record.x_m, record.y_m, record.yaw_rad), np.reshape(record.covariance, (3, 3)))
+
+
+def _camera_in_level(view: GroundView) -> tuple[dict, Pose2]:
+    """The pairs format's camera record, and where the camera's body is in the level frame."""
+    R_level = R_level_base(view.gravity_base)
+    body = R_level @ view.R_base_camera @ R_BODY_OPTICAL.T
+    record = camera_to_dict(view.camera) | {
+        "height_m": view.camera_height_m,
+        "roll_deg": float(np.degrees(np.arctan2(body[2, 1], body[2, 2]))),
+        "pitch_deg": float(np.degrees(-np.arcsin(np.clip(body[2, 0], -1, 1)))),
+    }
+    x_m, y_m = (R_level @ view.camera_in_base_m)[:2]
+    return record, Pose2(float(x_m), float(y_m), float(np.arctan2(body[1, 0], body[0, 0])))
+
+
+def _check(frames: list[Frame], drive: Drive, reference: Reference | None, complaints: list[str]) -> None:
+    """Raise AdaptError where there is nothing to learn from."""
+    if not frames:
+        why = complaints[-1] if complaints else "its image topic is empty; correct the topic in drive.yaml"
+        raise AdaptError(f"{drive.bag}: no image can be used: {why}")
+    anchored = [frame for frame in frames if frame.anchor is not None]
+    images = f"the images from {frames[0].stamp_sec:.1f} to {frames[-1].stamp_sec:.1f} s"
+    if not anchored and reference is None:
+        raise AdaptError(
+            f"{drive.bag}: the tracker is sure of none of {len(frames)} images; give a --reference, or begin with a "
+            "package that finds some"
+        )
+    if not anchored:
+        first, last = reference.stamp_sec[[0, -1]]
+        raise AdaptError(
+            f"{drive.bag}: reference {reference.name} from {first:.1f} to {last:.1f} s has no pose for {images}; let "
+            "one clock stamp both, and with NavSatFix record odometry too"
+        )
+    off_m = [
+        np.hypot(frame.anchor.pose.x_m - frame.prior.x_m, frame.anchor.pose.y_m - frame.prior.y_m)
+        - frame.prior.radius_m
+        for frame in anchored
+        if frame.prior is not None
+    ]
+    if not off_m:
+        raise AdaptError(f"{drive.bag}: no image has a GNSS position to say where to look; record one on fix")
+    if np.median(off_m) > REFERENCE_FAR_M:
+        raise AdaptError(
+            f"{drive.bag}: the poses lie {np.median(off_m) / 1000:.1f} km from GNSS; give those of base_link in "
+            "map, metres east and north of the datum"
+        )
+
+
+def _frame(entry: dict) -> Frame:
+    """Inverse of asdict."""
+    odometry, prior, anchor = entry["odometry"], entry["prior"], entry["anchor"]
+    return Frame(
+        **{key: entry[key] for key in ("id", "stamp_sec", "image", "camera")},
+        camera_in_level=Pose2(**entry["camera_in_level"]),
+        odometry=odometry and PathPose(Pose2(**odometry["pose"]), odometry["path"]),
+        prior=prior and Prior(**prior),
+        anchor=anchor
+        and Anchor(Pose2(**anchor["pose"]), np.array(anchor["covariance"]), tuple(anchor["point_in_base_m"])),
+    )
