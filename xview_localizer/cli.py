@@ -214,7 +214,15 @@ def train(
         Optional[list[Path]],
         typer.Option(help="Georeferenced orthophoto to raise scenes from; may be repeated."),
     ] = None,
-    scenes: Annotated[int, typer.Option(help="Scenes of each camera kind raised from orthophotos.")] = 100,
+    photos: Annotated[
+        Optional[Path],
+        typer.Option(help="JSON lines of aerial photos (image, metres_per_pixel) to raise scenes from."),
+    ] = None,
+    scenes: Annotated[int, typer.Option(help="Scenes of each camera kind raised from photos.")] = 100,
+    style: Annotated[
+        Optional[list[str]],
+        typer.Option(help="Family of the towns; may be repeated; all: every one. [default: classic]"),
+    ] = None,
     start: Annotated[
         Optional[Path],
         typer.Option(help="Model package to go on from; by default training begins at nothing."),
@@ -229,6 +237,15 @@ def train(
             help="Model package whose backbone is taken; that of --start or the embedded one by default."
         ),
     ] = None,
+    backbone_weights: Annotated[
+        Optional[Path],
+        typer.Option(help="DINOv2 ViT-S/14 weights (safetensors) to adapt too; this needs --device cuda."),
+    ] = None,
+    lora_rank: Annotated[int, typer.Option(help="Rank of the backbone's adaptation.")] = 8,
+    device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
+    crops: Annotated[
+        int, typer.Option(help="Aerial crops of one step, four images each; 12 suit a GPU.")
+    ] = 2,
 ) -> None:
     """Train a model package on simulated towns, own images and scenes raised from own orthophotos, from nothing or
     from another package.
@@ -243,8 +260,9 @@ def train(
 
     config = RecipeConfig(
         towns=towns, images_per_town=images_per_town, pairs=tuple(pairs or ()),
-        orthophotos=tuple(orthophoto or ()), scenes=scenes, start=start, workers=workers, threads=threads,
-        train=TrainConfig(steps=steps, seed=seed),
+        orthophotos=tuple(orthophoto or ()), photos=photos, scenes=scenes, styles=tuple(style or ["classic"]),
+        start=start, backbone_weights=backbone_weights, lora_rank=lora_rank, device=device, workers=workers,
+        threads=threads, train=TrainConfig(steps=steps, seed=seed, aerial_per_step=crops),
     )  # fmt: skip
 
     def training(step: int, averages: dict[str, float]) -> None:
@@ -292,9 +310,10 @@ def export(
 
     Example: xview-localizer export dinov2_vits14.safetensors my_package/backbone.onnx
     """
+    from xview_localizer.models.backbone import official_backbone
     from xview_localizer.models.export import export_backbone
 
-    export_backbone(weights, out, quantize)
+    export_backbone(official_backbone(weights), out, quantize)
     console.print(f"wrote {out}", highlight=False)
 
 

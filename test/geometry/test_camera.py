@@ -303,4 +303,6 @@ def test_bad_records_are_refused():
 )
 def test_cameras_survive_their_record(camera):
     again = camera_from_dict(camera_to_dict(camera))
-    assert repr(again) == repr(camera) or np.allclose(again.rays(np.eye(2)), camera.rays(np.eye(2)), atol=1e-12)
+    assert repr(again) == repr(camera) or np.allclose(
+        again.rays(np.eye(2)), camera.rays(np.eye(2)), atol=1e-12
+    )

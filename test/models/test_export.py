@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xview_localizer.engines.onnx_engine import OnnxEngine  # noqa: E402
-from xview_localizer.models.backbone import Backbone, BackboneConfig, load_official_weights  # noqa: E402
+from xview_localizer.models.backbone import Backbone, BackboneConfig, load_official_weights, official_backbone  # noqa: E402
 from xview_localizer.models.export import export_backbone, export_heads  # noqa: E402
 from xview_localizer.models.heads import AerialHead, GroundHead, HeadConfig  # noqa: E402
 
@@ -92,7 +92,9 @@ def test_quantized_backbone_stays_close(tmp_path):
     torch.manual_seed(0)
     backbone = Backbone().eval()
     save_file(_official(backbone), str(tmp_path / "weights.safetensors"))
-    export_backbone(tmp_path / "weights.safetensors", tmp_path / "backbone.onnx")
+    export_backbone(official_backbone(tmp_path / "weights.safetensors"), tmp_path / "backbone.onnx")
+    floats = sum(parameter.numel() for parameter in backbone.parameters()) * 4
+    assert (tmp_path / "backbone.onnx").stat().st_size < 0.35 * floats
     image = torch.rand(1, 3, 70, 98)
     with torch.no_grad():
         expected = backbone(image).numpy()

@@ -20,8 +20,10 @@ import torch
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.belief.calibration import CalibrationSpec
+from xview_localizer.engines.engine import Engine
 from xview_localizer.engines.factory import EngineConfig, engine_for
 from xview_localizer.geometry.pose import Prior
+from xview_localizer.learning import lora
 from xview_localizer.learning.calibrate import (
     TEMPERATURES,
     JudgedModes,
@@ -35,16 +37,19 @@ from xview_localizer.learning.features import FeatureFolder
 from xview_localizer.learning.matcher import Matcher
 from xview_localizer.learning.train import TrainConfig, train
 from xview_localizer.localizer import Localizer
-from xview_localizer.models.export import export_heads
+from xview_localizer.models.backbone import official_backbone
+from xview_localizer.models.export import export_backbone, export_heads
 from xview_localizer.models.manifest import sha256
 from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage, default_package_path, write_manifest
 from xview_localizer.models.xview import XVIEW, XviewSpec
 from xview_localizer.observation import HERE, Observation, PlacedObservation
 from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
+from xview_localizer.simulation.families import CLASSIC
 from xview_localizer.simulation.orthophoto_file import OrthophotoFile
 from xview_localizer.simulation.orthophoto_pairs import make_orthophoto_pairs
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
+from xview_localizer.simulation.photo import PhotoSource, photos_of
 
 LICENCE = "Apache-2.0 (heads and training); DINOv2 ViT-S/14 backbone: Apache-2.0, see NOTICE"
 VALIDATION_FIRST_SEED = 500_000
@@ -60,10 +65,13 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True)
 class RecipeConfig:
-    """What to learn from, and how long. `towns` are those of each camera kind, beside the data sets `pairs`; `scenes`
-    are those of each kind too, raised from windows of the georeferenced `orthophotos`, which take turns.
+    """What to learn from, and how long. `towns` are those of each camera kind and of the families `styles`, beside the
+    data sets `pairs`; `scenes` are those of each kind too, raised from windows of the georeferenced `orthophotos` and
+    from the `photos` of known scale, which take turns.
 
-    Training begins at the heads of the package `start`, or at none.
+    Training begins at the heads of the package `start`, or at none. Where `backbone_weights` of DINOv2 are given, the
+    backbone runs in every step, is adapted with `lora_rank`, and becomes part of the package; this needs a `device`
+    faster than a CPU.
     """
 
     towns: int = 200
@@ -73,8 +81,13 @@ class RecipeConfig:
     first_seed: int = 0
     pairs: tuple[Path, ...] = ()
     orthophotos: tuple[Path, ...] = ()
+    photos: Path | None = None
     scenes: int = 100
+    styles: tuple[str, ...] = (CLASSIC,)
     start: Path | None = None
+    backbone_weights: Path | None = None
+    lora_rank: int = 8
+    device: str = "cpu"
     workers: int = 2
     threads: int = 2
     train: TrainConfig = TrainConfig()
@@ -101,34 +114,64 @@ def train_package(
     Raises RecipeError, PairsError, ModelPackageError; of an orthophoto MapSourceError and OrthophotoError.
     """
     torch.set_num_threads(config.threads)
-    for path in config.orthophotos:  # refused before anything is claimed or rendered
-        OrthophotoFile(path).photo(np.random.default_rng(0))
+    for source in _photo_sources(config):  # refused before anything is claimed or rendered
+        source.photo(np.random.default_rng(0))
     _claim(work, backbone_package, config)
-    start = Matcher.of(ModelPackage.load(config.start)) if config.start else None
-    spec = XviewSpec()
-    graph = ModelPackage.load(backbone_package).graphs["backbone"]
-    backbone = engine_for(graph, EngineConfig(threads=config.threads))
+    matcher = _matcher(config)
     folders = []
     for name, dataset in _datasets(work, config, progress):
         progress.say(f"encoding {dataset.folder}")
         folders.append(work / f"features_{name}")
-        encode_pairs(dataset, spec, backbone, folders[-1], track=progress.track)
+        encode_pairs(
+            dataset, XviewSpec(), _encoder(backbone_package, config), folders[-1], track=progress.track
+        )
 
     progress.say(f"training {config.train.steps} steps")
-    features = FeatureFolder(folders, progress.track)
-    matcher = train(features, work / "checkpoint", config.train, progress.training, start)
-
-    out.mkdir(parents=True, exist_ok=True)
-    if backbone_package.resolve() != out.resolve():
-        for name in ("backbone.onnx", "NOTICE"):
-            shutil.copyfile(backbone_package / name, out / name)
-    export_heads(matcher.ground.eval(), matcher.aerial.eval(), out)
-    spec = replace(spec, inverse_temperature=matcher.inverse_temperature.item())
-    command = training_command(config, backbone_package)
-    write_manifest(out, XVIEW, spec, LICENCE, provenance(config), command)
+    features = FeatureFolder(folders, progress.track, config.device)
+    matcher = train(features, work / "checkpoint", config.train, progress.training, matcher, config.device)
+    _export(matcher.cpu().eval(), backbone_package, out, config)
 
     progress.say("calibrating confidence and covariance on what was not learned from")
     return calibrate_package(out, out, _validation(work, config), progress)
+
+
+def _matcher(config: RecipeConfig) -> Matcher:
+    """What training begins with."""
+    backbone = None
+    if config.backbone_weights:
+        backbone = official_backbone(config.backbone_weights)
+        lora.adapt(backbone, config.lora_rank)
+    return (
+        Matcher.of(ModelPackage.load(config.start), backbone) if config.start else Matcher(backbone=backbone)
+    )
+
+
+def _encoder(backbone_package: Path, config: RecipeConfig) -> Engine | None:
+    """What stores the tokens of images beforehand; nothing where the backbone runs in every step."""
+    if config.backbone_weights:
+        return None
+    graph = ModelPackage.load(backbone_package).graphs["backbone"]
+    return engine_for(graph, EngineConfig(threads=config.threads))
+
+
+def _export(matcher: Matcher, backbone_package: Path, out: Path, config: RecipeConfig) -> None:
+    """Write the package; it is not calibrated yet."""
+    out.mkdir(parents=True, exist_ok=True)
+    taken = ("NOTICE",) if matcher.backbone else ("NOTICE", "backbone.onnx")
+    for name in taken if backbone_package.resolve() != out.resolve() else ():
+        shutil.copyfile(backbone_package / name, out / name)
+    if matcher.backbone:
+        export_backbone(lora.merged(matcher.backbone), out / "backbone.onnx")
+    export_heads(matcher.ground, matcher.aerial, out)
+    spec = replace(XviewSpec(), inverse_temperature=matcher.inverse_temperature.item())
+    command = training_command(config, backbone_package)
+    write_manifest(out, XVIEW, spec, LICENCE, provenance(config), command)
+
+
+def _photo_sources(config: RecipeConfig, held_out: bool = False) -> list[PhotoSource]:
+    """What scenes are raised from."""
+    sources: list[PhotoSource] = [OrthophotoFile(path, held_out) for path in config.orthophotos]
+    return sources + (photos_of(config.photos) if config.photos and not held_out else [])
 
 
 def _validation(work: Path, config: RecipeConfig) -> list[PairsDataset]:
@@ -138,7 +181,7 @@ def _validation(work: Path, config: RecipeConfig) -> list[PairsDataset]:
     for kind in config.kinds:
         pairs = work / f"validation_{kind}"
         if not (pairs / "pairs.jsonl").exists():
-            make_pairs(pairs, seeds, PairsConfig(kind, config.images_per_town), config.workers)
+            make_pairs(pairs, seeds, _towns(kind, config), config.workers)
         datasets.append(PairsDataset(pairs))
         if config.orthophotos:
             scenes = work / f"validation_scenes_{kind}"
@@ -149,10 +192,18 @@ def _validation(work: Path, config: RecipeConfig) -> list[PairsDataset]:
 
 def _raise_scenes(out: Path, config: RecipeConfig, kind: str, seeds: range, held_out: bool = False) -> None:
     if not (out / "pairs.jsonl").exists():
-        photos = [OrthophotoFile(path, held_out) for path in config.orthophotos]
         make_orthophoto_pairs(
-            out, photos, seeds, PairsConfig(kind, config.images_per_town, varied=True), config.workers
+            out,
+            _photo_sources(config, held_out),
+            seeds,
+            PairsConfig(kind, config.images_per_town, varied=True),
+            config.workers,
         )
+
+
+def _towns(kind: str, config: RecipeConfig) -> PairsConfig:
+    varied = config.styles != (CLASSIC,)
+    return PairsConfig(kind, config.images_per_town, families=config.styles, varied=varied)
 
 
 def _claim(work: Path, backbone_package: Path, config: RecipeConfig) -> None:
@@ -164,7 +215,11 @@ def _claim(work: Path, backbone_package: Path, config: RecipeConfig) -> None:
         "first_seed": config.first_seed,
         "pairs": [str(path.resolve()) for path in config.pairs],
         "orthophotos": [str(path.resolve()) for path in config.orthophotos],
-        "scenes": config.scenes if config.orthophotos else 0,
+        "photos": str(config.photos.resolve()) if config.photos else None,
+        "scenes": config.scenes if config.orthophotos or config.photos else 0,
+        "styles": list(config.styles),
+        "backbone_weights": sha256(config.backbone_weights) if config.backbone_weights else None,
+        "lora_rank": config.lora_rank if config.backbone_weights else 0,
         "start": str(config.start.resolve()) if config.start else None,
         "backbone": sha256(backbone_package / "backbone.onnx"),
         "seed": config.train.seed,
@@ -189,9 +244,9 @@ def claim(work: Path, recipe: dict) -> None:
 
 def _datasets(work: Path, config: RecipeConfig, progress: Progress) -> Iterable[tuple[str, PairsDataset]]:
     """What to learn from, each by a name of its own; scenes and towns are rendered where they are not there yet."""
-    for number, kind in enumerate(config.kinds if config.orthophotos else ()):
+    for number, kind in enumerate(config.kinds if config.orthophotos or config.photos else ()):
         scenes = work / f"scenes_{kind}"
-        progress.say(f"raising {config.scenes} scenes ({kind}) from the orthophotos in {scenes}")
+        progress.say(f"raising {config.scenes} scenes ({kind}) from photos in {scenes}")
         _raise_scenes(scenes, config, kind, range(number * config.scenes, (number + 1) * config.scenes))
         yield f"scenes_{kind}", PairsDataset(scenes)
     for number, kind in enumerate(config.kinds if config.towns else ()):
@@ -200,7 +255,7 @@ def _datasets(work: Path, config: RecipeConfig, progress: Progress) -> Iterable[
         if not (pairs / "pairs.jsonl").exists():
             progress.say(f"rendering {config.towns} towns ({kind}) into {pairs}")
             seeds = range(first, first + config.towns)
-            make_pairs(pairs, seeds, PairsConfig(kind, config.images_per_town), config.workers)
+            make_pairs(pairs, seeds, _towns(kind, config), config.workers)
         yield kind, PairsDataset(pairs)
     for number, path in enumerate(config.pairs):
         yield f"pairs_{number}", PairsDataset(path)
@@ -311,8 +366,12 @@ def training_command(config: RecipeConfig, backbone_package: Path) -> str:
     words += [f"--towns {config.towns} --images-per-town {config.images_per_town}"]
     words += [f"--pairs {path}" for path in config.pairs]
     words += [f"--orthophoto {path}" for path in config.orthophotos]
-    words += [f"--scenes {config.scenes}"] if config.orthophotos else []
+    words += [f"--photos {config.photos}"] if config.photos else []
+    words += [f"--scenes {config.scenes}"] if config.orthophotos or config.photos else []
+    words += [f"--style {style}" for style in config.styles if config.styles != (CLASSIC,)]
     words += [f"--start {config.start}"] if config.start else []
+    if config.backbone_weights:
+        words += [f"--backbone-weights {config.backbone_weights} --lora-rank {config.lora_rank}"]
     if backbone_package.resolve() != (config.start or default_package_path()).resolve():
         words += [f"--backbone {backbone_package}"]
     return " ".join([*words, f"--steps {config.train.steps} --seed {config.train.seed}"])
@@ -321,10 +380,15 @@ def training_command(config: RecipeConfig, backbone_package: Path) -> str:
 def provenance(config: RecipeConfig) -> str:
     """Where the weights come from."""
     last = config.first_seed + len(config.kinds) * config.towns - 1
-    sources = (
-        [f"towns of this project's simulator, seeds {config.first_seed} to {last}"] if config.towns else []
+    towns = (
+        f"towns of this project's simulator ({', '.join(config.styles)}), seeds {config.first_seed} to {last}"
     )
+    sources = [towns] if config.towns else []
     sources += [f"the pairs of {path}" for path in config.pairs]
     sources += [f"scenes raised from the orthophoto {path}" for path in config.orthophotos]
+    sources += [f"scenes raised from the photos of {config.photos}"] if config.photos else []
     begun = f"begun at the heads of {config.start}, " if config.start else ""
-    return f"Backbone: DINOv2 ViT-S/14, see NOTICE. Heads: {begun}trained on {' and '.join(sources)}."
+    adapted = f" adapted with rank {config.lora_rank}" if config.backbone_weights else ""
+    return (
+        f"Backbone: DINOv2 ViT-S/14{adapted}, see NOTICE. Heads: {begun}trained on {' and '.join(sources)}."
+    )

@@ -106,7 +106,9 @@ class Backbone(nn.Module):
         grid = self.config.position_grid
         # The table stands on the left of both products, where quantization of weights leaves it in peace.
         columns = self.position @ self._resize_weights(grid, w).to(self.position).T
-        return (columns.transpose(-1, -2) @ self._resize_weights(grid, h).to(self.position).T).transpose(-1, -2)
+        return (columns.transpose(-1, -2) @ self._resize_weights(grid, h).to(self.position).T).transpose(
+            -1, -2
+        )
 
     def _resize_weights(self, size_in: int, size_out: int) -> Tensor:
         margin = self.config.position_margin
@@ -152,6 +154,13 @@ def load_official_weights(backbone: Backbone, path: Path) -> None:
     official = {name: tensor.float() for name, tensor in load_file(str(path)).items()}
     backbone.load_state_dict(backbone_state(backbone, official))
     backbone.eval().requires_grad_(False)
+
+
+def official_backbone(path: Path) -> Backbone:
+    """The truncated backbone with the weights of a safetensors file of DINOv2's official names."""
+    backbone = Backbone()
+    load_official_weights(backbone, path)
+    return backbone
 
 
 def backbone_state(backbone: Backbone, official: dict[str, Tensor]) -> dict[str, Tensor]:

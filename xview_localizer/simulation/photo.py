@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -70,3 +71,19 @@ class PhotoFile:
         if image is None:
             raise OrthophotoError(f"{self.path} is missing or no readable image")
         return Photo(np.ascontiguousarray(image[..., ::-1]), self.metres_per_pixel, str(self.path))
+
+
+def photos_of(index: Path) -> list[PhotoSource]:
+    """The photos of a file of JSON lines with `image`, a path relative to that file, and `metres_per_pixel`.
+
+    Raises OrthophotoError.
+    """
+    try:
+        entries = [json.loads(line) for line in index.read_text().splitlines() if line.strip()]
+        return [
+            PhotoFile(index.parent / entry["image"], float(entry["metres_per_pixel"])) for entry in entries
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OrthophotoError(
+            f'{index} is no list of photos ({error!r}); it needs a line {{"image": …, "metres_per_pixel": …}} each'
+        ) from error
