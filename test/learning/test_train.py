@@ -1,0 +1,131 @@
+"""The training loop on made-up features: it learns, resumes, and takes in what is written meanwhile."""
+
+import zlib
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from xview_localizer.learning.batch import batch_of  # noqa: E402
+from xview_localizer.learning.features import FeatureFolder  # noqa: E402
+from xview_localizer.learning.lora import adapt  # noqa: E402
+from xview_localizer.learning.matcher import Matcher  # noqa: E402
+from xview_localizer.learning.train import TrainConfig, batch_loss, lift_cells, train  # noqa: E402
+from xview_localizer.models.backbone import Backbone  # noqa: E402
+
+ROWS, COLUMNS, PLAN_PX = 4, 6, 28
+CONFIG = TrainConfig(steps=4, warmup_steps=1, cells=30, hypotheses=16, checkpoint_every=2, refresh_every=2)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads that wait for one another in a spin take minutes on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def write_group(folder, name: str, columns: int = COLUMNS, grounds: int = 2, tokens: bool = True) -> None:
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    arrays = {
+        "aerial_image": rng.integers(0, 256, (84, 84, 3), dtype=np.uint8),
+        "half_extent_m": np.float64(7.2),
+        "count": np.int64(grounds),
+    }
+    if tokens:
+        arrays["aerial_tokens"] = rng.normal(size=(768, 6, 6)).astype(np.float16)
+    for i in range(grounds):
+        arrays |= {
+            f"image_{i}": rng.integers(0, 256, (14 * ROWS // 2, 14 * columns, 3), dtype=np.uint8),
+            f"elevation_rad_{i}": np.linspace(0.1, -0.6, ROWS, dtype=np.float32),
+            f"azimuth_rad_{i}": np.linspace(0.7, -0.7, columns, dtype=np.float32),
+            f"valid_{i}": np.ones((ROWS, columns), bool),
+            f"range_m_{i}": rng.uniform(0, 9, (ROWS, columns)).astype(np.float32),
+            f"height_m_{i}": np.float64(1.5),
+            f"plan_{i}": rng.integers(0, 256, (PLAN_PX, PLAN_PX, 3), dtype=np.uint8),
+            f"plan_xy_{i}": rng.uniform(-1, 1, (ROWS, columns, 2)).astype(np.float32),
+            f"pose_{i}": rng.uniform(-2, 2, 3).astype(np.float32),
+        }
+        if tokens:
+            arrays[f"tokens_{i}"] = rng.normal(size=(768, ROWS // 2, columns)).astype(np.float16)
+    np.savez(folder / f"{name}.npz", **arrays)
+
+
+def test_a_batch_has_one_width(tmp_path):
+    for number in range(3):
+        write_group(tmp_path, f"wide{number}")
+        write_group(tmp_path, f"narrow{number}", columns=4)
+    features = FeatureFolder([tmp_path])
+    rng = np.random.default_rng(0)
+    widths = set()
+    for _ in range(12):
+        batch = batch_of(features.draw(2, rng), 2, rng)
+        assert len(batch.image) == 4 and batch.crop.tolist() == [0, 0, 1, 1]
+        widths.add(batch.valid.shape[2])
+    assert widths == {4, 6}
+
+
+def test_an_interrupted_training_goes_on(tmp_path):
+    for number in range(2):
+        write_group(tmp_path, f"group{number}")
+    features = FeatureFolder([tmp_path])
+    train(features, tmp_path / "out", TrainConfig(**{**vars(CONFIG), "steps": 2}))
+    state = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)
+    assert state["step"] == 2
+    matcher = train(features, tmp_path / "out", CONFIG)
+    after = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)
+    assert after["step"] == 4
+    assert not torch.equal(matcher.aerial.tokens.weight, state["matcher"]["aerial.tokens.weight"])
+    again = train(features, tmp_path / "out", CONFIG)
+    torch.testing.assert_close(again.aerial.tokens.weight, matcher.aerial.tokens.weight)
+
+
+def test_what_is_written_meanwhile_is_taken_in(tmp_path):
+    write_group(tmp_path, "first")
+    features = FeatureFolder([tmp_path])
+    write_group(tmp_path, "second")
+    (tmp_path / "third.part.npz").write_bytes(b"half")
+    train(features, tmp_path / "out", CONFIG)
+    assert len(features) == 2
+
+
+def test_without_tokens_the_backbone_is_needed_and_adapted(tmp_path):
+    for number in range(2):
+        write_group(tmp_path, f"group{number}", tokens=False)
+    features = FeatureFolder([tmp_path])
+    with pytest.raises(ValueError, match="needs the backbone's weights"):
+        train(features, tmp_path / "out", CONFIG)
+    torch.manual_seed(0)
+    backbone = Backbone()
+    adapt(backbone, 2)
+    matcher = train(features, tmp_path / "adapted", CONFIG, start=Matcher(backbone=backbone))
+    corrections = [p for name, p in matcher.backbone.named_parameters() if name.endswith(".up")]
+    assert any(correction.abs().max() > 0 for correction in corrections)
+
+
+def test_small_views_fill_up_with_cells_that_do_not_count(tmp_path):
+    write_group(tmp_path, "group", grounds=1)
+    features = FeatureFolder([tmp_path])
+    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    batch = batch_of(features.draw(1, rng), 1, rng)
+    batch.valid[:, 1:] = False
+    config = TrainConfig(**{**vars(CONFIG), "cells": 20})
+    cells, _ = lift_cells(Matcher(), batch, 0.5, config, generator)
+    assert cells.taking_part.sum() == COLUMNS
+    _, log = batch_loss(Matcher(), batch, 0.5, config, generator)
+    assert all(torch.isfinite(value) for value in log.values())
+
+
+def test_the_loss_falls(tmp_path):
+    for number in range(2):
+        write_group(tmp_path, f"group{number}")
+    losses = []
+
+    def progress(step, averages):
+        losses.append(averages["nce"])
+
+    config = TrainConfig(**{**vars(CONFIG), "steps": 50, "learning_rate": 3e-3, "checkpoint_every": 100})
+    train(FeatureFolder([tmp_path]), tmp_path / "out", config, progress)
+    assert losses[-1] < losses[0]
