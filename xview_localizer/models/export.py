@@ -26,15 +26,19 @@ def to_onnx(
     outputs: dict[str, dict[int, str]],
     axes: dict[str, dict[int, str]],
     path: Path,
+    fold: bool = False,
 ) -> None:
-    """Write `module`, traced with example `inputs`; the named axes of inputs and outputs stay free."""
+    """Write `module`, traced with example `inputs`; the named axes of inputs and outputs stay free.
+
+    With `fold` weights are written as their products take them, under names of their own.
+    """
     with warnings.catch_warnings():
         # The TorchScript exporter writes the small, dynamic graphs that every runtime here reads.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module.eval(), tuple(inputs.values()), str(path), input_names=list(inputs), output_names=list(outputs),
             dynamic_axes={**axes, **outputs}, opset_version=OPSET, dynamo=False,
-            do_constant_folding=False,  # which renames weights; ONNX Runtime folds when it loads
+            do_constant_folding=fold,
         )  # fmt: skip
 
 
@@ -45,21 +49,20 @@ def export_backbone(backbone: Backbone, out: Path, quantize: bool = True) -> Non
     a CPU, token cosine 0.997 to float32.
     """
     with tempfile.TemporaryDirectory() as folder:
-        plain, folded = Path(folder) / "backbone.onnx", Path(folder) / "folded.onnx"
+        plain = Path(folder) / "backbone.onnx" if quantize else out
         to_onnx(
             backbone,
             {"image": torch.rand(1, 3, 20 * PATCH_PX, 26 * PATCH_PX)},
             {"tokens": {2: "rows", 3: "columns"}},
             {"image": {2: "height", 3: "width"}},
-            plain if quantize else out,
+            plain,
+            fold=quantize,  # only what stands beside its product as a constant is quantized
         )
         if quantize:
-            from onnxruntime.quantization import QuantType, quant_pre_process, quantize_dynamic
+            from onnxruntime.quantization import QuantType, quantize_dynamic
 
-            # Weights are quantized only where no transposition stands between them and their product.
-            quant_pre_process(plain, folded, skip_symbolic_shape=True)
             quantize_dynamic(
-                folded, out, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"], per_channel=True,
+                plain, out, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"], per_channel=True,
                 extra_options={"MatMulConstBOnly": True},
             )  # fmt: skip
 
