@@ -92,8 +92,8 @@ def independent_images(placed: Sequence[PlacedObservation], independence_m: floa
 
 
 def cell_weight(range_m: np.ndarray) -> np.ndarray:
-    """How likely a cell at `range_m` [N] is drawn."""
-    return np.clip(range_m / FULL_WEIGHT_RANGE_M, LEAST_CELL_WEIGHT, 1.0)
+    """How likely a cell at `range_m` (an array, or a tensor in training) is drawn."""
+    return (range_m / FULL_WEIGHT_RANGE_M).clip(LEAST_CELL_WEIGHT, 1.0)
 
 
 def select_cells(range_m: np.ndarray, max_cells: int, rng: np.random.Generator) -> np.ndarray:

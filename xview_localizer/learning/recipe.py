@@ -117,14 +117,11 @@ def train_package(
     for source in _photo_sources(config):  # refused before anything is claimed or rendered
         source.photo(np.random.default_rng(0))
     _claim(work, backbone_package, config)
-    matcher = _matcher(config)
-    folders = []
+    matcher, encoder, folders = _matcher(config), _encoder(backbone_package, config), []
     for name, dataset in _datasets(work, config, progress):
         progress.say(f"encoding {dataset.folder}")
         folders.append(work / f"features_{name}")
-        encode_pairs(
-            dataset, XviewSpec(), _encoder(backbone_package, config), folders[-1], track=progress.track
-        )
+        encode_pairs(dataset, XviewSpec(), encoder, folders[-1], track=progress.track)
 
     progress.say(f"training {config.train.steps} steps")
     features = FeatureFolder(folders, progress.track, config.device)

@@ -22,7 +22,7 @@ from xview_localizer.learning import losses
 from xview_localizer.learning.batch import Batch, batch_of
 from xview_localizer.learning.features import FeatureFolder
 from xview_localizer.learning.matcher import Matcher
-from xview_localizer.matching import FULL_WEIGHT_RANGE_M, LEAST_CELL_WEIGHT
+from xview_localizer.matching import cell_weight
 
 LOG_EVERY = 25  # steps
 FARTHEST_RANGE_M = 60.0  # of cells whose range is learned
@@ -83,8 +83,7 @@ def lift_cells(
         noisy_m = torch.where(batch.range_m > 0, batch.range_m * noise.exp(), predicted_m)
         by_prediction = torch.rand(len(known), 1, 1, generator=generator, device=known.device)
         range_m = torch.where(by_prediction < predicted_share, predicted_m, noisy_m)
-        weight = (range_m / FULL_WEIGHT_RANGE_M).clamp(LEAST_CELL_WEIGHT, 1.0) * batch.valid
-        weight = weight.flatten(1) + NO_WEIGHT
+        weight = (cell_weight(range_m) * batch.valid).flatten(1) + NO_WEIGHT
         chosen = torch.multinomial(weight, min(config.cells, weight.shape[1]), generator=generator)
 
     def of_chosen(per_cell: Tensor) -> Tensor:
