@@ -1,17 +1,13 @@
 """`xview-localizer adapt`: from recorded drives to a package for their site."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable
+# typer 0.9, of Ubuntu 24.04, reads neither `X | None` nor annotations that `from __future__ import annotations` delays.
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
-console = Console()
+from xview_localizer.cli_common import console, training_progress
 
 
 def adapt(
@@ -21,23 +17,23 @@ def adapt(
     ],
     out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
     map_option: Annotated[
-        str | None,
+        Optional[str],
         typer.Option(
             "--map", help="Parameter file of the node (.yaml), or a map in place of the drives' own."
         ),
     ] = None,
     reference: Annotated[
-        str | None,
+        Optional[str],
         typer.Option(
             help="True poses: a topic (PoseStamped, PoseWithCovarianceStamped, Odometry, NavSatFix) or TUM file, also "
             "one in each drive folder; by default the tracker's surest poses, smoothed."
         ),
     ] = None,
     start: Annotated[
-        Path | None, typer.Option(help="Model package to go on from; the embedded one by default.")
+        Optional[Path], typer.Option(help="Model package to go on from; the embedded one by default.")
     ] = None,
     work: Annotated[
-        Path | None, typer.Option(help="Folder of intermediate results; OUT.work by default.")
+        Optional[Path], typer.Option(help="Folder of intermediate results; OUT.work by default.")
     ] = None,
     steps: Annotated[int, typer.Option(help="Training steps.")] = 300,
     threads: Annotated[int, typer.Option(help="Threads of the networks.")] = 2,
@@ -48,19 +44,10 @@ def adapt(
     Example: xview-localizer adapt --bag drive1 --map my_robot.yaml --reference /ground_truth/pose --out my_site
     """
     from xview_localizer.learning.adapt import AdaptConfig, adapt_package
-    from xview_localizer.learning.recipe import Progress
-
-    def working(items: Iterable):
-        return track(items, "working", console=console)
-
-    def training(step: int, averages: dict[str, float]) -> None:
-        said = "  ".join(f"{key} {value:.3f}" for key, value in averages.items())
-        console.print(f"step {step}: {said}", highlight=False)
 
     config = AdaptConfig(tuple(bag), map_option, reference, start, steps, threads)
     work = work or out.with_name(f"{out.name}.work")
-    progress = Progress(lambda text: console.print(text, highlight=False), working, training)
-    adaptation = adapt_package(work, out, config, progress)
+    adaptation = adapt_package(work, out, config, training_progress("working"))
     before, after = adaptation.before, adaptation.after
     table = Table("held-out road", "before", "after", title=f"{before.images} images")
     table.add_row("within 2 m", f"{before.within_2m:.0%}", f"{after.within_2m:.0%}")

@@ -1,20 +1,16 @@
 """`xview-localizer engines …`: TensorRT engines of a model package."""
 
-from __future__ import annotations
-
+# typer 0.9, of Ubuntu 24.04, reads neither `X | None` nor annotations that `from __future__ import annotations` delays.
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
+
+from xview_localizer.cli_common import Package, console, load_package
 
 engines = typer.Typer(no_args_is_help=True, help="TensorRT engines of model packages.")
-console = Console()
 
-Package = Annotated[
-    Path | None, typer.Option("--model", help="Model package folder; the embedded one by default.")
-]
 Runtime = Annotated[str, typer.Option(help="tensorrt, tensorrt_rtx, or onnxruntime (check only).")]
 Precision = Annotated[str, typer.Option(help="fp16 or fp32.")]
 Cache = Annotated[str, typer.Option(help="Folder of engines; ~/.cache/xview_localizer/engines by default.")]
@@ -48,7 +44,7 @@ def build(
     from xview_localizer.engines.tensorrt.library import load_library
     from xview_localizer.engines.tensorrt.open import cached_plan, engine_key
 
-    package, library, store = _load(model), load_library(runtime), EngineCache(cache)
+    package, library, store = load_package(model), load_library(runtime), EngineCache(cache)
     targets = [text for text in compute_capability.split(",") if text] or [this_gpu().compute_capability]
     made: list[Path] = []
     for capability in map(ComputeCapability.parse, targets):
@@ -94,7 +90,7 @@ def check(
     runtime: Runtime = "tensorrt",
     precision: Precision = "fp16",
     pairs: Annotated[
-        Path | None, typer.Option(help="Folder in the pairs format: compare poses on it too.")
+        Optional[Path], typer.Option(help="Folder in the pairs format: compare poses on it too.")
     ] = None,
     cache: Cache = "",
 ) -> None:
@@ -110,7 +106,7 @@ def check(
 
     config = EngineConfig(runtime, precision=precision, cache_folder=cache)
     failed: list[str] = []
-    with engine_check(_load(model), config) as checks:
+    with engine_check(load_package(model), config) as checks:
         for result in checks.graphs():
             for error in result.errors:
                 console.print(
@@ -151,9 +147,3 @@ def clean(
             path.unlink()
             path.with_suffix(".lock").unlink(missing_ok=True)
             console.print(f"removed {path.name}: {reason}", highlight=False, soft_wrap=True)
-
-
-def _load(package: Path | None):
-    from xview_localizer.models.package import ModelPackage, default_package_path
-
-    return ModelPackage.load(package or default_package_path())

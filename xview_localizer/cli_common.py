@@ -1,0 +1,56 @@
+"""What the commands share: the console, options, progress and the packages that they open."""
+
+# typer 0.9, of Ubuntu 24.04, reads neither `X | None` nor annotations that `from __future__ import annotations` delays.
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+if TYPE_CHECKING:
+    from xview_localizer.learning.recipe import Progress
+    from xview_localizer.models.package import ModelPackage
+
+console = Console()
+
+Package = Annotated[
+    Optional[Path], typer.Option("--model", help="Model package folder; the embedded one by default.")
+]
+Recording = Annotated[
+    Optional[Path], typer.Option("--rerun", help="Also write a recording for the Rerun viewer (.rrd).")
+]
+Out = Annotated[Path, typer.Option("--out", help="JSON file to write.")]
+
+
+def tracked(description: str) -> Callable[[Iterable], Iterable]:
+    """A wrapper for loops that shows their progress under `description`."""
+
+    def wrap(items: Iterable) -> Iterable:
+        return track(list(items), description, console=console)
+
+    return wrap
+
+
+def training_progress(description: str) -> "Progress":
+    """Progress of long work on the console: lines of text, loops under `description`, and the averages of training."""
+    from xview_localizer.learning.recipe import Progress
+
+    def training(step: int, averages: dict[str, float]) -> None:
+        losses = "  ".join(f"{key} {value:.3f}" for key, value in averages.items())
+        console.print(f"step {step}: {losses}", highlight=False)
+
+    return Progress(lambda text: console.print(text, highlight=False), tracked(description), training)
+
+
+def load_package(folder: Path | None) -> "ModelPackage":
+    """The package in `folder`, or the embedded one. Raises ModelPackageError."""
+    from xview_localizer.models.package import ModelPackage, default_package_path
+
+    return ModelPackage.load(folder or default_package_path())
+
+
+def figure(value: float | None) -> str:
+    """A measured number for a table; a dash where it could not be measured."""
+    return "–" if value is None else f"{value:.3g}"
