@@ -15,6 +15,7 @@ from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.pairs import PairsDataset
 from xview_localizer.simulation.drive import DriveConfig, simulate_drive
+from xview_localizer.simulation.drive_camera import Shot
 from xview_localizer.simulation.drive_pairs import DrivePairs
 from xview_localizer.simulation.pairs_writer import sample_camera
 from xview_localizer.simulation.route import find_route, plan_route
@@ -159,9 +160,8 @@ def test_odometry_of_pairs_is_the_camera_s(tmp_path):
         base = Pose2(8.0, 6.0, yaw_rad)
         R_map_camera = R_base_optical_from_rpy(0.0, 0.0, yaw_rad + 0.7)
         at = base.transform(np.array([0.4, 0.1]))
-        pairs.add(
-            float(number), b"", np.ones((2, 2)), camera, 1.8, at, R_map_camera, base, odom_from_map @ base
-        )
+        shot = Shot(float(number), b"", np.ones((2, 2)), camera, 1.8, at, R_map_camera, base)
+        pairs.add(shot, odom_from_map @ base)
     pairs.close()
     before, after = PairsDataset(tmp_path)
     by_odom = before.odom.inverse() @ after.odom

@@ -7,7 +7,7 @@ tell whether the prediction can be believed. Walls, cars and slopes are outliers
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -58,7 +58,6 @@ class CalibratedDepth:
     range_m: np.ndarray
     scale: float
     shift: float
-    ground_inlier_ratio: float
     metric: bool
     agrees: bool
     reason: str
@@ -96,45 +95,69 @@ def calibrate_depth(
     )
     height_m = ASSUMED_HEIGHT_M if camera_height_m is None else camera_height_m
     ground_depth = flat_ground_range_m(rays_level, height_m, check.max_ground_range_m) * axis_cosine
-    usable = np.isfinite(ground_depth) & (ground_depth > 0) & np.isfinite(prediction)
-    if kind is not DepthKind.AFFINE_INVERSE:
-        usable &= prediction > 0
-
-    enough = np.count_nonzero(usable) >= check.min_ground_cells
-    scale, shift, inlier_ratio = 1.0, 0.0, 0.0
-    if enough and kind is DepthKind.AFFINE_INVERSE:
-        scale, shift, inlier_ratio = _fit_inverse(prediction[usable], ground_depth[usable], check, seed)
-    elif enough:
-        scale, inlier_ratio = _fit_scale(prediction[usable], ground_depth[usable], check.tolerance)
-
-    reason = ""
-    if not enough:
-        count = np.count_nonzero(usable)
-        reason = f"only {count} cells see the ground nearer than {check.max_ground_range_m:g} m"
-    elif inlier_ratio < check.min_inlier_ratio:
-        reason = f"the depth agrees with the ground plane in only {inlier_ratio:.0%} of the ground cells"
-    elif kind is DepthKind.METRIC and camera_height_m is not None:
-        if abs(np.log(scale)) > np.log1p(check.max_metric_scale_error):
-            reason = f"the camera height says that the metric depth is off by a factor of {scale:.2f}"
+    fit = _fit_to_ground(prediction, ground_depth, kind, check, seed)
+    reason = _disagreement(fit, kind, camera_height_m is not None, check)
     if camera_height_m is None and kind is not DepthKind.AFFINE_INVERSE:
-        scale = 1.0  # the assumed height tells nothing about the unit
-
+        fit = replace(fit, scale=1.0)  # an assumed height does not fix the unit
     with np.errstate(divide="ignore", invalid="ignore"):
-        if kind is DepthKind.AFFINE_INVERSE:
-            inverse = scale * prediction + shift
-            depth = np.where(inverse > 1 / FAR_RANGE_M, 1 / inverse, np.inf)
-        else:
-            depth = np.where(prediction > 0, scale * prediction, np.inf)
+        depth = _depth(prediction, kind, fit)
         range_m = np.where(axis_cosine > 0, depth / axis_cosine, np.inf)
     return CalibratedDepth(
         range_m=range_m,
-        scale=float(scale),
-        shift=float(shift),
-        ground_inlier_ratio=float(inlier_ratio),
+        scale=fit.scale,
+        shift=fit.shift,
         metric=kind is DepthKind.METRIC or camera_height_m is not None,
         agrees=not reason,
         reason=reason,
     )
+
+
+@dataclass(frozen=True)
+class _GroundFit:
+    """The depth of the ground cells as a function of their prediction: see CalibratedDepth."""
+
+    cells: int
+    scale: float = 1.0
+    shift: float = 0.0
+    inlier_ratio: float = 0.0
+
+
+def _fit_to_ground(
+    prediction: np.ndarray, ground_depth: np.ndarray, kind: DepthKind, check: DepthCheck, seed: int
+) -> _GroundFit:
+    """Scale and shift from those cells [N] that have both a depth of the ground and a prediction."""
+    usable = np.isfinite(ground_depth) & (ground_depth > 0) & np.isfinite(prediction)
+    if kind is not DepthKind.AFFINE_INVERSE:
+        usable &= prediction > 0
+    cells = int(np.count_nonzero(usable))
+    if cells < check.min_ground_cells:
+        return _GroundFit(cells)
+    if kind is DepthKind.AFFINE_INVERSE:
+        return _GroundFit(cells, *_fit_inverse(prediction[usable], ground_depth[usable], check, seed))
+    scale, inlier_ratio = _fit_scale(prediction[usable], ground_depth[usable], check.tolerance)
+    return _GroundFit(cells, scale, inlier_ratio=inlier_ratio)
+
+
+def _disagreement(fit: _GroundFit, kind: DepthKind, height_known: bool, check: DepthCheck) -> str:
+    """Why the prediction cannot be believed; empty where it can."""
+    if fit.cells < check.min_ground_cells:
+        return f"only {fit.cells} cells see the ground nearer than {check.max_ground_range_m:g} m"
+    if fit.inlier_ratio < check.min_inlier_ratio:
+        return f"the depth agrees with the ground plane in only {fit.inlier_ratio:.0%} of the ground cells"
+    if kind is DepthKind.METRIC and height_known:
+        if abs(np.log(fit.scale)) > np.log1p(check.max_metric_scale_error):
+            return (
+                f"the metric depth differs by a factor of {fit.scale:.2f} from what the camera height implies"
+            )
+    return ""
+
+
+def _depth(prediction: np.ndarray, kind: DepthKind, fit: _GroundFit) -> np.ndarray:
+    """Depth [N] in the prediction's own sense (range or planar), inf for sky."""
+    if kind is DepthKind.AFFINE_INVERSE:
+        inverse = fit.scale * prediction + fit.shift
+        return np.where(inverse > 1 / FAR_RANGE_M, 1 / inverse, np.inf)
+    return np.where(prediction > 0, fit.scale * prediction, np.inf)
 
 
 def _fit_scale(prediction: np.ndarray, depth: np.ndarray, tolerance: float) -> tuple[float, float]:

@@ -6,24 +6,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 import yaml
-from scipy.spatial.transform import Rotation
 
 from xview_localizer.aerial.source import AerialImage
-from xview_localizer.geometry.camera import camera_from_dict
 from xview_localizer.geometry.grid import Bounds
-from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_base_optical_from_rpy
+from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
-from xview_localizer.geometry.pose import Pose2
 from xview_localizer.simulation.bag_writer import DriveBag
 from xview_localizer.simulation.capture import Capture
+from xview_localizer.simulation.drive_camera import DriveCamera
 from xview_localizer.simulation.drive_pairs import DrivePairs
 from xview_localizer.simulation.geotiff import write_utm_geotiff
 from xview_localizer.simulation.pairs_writer import sample_camera
-from xview_localizer.simulation.route import drive_along, find_route
-from xview_localizer.simulation.sensors import GnssError, gnss, imu, wheel_odometry
+from xview_localizer.simulation.route import Trajectory, drive_along, find_route
+from xview_localizer.simulation.sensors import GnssError, OdometrySample, gnss, imu, wheel_odometry
 from xview_localizer.simulation.style import TownStyle
 from xview_localizer.simulation.town import Town, TownError
 from xview_localizer.tum import write_tum
@@ -67,65 +64,53 @@ def simulate_drive(
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    frame = LocalFrame(*config.datum)
     town, aerial, path_xy_m, rng = _town_with_route(seed, config)
-    write_utm_geotiff(out / "orthophoto.tif", aerial, frame)
+    write_utm_geotiff(out / "orthophoto.tif", aerial, LocalFrame(*config.datum))
     trajectory = drive_along(path_xy_m, SENSOR_RATE_HZ, rng)
     odometry = wheel_odometry(trajectory, rng)
-    antenna_m = np.asarray(config.antenna_in_base_m)
-    camera_record = sample_camera(rng, config.kind, vary=False)
-    camera = camera_from_dict(camera_record)
+    description = sample_camera(rng, config.kind, vary=False)
     mounting = R_base_optical_from_rpy(*np.radians(config.camera_rpy_deg))
-    capture = Capture.sample(rng)
-
+    camera = DriveCamera(
+        town, trajectory, description, config.camera_in_base_m, mounting, Capture.sample(rng)
+    )
+    stamps_sec = trajectory.stamp_sec[:: int(SENSOR_RATE_HZ / config.image_rate_hz)][1:].tolist()
     pairs = DrivePairs(out / "pairs", aerial, np.random.default_rng((seed, 5)))
     with DriveBag(out / "bag", config.start_sec) as bag:
         bag.add_mounting("camera_optical_frame", np.asarray(config.camera_in_base_m), mounting)
-        bag.add_mounting("gnss_antenna", antenna_m, np.eye(3))
-        for sample in gnss(trajectory, antenna_m, config.gnss_rate_hz, config.gnss_error, rng):
-            bag.add_gnss(sample, frame)
-        for sample in odometry:
-            bag.add_odometry(sample)
-        for sample in imu(trajectory, odometry, rng):
-            bag.add_imu(sample)
-        stamps = trajectory.stamp_sec[:: int(SENSOR_RATE_HZ / config.image_rate_hz)]
-        for stamp_sec in track(list(stamps[1:])):
-            pose = trajectory.pose(stamp_sec)
-            roll_rad, pitch_rad = trajectory.roll_pitch_rad(stamp_sec)
-            R_level_base = R_base_optical_from_rpy(roll_rad, pitch_rad, 0.0) @ R_BODY_OPTICAL.T
-            camera_in_level_m = R_level_base @ config.camera_in_base_m
-            camera_pose = pose @ Pose2(float(camera_in_level_m[0]), float(camera_in_level_m[1]), 0.0)
-            R_level_camera, height_m = R_level_base @ mounting, float(camera_in_level_m[2])
-            image, range_m = town.render_view(camera, camera_pose, R_level_camera, height_m, capture, rng)
-            jpeg = _jpeg(image, capture.jpeg_quality)
-            bag.add_image(float(stamp_sec), jpeg, camera_record)
-            bag.add_truth(float(stamp_sec), pose)
-            turn = Rotation.from_euler("z", pose.yaw_rad).as_matrix()
-            at = np.array([camera_pose.x_m, camera_pose.y_m])
-            odom = odometry[round(stamp_sec * SENSOR_RATE_HZ)].pose
-            pairs.add(
-                float(stamp_sec),
-                jpeg,
-                range_m,
-                camera_record,
-                height_m,
-                at,
-                turn @ R_level_camera,
-                pose,
-                odom,
-            )
+        _add_sensors(bag, trajectory, odometry, config, rng)
+        for stamp_sec in track(stamps_sec):
+            shot = camera.shot(stamp_sec, rng)
+            bag.add_image(stamp_sec, shot.jpeg, description)
+            bag.add_truth(stamp_sec, shot.base)
+            pairs.add(shot, odometry[round(stamp_sec * SENSOR_RATE_HZ)].pose)
         bag.write()
     pairs.close()
     (out / "drive.yaml").write_text(yaml.safe_dump(_description(config), sort_keys=False))
-    truth = (trajectory.pose(stamp) for stamp in stamps[1:])
+    truth = ((stamp_sec, trajectory.pose(stamp_sec)) for stamp_sec in stamps_sec)
     write_tum(
         out / "truth.tum",
-        [
-            (config.start_sec + stamp, pose.x_m, pose.y_m, pose.yaw_rad)
-            for stamp, pose in zip(stamps[1:], truth, strict=True)
-        ],
+        [(config.start_sec + stamp_sec, pose.x_m, pose.y_m, pose.yaw_rad) for stamp_sec, pose in truth],
     )
     return out
+
+
+def _add_sensors(
+    bag: DriveBag,
+    trajectory: Trajectory,
+    odometry: list[OdometrySample],
+    config: DriveConfig,
+    rng: np.random.Generator,
+) -> None:
+    """GNSS with its antenna's mounting, odometry and IMU of the whole drive."""
+    antenna_in_base_m = np.asarray(config.antenna_in_base_m)
+    bag.add_mounting("gnss_antenna", antenna_in_base_m, np.eye(3))
+    frame = LocalFrame(*config.datum)
+    for fix in gnss(trajectory, antenna_in_base_m, config.gnss_rate_hz, config.gnss_error, rng):
+        bag.add_gnss(fix, frame)
+    for step in odometry:
+        bag.add_odometry(step)
+    for sample in imu(trajectory, odometry, rng):
+        bag.add_imu(sample)
 
 
 def _style(seed: int, streets: str) -> TownStyle | None:
@@ -152,10 +137,6 @@ def _town_with_route(
         else:
             return town, aerial, path_xy_m, rng
     raise problem
-
-
-def _jpeg(image: np.ndarray, quality: int) -> bytes:
-    return cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
 def _description(config: DriveConfig) -> dict:

@@ -10,6 +10,7 @@ import numpy as np
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL
 from xview_localizer.geometry.pose import Pose2
+from xview_localizer.simulation.drive_camera import Shot
 from xview_localizer.simulation.pairs_writer import prior_disc, write_depth, write_jpeg
 
 AERIAL_JPEG_QUALITY = 92
@@ -26,23 +27,20 @@ class DrivePairs:
         self._out, self._metres_per_pixel, self._rng = out, aerial.grid.spacing_m, rng
         self._lines: list[str] = []
 
-    def add(
-        self, stamp_sec: float, jpeg: bytes, range_m: np.ndarray, camera: dict, height_m: float,
-        camera_xy_m: np.ndarray, R_map_camera: np.ndarray, base: Pose2, odom: Pose2,
-    ) -> None:  # fmt: skip
-        """One image. `R_map_camera` [3, 3] takes optical-frame directions to the map; `base` is the true pose of
-        base_link and `odom` its odometry: the camera's is written, which the format wants."""
+    def add(self, shot: Shot, odom: Pose2) -> None:
+        """One image. `odom` is base_link's odometry; the format wants that of the camera."""
         stem = f"{len(self._lines):04d}"
-        (self._out / f"{stem}_ground.jpg").write_bytes(jpeg)
-        write_depth(self._out / f"{stem}_depth.png", range_m)
-        body = R_map_camera @ R_BODY_OPTICAL.T
+        (self._out / f"{stem}_ground.jpg").write_bytes(shot.jpeg)
+        write_depth(self._out / f"{stem}_depth.png", shot.range_m)
+        body = shot.R_map_camera @ R_BODY_OPTICAL.T
         yaw_rad = float(np.arctan2(body[1, 0], body[0, 0]))
-        camera_odom = odom @ base.inverse() @ Pose2(*camera_xy_m.tolist(), yaw_rad)
-        x, y = camera_xy_m - self._middle_m
+        camera_odom = odom @ shot.base.inverse() @ Pose2(*shot.camera_xy_m.tolist(), yaw_rad)
+        x, y = shot.camera_xy_m - self._middle_m
         entry = {
-            "id": stem, "sequence": "drive", "stamp": stamp_sec, "image": f"{stem}_ground.jpg",
+            "id": stem, "sequence": "drive", "stamp": shot.stamp_sec, "image": f"{stem}_ground.jpg",
             "camera": {
-                **camera, "height_m": height_m, "roll_deg": float(np.degrees(np.arctan2(body[2, 1], body[2, 2]))),
+                **shot.camera, "height_m": shot.height_m,
+                "roll_deg": float(np.degrees(np.arctan2(body[2, 1], body[2, 2]))),
                 "pitch_deg": float(np.degrees(-np.arcsin(body[2, 0]))),
             },
             "aerial": {"image": "aerial.jpg", "metres_per_pixel": self._metres_per_pixel},
