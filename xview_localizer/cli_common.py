@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 if TYPE_CHECKING:
-    from xview_localizer.learning.recipe import Progress
+    from xview_localizer.learning.progress import Progress
     from xview_localizer.models.package import ModelPackage
 
 console = Console()
@@ -35,7 +35,7 @@ def tracked(description: str) -> Callable[[Iterable], Iterable]:
 
 def training_progress(description: str) -> "Progress":
     """Progress of long work on the console: lines of text, loops under `description`, and the averages of training."""
-    from xview_localizer.learning.recipe import Progress
+    from xview_localizer.learning.progress import Progress
 
     def training(step: int, averages: dict[str, float]) -> None:
         losses = "  ".join(f"{key} {value:.3f}" for key, value in averages.items())

@@ -8,6 +8,37 @@ import typer
 
 from xview_localizer.cli_common import Package, console, training_progress
 
+# What to learn from.
+PairsFolders = Annotated[
+    Optional[list[Path]], typer.Option(help="Folder in the pairs format to learn from too; may be repeated.")
+]
+Orthophotos = Annotated[
+    Optional[list[Path]],
+    typer.Option(help="Georeferenced orthophoto to raise scenes from; may be repeated."),
+]
+PhotoList = Annotated[
+    Optional[Path],
+    typer.Option(help="JSON lines of aerial photos (image, metres_per_pixel) to raise scenes from."),
+]
+Styles = Annotated[
+    Optional[list[str]],
+    typer.Option(help="Family of the towns; may be repeated; all: every one. [default: classic]"),
+]
+# What to begin with.
+Start = Annotated[
+    Optional[Path], typer.Option(help="Model package to go on from; by default training begins at nothing.")
+]
+BackbonePackage = Annotated[
+    Optional[Path],
+    typer.Option(
+        help="Model package whose backbone is taken; that of --start or the embedded one by default."
+    ),
+]
+BackboneWeights = Annotated[
+    Optional[Path],
+    typer.Option(help="DINOv2 ViT-S/14 weights (safetensors) to adapt too; this needs --device cuda."),
+]
+
 
 def train(
     work: Annotated[
@@ -16,41 +47,18 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
     towns: Annotated[int, typer.Option(help="Simulated towns of each camera kind to learn from.")] = 200,
     images_per_town: Annotated[int, typer.Option(help="Images of each town.")] = 8,
-    pairs: Annotated[
-        Optional[list[Path]],
-        typer.Option(help="Folder in the pairs format to learn from too; may be repeated."),
-    ] = None,
-    orthophoto: Annotated[
-        Optional[list[Path]],
-        typer.Option(help="Georeferenced orthophoto to raise scenes from; may be repeated."),
-    ] = None,
-    photos: Annotated[
-        Optional[Path],
-        typer.Option(help="JSON lines of aerial photos (image, metres_per_pixel) to raise scenes from."),
-    ] = None,
+    pairs: PairsFolders = None,
+    orthophoto: Orthophotos = None,
+    photos: PhotoList = None,
     scenes: Annotated[int, typer.Option(help="Scenes of each camera kind raised from photos.")] = 100,
-    style: Annotated[
-        Optional[list[str]],
-        typer.Option(help="Family of the towns; may be repeated; all: every one. [default: classic]"),
-    ] = None,
-    start: Annotated[
-        Optional[Path],
-        typer.Option(help="Model package to go on from; by default training begins at nothing."),
-    ] = None,
+    style: Styles = None,
+    start: Start = None,
     steps: Annotated[int, typer.Option(help="Training steps.")] = 3000,
     seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
     workers: Annotated[int, typer.Option(help="Rendering processes.")] = 2,
     threads: Annotated[int, typer.Option(help="Threads of the networks.")] = 2,
-    backbone: Annotated[
-        Optional[Path],
-        typer.Option(
-            help="Model package whose backbone is taken; that of --start or the embedded one by default."
-        ),
-    ] = None,
-    backbone_weights: Annotated[
-        Optional[Path],
-        typer.Option(help="DINOv2 ViT-S/14 weights (safetensors) to adapt too; this needs --device cuda."),
-    ] = None,
+    backbone: BackbonePackage = None,
+    backbone_weights: BackboneWeights = None,
     lora_rank: Annotated[int, typer.Option(help="Rank of the backbone's adaptation.")] = 8,
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
     crops: Annotated[
@@ -89,7 +97,7 @@ def calibrate(
 
     Example: xview-localizer calibrate --pairs my_pairs --out my_package
     """
-    from xview_localizer.learning.recipe import calibrate_package
+    from xview_localizer.learning.calibrate_package import calibrate_package
     from xview_localizer.models.package import default_package_path
     from xview_localizer.pairs import PairsDataset
 

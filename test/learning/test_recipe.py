@@ -18,9 +18,10 @@ from xview_localizer.geometry.dense import PoseMode
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.learning import recipe
+from xview_localizer.learning import calibrate_package, recipe
 from xview_localizer.learning.calibrate import CalibrationError
-from xview_localizer.learning.recipe import RecipeConfig, RecipeError, calibrate_package, train_package
+from xview_localizer.learning.progress import Progress
+from xview_localizer.learning.recipe import RecipeConfig, RecipeError, train_package
 from xview_localizer.learning.train import Matcher, TrainConfig
 from xview_localizer.models.export import export_heads
 from xview_localizer.models.manifest import ModelPackageError
@@ -81,7 +82,7 @@ def site(tmp_path_factory):
 
 
 def test_train_on_own_pairs_and_an_orthophoto_from_a_package(pairs, site, embedded, tmp_path, monkeypatch):
-    monkeypatch.setattr(recipe, "TEMPERATURES", (10.0, 22.0))
+    monkeypatch.setattr(calibrate_package, "TEMPERATURES", (10.0, 22.0))
     monkeypatch.setattr(recipe, "make_pairs", lambda out, *_: link(pairs, out))  # validation towns
     config = RecipeConfig(
         towns=0, validation_towns=1, images_per_town=1, kinds=("equirectangular",), pairs=(pairs,),
@@ -89,7 +90,7 @@ def test_train_on_own_pairs_and_an_orthophoto_from_a_package(pairs, site, embedd
         train=TrainConfig(steps=2, learning_rate=1e-5),
     )  # fmt: skip
     work, said = tmp_path / "work", []
-    progress = recipe.Progress(said.append)
+    progress = Progress(said.append)
     package = train_package(work, default_package_path(), tmp_path / "out", config, progress)
     assert package.spec.inverse_temperature == pytest.approx(embedded.spec.inverse_temperature, rel=0.02)
     assert f"the pairs of {pairs}" in package.provenance
@@ -128,8 +129,8 @@ def mode_of(log_evidence, x_m):
 
 
 def test_calibration_doubts_what_was_wrong(pairs, embedded, tmp_path, monkeypatch):
-    monkeypatch.setattr(recipe, "TEMPERATURES", (10.0, 22.0))
-    package = calibrate_package(default_package_path(), tmp_path, [PairsDataset(pairs)])
+    monkeypatch.setattr(calibrate_package, "TEMPERATURES", (10.0, 22.0))
+    package = calibrate_package.calibrate_package(default_package_path(), tmp_path, [PairsDataset(pairs)])
     calibration = package.spec.calibration
     assert calibration.evidence_temperature in (10.0, 22.0)
     assert calibration.mode_weight > 0
@@ -151,5 +152,5 @@ def test_calibration_needs_right_and_wrong_poses(pairs, tmp_path):
         replace(record, truth=replace(record.truth, x_m=500.0, yaw_rad=None)) for record in dataset
     ]
     with pytest.raises(CalibrationError, match="needs right and wrong places"):
-        calibrate_package(default_package_path(), tmp_path, [dataset])
+        calibrate_package.calibrate_package(default_package_path(), tmp_path, [dataset])
     assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +22,20 @@ from xview_localizer.bag import read_drive
 from xview_localizer.engines.factory import EngineConfig, engine_for
 from xview_localizer.evaluation.evaluate import evaluate_pairs
 from xview_localizer.learning.bag_pairs import PosedFrame, posed_frames, write_pairs
+from xview_localizer.learning.calibrate_package import calibrate_package
 from xview_localizer.learning.drive_frames import cut_frames
 from xview_localizer.learning.encode import encode_pairs
 from xview_localizer.learning.features import FeatureFolder
 from xview_localizer.learning.matcher import Matcher
-from xview_localizer.learning.recipe import Progress, calibrate_package, claim
+from xview_localizer.learning.package_writer import write_trained
+from xview_localizer.learning.progress import Progress
+from xview_localizer.learning.recipe import claim
 from xview_localizer.learning.reference import AdaptError, read_reference
 from xview_localizer.learning.road_split import RoadSplit, split_road
 from xview_localizer.learning.train import TrainConfig, train
-from xview_localizer.models.export import export_heads
 from xview_localizer.models.manifest import sha256
 from xview_localizer.models.networks import open_networks
-from xview_localizer.models.package import ModelPackage, default_package_path, write_manifest
+from xview_localizer.models.package import ModelPackage, default_package_path
 from xview_localizer.pairs import PairsDataset
 from xview_localizer.settings import Settings, Value, read_parameter_file
 from xview_localizer.strict_json import strict_json
@@ -180,12 +182,12 @@ def _posed_drive(
     settings = Settings.from_values(values)
     root = folder if folder.is_dir() else folder.parent
     reference = read_reference(config.reference, root, drive, settings) if config.reference else None
-    progress.say(f"reading {folder}" + ("" if reference else ", localizing it"))
+    progress.report(f"reading {folder}" + ("" if reference else ", localizing it"))
     localizer = build_localizer(settings, open_map(settings))
     frames = cut_frames(drive, settings, localizer, reference, out, progress.track)
     drift, independence_m = settings.tracker.odometry_drift, start.spec.calibration.independence_m
     posed = posed_frames(out, frames, reference is not None, drift, independence_m)
-    progress.say(f"{len(posed)} of {len(frames)} images of {folder} have a pose")
+    progress.report(f"{len(posed)} of {len(frames)} images of {folder} have a pose")
     return settings, posed
 
 
@@ -224,7 +226,7 @@ def _write_parts(
     (out / "elsewhere").mkdir(exist_ok=True)
     (out / "elsewhere" / "pairs.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in elsewhere))
     (out / "split.json").write_text(json.dumps({"road_m": split.road_m, **named}, indent=1))
-    progress.say(", ".join(f"{len(ids)} images to {name}" for name, ids in named.items()))
+    progress.report(", ".join(f"{len(ids)} images to {name}" for name, ids in named.items()))
 
 
 def _elsewhere(learn: Path, learned: Sequence[PosedFrame], calibrating: Sequence[PosedFrame]) -> list[dict]:
@@ -254,24 +256,24 @@ def _tuned(
     backbone = engine_for(start.graphs["backbone"], EngineConfig(threads=config.threads))
     folders = [work / f"features_{number}" for number in range(ENCODINGS)]
     for number, folder in enumerate(folders):
-        progress.say(f"encoding the images to learn from, {number + 1} of {ENCODINGS}")
+        progress.report(f"encoding the images to learn from, {number + 1} of {ENCODINGS}")
         encode_pairs(parts["learn"], start.spec, backbone, folder, seed=number, track=progress.track)
-    progress.say(f"training {config.steps} steps")
+    progress.report(f"training {config.steps} steps")
     features = FeatureFolder(folders, progress.track)
     matcher = train(features, work / "checkpoint", config.train, progress.training, Matcher.of(start))
-    shutil.copytree(start.folder, tuned, dirs_exist_ok=True)
-    export_heads(matcher.ground.eval(), matcher.aerial.eval(), tuned)
-    spec = replace(start.spec, inverse_temperature=matcher.inverse_temperature.item())
     provenance = f"{start.provenance} Heads tuned on {len(parts['learn'])} images of own drives."
-    words = [f"--bag {path}" for path in config.drives]
+    command = _adapt_command(config)
+    write_trained(matcher.eval(), start.folder, tuned, start.spec, start.licence, provenance, command)
+    progress.report("calibrating confidence and covariance on held-out road")
+    return calibrate_package(tuned, candidate, [parts["calibrate"]], progress, parts["elsewhere"])
+
+
+def _adapt_command(config: AdaptConfig) -> str:
+    """What to type to make this package again."""
+    words = ["xview-localizer adapt", *(f"--bag {path}" for path in config.drives)]
     words += [f"--map {config.map}"] if config.map else []
     words += [f"--reference {config.reference}"] if config.reference else []
-    command = " ".join(
-        ["xview-localizer adapt", *words, f"--start {config.start_path} --steps {config.steps}"]
-    )
-    write_manifest(tuned, start.family, spec, start.licence, provenance, f"{command} --out PACKAGE")
-    progress.say("calibrating confidence and covariance on held-out road")
-    return calibrate_package(tuned, candidate, [parts["calibrate"]], progress, parts["elsewhere"])
+    return " ".join([*words, f"--start {config.start_path} --steps {config.steps} --out PACKAGE"])
 
 
 def _figures(
@@ -279,7 +281,7 @@ def _figures(
 ) -> Figures:
     """The held-out road judged by a package, once."""
     if not file.is_file():
-        progress.say(f"judging {package.folder} on held-out road")
+        progress.report(f"judging {package.folder} on held-out road")
         networks = open_networks(package, EngineConfig(threads=config.threads))
         file.write_text(strict_json(evaluate_pairs(judge, networks, track=progress.track), indent=1))
     metrics = json.loads(file.read_text())

@@ -8,43 +8,28 @@ Every step keeps its result under the work folder and is skipped when that is al
 from __future__ import annotations
 
 import json
-import shutil
-import zlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from xview_localizer.aerial.memory import InMemoryMap
-from xview_localizer.belief.calibration import CalibrationSpec
 from xview_localizer.engines.engine import Engine
 from xview_localizer.engines.factory import EngineConfig, engine_for
-from xview_localizer.geometry.pose import Prior
 from xview_localizer.learning import lora
-from xview_localizer.learning.calibrate import (
-    TEMPERATURES,
-    JudgedModes,
-    calibrated,
-    choose_temperature,
-    judge_modes,
-    nees_of_right,
-)
+from xview_localizer.learning.calibrate_package import calibrate_package
 from xview_localizer.learning.encode import encode_pairs
 from xview_localizer.learning.features import FeatureFolder
 from xview_localizer.learning.matcher import Matcher
+from xview_localizer.learning.package_writer import write_trained
+from xview_localizer.learning.progress import Progress
 from xview_localizer.learning.train import TrainConfig, train
-from xview_localizer.localizer import Localizer
 from xview_localizer.models.backbone import official_backbone
-from xview_localizer.models.export import export_backbone, export_heads
 from xview_localizer.models.manifest import sha256
-from xview_localizer.models.networks import open_networks
-from xview_localizer.models.package import ModelPackage, default_package_path, write_manifest
-from xview_localizer.models.xview import XVIEW, XviewSpec
-from xview_localizer.observation import HERE, Observation, PlacedObservation
-from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
+from xview_localizer.models.package import ModelPackage, default_package_path
+from xview_localizer.models.xview import XviewSpec
+from xview_localizer.pairs import PairsDataset
 from xview_localizer.simulation.families import CLASSIC
 from xview_localizer.simulation.orthophoto_file import OrthophotoFile
 from xview_localizer.simulation.orthophoto_pairs import make_orthophoto_pairs
@@ -53,10 +38,6 @@ from xview_localizer.simulation.photo import PhotoSource, photos_of
 
 LICENCE = "Apache-2.0 (heads and training); DINOv2 ViT-S/14 backbone: Apache-2.0, see NOTICE"
 VALIDATION_FIRST_SEED = 500_000
-HEADING_SIGMA_DEG = 10.0
-
-# An image to calibrate on: the number of its data set, the localizer of its map, its record and what it shows.
-_Case = tuple[int, Localizer, PairRecord, Observation]
 
 
 class RecipeError(ValueError):
@@ -93,15 +74,6 @@ class RecipeConfig:
     train: TrainConfig = TrainConfig()
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How long work is shown: a line of text, a wrapper for loops, and training's averages."""
-
-    say: Callable[[str], None] = print
-    track: Callable[[Iterable], Iterable] = iter
-    training: Callable[[int, dict[str, float]], None] | None = None
-
-
 def train_package(
     work: Path,
     backbone_package: Path,
@@ -119,16 +91,19 @@ def train_package(
     _claim(work, backbone_package, config)
     matcher, encoder, folders = _matcher(config), _encoder(backbone_package, config), []
     for name, dataset in _datasets(work, config, progress):
-        progress.say(f"encoding {dataset.folder}")
+        progress.report(f"encoding {dataset.folder}")
         folders.append(work / f"features_{name}")
         encode_pairs(dataset, XviewSpec(), encoder, folders[-1], track=progress.track)
 
-    progress.say(f"training {config.train.steps} steps")
+    progress.report(f"training {config.train.steps} steps")
     features = FeatureFolder(folders, progress.track, config.device)
     matcher = train(features, work / "checkpoint", config.train, progress.training, matcher, config.device)
-    _export(matcher.cpu().eval(), backbone_package, out, config)
+    command = training_command(config, backbone_package)
+    write_trained(
+        matcher.cpu().eval(), backbone_package, out, XviewSpec(), LICENCE, provenance(config), command
+    )
 
-    progress.say("calibrating confidence and covariance on what was not learned from")
+    progress.report("calibrating confidence and covariance on what was not learned from")
     return calibrate_package(out, out, _validation(work, config), progress)
 
 
@@ -149,20 +124,6 @@ def _encoder(backbone_package: Path, config: RecipeConfig) -> Engine | None:
         return None
     graph = ModelPackage.load(backbone_package).graphs["backbone"]
     return engine_for(graph, EngineConfig(threads=config.threads))
-
-
-def _export(matcher: Matcher, backbone_package: Path, out: Path, config: RecipeConfig) -> None:
-    """Write the package; it is not calibrated yet."""
-    out.mkdir(parents=True, exist_ok=True)
-    taken = ("NOTICE",) if matcher.backbone else ("NOTICE", "backbone.onnx")
-    for name in taken if backbone_package.resolve() != out.resolve() else ():
-        shutil.copyfile(backbone_package / name, out / name)
-    if matcher.backbone:
-        export_backbone(lora.merged(matcher.backbone), out / "backbone.onnx")
-    export_heads(matcher.ground, matcher.aerial, out)
-    spec = replace(XviewSpec(), inverse_temperature=matcher.inverse_temperature.item())
-    command = training_command(config, backbone_package)
-    write_manifest(out, XVIEW, spec, LICENCE, provenance(config), command)
 
 
 def _photo_sources(config: RecipeConfig, held_out: bool = False) -> list[PhotoSource]:
@@ -243,118 +204,19 @@ def _datasets(work: Path, config: RecipeConfig, progress: Progress) -> Iterable[
     """What to learn from, each by a name of its own; scenes and towns are rendered where they are not there yet."""
     for number, kind in enumerate(config.kinds if config.orthophotos or config.photos else ()):
         scenes = work / f"scenes_{kind}"
-        progress.say(f"raising {config.scenes} scenes ({kind}) from photos in {scenes}")
+        progress.report(f"raising {config.scenes} scenes ({kind}) from photos in {scenes}")
         _raise_scenes(scenes, config, kind, range(number * config.scenes, (number + 1) * config.scenes))
         yield f"scenes_{kind}", PairsDataset(scenes)
     for number, kind in enumerate(config.kinds if config.towns else ()):
         pairs = work / f"pairs_{kind}"
         first = config.first_seed + number * config.towns
         if not (pairs / "pairs.jsonl").exists():
-            progress.say(f"rendering {config.towns} towns ({kind}) into {pairs}")
+            progress.report(f"rendering {config.towns} towns ({kind}) into {pairs}")
             seeds = range(first, first + config.towns)
             make_pairs(pairs, seeds, _towns(kind, config), config.workers)
         yield kind, PairsDataset(pairs)
     for number, path in enumerate(config.pairs):
         yield f"pairs_{number}", PairsDataset(path)
-
-
-def calibrate_package(
-    package_folder: Path,
-    out: Path,
-    datasets: list[PairsDataset],
-    progress: Progress = Progress(),
-    elsewhere: PairsDataset | None = None,
-) -> ModelPackage:
-    """Fit what evidence is worth, and the evidence temperature, on `datasets`; the package goes to `out`, which may be
-    its own folder.
-
-    Each image is also searched for where it is not: in the places of `elsewhere`, or else in those of images with
-    another aerial image. The temperature, which the covariance
-    hangs on, is kept where no truth has a yaw. Raises CalibrationError.
-    """
-    package = ModelPackage.load(package_folder)
-    cases = list(_observed(package, datasets, progress))
-    before = package.spec.calibration
-
-    def judged_at(temperature: float) -> list[list[JudgedModes]]:
-        judged: list[list[JudgedModes]] = [[] for _ in datasets]
-        for number, localizer, record, observation in cases:
-            tempered = localizer.calibrated(replace(before, evidence_temperature=temperature))
-            for prior in _priors(record):
-                modes = tempered.modes([PlacedObservation(observation, HERE)], prior)
-                if modes.modes:
-                    judged[number].append(judge_modes(modes, record.truth))
-        return judged
-
-    yaw_known = any(record.truth.yaw_rad is not None for _, _, record, _ in cases)
-    temperatures = TEMPERATURES if yaw_known else (before.evidence_temperature,)
-    judged = {temperature: judged_at(temperature) for temperature in progress.track(temperatures)}
-    temperature = before.evidence_temperature
-    if yaw_known:
-        temperature = choose_temperature(
-            {t: [nees_of_right(images) for images in of_datasets] for t, of_datasets in judged.items()}
-        )
-    places = list(_observed(package, [elsewhere], progress)) if elsewhere else cases
-    wrong = _searched_elsewhere(cases, places, replace(before, evidence_temperature=temperature))
-    calibration = calibrated(before, [*chain(*judged[temperature]), *wrong], temperature)
-    progress.say(f"{calibration}")
-    out.mkdir(parents=True, exist_ok=True)
-    if package_folder.resolve() != out.resolve():
-        for file in package_folder.iterdir():
-            shutil.copyfile(file, out / file.name)
-    where = ", ".join(dataset.folder.name for dataset in datasets)
-    write_manifest(
-        out,
-        package.family,
-        replace(package.spec, calibration=calibration),
-        package.licence,
-        f"{package.provenance} Calibrated on {len(cases)} images of {where}.",
-        package.training_command,
-    )
-    return ModelPackage.load(out)
-
-
-def _searched_elsewhere(
-    cases: Sequence[_Case], places: Sequence[_Case], calibration: CalibrationSpec
-) -> Iterable[JudgedModes]:
-    """Every image matched where one of `places`, of another aerial image, was taken."""
-    for number, (_, _, record, observation) in enumerate(cases):
-        from_here = number % max(1, len(places))
-        others = (c for c in chain(places[from_here:], places) if c[2].aerial_path != record.aerial_path)
-        other = next(others, None)
-        if other is not None:
-            modes = (
-                other[1].calibrated(calibration).modes([PlacedObservation(observation, HERE)], other[2].prior)
-            )
-            if modes.modes:
-                yield judge_modes(modes, None)
-
-
-def _priors(record: PairRecord) -> list[Prior]:
-    """The record's prior, and where that has no heading but the truth has, the same with one."""
-    if record.prior.yaw_rad is not None or record.truth.yaw_rad is None:
-        return [record.prior]
-    return [record.prior, with_heading(record.prior, record.truth.yaw_rad, zlib.crc32(record.id.encode()))]
-
-
-def _observed(package: ModelPackage, datasets: list[PairsDataset], progress: Progress) -> Iterable[_Case]:
-    """Every record encoded once, with the number of its data set; those of one aerial image share descriptors."""
-    networks = open_networks(package)
-    for number, dataset in enumerate(datasets):
-        localizers: dict[Path, Localizer] = {}
-        for record in progress.track(list(dataset)):
-            if record.aerial_path not in localizers:
-                localizers[record.aerial_path] = Localizer(networks, InMemoryMap(record.load_aerial()))
-            localizer = localizers[record.aerial_path]
-            yield number, localizer, record, localizer.observe(ground_view(record))
-
-
-def with_heading(prior: Prior, true_yaw_rad: float, seed: int) -> Prior:
-    """The prior with a heading drawn within ± HEADING_SIGMA_DEG of the truth."""
-    rng = np.random.default_rng(seed)
-    offset_rad = np.radians(rng.uniform(-HEADING_SIGMA_DEG, HEADING_SIGMA_DEG))
-    yaw_sigma_rad = float(np.radians(HEADING_SIGMA_DEG))
-    return replace(prior, yaw_rad=true_yaw_rad + offset_rad, yaw_sigma_rad=yaw_sigma_rad)
 
 
 def training_command(config: RecipeConfig, backbone_package: Path) -> str:

@@ -1,0 +1,131 @@
+"""A package's confidence and covariance, fitted to images by the localizer itself."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from xview_localizer.aerial.memory import InMemoryMap
+from xview_localizer.belief.calibration import CalibrationSpec
+from xview_localizer.geometry.pose import Prior
+from xview_localizer.learning.calibrate import (
+    TEMPERATURES,
+    JudgedModes,
+    calibrated,
+    choose_temperature,
+    judge_modes,
+    nees_of_right,
+)
+from xview_localizer.learning.package_writer import copy_package
+from xview_localizer.learning.progress import Progress
+from xview_localizer.localizer import Localizer
+from xview_localizer.models.networks import open_networks
+from xview_localizer.models.package import ModelPackage, write_manifest
+from xview_localizer.observation import HERE, Observation, PlacedObservation
+from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
+
+HEADING_SIGMA_DEG = 10.0
+
+# An image to calibrate on: the number of its data set, the localizer of its map, its record and what it shows.
+_Case = tuple[int, Localizer, PairRecord, Observation]
+
+
+def calibrate_package(
+    package_folder: Path,
+    out: Path,
+    datasets: list[PairsDataset],
+    progress: Progress = Progress(),
+    elsewhere: PairsDataset | None = None,
+) -> ModelPackage:
+    """Fit what evidence is worth, and the evidence temperature, on `datasets`; the package goes to `out`, which may be
+    its own folder.
+
+    Each image is also searched for where it is not: in the places of `elsewhere`, or else in those of images with
+    another aerial image. The temperature, which sets the covariance, is kept where no truth has a yaw.
+    Raises CalibrationError.
+    """
+    package = ModelPackage.load(package_folder)
+    cases = list(_observed(package, datasets, progress))
+    before = package.spec.calibration
+
+    def judged_at(temperature: float) -> list[list[JudgedModes]]:
+        judged: list[list[JudgedModes]] = [[] for _ in datasets]
+        for number, localizer, record, observation in cases:
+            tempered = localizer.calibrated(replace(before, evidence_temperature=temperature))
+            for prior in _priors(record):
+                modes = tempered.modes([PlacedObservation(observation, HERE)], prior)
+                if modes.modes:
+                    judged[number].append(judge_modes(modes, record.truth))
+        return judged
+
+    yaw_known = any(record.truth.yaw_rad is not None for _, _, record, _ in cases)
+    temperatures = TEMPERATURES if yaw_known else (before.evidence_temperature,)
+    judged = {temperature: judged_at(temperature) for temperature in progress.track(temperatures)}
+    temperature = before.evidence_temperature
+    if yaw_known:
+        temperature = choose_temperature(
+            {t: [nees_of_right(images) for images in of_datasets] for t, of_datasets in judged.items()}
+        )
+    places = list(_observed(package, [elsewhere], progress)) if elsewhere else cases
+    wrong = _searched_elsewhere(cases, places, replace(before, evidence_temperature=temperature))
+    calibration = calibrated(before, [*chain(*judged[temperature]), *wrong], temperature)
+    progress.report(f"{calibration}")
+    copy_package(package_folder, out)
+    where = ", ".join(dataset.folder.name for dataset in datasets)
+    write_manifest(
+        out,
+        package.family,
+        replace(package.spec, calibration=calibration),
+        package.licence,
+        f"{package.provenance} Calibrated on {len(cases)} images of {where}.",
+        package.training_command,
+    )
+    return ModelPackage.load(out)
+
+
+def _searched_elsewhere(
+    cases: Sequence[_Case], places: Sequence[_Case], calibration: CalibrationSpec
+) -> Iterable[JudgedModes]:
+    """Every image matched where one of `places`, of another aerial image, was taken."""
+    for number, (_, _, record, observation) in enumerate(cases):
+        from_here = number % max(1, len(places))
+        others = (c for c in chain(places[from_here:], places) if c[2].aerial_path != record.aerial_path)
+        other = next(others, None)
+        if other is not None:
+            modes = (
+                other[1].calibrated(calibration).modes([PlacedObservation(observation, HERE)], other[2].prior)
+            )
+            if modes.modes:
+                yield judge_modes(modes, None)
+
+
+def _priors(record: PairRecord) -> list[Prior]:
+    """The record's prior, and where that has no heading but the truth has, the same with one."""
+    if record.prior.yaw_rad is not None or record.truth.yaw_rad is None:
+        return [record.prior]
+    return [record.prior, with_heading(record.prior, record.truth.yaw_rad, zlib.crc32(record.id.encode()))]
+
+
+def _observed(package: ModelPackage, datasets: list[PairsDataset], progress: Progress) -> Iterable[_Case]:
+    """Every record encoded once, with the number of its data set; those of one aerial image share descriptors."""
+    networks = open_networks(package)
+    for number, dataset in enumerate(datasets):
+        localizers: dict[Path, Localizer] = {}
+        for record in progress.track(list(dataset)):
+            if record.aerial_path not in localizers:
+                localizers[record.aerial_path] = Localizer(networks, InMemoryMap(record.load_aerial()))
+            localizer = localizers[record.aerial_path]
+            yield number, localizer, record, localizer.observe(ground_view(record))
+
+
+def with_heading(prior: Prior, true_yaw_rad: float, seed: int) -> Prior:
+    """The prior with a heading drawn within ± HEADING_SIGMA_DEG of the truth."""
+    rng = np.random.default_rng(seed)
+    offset_rad = np.radians(rng.uniform(-HEADING_SIGMA_DEG, HEADING_SIGMA_DEG))
+    yaw_sigma_rad = float(np.radians(HEADING_SIGMA_DEG))
+    return replace(prior, yaw_rad=true_yaw_rad + offset_rad, yaw_sigma_rad=yaw_sigma_rad)
