@@ -23,7 +23,7 @@ from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
-from xview_localizer.bag import BagReader, read_drive
+from xview_localizer.bag import TF_TOPICS, BagReader, read_drive
 from xview_localizer.settings import parameter_file_text
 
 LOCALIZE = Path(get_package_share_directory("xview_localizer")) / "launch" / "localize.launch.py"
@@ -51,7 +51,7 @@ def _actions(context: LaunchContext) -> list:
     drive = read_drive(Path(given["drive"]).expanduser())
     with BagReader(drive.bag, drive.topics) as bag:
         compressed = bag.types["image"].endswith("CompressedImage")
-        topics = {role: drive.topics[role] for role in bag.types}
+        topics = {role: drive.topics[role] for role in bag.types if role not in TF_TOPICS}
     if compressed:
         topics["compressed_image"] = topics.pop("image")
     with tempfile.NamedTemporaryFile("w", prefix="localizer_", suffix=".yaml", delete=False) as parameters:

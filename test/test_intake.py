@@ -10,8 +10,17 @@ from xview_localizer.observation import empty_observation
 from xview_localizer.rejection import Reason
 from xview_localizer.settings import Settings
 
+LEVEL = (0.0, 0.0, 0.0)
 SETTINGS = Settings.from_values(
-    {"datum.latitude_deg": 48.0, "datum.longitude_deg": 11.0, "map.source": "map.tif"}
+    {
+        "datum.latitude_deg": 48.0,
+        "datum.longitude_deg": 11.0,
+        "map.source": "map.tif",
+        "camera.position_in_base_m": (0.0, 0.0, 0.0),
+        "camera.rpy_deg": LEVEL,
+        "imu.rpy_deg": LEVEL,
+        "gnss.antenna_in_base_m": (0.0, 0.0, 0.0),
+    }
 )
 SEEN = replace(empty_observation(0.0, ""), depth_source="network")
 UPRIGHT = Message(x=0.0, y=0.0, z=0.0, w=1.0)

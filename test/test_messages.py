@@ -326,9 +326,9 @@ def test_odometry():
 @pytest.mark.parametrize(
     ("frames", "axes"),
     [
-        ({"child_frame_id": "camera_color_optical_frame"}, "camera_color_optical_frame' .z forward"),
+        ({"frame_id": "camera_color_optical_frame"}, "camera_color_optical_frame' .z forward"),
         ({"frame_id": "odom_ned"}, "odom_ned' .north, east, down"),
-        ({"child_frame_id": "base_link_frd"}, "base_link_frd' .forward, right, down"),
+        ({"frame_id": "odom_frd"}, "odom_frd' .forward, right, down"),
     ],
 )
 def test_odometry_of_other_axes_is_refused_by_name(frames, axes):

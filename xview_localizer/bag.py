@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,11 @@ ROLES = {
     "fix": ("sensor_msgs/msg/NavSatFix",),
     "odom": ("nav_msgs/msg/Odometry",),
     "imu": ("sensor_msgs/msg/Imu",),
+    "tf_static": ("tf2_msgs/msg/TFMessage",),
+    "tf": ("tf2_msgs/msg/TFMessage",),
 }
+# Where transforms are, unless drive.yaml says otherwise.
+TF_TOPICS = {"tf_static": "/tf_static", "tf": "/tf"}
 REQUIRED_ROLES = ("image", "camera_info", "fix")
 # Where the robot really was, by whatever measured it: what drives are judged and learnt by.
 REFERENCE_ROLES = {
@@ -61,25 +65,35 @@ class BagMessage:
 
 
 def read_drive(path: Path | str) -> Drive:
-    """Drive of a folder with `drive.yaml`, or of that file. Raises BagError."""
+    """Drive of a folder with `drive.yaml`, or of that file; mountings that it leaves out come from TF.
+
+    Raises BagError.
+    """
     path = Path(path)
     path = path / "drive.yaml" if path.is_dir() else path
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        datum, camera = document["datum"], document["camera"]
+        datum, camera = document["datum"], document.get("camera", {})
         if not isinstance(document["topics"], dict):
             raise TypeError(f"topics must name the topic of each role, got {document['topics']!r}")
         values: dict[str, Value] = {
             "datum.latitude_deg": float(datum["latitude_deg"]),
             "datum.longitude_deg": float(datum["longitude_deg"]),
             "datum.altitude_m": float(datum["altitude_m"]),
-            "camera.position_in_base_m": tuple(float(value) for value in camera["in_base_m"]),
-            "camera.rpy_deg": tuple(float(value) for value in camera["rpy_deg"]),
-            "camera.height_m": float(camera["height_m"]),
-            "gnss.antenna_in_base_m": tuple(float(value) for value in document["antenna_in_base_m"]),
+            "camera.height_m": float(camera.get("height_m", 0.0)),
             "map.source": _map_source(path.parent, document["map"]),
         }
-        topics = {role: str(topic) for role, topic in document["topics"].items()}
+        mountings = {
+            "camera.position_in_base_m": camera.get("in_base_m"),
+            "camera.rpy_deg": camera.get("rpy_deg"),
+            "gnss.antenna_in_base_m": document.get("antenna_in_base_m"),
+        }
+        values |= {
+            name: tuple(float(number) for number in mounting)
+            for name, mounting in mountings.items()
+            if mounting is not None
+        }
+        topics = TF_TOPICS | {role: str(topic) for role, topic in document["topics"].items()}
         bag = path.parent / document["bag"]
     except OSError as error:
         raise BagError(
@@ -142,9 +156,13 @@ class BagReader:
         return sum(connection.msgcount for role, connection in self._connections.values() if role == "image")
 
     def messages(self) -> Iterator[BagMessage]:
-        """All messages in the order of recording, images IMAGE_DELAY_SEC later than the rest."""
+        """All messages in the order of recording, images IMAGE_DELAY_SEC later than the rest.
+
+        Static transforms come before all others: they hold for all time, and a robot knows them from the start.
+        """
+        yield from self._recorded(lambda role: role == "tf_static")
         late: list[BagMessage] = []
-        for message in self._recorded():
+        for message in self._recorded(lambda role: role != "tf_static"):
             while late and late[0].recorded_ns + IMAGE_DELAY_SEC * 1e9 < message.recorded_ns:
                 yield late.pop(0)
             if message.role == "image":
@@ -161,11 +179,12 @@ class BagReader:
         except Exception as error:
             raise BagError(f"{self._bag} is damaged, a message of {message.role}: {error!r}") from error
 
-    def _recorded(self) -> Iterator[BagMessage]:
+    def _recorded(self, wanted: Callable[[str], bool]) -> Iterator[BagMessage]:
+        connections = [connection for role, connection in self._connections.values() if wanted(role)]
+        if not connections:
+            return  # rosbags takes an empty list for all of them
         try:
-            for connection, recorded_ns, data in self._reader.messages(
-                [connection for _, connection in self._connections.values()]
-            ):
+            for connection, recorded_ns, data in self._reader.messages(connections):
                 role = self._connections[connection.id][0]
                 cdr = bytes(data) if self._reader.is2 else self._cdr_of_ros1(data, connection.msgtype)
                 yield BagMessage(role, connection.msgtype, cdr, recorded_ns)

@@ -11,8 +11,10 @@ from xview_localizer import messages
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.ground_view import GroundView
 from xview_localizer.localizer import Localizer
+from xview_localizer.mountings import MountingError, Mountings
 from xview_localizer.observation import Observation, empty_observation
 from xview_localizer.odometry_check import OdometryCheck
+from xview_localizer.rejection import Reason
 from xview_localizer.settings import Settings
 from xview_localizer.tracking.motion import SampleError
 from xview_localizer.tracking.tracker import DriveTracker
@@ -21,8 +23,20 @@ from xview_localizer.tracking.tracker import DriveTracker
 MAX_FROM_DATUM_M = 200e3
 
 
-class NoCameraError(messages.MessageError):
-    """No CameraInfo has come yet; there is nothing wrong with the image."""
+class NotReadyError(messages.MessageError):
+    """What an image needs beside it is missing; there is nothing wrong with the image."""
+
+    reason = Reason.NO_CAMERA
+
+
+class NoCameraError(NotReadyError):
+    """No CameraInfo has come yet."""
+
+
+class NotMountedError(NotReadyError):
+    """It is not known where the camera sits, or the IMU that is to level its images."""
+
+    reason = Reason.NO_MOUNTING
 
 
 class DriveIntake:
@@ -39,8 +53,11 @@ class DriveIntake:
     ) -> None:
         self.tracker = DriveTracker(localizer, settings.frame, settings.tracker)
         self._localizer, self._settings, self._rgb_from_image = localizer, settings, rgb_from_image
+        self.mountings = Mountings(settings.mountings)
         self._odometry_check = OdometryCheck()
+        self._imu_problem = ""  # why the last attitude could not be turned into base_link
         self.camera: CameraModel | None = None
+        self.odometry_frame = ""  # the frame in which odometry's poses are
 
     def on_camera_info(self, message) -> None:
         self.camera = messages.camera_from_info(message)
@@ -54,25 +71,37 @@ class DriveIntake:
                 f"NavSatFix is {1e-3 * from_datum_m:.0f} km from the datum; check its sign and the order of "
                 "latitude and longitude"
             )
+        stamp_sec = _stamp_sec(message)
         with _refusals_as_message_errors():
-            self.tracker.on_gnss(_stamp_sec(message), *geodetic, position.sigma_m)
+            antenna_m = self.mountings.antenna_in_base_m(message.header.frame_id, stamp_sec)
+            self.tracker.on_gnss(stamp_sec, *geodetic, position.sigma_m, antenna_m)
 
     def on_odom(self, message) -> None:
-        stamp_sec, pose = _stamp_sec(message), messages.pose_from_odometry(message)
+        stamp_sec = _stamp_sec(message)
+        with _refusals_as_message_errors():
+            T_child_base = self.mountings.T_child_base(message.child_frame_id, stamp_sec)
+        pose = messages.pose_from_odometry(message, T_child_base)
         self._odometry_check.check(message)
         with _refusals_as_message_errors():
             self.tracker.on_odometry(stamp_sec, pose)
+        self.odometry_frame = message.header.frame_id
 
     def on_imu(self, message) -> None:
-        gravity_base = self._settings.R_base_imu @ messages.gravity_from_imu(message)
+        stamp_sec, gravity_imu = _stamp_sec(message), messages.gravity_from_imu(message)
+        try:
+            gravity_base = self.mountings.R_base_imu(message.header.frame_id, stamp_sec) @ gravity_imu
+        except MountingError as error:
+            self._imu_problem = str(error)
+            raise messages.MessageError(self._imu_problem) from error
+        self._imu_problem = ""
         if gravity_base[2] > -np.cos(messages.MAX_LEAN_RAD):
             raise messages.MessageError(
                 f"Imu makes base_link lean by {np.degrees(np.arccos(np.clip(-gravity_base[2], -1, 1))):.0f}° (down is "
                 f"{np.round(gravity_base, 2).tolist()} in it), which no driving robot does; check the sign of the "
-                "acceleration (+9.81 along up at rest), imu.rpy_deg, and that the attitude is ENU, not NED (REP 145)"
+                "acceleration (+9.81 along up at rest), the IMU's mounting, and that the attitude is ENU (REP 145)"
             )
         with _refusals_as_message_errors():
-            self.tracker.on_gravity(_stamp_sec(message), gravity_base, messages.is_from_acceleration(message))
+            self.tracker.on_gravity(stamp_sec, gravity_base, messages.is_from_acceleration(message))
 
     def on_image(self, message) -> float:
         """Announce an image that is about to be observed; returns its stamp in seconds."""
@@ -89,7 +118,10 @@ class DriveIntake:
         return self._localizer.observe(view)
 
     def view(self, message) -> GroundView:
-        """A sensor_msgs/Image or CompressedImage as the localizer takes it; raises SampleError without attitude."""
+        """A sensor_msgs/Image or CompressedImage as the localizer takes it.
+
+        Raises SampleError without attitude, NotReadyError without CameraInfo or mounting.
+        """
         if self.camera is None:
             raise NoCameraError("no CameraInfo yet; publish it on camera_info, or remap the topic")
         compressed = not hasattr(message, "encoding")
@@ -99,15 +131,33 @@ class DriveIntake:
             image = self._rgb_from_image(message)
         stamp_sec = messages.stamp_sec(message)
         gravity_base = self.tracker.gravity_at(stamp_sec)
-        return self._settings.mounting.view(image, self.camera, gravity_base, stamp_sec)
+        if gravity_base is None and self._imu_problem:
+            raise NotMountedError(self._imu_problem)
+        try:
+            return self.mountings.view(image, self.camera, gravity_base, message.header)
+        except MountingError as error:
+            raise NotMountedError(str(error)) from error
+
+    def is_mounted(self, message) -> bool:
+        """Whether it is known where the camera was when an image was taken; moving transforms may still come in."""
+        try:
+            self.mountings.camera(message.header.frame_id, messages.stamp_sec(message))
+        except MountingError:
+            return False
+        return True
+
+    def clear(self) -> None:
+        """Time has jumped: forget all that was measured."""
+        self.tracker.clear()
+        self.mountings.clear()
 
 
 @contextmanager
 def _refusals_as_message_errors() -> Iterator[None]:
-    """The tracker knows nothing of messages, and those who count bad ones nothing of samples."""
+    """The tracker knows nothing of messages, and those who count bad ones nothing of samples or mountings."""
     try:
         yield
-    except SampleError as error:
+    except (SampleError, MountingError) as error:
         raise messages.MessageError(str(error)) from error
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from xview_localizer.encoded_image import MAX_IMAGE_PX, EncodedImageError, decode_image
 from xview_localizer.geometry.camera import CameraModel, camera_from_info_fields
 from xview_localizer.geometry.pose import Pose2
+from xview_localizer.geometry.transform_tree import IDENTITY, Transform
 
 # Channels of the message, and OpenCV's conversion to RGB (None: it is RGB). Bayer names differ: OpenCV
 # names the second row's pixels, ROS the first row's. 8UC… are OpenCV's own images, blue first.
@@ -156,13 +157,22 @@ def position_from_nav_sat_fix(message, default_sigma_m: float) -> GnssPosition:
     return GnssPosition(position[0], position[1], altitude_m, float(np.sqrt(variance)))
 
 
-def pose_from_odometry(message) -> Pose2:
-    """nav_msgs/Odometry to the planar T_odom_base. Raises MessageError.
+def pose_from_odometry(message, T_child_base: Transform = IDENTITY) -> Pose2:
+    """nav_msgs/Odometry to the planar T_odom_base; its pose is that of the child frame. Raises MessageError.
 
-    Poses whose frames are named as optical, NED or FRD ones, or that lean as no driving robot does, are refused:
+    Poses in a frame that is named as an optical, NED or FRD one, or that lean as no driving robot does, are refused:
     their x and y are not the ground's.
     """
-    return _planar_pose(message.pose.pose, (message.header.frame_id, message.child_frame_id), "Odometry")
+    return _planar_pose(message.pose.pose, (message.header.frame_id,), "Odometry", T_child_base)
+
+
+def transform_from_message(message) -> Transform:
+    """geometry_msgs/TransformStamped to T_parent_child. Raises MessageError."""
+    t = message.transform.translation
+    t_m = np.array([t.x, t.y, t.z], dtype=np.float64)
+    if not np.all(np.isfinite(t_m)):
+        raise MessageError(f"transform of {message.child_frame_id} is not finite: {t_m.tolist()}")
+    return Transform(_rotation(message.transform.rotation, f"transform of {message.child_frame_id}:"), t_m)
 
 
 def pose_from_reference(message, default_sigma_m: float) -> tuple[Pose2, float]:
@@ -198,8 +208,8 @@ def is_from_acceleration(message) -> bool:
     return message.orientation_covariance[0] < 0
 
 
-def _planar_pose(pose, frames: tuple[str, ...], name: str) -> Pose2:
-    """x, y and yaw of a geometry_msgs/Pose of the message `name`, whose frames are `frames`."""
+def _planar_pose(pose, frames: tuple[str, ...], name: str, T_child_base: Transform = IDENTITY) -> Pose2:
+    """x, y and yaw of base_link by a geometry_msgs/Pose of the message `name`, whose frames are `frames`."""
     for frame in frames:
         for token in re.split(r"[^a-z]+", frame.lower()):
             if token in _OTHER_AXES:
@@ -210,13 +220,15 @@ def _planar_pose(pose, frames: tuple[str, ...], name: str) -> Pose2:
     position = pose.position
     if not np.all(np.isfinite([position.x, position.y])):
         raise MessageError(f"{name} position is not finite: {position.x}, {position.y}")
-    R = _rotation(pose.orientation, name)
+    R_child = _rotation(pose.orientation, name)
+    R = R_child @ T_child_base.R
     if R[2, 2] < np.cos(MAX_LEAN_RAD):
         raise MessageError(
             f"{name} leans by {np.degrees(np.arccos(np.clip(R[2, 2], -1, 1))):.0f}°, which no driving robot does; is "
             "it the pose of a camera's optical frame, or in NED? Publish that of base_link with z up"
         )
-    return Pose2(position.x, position.y, float(np.arctan2(R[1, 0], R[0, 0])))
+    x_m, y_m = (R_child @ T_child_base.t_m)[:2] + (position.x, position.y)
+    return Pose2(float(x_m), float(y_m), float(np.arctan2(R[1, 0], R[0, 0])))
 
 
 def _of_8_bits(encoding: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from xview_localizer import messages
 from xview_localizer.bag import BagReader, Drive
-from xview_localizer.intake import DriveIntake
+from xview_localizer.intake import DriveIntake, NotReadyError
 from xview_localizer.localizer import Localizer
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason, Rejection
@@ -32,6 +33,8 @@ def images_of_drive(
         "fix": intake.on_fix,
         "odom": intake.on_odom,
         "imu": intake.on_imu,
+        "tf_static": partial(intake.mountings.on_transforms, static=True),
+        "tf": partial(intake.mountings.on_transforms, static=False),
     }
     with BagReader(drive.bag, drive.topics) as bag:
         for recorded in bag.messages():
@@ -50,5 +53,6 @@ def _localized(intake: DriveIntake, message) -> ImageRecord:
         intake.on_image(message)
         return ImageRecord.of(intake.tracker.locate(intake.observe(message)))
     except messages.MessageError as error:
-        rejection = Rejection.of(Reason.BAD_MESSAGE, detail=str(error))
+        reason = error.reason if isinstance(error, NotReadyError) else Reason.BAD_MESSAGE
+        rejection = Rejection.of(reason, detail=str(error))
         return ImageRecord.rejected(messages.stamp_sec(message), rejection)

@@ -23,6 +23,7 @@ class Reason(Enum):
     BAD_MESSAGE = "{detail}"
     BAD_IMAGE = "{detail}"
     NO_CAMERA = "{detail}"
+    NO_MOUNTING = "{detail}"
     # What the localizer needs beside the image.
     NO_PRIOR = "no GNSS position within {max_age_sec:.0f} s before the image"
     PRIOR_TOO_WIDE = "search radius {radius_m:.0f} m is above {limit_m:.0f} m"

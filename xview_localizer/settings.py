@@ -14,12 +14,11 @@ import yaml
 from xview_localizer.belief.gate import SINGLE_IMAGE_GATE, GateConfig
 from xview_localizer.belief.hypotheses import OdometryDrift
 from xview_localizer.engines.factory import RUNTIMES, EngineConfig
-from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
-from xview_localizer.ground_view import GroundView
 from xview_localizer.localizer import LocalizerConfig
 from xview_localizer.models.package import default_package_path
+from xview_localizer.mountings import MountingConfig
 from xview_localizer.tracking.search import SearchConfig
 from xview_localizer.tracking.tracker import TrackerConfig
 
@@ -34,7 +33,8 @@ class SettingsError(ValueError):
 class Setting:
     """One parameter. `kind` is a value's or a list item's type; `length` None is a scalar, 0 any length.
 
-    `default` None means that the user must give a value. A path may begin with `~`.
+    `default` None means that the user must give a value, or that TF does where it is left out (`from_tf`). A path may
+    begin with `~`.
     """
 
     name: str
@@ -47,6 +47,11 @@ class Setting:
     choices: tuple[str, ...] | tuple[int, ...] = ()
     read_only: bool = False
     is_path: bool = False
+    from_tf: bool = False
+
+    @property
+    def required(self) -> bool:
+        return self.default is None and not self.from_tf
 
     def problem(self, value: object) -> str:
         """What is wrong with `value`, or an empty string."""
@@ -101,6 +106,10 @@ SETTINGS: dict[str, Setting] = {
             "Ellipsoidal altitude of the origin of map, metres.", minimum=-1000.0, maximum=10000.0),
         Setting("frames.map", "map", "Frame of the published poses: ENU about the datum.", str),
         Setting("frames.base", "base_link", "Frame of the robot, whose position ~/fix is.", str),
+        Setting("tf.timeout_sec", 0.5,
+            "Longest wait for a transform at an image's stamp, seconds.", minimum=0.0, maximum=5.0),
+        Setting("tf.broadcast_map_to_odom", False,
+            "Broadcast the transform from frames.map to odometry's frame; only one node may.", bool),
         Setting("map.source", None,
             "Aerial image: a raster, a folder of rasters, an MBTiles or PMTiles file, or the URL of tiles, a WMS, a "
             "COG or PMTiles.",
@@ -130,22 +139,24 @@ SETTINGS: dict[str, Setting] = {
             "Threads of ONNX Runtime; 0: its own choice.", int, minimum=0, maximum=256),
         Setting("model.providers", _ENGINES.providers,
             "Execution providers of ONNX Runtime, in order; auto alone: the fastest, by trying.", str, length=0),
-        Setting("camera.position_in_base_m", (0.0, 0.0, 0.0),
-            "Camera in base_link: x, y, z, metres.", length=3, minimum=-50.0, maximum=50.0),
-        Setting("camera.rpy_deg", (0.0, 0.0, 0.0),
+        Setting("camera.position_in_base_m", None,
+            "Camera in base_link: x, y, z, metres; left out: by TF.",
+            length=3, minimum=-50.0, maximum=50.0, from_tf=True),
+        Setting("camera.rpy_deg", None,
             "Turn of the camera's body (x along the view): roll, pitch (down positive), yaw (left "
-            "positive), degrees.", length=3, minimum=-360.0, maximum=360.0),
+            "positive), degrees; left out: by TF.", length=3, minimum=-360.0, maximum=360.0, from_tf=True),
         Setting("camera.height_m", 0.0,
             "Height of the camera over the ground, metres; 0: unknown, the scale is solved for.",
             minimum=0.0, maximum=50.0),
         Setting("camera.transport", "raw",
             "Which topic carries the images: image (raw) or image/compressed.",
             str, choices=("raw", "compressed")),
-        Setting("imu.rpy_deg", (0.0, 0.0, 0.0),
-            "Turn of the IMU in base_link: roll, pitch, yaw, degrees.",
-            length=3, minimum=-360.0, maximum=360.0),
-        Setting("gnss.antenna_in_base_m", (0.0, 0.0, 0.0),
-            "GNSS antenna in base_link: x, y, z, metres.", length=3, minimum=-50.0, maximum=50.0),
+        Setting("imu.rpy_deg", None,
+            "Turn of the IMU in base_link: roll, pitch, yaw, degrees; left out: by TF.",
+            length=3, minimum=-360.0, maximum=360.0, from_tf=True),
+        Setting("gnss.antenna_in_base_m", None,
+            "GNSS antenna in base_link: x, y, z, metres; left out: by TF.",
+            length=3, minimum=-50.0, maximum=50.0, from_tf=True),
         Setting("gnss.radius_sigmas", _SEARCH.gnss_radius_sigmas,
             "Search radius in standard deviations of the GNSS position.", minimum=1.0, maximum=10.0),
         Setting("gnss.min_radius_m", _SEARCH.gnss_min_radius_m,
@@ -191,44 +202,21 @@ SETTINGS: dict[str, Setting] = {
 
 
 @dataclass(frozen=True)
-class CameraMounting:
-    """Where the camera sits on the robot; see GroundView."""
-
-    R_base_camera: np.ndarray
-    camera_in_base_m: np.ndarray
-    camera_height_m: float | None
-
-    def view(
-        self, image: np.ndarray, camera: CameraModel, gravity_base: np.ndarray | None, stamp_sec: float
-    ) -> GroundView:
-        """`image` [H, W, 3] RGB as the localizer takes it."""
-        return GroundView(
-            image,
-            camera,
-            self.R_base_camera,
-            self.camera_in_base_m,
-            gravity_base,
-            self.camera_height_m,
-            stamp_sec,
-        )
-
-
-@dataclass(frozen=True)
 class Settings:
     """The table's values in the types that the rooms take."""
 
-    values: Mapping[str, Value]
+    values: Mapping[str, Value | None]
     frame: LocalFrame
     package_path: Path
     engines: EngineConfig
     localizer: LocalizerConfig
     tracker: TrackerConfig
-    mounting: CameraMounting
-    R_base_imu: np.ndarray
+    mountings: MountingConfig
 
     @classmethod
     def from_values(cls, given: Mapping[str, object]) -> Settings:
-        """Settings of the given values and the defaults of the others. Raises SettingsError."""
+        """Settings of the given values and the defaults of the others; None is not given. Raises SettingsError."""
+        given = {name: value for name, value in given.items() if value is not None}
         problems = find_problems(given)
         if problems:
             raise SettingsError("\n".join(problems))
@@ -256,7 +244,6 @@ class Settings:
             ),
             tracker=TrackerConfig(
                 search=SearchConfig(
-                    antenna_in_base_m=tuple(v["gnss.antenna_in_base_m"][:2]),
                     gnss_radius_sigmas=v["gnss.radius_sigmas"],
                     gnss_min_radius_m=v["gnss.min_radius_m"],
                     gnss_max_radius_m=v["gnss.max_radius_m"],
@@ -274,13 +261,25 @@ class Settings:
                 keyframes=v["keyframes.count"],
                 keyframe_spacing_m=v["keyframes.spacing_m"],
             ),
-            mounting=CameraMounting(
-                R_base_optical_from_rpy(*np.radians(v["camera.rpy_deg"])),
-                np.array(v["camera.position_in_base_m"]),
-                v["camera.height_m"] or None,
-            ),
-            R_base_imu=R_base_optical_from_rpy(*np.radians(v["imu.rpy_deg"])) @ R_BODY_OPTICAL.T,
+            mountings=_mountings(v),
         )
+
+
+def _mountings(v: Mapping[str, Value]) -> MountingConfig:
+    camera_m, antenna_m = v["camera.position_in_base_m"], v["gnss.antenna_in_base_m"]
+    R_base_camera, R_base_imu_optical = (
+        None if rpy_deg is None else R_base_optical_from_rpy(*np.radians(rpy_deg))
+        for rpy_deg in (v["camera.rpy_deg"], v["imu.rpy_deg"])
+    )
+    return MountingConfig(
+        base_frame=v["frames.base"],
+        camera_in_base_m=None if camera_m is None else np.array(camera_m),
+        R_base_camera=R_base_camera,
+        camera_height_m=v["camera.height_m"] or None,
+        R_base_imu=None if R_base_imu_optical is None else R_base_imu_optical @ R_BODY_OPTICAL.T,
+        antenna_in_base_m=None if antenna_m is None else np.array(antenna_m),
+        hold_sec=v["tf.timeout_sec"],
+    )
 
 
 def find_problems(given: Mapping[str, object]) -> list[str]:
@@ -295,7 +294,7 @@ def find_problems(given: Mapping[str, object]) -> list[str]:
     problems += [
         f"{setting.name} must be given: {setting.description}"
         for setting in SETTINGS.values()
-        if setting.default is None and setting.name not in given
+        if setting.required and setting.name not in given
     ]
     return [problem for problem in problems if problem]
 
@@ -342,9 +341,13 @@ def read_parameter_file(path: Path | str) -> dict[str, object]:
     return values
 
 
-def parameter_file_text(values: Mapping[str, Value]) -> str:
-    """A ROS parameter file that gives the node these values."""
-    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+def parameter_file_text(values: Mapping[str, Value | None]) -> str:
+    """A ROS parameter file that gives the node these values; None is left out."""
+    plain = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if value is not None
+    }
     return yaml.safe_dump({"/**": {"ros__parameters": plain}})
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from xview_localizer.bag import BagReader, read_drive
+from xview_localizer.bag import TF_TOPICS, BagReader, read_drive
 
 _domains = itertools.count()
 # Accept whatever is found: these tests are about the node, not about the network's quality.
@@ -34,9 +34,9 @@ def values(drive):
 
 @pytest.fixture(scope="session")
 def recorded(drive):
-    """All messages of the drive, in the order of a replay."""
+    """All sensors' messages of the drive, in the order of a replay."""
     with BagReader(drive.bag, drive.topics) as bag:
-        return list(bag.messages())
+        return [message for message in bag.messages() if message.role not in TF_TOPICS]
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def work(localizer, intake, debug_wanted=False):
     )
     worker = SimpleNamespace(wait_until=lambda condition, timeout_sec: True, stopping=False)
     logger = SimpleNamespace(error=logged.append)
-    job = ImageJob(localizer, intake, None, GREY_MAP, health, outputs, 0.0, logger)
+    job = ImageJob(localizer, intake, None, GREY_MAP, health, outputs, 0.0, 0.0, logger)
     job.run(ReceivedImage(CompressedImage(header=Header(stamp=Time(sec=7))), 0.0), worker)
     (record,) = records
     assert (record.stamp_sec, record.accepted) == (7.0, False)

@@ -17,7 +17,6 @@ from xview_localizer.modes import Modes
 from xview_localizer.observation import Observation, PlacedObservation
 from xview_localizer.rejection import Rejection
 from xview_localizer.tracking.motion import SampleError
-from xview_localizer.tracking.search import SearchConfig
 from xview_localizer.tracking.tracker import DriveTracker, TrackedFix, TrackerConfig
 
 FRAME = LocalFrame(48.0, 11.0, 500.0)
@@ -25,7 +24,7 @@ SPEED_MPS = 5.0
 START = Pose2(20.0, -10.0, 0.5)
 T_MAP_ODOM = Pose2(100.0, 50.0, 1.2)
 ANTENNA_M = (1.5, -0.4)
-CONFIG = TrackerConfig(search=SearchConfig(antenna_in_base_m=ANTENNA_M))
+CONFIG = TrackerConfig()
 DOWN = np.array([0.0, 0.0, -1.0])
 CLEAR, WEAK = 120.0, 6.0  # log evidence: of one image that settles the place, and of one that hints at it
 
@@ -148,7 +147,7 @@ def feed_gnss(
     truth: Callable[[float], Pose2] = true_pose,
 ) -> None:
     xy_m = truth(stamp_sec).transform(ANTENNA_M) + bias_m
-    tracker.on_gnss(stamp_sec + ahead_sec, *FRAME.geodetic_from_enu([*xy_m, 0.0]), 4.0)
+    tracker.on_gnss(stamp_sec + ahead_sec, *FRAME.geodetic_from_enu([*xy_m, 0.0]), 4.0, ANTENNA_M)
 
 
 def look(tracker: DriveTracker, stamp_sec: float) -> TrackedFix:

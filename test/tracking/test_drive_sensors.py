@@ -18,7 +18,7 @@ from xview_localizer.tracking.sensors import (
 )
 
 SAMPLE = {
-    "gnss": GnssSample(np.zeros(2), 4.0),
+    "gnss": GnssSample(np.zeros(2), 4.0, np.zeros(2)),
     "odometry": Pose2(0.0, 0.0, 0.0),
     "gravity": GravitySample(DOWN),
 }

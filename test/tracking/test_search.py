@@ -14,7 +14,7 @@ from xview_localizer.tracking.gnss import GnssSample
 from xview_localizer.tracking.search import SearchConfig, gnss_disc, search_around
 from xview_localizer.tracking.sensors import Sensors
 
-CONFIG = SearchConfig(antenna_in_base_m=ANTENNA_M)
+CONFIG = SearchConfig()
 HERE = Pose2(3.0, 4.0, 0.7)
 DISC = Prior(10.0, 4.0, 18.0, 0.6, 0.2)
 
@@ -38,7 +38,11 @@ def sensors_until(
         if with_odometry:
             sensors.add("odometry", stamp_sec, odometry_pose(stamp_sec))
         if i % 10 == 0 and (gnss_until_sec is None or stamp_sec <= gnss_until_sec):
-            sensors.add("gnss", stamp_sec, GnssSample(true_pose(stamp_sec).transform(ANTENNA_M), 4.0))
+            sensors.add(
+                "gnss",
+                stamp_sec,
+                GnssSample(true_pose(stamp_sec).transform(ANTENNA_M), 4.0, np.array(ANTENNA_M)),
+            )
     return sensors
 
 
@@ -80,7 +84,7 @@ def test_disc_grows_with_the_path_driven_since_gnss():
 
 def test_disc_of_an_uncertain_receiver_is_wide_and_of_an_old_position_none():
     sensors = Sensors(0.5, 15.0)
-    sensors.add("gnss", 1.0, GnssSample(np.zeros(2), 20.0))
+    sensors.add("gnss", 1.0, GnssSample(np.zeros(2), 20.0, np.array(ANTENNA_M)))
     assert gnss_disc(sensors, 1.0, CONFIG).radius_m == pytest.approx(60 + np.hypot(*ANTENNA_M))
     assert gnss_disc(sensors, 10.9, CONFIG) is not None
     assert gnss_disc(sensors, 11.1, CONFIG) is None

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scripted_drive import (
+    ANTENNA_M,
     CLEAR,
     CONFIG,
     DOWN,
@@ -62,13 +63,13 @@ def test_no_gnss_no_prior(tracker, scripted):
 
 
 def test_search_without_bounds_is_refused_until_gnss_is_better(tracker, scripted):
-    tracker.on_gnss(1.0, *ORIGIN, 900.0)
+    tracker.on_gnss(1.0, *ORIGIN, 900.0, ANTENNA_M)
     tracked = look(tracker, 1.1)
     assert reason_of(tracked) is Reason.PRIOR_TOO_WIDE
     assert "search radius 2703 m is above 200 m" in tracked.fix.reason
     assert tracked.prior.radius_m > 200
     assert not scripted.asked
-    tracker.on_gnss(2.0, *ORIGIN, 4.0)
+    tracker.on_gnss(2.0, *ORIGIN, 4.0, ANTENNA_M)
     assert look(tracker, 2.1).fix.accepted
 
 
@@ -241,7 +242,7 @@ def test_odometry_that_ends_is_absent_until_its_next_sample(tracker):
 
 
 def test_without_odometry_a_clear_image_is_accepted_and_nothing_carries_it_on(tracker, scripted):
-    tracker.on_gnss(1.0, *ORIGIN, 4.0)
+    tracker.on_gnss(1.0, *ORIGIN, 4.0, ANTENNA_M)
     assert look(tracker, 1.1).fix.accepted
     scripted.rejection = Rejection.of(Reason.NOTHING_TO_SOLVE, detail="nothing")
     assert look(tracker, 1.2).estimate is None

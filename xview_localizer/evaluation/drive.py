@@ -10,10 +10,10 @@ import numpy as np
 from xview_localizer import messages
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.assembly import open_map
-from xview_localizer.bag import BagError, BagReader, read_drive
+from xview_localizer.bag import TF_TOPICS, BagError, BagReader, Drive, read_drive
 from xview_localizer.evaluation.trajectory import DriveResult, poses_at
 from xview_localizer.geometry.grid import Bounds
-from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.mountings import MountingError, Mountings
 from xview_localizer.records import ImageRecord
 from xview_localizer.settings import Settings
 from xview_localizer.tum import read_tum
@@ -40,29 +40,39 @@ def judge_drive(folder: Path, records: Sequence[ImageRecord], rate_hz: float) ->
     stamps = [record.stamp_sec for record in records]
     truth = poses_at(read_truth(folder), stamps)
     drive = read_drive(folder)
-    frame = LocalFrame(
-        *(drive.values[f"datum.{key}"] for key in ("latitude_deg", "longitude_deg", "altitude_m"))
-    )
-    fix_stamps, antenna_xy_m = [], []
-    with BagReader(drive.bag, drive.topics) as bag:
-        for recorded in bag.messages():
-            if recorded.role == "fix":
-                message = bag.decode(recorded)
-                try:
-                    fix = messages.position_from_nav_sat_fix(message, default_sigma_m=1.0)
-                except messages.MessageError:  # as in the node: no position
-                    continue
-                fix_stamps.append(messages.stamp_sec(message))
-                antenna_xy_m.append(
-                    frame.enu_from_geodetic(fix.latitude_deg, fix.longitude_deg, fix.altitude_m)[:2]
-                )
-    if not fix_stamps:
+    fixes = _antenna_positions(drive)
+    if not fixes:
         raise BagError(f"{drive.bag} has no GNSS position on {drive.topics['fix']} to compare with")
     # The newest position at each image; through an outage a robot has only the last one.
-    newest = np.clip(np.searchsorted(fix_stamps, stamps, side="right") - 1, 0, None)
-    lever_m = np.array(drive.values["gnss.antenna_in_base_m"][:2])
-    turned = np.array([pose.transform(lever_m) - (pose.x_m, pose.y_m) for pose in truth])
-    return DriveResult(records, truth, np.array(antenna_xy_m)[newest] - turned, rate_hz)
+    newest = np.clip(np.searchsorted([fix[0] for fix in fixes], stamps, side="right") - 1, 0, None)
+    base_xy_m = [
+        fixes[number][1] - (pose.transform(fixes[number][2]) - (pose.x_m, pose.y_m))
+        for number, pose in zip(newest, truth, strict=True)
+    ]
+    return DriveResult(records, truth, np.array(base_xy_m), rate_hz)
+
+
+def _antenna_positions(drive: Drive) -> list[tuple[float, np.ndarray, np.ndarray]]:
+    """Stamp, position [2] in `map` and lever arm [2] of each GNSS position that the node would take."""
+    settings = Settings.from_values(drive.values)
+    mountings, found = Mountings(settings.mountings), []
+    with BagReader(drive.bag, drive.topics) as bag:
+        for recorded in bag.messages():
+            if recorded.role not in ("fix", *TF_TOPICS):
+                continue
+            message = bag.decode(recorded)
+            try:
+                if recorded.role in TF_TOPICS:
+                    mountings.on_transforms(message, static=recorded.role == "tf_static")
+                    continue
+                stamp_sec = messages.stamp_sec(message)
+                fix = messages.position_from_nav_sat_fix(message, default_sigma_m=1.0)
+                lever_m = mountings.antenna_in_base_m(message.header.frame_id, stamp_sec)[:2]
+            except (messages.MessageError, MountingError):
+                continue
+            geodetic = (fix.latitude_deg, fix.longitude_deg, fix.altitude_m)
+            found.append((stamp_sec, settings.frame.enu_from_geodetic(*geodetic)[:2], lever_m))
+    return found
 
 
 def drive_images(folder: Path, stamps_sec: Sequence[float]) -> list[np.ndarray | None]:

@@ -51,3 +51,12 @@ def R_base_optical_from_rpy(roll_rad: float, pitch_rad: float, yaw_rad: float) -
         ]
     )
     return R_base_body @ R_BODY_OPTICAL
+
+
+def rpy_from_R_base_body(R_base_body: np.ndarray) -> tuple[float, float, float]:
+    """Fixed-axis roll, pitch, yaw in radians of a body's rotation [3, 3]: the inverse of R_base_optical_from_rpy's."""
+    return (
+        float(np.arctan2(R_base_body[2, 1], R_base_body[2, 2])),
+        float(-np.arcsin(np.clip(R_base_body[2, 0], -1, 1))),
+        float(np.arctan2(R_base_body[1, 0], R_base_body[0, 0])),
+    )

@@ -16,7 +16,7 @@ import numpy as np
 from xview_localizer import messages
 from xview_localizer.bag import Drive
 from xview_localizer.geometry.camera import camera_to_dict
-from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_level_base
+from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_level_base, rpy_from_R_base_body
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
 from xview_localizer.intake import DriveIntake
@@ -65,7 +65,7 @@ def cut_frames(
     """
     if (out / "frames.json").is_file():
         return [_frame(entry) for entry in json.loads((out / "frames.json").read_text())]
-    if settings.mounting.camera_height_m is None:
+    if settings.mountings.camera_height_m is None:
         raise AdaptError(
             f"{drive.bag}: the camera is not surveyed, camera.height_m is 0; measure its height over the ground, its "
             "position and its roll, pitch and yaw in base_link, and write them into drive.yaml or the --map file"
@@ -122,13 +122,14 @@ def _camera_in_level(view: GroundView) -> tuple[dict, Pose2]:
     """The pairs format's camera record, and where the camera's body is in the level frame."""
     R_level = R_level_base(view.gravity_base)
     body = R_level @ view.R_base_camera @ R_BODY_OPTICAL.T
+    roll_rad, pitch_rad, yaw_rad = rpy_from_R_base_body(body)
     record = camera_to_dict(view.camera) | {
         "height_m": view.camera_height_m,
-        "roll_deg": float(np.degrees(np.arctan2(body[2, 1], body[2, 2]))),
-        "pitch_deg": float(np.degrees(-np.arcsin(np.clip(body[2, 0], -1, 1)))),
+        "roll_deg": float(np.degrees(roll_rad)),
+        "pitch_deg": float(np.degrees(pitch_rad)),
     }
     x_m, y_m = (R_level @ view.camera_in_base_m)[:2]
-    return record, Pose2(float(x_m), float(y_m), float(np.arctan2(body[1, 0], body[0, 0])))
+    return record, Pose2(float(x_m), float(y_m), yaw_rad)
 
 
 def _check(frames: list[Frame], drive: Drive, reference: Reference | None, complaints: list[str]) -> None:

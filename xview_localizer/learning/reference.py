@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from xview_localizer import messages
-from xview_localizer.bag import REFERENCE_ROLES, BagError, BagReader, Drive
+from xview_localizer.bag import REFERENCE_ROLES, ROLES, TF_TOPICS, BagError, BagReader, Drive
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.learning.smoothing import Anchor
+from xview_localizer.mountings import MountingError, Mountings
 from xview_localizer.settings import Settings
 from xview_localizer.tracking.tracker import DriveTracker
 from xview_localizer.tum import read_tum
@@ -37,7 +38,7 @@ class Reference:
     xy_m: np.ndarray
     sigma_m: np.ndarray
     yaw_rad: np.ndarray | None
-    antenna_in_base_m: np.ndarray
+    antenna_in_base_m: np.ndarray  # [N, 2], 0 of poses
 
     def anchor_at(self, stamp_sec: float, tracker: DriveTracker) -> Anchor | None:
         """What the reference knows at an image's stamp; None in its gaps."""
@@ -62,7 +63,7 @@ class Reference:
         motion = tracker.odometry_motion(float(self.stamp_sec[number]), stamp_sec)
         if motion is None:
             return None
-        point_m = motion.T_then_now.inverse().transform(self.antenna_in_base_m)
+        point_m = motion.T_then_now.inverse().transform(self.antenna_in_base_m[number])
         return Anchor.without_yaw(self.xy_m[number], float(self.sigma_m[number]), point_m)
 
     def _pose_anchor(self, before: int, after: int, share: float) -> Anchor:
@@ -78,7 +79,6 @@ def read_reference(name: str, folder: Path, drive: Drive, settings: Settings) ->
 
     Raises AdaptError, BagError.
     """
-    antenna_m = np.array(settings.values["gnss.antenna_in_base_m"][:2])
     for path in (Path(name), folder / name):
         if path.is_file():
             rows, kind = _tum_rows(path), "pose"
@@ -89,9 +89,11 @@ def read_reference(name: str, folder: Path, drive: Drive, settings: Settings) ->
         rows, kind = _topic_rows(name, drive, settings)
     if not rows:
         raise AdaptError(f"reference {name} of {drive.bag} holds no usable pose; give another one")
-    stamp_sec, x_m, y_m, yaw_rad, sigma_m = np.array(sorted(rows)).T
+    stamp_sec, x_m, y_m, yaw_rad, sigma_m, *antenna_m = np.array(sorted(rows)).T
     yaw_rad = np.unwrap(yaw_rad) if kind == "pose" else None
-    return Reference(name, stamp_sec, np.column_stack([x_m, y_m]), sigma_m, yaw_rad, antenna_m)
+    return Reference(
+        name, stamp_sec, np.column_stack([x_m, y_m]), sigma_m, yaw_rad, np.column_stack(antenna_m)
+    )
 
 
 def _tum_rows(path: Path) -> list[tuple[float, ...]]:
@@ -102,23 +104,28 @@ def _tum_rows(path: Path) -> list[tuple[float, ...]]:
             f"{path} is no TUM trajectory (stamp x y z qx qy qz qw a line): {error}; correct it, or give a topic"
         ) from error
     columns = (tum[key] for key in ("stamp_sec", "x_m", "y_m", "yaw_rad"))
-    return [(*map(float, row), DEFAULT_SIGMA_M) for row in zip(*columns, strict=True)]
+    return [(*map(float, row), DEFAULT_SIGMA_M, 0.0, 0.0) for row in zip(*columns, strict=True)]
 
 
 def _topic_rows(topic: str, drive: Drive, settings: Settings) -> tuple[list[tuple[float, ...]], str]:
-    """Rows of stamp, x, y, yaw and sigma, and whether they are a "pose" or a "position" of the antenna."""
+    """Rows of stamp, x, y, yaw, sigma and lever arm, and whether they are a "pose" or a "position" of the antenna."""
+    topics = {role: drive.topics.get(role, default) for role, default in TF_TOPICS.items()}
+    roles = REFERENCE_ROLES | {role: ROLES[role] for role in TF_TOPICS}
     try:
-        bag = BagReader(drive.bag, {"reference": topic}, REFERENCE_ROLES, ["reference"])
+        bag = BagReader(drive.bag, {"reference": topic, **topics}, roles, ["reference"])
     except BagError as error:
         raise AdaptError(f"reference {topic}: {error}") from error
-    rows = []
+    rows, mountings = [], Mountings(settings.mountings)
     with bag:
         positions = bag.types["reference"].endswith("NavSatFix")
         for recorded in bag.messages():
             message = bag.decode(recorded)
             try:
-                row = _position_row(message, settings) if positions else _pose_row(message)
-            except messages.MessageError:
+                if recorded.role in TF_TOPICS:
+                    mountings.on_transforms(message, static=recorded.role == "tf_static")
+                    continue
+                row = _position_row(message, settings, mountings) if positions else _pose_row(message)
+            except (messages.MessageError, MountingError):
                 continue
             rows.append((messages.stamp_sec(message), *row))
     return rows, "position" if positions else "pose"
@@ -126,10 +133,11 @@ def _topic_rows(topic: str, drive: Drive, settings: Settings) -> tuple[list[tupl
 
 def _pose_row(message) -> tuple[float, ...]:
     pose, sigma_m = messages.pose_from_reference(message, DEFAULT_SIGMA_M)
-    return pose.x_m, pose.y_m, pose.yaw_rad, sigma_m
+    return pose.x_m, pose.y_m, pose.yaw_rad, sigma_m, 0.0, 0.0
 
 
-def _position_row(message, settings: Settings) -> tuple[float, ...]:
+def _position_row(message, settings: Settings, mountings: Mountings) -> tuple[float, ...]:
     fix = messages.position_from_nav_sat_fix(message, DEFAULT_SIGMA_M)
     x_m, y_m = settings.frame.enu_from_geodetic(fix.latitude_deg, fix.longitude_deg, fix.altitude_m)[:2]
-    return float(x_m), float(y_m), 0.0, fix.sigma_m
+    lever_m = mountings.antenna_in_base_m(message.header.frame_id, messages.stamp_sec(message))[:2]
+    return float(x_m), float(y_m), 0.0, fix.sigma_m, *map(float, lever_m)

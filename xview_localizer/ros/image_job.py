@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 
 from xview_localizer.aerial.source import MapSource, MapSourceError
 from xview_localizer.geometry.match_field import Correspondences
-from xview_localizer.intake import DriveIntake, NoCameraError
+from xview_localizer.intake import DriveIntake, NotReadyError
 from xview_localizer.localizer import Localizer
 from xview_localizer.messages import MessageError, stamp_sec
 from xview_localizer.observation import Observation
@@ -21,6 +21,7 @@ from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.ros.debug_image import HALF_EXTENT_M, render_overlay
 from xview_localizer.ros.diagnostics import Health
 from xview_localizer.ros.outputs import Outputs
+from xview_localizer.ros.tf import MapToOdom
 from xview_localizer.ros.worker import NewestItemWorker
 from xview_localizer.tracking.tracker import TrackedFix
 
@@ -39,7 +40,7 @@ class ReceivedImage:
 class ImageJob:
     """Localizes one image after the other, and lets the map ahead be read meanwhile.
 
-    `wait_sec` bounds the wait for sensors that lag behind the image.
+    `wait_sec` bounds the wait for sensors that lag behind the image, `tf_timeout_sec` that for transforms.
     """
 
     localizer: Localizer
@@ -49,7 +50,9 @@ class ImageJob:
     health: Health
     outputs: Outputs
     wait_sec: float
+    tf_timeout_sec: float
     logger: RcutilsLogger
+    map_to_odom: MapToOdom | None = None
 
     def run(self, image: ReceivedImage, worker: NewestItemWorker) -> None:
         """Process an image; never raises."""
@@ -88,6 +91,14 @@ class ImageJob:
         near = replace(prior, radius_m=min(prior.radius_m, HALF_EXTENT_M))
         return self.localizer.best_matches(observation, near, scale)
 
+    def _broadcast(self, tracked: TrackedFix, stamp_sec: float) -> None:
+        odometry = self.intake.tracker.odometry_at(stamp_sec)
+        self.map_to_odom.update(
+            self.intake.odometry_frame,
+            tracked.estimate.pose if tracked.estimate else None,
+            odometry.pose if odometry else None,
+        )
+
     def _localize(
         self, message: Image | CompressedImage, worker: NewestItemWorker
     ) -> tuple[ImageRecord, Observation | None, TrackedFix | None]:
@@ -99,14 +110,17 @@ class ImageJob:
             worker.wait_until(
                 lambda: self.intake.camera and "gravity" not in tracker.awaits(stamp), self.wait_sec
             )
+            worker.wait_until(lambda: self.intake.is_mounted(message), self.tf_timeout_sec)
             observation = self.intake.observe(message)
             worker.wait_until(lambda: not tracker.awaits(stamp), self.wait_sec)
             tracked = tracker.locate(observation)
+            if self.map_to_odom is not None:
+                self._broadcast(tracked, stamp)
             if tracked.estimate is not None:
                 self.prefetcher.submit(tuple(tracked.estimate.pose.transform([PREFETCH_AHEAD_M, 0.0])))
             return ImageRecord.of(tracked), observation, tracked
-        except NoCameraError as error:
-            return _refused(message, Rejection.of(Reason.NO_CAMERA, detail=str(error)))
+        except NotReadyError as error:
+            return _refused(message, Rejection.of(error.reason, detail=str(error)))
         except MessageError:
             raise
         except Exception as error:  # whatever a model or library does, the next image gets its chance

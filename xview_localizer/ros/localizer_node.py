@@ -33,7 +33,7 @@ from xview_localizer.intake import DriveIntake
 from xview_localizer.localizer import Localizer
 from xview_localizer.messages import MessageError
 from xview_localizer.models.package import ModelPackageError
-from xview_localizer.ros import qos
+from xview_localizer.ros import qos, tf
 from xview_localizer.ros.conversions import diagnostics_message, diagnostics_name, image_decoder
 from xview_localizer.ros.diagnostics import WARN, Health
 from xview_localizer.ros.image_job import ImageJob, ReceivedImage
@@ -89,6 +89,7 @@ class LocalizerNode(LifecycleNode):
             self._start_diagnostics()
             self._watch_clock()
             self._intake = DriveIntake(localizer, settings, image_decoder())
+            self._start_tf(settings)
         except (SettingsError, ModelPackageError, EngineError, MapSourceError) as error:
             return self._cannot("configure", str(error), self._release)
         except Exception as error:  # rclpy would swallow it without a word
@@ -169,6 +170,13 @@ class LocalizerNode(LifecycleNode):
             lambda: self.destroy_timer(timer),
         ]
 
+    def _start_tf(self, settings: Settings) -> None:
+        tf.check(self, settings)
+        self._map_to_odom = None
+        if settings.values["tf.broadcast_map_to_odom"]:
+            self._map_to_odom = tf.MapToOdom(self, settings.values["frames.map"])
+            self._resources.append(self._map_to_odom.destroy)
+
     def _watch_clock(self) -> None:
         threshold = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1.0), on_clock_change=True)
         handle = self.get_clock().create_jump_callback(threshold, post_callback=self._on_clock_jump)
@@ -194,7 +202,9 @@ class LocalizerNode(LifecycleNode):
             self._health,
             self._outputs,
             wait_sec,
+            self._settings.values["tf.timeout_sec"],
             self.get_logger(),
+            self._map_to_odom,
         )
         self._worker = NewestItemWorker(job.run)
 
@@ -216,6 +226,7 @@ class LocalizerNode(LifecycleNode):
         self._listen(NavSatFix, "fix", every, self._checked("fix", intake.on_fix))
         self._listen(Odometry, "odom", every, self._checked("odom", intake.on_odom))
         self._listen(Imu, "imu", every, self._checked("imu", intake.on_imu))
+        self._inputs += tf.subscribe(self, intake.mountings, self._settings, self._worker.notify)
         if transport == "compressed":
             self._listen(CompressedImage, "image/compressed", newest, self._on_image)
         else:
@@ -266,7 +277,7 @@ class LocalizerNode(LifecycleNode):
             return
         self.get_logger().warning("time jumped back: starting afresh")
         if self._intake is not None:
-            self._intake.tracker.clear()
+            self._intake.clear()
 
     def _prefetch(self, xy_m: tuple[float, float], worker: NewestItemWorker) -> None:
         try:

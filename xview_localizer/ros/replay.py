@@ -11,12 +11,15 @@ from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 
-from xview_localizer.bag import BagMessage, BagReader, Drive
+from xview_localizer.bag import TF_TOPICS, BagMessage, BagReader, Drive
+from xview_localizer.mountings_of_drive import with_mountings_of
 from xview_localizer.records import ImageRecord
 from xview_localizer.ros import qos
 from xview_localizer.ros.node_process import NodeProcess
+from xview_localizer.ros.tf import TFMessage
 from xview_localizer.settings import Value
 
 START_TIMEOUT_SEC = 60.0
@@ -31,6 +34,7 @@ MESSAGE_TYPES = {
     "sensor_msgs/msg/NavSatFix": NavSatFix,
     "sensor_msgs/msg/Imu": Imu,
     "nav_msgs/msg/Odometry": Odometry,
+    **({"tf2_msgs/msg/TFMessage": TFMessage} if TFMessage is not None else {}),
 }
 
 
@@ -49,25 +53,27 @@ class ReplayPace:
 
 def replay_drive(
     drive: Drive,
-    values: Mapping[str, Value],
+    values: Mapping[str, Value | None],
     pace: ReplayPace = ReplayPace(),
     on_record: Callable[[ImageRecord], None] = lambda record: None,
 ) -> list[ImageRecord]:
     """Play a drive to the node (started here, with parameters `values`) and collect its answers.
 
-    `on_record` is called with each as it comes. Raises BagError, ReplayError.
+    `on_record` is called with each as it comes. Where tf2_msgs is not installed, the node gets the recording's TF as
+    parameters. Raises BagError, ReplayError.
     """
+    values = values if TFMessage is not None else with_mountings_of(drive, values)
     context = rclpy.Context()
     rclpy.init(context=context)
     try:
         with BagReader(drive.bag, drive.topics) as bag:
             compressed = bag.types["image"].endswith("CompressedImage")
-            transport: dict[str, Value] = {"camera.transport": "compressed" if compressed else "raw"}
+            transport: dict[str, Value | None] = {"camera.transport": "compressed" if compressed else "raw"}
             image_topic = "image/compressed" if compressed else "image"
             remaps = {
                 image_topic if role == "image" else role: topic
                 for role, topic in drive.topics.items()
-                if role in bag.types
+                if role in bag.types and role not in TF_TOPICS
             }
             node_values = (
                 dict(values)
@@ -83,6 +89,10 @@ def replay_drive(
                 return player.records
     finally:
         context.try_shutdown()
+
+
+def _profile(role: str) -> QoSProfile:
+    return qos.STATIC_TF_INPUT if role == "tf_static" else qos.sensor_input(reliable=True)
 
 
 class _Player:
@@ -103,9 +113,10 @@ class _Player:
         self._executor.add_node(self._node)
         self._publishers = {
             role: self._node.create_publisher(
-                MESSAGE_TYPES[type_name], topics[role], qos.sensor_input(reliable=True)
+                MESSAGE_TYPES[type_name], TF_TOPICS.get(role, topics[role]), _profile(role)
             )
             for role, type_name in types.items()
+            if type_name in MESSAGE_TYPES
         }
         self._active = False
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.OUTPUT)
@@ -126,7 +137,9 @@ class _Player:
         def ready() -> bool:
             # Diagnostics that come through show that the node has found our subscriptions.
             return self._active and all(
-                publisher.get_subscription_count() for publisher in self._publishers.values()
+                publisher.get_subscription_count()
+                for role, publisher in self._publishers.items()
+                if role != "tf"  # the node follows it only where a mounting needs it
             )
 
         self._spin_until(ready, START_TIMEOUT_SEC, "did not become active")
@@ -153,7 +166,8 @@ class _Player:
         self._spin_until(lambda: len(self.records) >= count, ANSWER_TIMEOUT_SEC, "did not answer an image")
 
     def _publish(self, message: BagMessage) -> None:
-        self._publishers[message.role].publish(message.cdr)
+        if message.role in self._publishers:
+            self._publishers[message.role].publish(message.cdr)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         values = {entry.key: entry.value for status in message.status for entry in status.values}

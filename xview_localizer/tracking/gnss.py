@@ -16,10 +16,11 @@ OUTLIER_SIGMAS = 3.0
 
 @dataclass(frozen=True)
 class GnssSample:
-    """Antenna position [2] in `map` and its standard deviation per axis."""
+    """Antenna position [2] in `map`, its standard deviation per axis, and where the antenna sits in base_link [2]."""
 
     antenna_xy_m: np.ndarray
     sigma_m: float
+    antenna_in_base_m: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,6 @@ class Heading:
 def heading_from_course(
     samples: Sequence[tuple[float, GnssSample]],
     odometry: OdometryBuffer,
-    antenna_in_base_m: np.ndarray,
     drift_m: float,
     min_baseline_m: float,
 ) -> Heading | None:
@@ -48,7 +48,7 @@ def heading_from_course(
     if not paths:
         return None
     known = [(at.pose, sample) for at, sample in placed if at is not None and at.path == paths[-1]]
-    path_odom = np.array([pose.transform(antenna_in_base_m) for pose, _ in known]) @ (1, 1j)
+    path_odom = np.array([pose.transform(sample.antenna_in_base_m) for pose, sample in known]) @ (1, 1j)
     path_map = np.array([sample.antenna_xy_m for _, sample in known]) @ (1, 1j)
     tolerance_m = OUTLIER_SIGMAS * max(drift_m, *(sample.sigma_m for _, sample in known))
     while len(path_odom) >= max(3, len(known) // 2 + 1):
@@ -66,9 +66,7 @@ def heading_from_course(
     return None
 
 
-def base_position(
-    sample: GnssSample, T_then_now: Pose2, yaw_now_rad: float, antenna_in_base_m: np.ndarray
-) -> np.ndarray:
+def base_position(sample: GnssSample, T_then_now: Pose2, yaw_now_rad: float) -> np.ndarray:
     """base_link [2] in `map` now, from the antenna's position then: lever arm and motion taken out."""
-    antenna_now_m = T_then_now.inverse().transform(antenna_in_base_m)
+    antenna_now_m = T_then_now.inverse().transform(sample.antenna_in_base_m)
     return sample.antenna_xy_m - Pose2(0.0, 0.0, yaw_now_rad).transform(antenna_now_m)

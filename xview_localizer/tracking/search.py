@@ -23,7 +23,6 @@ LOST, WIDENS_AFTER_M, WIDENS_PER_M, WIDEST = 0.5, 20.0, 0.05, 3.0
 class SearchConfig:
     """What a user may tune about where to look."""
 
-    antenna_in_base_m: tuple[float, float] = (0.0, 0.0)
     gnss_radius_sigmas: float = 3.0
     gnss_min_radius_m: float = 15.0
     gnss_max_radius_m: float = 200.0
@@ -46,7 +45,6 @@ def gnss_disc(sensors: Sensors, stamp_sec: float, config: SearchConfig) -> Prior
     if not recent:
         return None
     gnss_sec, sample = recent[-1]
-    antenna_m = np.asarray(config.antenna_in_base_m)
     radius_m = max(config.gnss_min_radius_m, config.gnss_radius_sigmas * sample.sigma_m)
     motion = sensors.odometry.motion(gnss_sec, stamp_sec)
     heading = _course(sensors, stamp_sec, config)
@@ -54,9 +52,11 @@ def gnss_disc(sensors: Sensors, stamp_sec: float, config: SearchConfig) -> Prior
     if motion is None or now is None or heading is None:
         elapsed_m = config.max_speed_mps * (stamp_sec - gnss_sec)
         moved_m = elapsed_m if motion is None else motion.travelled_m
-        return Prior(*sample.antenna_xy_m.tolist(), radius_m + moved_m + float(np.hypot(*antenna_m)))
+        return Prior(
+            *sample.antenna_xy_m.tolist(), radius_m + moved_m + float(np.hypot(*sample.antenna_in_base_m))
+        )
     yaw_rad = float(heading.yaw_map_odom_rad + now.pose.yaw_rad)
-    xy_m = base_position(sample, motion.T_then_now, yaw_rad, antenna_m)
+    xy_m = base_position(sample, motion.T_then_now, yaw_rad)
     radius_m += motion.travelled_m * (config.position_drift_ratio + heading.sigma_rad)
     return Prior(*xy_m.tolist(), radius_m, yaw_rad, max(config.min_yaw_sigma_rad, heading.sigma_rad))
 
@@ -97,7 +97,6 @@ def _course(sensors: Sensors, stamp_sec: float, config: SearchConfig) -> Heading
     return heading_from_course(
         samples,
         sensors.odometry,
-        np.asarray(config.antenna_in_base_m),
         config.gnss_drift_m,
         config.course_min_baseline_m,
     )

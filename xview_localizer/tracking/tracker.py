@@ -100,11 +100,21 @@ class DriveTracker:
         self._image_epoch = self._epoch  # and how often when the image was announced
 
     def on_gnss(
-        self, stamp_sec: float, latitude_deg: float, longitude_deg: float, altitude_m: float, sigma_m: float
+        self,
+        stamp_sec: float,
+        latitude_deg: float,
+        longitude_deg: float,
+        altitude_m: float,
+        sigma_m: float,
+        antenna_in_base_m: Sequence[float] | np.ndarray,
     ) -> None:
-        """Position of the antenna and its standard deviation per axis. Raises ValueError where not finite."""
+        """Position of the antenna, its standard deviation per axis, and the lever arm (x, y, …) in base_link.
+
+        Raises ValueError where the position is not finite.
+        """
         antenna_m = self._frame.enu_from_geodetic(latitude_deg, longitude_deg, altitude_m)[:2]
-        self._add("gnss", stamp_sec, GnssSample(antenna_m, sigma_m))
+        lever_m = np.asarray(antenna_in_base_m, dtype=np.float64)[:2]
+        self._add("gnss", stamp_sec, GnssSample(antenna_m, sigma_m, lever_m))
 
     def on_odometry(self, stamp_sec: float, T_odom_base: Pose2) -> None:
         """Where odometry was reset, neither hypotheses nor keyframes nor course reach across."""

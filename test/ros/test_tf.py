@@ -1,0 +1,151 @@
+"""The node and TF. Where tf2_msgs is not installed, what needs it is skipped: rclpy from wheels comes without."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+from geometry_msgs.msg import Transform as TransformMessage
+from geometry_msgs.msg import TransformStamped
+from std_msgs.msg import Header
+
+from xview_localizer.assembly import build_localizer, open_map
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.geometry.transform_tree import Transform, TransformTree
+from xview_localizer.mountings_of_drive import with_mountings_of
+from xview_localizer.offline import localize_drive
+from xview_localizer.ros.node_process import NodeProcess
+from xview_localizer.ros.replay import replay_drive
+from xview_localizer.settings import Settings
+
+MOUNTINGS = ("camera.position_in_base_m", "camera.rpy_deg", "gnss.antenna_in_base_m")
+COMPRESSED = {"camera.transport": "compressed", "autostart": True}
+needs_tf2_msgs = pytest.mark.skipif(
+    not importlib.util.find_spec("tf2_msgs"), reason="tf2_msgs is not installed"
+)
+
+
+@pytest.fixture
+def values_without_mountings(values):
+    return {name: value for name, value in values.items() if name not in MOUNTINGS}
+
+
+def poses(records):
+    assert records and all(record.accepted for record in records)
+    return np.array([(record.x_m, record.y_m, record.yaw_rad) for record in records])
+
+
+def offline_poses(drive, values):
+    settings = Settings.from_values(values)
+    return poses(list(localize_drive(drive, build_localizer(settings, open_map(settings)), settings)))
+
+
+def test_tf_gives_the_poses_of_the_parameters(domain, drive, values, values_without_mountings):
+    """Offline, and over DDS: live where tf2_msgs is installed, as parameters from the recording elsewhere."""
+    as_parameters = with_mountings_of(drive, values_without_mountings)
+    for name in MOUNTINGS:
+        assert as_parameters[name] == pytest.approx(values[name], abs=1e-9)
+    expected = offline_poses(drive, values)
+    np.testing.assert_allclose(offline_poses(drive, values_without_mountings), expected, atol=1e-3)
+    np.testing.assert_allclose(poses(replay_drive(drive, values_without_mountings)), expected, atol=1e-3)
+
+
+def test_without_tf_or_parameters_the_missing_pair_is_named(client, recorded, values_without_mountings):
+    with NodeProcess(values_without_mountings | COMPRESSED | {"tf.timeout_sec": 0.0}):
+        client.play(message for message in recorded if message.role == "fix")
+        client.diagnostic_with(
+            "no transform base_link → gnss_antenna; publish it or set gnss.antenna_in_base_m"
+        )
+        client.play(recorded)
+        record = client.record_with("no transform base_link → camera_optical_frame; publish it or set")
+        assert record.reason_code == "NO_MOUNTING"
+        assert not client.poses
+
+
+def test_broadcast_needs_tf2_msgs(domain, values, monkeypatch):
+    import rclpy
+
+    from xview_localizer.ros import tf
+    from xview_localizer.ros.localizer_node import LocalizerNode
+
+    monkeypatch.setattr(tf, "TFMessage", None)
+    rclpy.init()
+    try:
+        parameters = [
+            rclpy.parameter.Parameter(name, value=list(value) if isinstance(value, tuple) else value)
+            for name, value in (values | {"tf.broadcast_map_to_odom": True}).items()
+        ]
+        node = LocalizerNode(parameter_overrides=parameters)
+        assert node.trigger_configure() == rclpy.lifecycle.TransitionCallbackReturn.FAILURE
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+
+
+@needs_tf2_msgs
+def test_map_to_odom_carries_odometry_into_the_map(client, drive, values, recorded):
+    from tf2_msgs.msg import TFMessage
+
+    heard = []
+    client.node.create_subscription(TFMessage, "/tf", heard.append, 100)
+    with NodeProcess(values | COMPRESSED | {"tf.broadcast_map_to_odom": True}):
+        client.play_until(recorded, lambda: client.poses)
+        accepted = len(heard)
+        client.until(lambda: len(heard) > accepted + 2)
+        stamped = heard[-1].transforms[0]
+    assert (stamped.header.frame_id, stamped.child_frame_id) == ("map", "odom")
+    yaw_rad = 2 * np.arctan2(stamped.transform.rotation.z, stamped.transform.rotation.w)
+    T_map_odom = Pose2(stamped.transform.translation.x, stamped.transform.translation.y, yaw_rad)
+    pose = client.poses[-1].pose.pose
+    assert np.hypot(pose.position.x, pose.position.y) > 1.0
+    base = T_map_odom @ odometry_at(drive, client.poses[-1].header.stamp)
+    assert (base.x_m, base.y_m) == pytest.approx((pose.position.x, pose.position.y), abs=1e-3)
+
+
+def odometry_at(drive, stamp) -> Pose2:
+    from xview_localizer.bag import BagReader
+    from xview_localizer.messages import pose_from_odometry
+
+    with BagReader(drive.bag, drive.topics) as bag:
+        for message in bag.messages():
+            decoded = bag.decode(message) if message.role == "odom" else None
+            if decoded and (decoded.header.stamp.sec, decoded.header.stamp.nanosec) == (
+                stamp.sec,
+                stamp.nanosec,
+            ):
+                return pose_from_odometry(decoded)
+    raise AssertionError("the drive has odometry at every image's stamp")
+
+
+def test_the_tree_answers_as_tf2_does():
+    """The library on robots, on a chain of a static and a moving transform."""
+    tf2_ros = pytest.importorskip("tf2_ros", reason="tf2_ros is not installed")
+    from builtin_interfaces.msg import Time
+    from rclpy.time import Time as RclpyTime
+    from scipy.spatial.transform import Rotation
+
+    tree, buffer, rng = TransformTree(), tf2_ros.Buffer(), np.random.default_rng(0)
+    for sec in (1, 2, 3):
+        for parent, child, static in (("base_link", "pan", False), ("pan", "camera", True)):
+            rotation, t_m = Rotation.random(random_state=rng), rng.normal(size=3)
+            message = TransformStamped(
+                header=Header(stamp=Time(sec=sec), frame_id=parent), child_frame_id=child
+            )
+            message.transform = TransformMessage()
+            for name, value in zip("xyz", t_m, strict=True):
+                setattr(message.transform.translation, name, float(value))
+            for name, value in zip("xyzw", rotation.as_quat(), strict=True):
+                setattr(message.transform.rotation, name, float(value))
+            if static:
+                buffer.set_transform_static(message, "test")
+                tree.set_static(parent, child, Transform(rotation.as_matrix(), t_m))
+            else:
+                buffer.set_transform(message, "test")
+                tree.set_moving(parent, child, float(sec), Transform(rotation.as_matrix(), t_m))
+    for nanoseconds in (1_000_000_000, 1_300_000_000, 2_900_000_000):
+        theirs = buffer.lookup_transform("base_link", "camera", RclpyTime(nanoseconds=nanoseconds)).transform
+        ours = tree.lookup("base_link", "camera", 1e-9 * nanoseconds)
+        np.testing.assert_allclose(ours.t_m, [getattr(theirs.translation, name) for name in "xyz"], atol=1e-6)
+        quaternion = [getattr(theirs.rotation, name) for name in "xyzw"]
+        np.testing.assert_allclose(ours.R, Rotation.from_quat(quaternion).as_matrix(), atol=1e-6)

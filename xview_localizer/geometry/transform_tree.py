@@ -1,0 +1,154 @@
+"""Where frames sit in each other: static and moving transforms, looked up at a stamp (what ROS calls TF)."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+# As long as tf2 keeps moving transforms; an image is never worked on so late.
+KEPT_SEC = 10.0
+# Smaller steps back in time are transforms out of order; larger ones a restarted recording or simulation.
+TIME_JUMP_SEC = 1.0
+
+
+class TransformError(LookupError):
+    """There is no such transform, or not at that stamp; the text names the pair of frames."""
+
+
+@dataclass(frozen=True)
+class Transform:
+    """T_parent_child: takes points of the child frame into the parent frame."""
+
+    R: np.ndarray  # [3, 3]
+    t_m: np.ndarray  # [3]
+
+    def __matmul__(self, other: Transform) -> Transform:
+        return Transform(self.R @ other.R, self.R @ other.t_m + self.t_m)
+
+    def inverse(self) -> Transform:
+        return Transform(self.R.T, -self.R.T @ self.t_m)
+
+
+IDENTITY = Transform(np.eye(3), np.zeros(3))
+
+
+@dataclass
+class _Edge:
+    """A frame in its parent: one transform for all time, or transforms by stamp."""
+
+    parent: str
+    static: Transform | None = None
+    stamps: list[float] = field(default_factory=list)
+    moving: list[Transform] = field(default_factory=list)
+
+
+class TransformTree:
+    """Frames by name, each with one parent; thread-safe.
+
+    Static transforms hold for all time, moving ones between the first and the last stamp that is kept, interpolated.
+    """
+
+    def __init__(self) -> None:
+        self._edges: dict[str, _Edge] = {}
+        self._lock = threading.Lock()
+
+    def set_static(self, parent: str, child: str, T_parent_child: Transform) -> None:
+        with self._lock:
+            self._edges[child] = _Edge(parent, T_parent_child)
+
+    def set_moving(self, parent: str, child: str, stamp_sec: float, T_parent_child: Transform) -> None:
+        """A child with a new parent, or a stamp far back, starts afresh; a static transform stays what it is."""
+        with self._lock:
+            edge = self._edges.get(child)
+            if edge is not None and edge.static is not None and edge.parent == parent:
+                return
+            jumped = edge is not None and bool(edge.stamps) and stamp_sec < edge.stamps[-1] - TIME_JUMP_SEC
+            if edge is None or edge.parent != parent or edge.static is not None or jumped:
+                edge = self._edges[child] = _Edge(parent)
+            at = bisect_right(edge.stamps, stamp_sec)
+            edge.stamps.insert(at, stamp_sec)
+            edge.moving.insert(at, T_parent_child)
+            expired = bisect_left(edge.stamps, edge.stamps[-1] - KEPT_SEC)
+            del edge.stamps[:expired], edge.moving[:expired]
+
+    def clear_moving(self) -> None:
+        """Time has jumped: forget all but the static transforms."""
+        with self._lock:
+            self._edges = {child: edge for child, edge in self._edges.items() if edge.static is not None}
+
+    def lookup(self, parent: str, child: str, stamp_sec: float, hold_sec: float = 0.0) -> Transform:
+        """T_parent_child at `stamp_sec`; the newest moving transforms stand for up to `hold_sec` after them.
+
+        Raises TransformError.
+        """
+        with self._lock:
+            below_parent, below_child = list(self._ancestors(parent)), list(self._ancestors(child))
+            common = next((frame for frame in below_child if frame in below_parent), None)
+            if common is None:
+                raise TransformError(self._unconnected(parent, child))
+            try:
+                T_common_parent = self._chain(below_parent[: below_parent.index(common)], stamp_sec, hold_sec)
+                T_common_child = self._chain(below_child[: below_child.index(common)], stamp_sec, hold_sec)
+            except TransformError as error:
+                raise TransformError(
+                    f"no transform {parent} → {child} at {stamp_sec:.3f} s: {error}"
+                ) from None
+        return T_common_parent.inverse() @ T_common_child
+
+    def _ancestors(self, frame: str) -> Iterator[str]:
+        """The frame itself, its parent and so on up to the root; a loop ends where it closes."""
+        seen: set[str] = set()
+        while frame not in seen:
+            seen.add(frame)
+            yield frame
+            if frame not in self._edges:
+                return
+            frame = self._edges[frame].parent
+
+    def _chain(self, frames: list[str], stamp_sec: float, hold_sec: float) -> Transform:
+        """The transform from the last frame's parent down to the first frame."""
+        T = IDENTITY
+        for frame in frames:
+            T = _at(self._edges[frame], frame, stamp_sec, hold_sec) @ T
+        return T
+
+    def _unconnected(self, parent: str, child: str) -> str:
+        known = set(self._edges) | {edge.parent for edge in self._edges.values()}
+        if child not in known:
+            return f"no transform {parent} → {child}"
+        root = list(self._ancestors(child))[-1]
+        return f"no transform {parent} → {child} ({child} hangs from {root})"
+
+
+def _at(edge: _Edge, frame: str, stamp_sec: float, hold_sec: float) -> Transform:
+    if edge.static is not None:
+        return edge.static
+    first_sec, last_sec = edge.stamps[0], edge.stamps[-1]
+    if not first_sec <= stamp_sec <= last_sec + hold_sec:
+        raise TransformError(f"that of {frame} is known from {first_sec:.3f} to {last_sec:.3f} s")
+    after = bisect_left(edge.stamps, stamp_sec)
+    if after == len(edge.stamps):
+        return edge.moving[-1]
+    if edge.stamps[after] == stamp_sec:
+        return edge.moving[after]
+    gap_sec = edge.stamps[after] - edge.stamps[after - 1]
+    share = (stamp_sec - edge.stamps[after - 1]) / gap_sec
+    return interpolated(edge.moving[after - 1], edge.moving[after], share)
+
+
+def interpolated(start: Transform, end: Transform, share: float) -> Transform:
+    """Linear in position; in rotation along the shortest turn, at constant rate (slerp)."""
+    turn = start.R.T @ end.R
+    axis_sin = 0.5 * np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]])
+    angle_rad = float(np.arctan2(np.linalg.norm(axis_sin), (np.trace(turn) - 1) / 2))
+    t_m = (1 - share) * start.t_m + share * end.t_m
+    if np.linalg.norm(axis_sin) < 1e-12:
+        return Transform(start.R, t_m)
+    x, y, z = axis_sin / np.linalg.norm(axis_sin)
+    K = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    part_rad = share * angle_rad
+    return Transform(start.R @ (np.eye(3) + np.sin(part_rad) * K + (1 - np.cos(part_rad)) * K @ K), t_m)

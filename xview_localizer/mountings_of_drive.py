@@ -1,0 +1,53 @@
+"""A recording's TF as parameters: for a node that takes no TF, because tf2_msgs is not installed beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+import numpy as np
+
+from xview_localizer import messages
+from xview_localizer.bag import TF_TOPICS, BagReader, Drive
+from xview_localizer.geometry.levelling import R_BODY_OPTICAL, rpy_from_R_base_body
+from xview_localizer.mountings import MountingError, Mountings
+from xview_localizer.settings import Settings, Value
+
+
+def with_mountings_of(drive: Drive, values: Mapping[str, Value | None]) -> dict[str, Value | None]:
+    """`values`, and the mountings that they leave to TF as they are when each sensor's first message comes.
+
+    What TF does not know either stays out. Raises BagError, SettingsError.
+    """
+    config = Settings.from_values(values).mountings
+    mountings, found, wanted = Mountings(config), {}, set(config.from_tf)
+    with BagReader(drive.bag, drive.topics) as bag:
+        for recorded in bag.messages():
+            if not wanted - found.keys():
+                break
+            if recorded.role not in ("image", "fix", "imu", *TF_TOPICS):
+                continue
+            message = bag.decode(recorded)
+            with suppress(MountingError, messages.MessageError):
+                if recorded.role in TF_TOPICS:
+                    mountings.on_transforms(message, static=recorded.role == "tf_static")
+                else:
+                    found |= _mounting(mountings, recorded.role, message)
+    return {**values, **{name: found[name] for name in wanted & found.keys()}}
+
+
+def _mounting(mountings: Mountings, role: str, message) -> dict[str, Value]:
+    at = (message.header.frame_id, messages.stamp_sec(message))
+    if role == "fix":
+        return {"gnss.antenna_in_base_m": tuple(mountings.antenna_in_base_m(*at).tolist())}
+    if role == "imu":
+        return {"imu.rpy_deg": _rpy_deg(mountings.R_base_imu(*at))}
+    R, t_m = mountings.camera(*at)
+    return {
+        "camera.position_in_base_m": tuple(t_m.tolist()),
+        "camera.rpy_deg": _rpy_deg(R @ R_BODY_OPTICAL.T),
+    }
+
+
+def _rpy_deg(R_base_body: np.ndarray) -> tuple[float, ...]:
+    return tuple(np.degrees(rpy_from_R_base_body(R_base_body)).tolist())
