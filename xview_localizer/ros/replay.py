@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ def replay_drive(
                 NodeProcess(node_values, remaps) as process,
                 _Player(context, drive.topics, bag.types, process, on_record) as player,
             ):
+                player.publish_static_transforms(bag)
                 player.await_node()
                 player.play(bag, pace)
                 return player.records
@@ -131,6 +133,11 @@ class _Player:
         self._executor.shutdown()
         self._node.destroy_node()
 
+    def publish_static_transforms(self, bag: BagReader) -> None:
+        """Before the node is there: like tf2's, they reach those that come later."""
+        for message in itertools.takewhile(lambda message: message.role == "tf_static", bag.messages()):
+            self._publish(message)
+
     def await_node(self) -> None:
         """Wait until the active node listens to all topics and is heard."""
 
@@ -147,6 +154,8 @@ class _Player:
     def play(self, bag: BagReader, pace: ReplayPace) -> None:
         began_at, began_ns, images = time.monotonic(), None, 0
         for message in bag.messages():
+            if message.role == "tf_static":
+                continue  # published already
             began_ns = message.recorded_ns if began_ns is None else began_ns
             if pace.rate is not None:
                 self._spin_for(
