@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -26,7 +28,7 @@ def render_views(
     reduction = max(1, int(_median_step_px(canonical) / MAX_STEP_PX))
     if reduction > 1:
         image = cv2.resize(image, (width // reduction, height // reduction), interpolation=cv2.INTER_AREA)
-    scale = np.array([image.shape[1] / width, image.shape[0] / height], dtype=np.float32)
+    scale = (image.shape[1] / width, image.shape[0] / height)
     seam = cv2.BORDER_WRAP if canonical.wraps else cv2.BORDER_REPLICATE
     fine_plan = _resample(image, plan.source_uv, scale, plan.valid, seam)
     size_px = plan.spec.size_px
@@ -43,28 +45,31 @@ def render_rays(
     shows anything [rows, columns]."""
     shape = rays_camera.shape[:2]
     uv, seen = camera.project(rays_camera.reshape(-1, 3))
-    uv, seen = uv.reshape(*shape, 2), seen.reshape(shape)
+    uv, seen = np.where(seen[:, None], uv, 0.0).reshape(*shape, 2), seen.reshape(shape)
     wraps = camera.horizontal_fov_rad > FULL_CIRCLE_RAD - 1e-3
     border = cv2.BORDER_WRAP if wraps else cv2.BORDER_REPLICATE
-    return _resample(image, uv, np.ones(2, np.float32), seen, border), seen
+    return _resample(image, uv, (1.0, 1.0), seen, border), seen
 
 
 def _resample(
-    image: np.ndarray, uv: np.ndarray, scale: np.ndarray, valid: np.ndarray, border: int
+    image: np.ndarray, uv: np.ndarray, scale: tuple[float, float], valid: np.ndarray, border: int
 ) -> np.ndarray:
     # Pixel centres lie at +0.5 here and at integers in cv2.remap.
-    source = uv.astype(np.float32)
-    source *= scale
-    source -= 0.5
-    source[~valid] = -1.0
-    resampled = cv2.remap(image, source, None, cv2.INTER_LINEAR, borderMode=border)
-    resampled[~valid] = NO_DATA_RGB
-    return resampled
+    u, v = (uv[..., axis].astype(np.float32) * np.float32(scale[axis]) - np.float32(0.5) for axis in (0, 1))
+    resampled = cv2.remap(image, u, v, cv2.INTER_LINEAR, borderMode=border)
+    return cv2.copyTo(_no_data(resampled.shape), (~valid).view(np.uint8), resampled)
+
+
+@lru_cache(maxsize=8)  # the same from image to image
+def _no_data(shape: tuple[int, int, int]) -> np.ndarray:
+    image = np.full(shape, NO_DATA_RGB, np.uint8)
+    image.flags.writeable = False
+    return image
 
 
 def _median_step_px(view: CanonicalView) -> float:
     """Source pixels per canonical row, in the middle of what the camera sees."""
-    uv, valid = view.source_uv[:, ::8], view.valid[:, ::8]
+    uv, valid = view.source_uv[:, ::16], view.valid[:, ::16]
     inside = valid[:-1] & valid[1:]
     if not inside.any():
         return 1.0

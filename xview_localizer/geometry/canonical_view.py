@@ -12,6 +12,7 @@ import numpy as np
 
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.pose import wrap_angle_rad
+from xview_localizer.geometry.smooth_projection import project_raster
 
 FULL_CIRCLE_RAD = 2 * np.pi
 
@@ -55,11 +56,14 @@ class CanonicalView:
 
 def directions(azimuth_rad: np.ndarray, elevation_rad: np.ndarray) -> np.ndarray:
     """Unit rays [len(elevation), len(azimuth), 3] of a levelled azimuth × elevation raster."""
-    cos_elevation = np.cos(elevation_rad)[:, None]
-    x = cos_elevation * np.cos(azimuth_rad)[None]
-    y = cos_elevation * np.sin(azimuth_rad)[None]
-    z = np.broadcast_to(np.sin(elevation_rad)[:, None], x.shape)
-    return np.stack([x, y, z], axis=-1)
+    return directions_of(azimuth_rad, elevation_rad[:, None])
+
+
+def directions_of(azimuth_rad: np.ndarray, elevation_rad: np.ndarray) -> np.ndarray:
+    """Unit rays [..., 3] in the level frame; azimuth (left positive) and elevation (up positive) are broadcast."""
+    cos_elevation = np.cos(elevation_rad)
+    x, y = cos_elevation * np.cos(azimuth_rad), cos_elevation * np.sin(azimuth_rad)
+    return np.stack([x, y, np.broadcast_to(np.sin(elevation_rad), x.shape)], axis=-1)
 
 
 def canonical_view(camera: CameraModel, R_level_camera: np.ndarray, spec: ViewSpec) -> CanonicalView:
@@ -81,25 +85,25 @@ def canonical_view(camera: CameraModel, R_level_camera: np.ndarray, spec: ViewSp
     centre_rad = np.arctan2(middle[1], middle[0])
     left_rad = centre_rad + span_rad / 2
 
-    def azimuth(count: int) -> np.ndarray:
-        return left_rad - (np.arange(count) + 0.5) * span_rad / count
+    def azimuth(column: np.ndarray) -> np.ndarray:
+        return left_rad - column * span_rad / columns_px
 
-    def elevation(count: int, step_px: int) -> np.ndarray:
-        return spec.top_elevation_rad - (np.arange(count) + 0.5) * step_px / spec.rows_px_per_rad
+    def elevation(row: np.ndarray) -> np.ndarray:
+        return spec.top_elevation_rad - row / spec.rows_px_per_rad
 
-    rays_level = directions(azimuth(columns_px), elevation(spec.rows_px, 1))
-    rays_camera = rays_level.reshape(-1, 3) @ R_level_camera  # = R_level_camera.T @ ray
-    uv, valid = camera.project(rays_camera)
-    valid = valid.reshape(spec.rows_px, columns_px)
+    def rays_at(column: np.ndarray, row: np.ndarray) -> np.ndarray:
+        rays_level = directions_of(azimuth(column), elevation(row))
+        return rays_level @ R_level_camera  # = R_level_camera.T @ ray
 
+    uv, valid = project_raster(camera, rays_at, spec.rows_px, columns_px)
     cell_rows, cell_columns = spec.rows_px // spec.cell_rows_px, columns_px // spec.cell_columns_px
     seen = valid.reshape(cell_rows, spec.cell_rows_px, cell_columns, spec.cell_columns_px).mean(axis=(1, 3))
     return CanonicalView(
         spec=spec,
-        source_uv=uv.reshape(spec.rows_px, columns_px, 2),
+        source_uv=uv,
         valid=valid,
         wraps=wraps,
-        cell_azimuth_rad=wrap_angle_rad(azimuth(cell_columns)),
-        cell_elevation_rad=elevation(cell_rows, spec.cell_rows_px),
+        cell_azimuth_rad=wrap_angle_rad(azimuth((np.arange(cell_columns) + 0.5) * spec.cell_columns_px)),
+        cell_elevation_rad=elevation((np.arange(cell_rows) + 0.5) * spec.cell_rows_px),
         cell_valid=seen > 0.5,
     )

@@ -8,12 +8,11 @@ see through. North-up conventions hold with the level frame's x as east: columns
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from xview_localizer.geometry.camera import CameraModel
-from xview_localizer.geometry.grid import RasterGrid
+from xview_localizer.geometry.smooth_projection import project_raster
 
 # Rays flatter than this meet the ground too far away for the plan to show anything.
 MIN_DEPRESSION_RAD = float(np.radians(2.0))
@@ -54,19 +53,14 @@ def plan_view(
 ) -> PlanView:
     """Where each point of the plan lies in the image of `camera`; `R_level_camera` [3, 3] levels its rays."""
     side = SUPERSAMPLING * spec.size_px
-    points_camera = _ground_points(camera_height_m, spec) @ R_level_camera  # = R_level_camera.T @ point
-    uv, valid = camera.project(points_camera)
-    return PlanView(spec, uv.reshape(side, side, 2), valid.reshape(side, side))
+    pixel_m = 2 * spec.half_extent_m / side
 
+    def rays_at(column: np.ndarray, row: np.ndarray) -> np.ndarray:
+        x_m, y_m = column * pixel_m - spec.half_extent_m, spec.half_extent_m - row * pixel_m
+        points = np.stack([x_m, y_m, np.full_like(x_m, -camera_height_m)], axis=-1)
+        return points @ R_level_camera  # = R_level_camera.T @ point
 
-@lru_cache(maxsize=4)  # the same from image to image of a camera
-def _ground_points(camera_height_m: float, spec: PlanSpec) -> np.ndarray:
-    """The supersampled plan's points [N, 3] seen from the camera, in the level frame."""
-    side = SUPERSAMPLING * spec.size_px
-    xy_m = RasterGrid.centred(0.0, 0.0, 2 * spec.half_extent_m / side, side, side).cell_centres_xy_m
-    points = np.column_stack([xy_m, np.full(len(xy_m), -camera_height_m)])
-    points.flags.writeable = False
-    return points
+    return PlanView(spec, *project_raster(camera, rays_at, side, side))
 
 
 def plan_coordinates(
