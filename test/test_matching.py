@@ -47,10 +47,10 @@ def test_softmax_and_dustbin():
     """Against the definition, cell by cell."""
     rng = np.random.default_rng(0)
     aerial, descriptor, dustbin = aerial_of(rng), unit(rng, 5), np.array([-3.0, 0.0, 2.0, 6.0, 60.0])
-    log_likelihood, inlier_probability = match_cells(descriptor, dustbin, aerial, CONFIG)
+    likelihood_ratio, inlier_probability = match_cells(descriptor, dustbin, aerial, CONFIG)
     for n in range(5):
         weight = np.exp(10.0 * (aerial.descriptor @ descriptor[n]).astype(float))
-        np.testing.assert_allclose(np.exp(log_likelihood[n]), weight / weight.sum(), rtol=1e-4)
+        np.testing.assert_allclose(likelihood_ratio[n], weight / weight.mean(), rtol=1e-4)
         expected = weight.sum() / (weight.sum() + np.exp(dustbin[n]))
         assert inlier_probability[n] == pytest.approx(expected, rel=1e-4)
 
@@ -73,12 +73,12 @@ def test_what_the_map_does_not_show_is_as_likely_as_chance():
     rng = np.random.default_rng(2)
     valid = (np.arange(900) % 30) < 15
     aerial, descriptor, dustbin = aerial_of(rng, valid), unit(rng, 6), np.zeros(6)
-    log_likelihood, inlier_probability = match_cells(descriptor, dustbin, aerial, CONFIG)
-    np.testing.assert_allclose(log_likelihood[:, ~valid], -np.log(900), rtol=1e-6)
-    np.testing.assert_allclose(np.exp(log_likelihood).sum(axis=1), 1.0, atol=1e-4)
+    likelihood_ratio, inlier_probability = match_cells(descriptor, dustbin, aerial, CONFIG)
+    np.testing.assert_allclose(likelihood_ratio[:, ~valid], 1.0, rtol=1e-6)
+    np.testing.assert_allclose(likelihood_ratio.mean(axis=1), 1.0, atol=1e-4)
     weight = np.exp(10.0 * descriptor @ aerial.descriptor[valid].T)
     np.testing.assert_allclose(
-        np.exp(log_likelihood[:, valid]), 0.5 * weight / weight.sum(axis=1, keepdims=True), rtol=1e-4
+        likelihood_ratio[:, valid], weight / weight.mean(axis=1, keepdims=True), rtol=1e-4
     )
     # 450 cells of the 900 that the dustbin was trained against.
     np.testing.assert_allclose(inlier_probability, 1 / (1 + 0.5 / weight.sum(axis=1)), rtol=1e-4)

@@ -203,11 +203,12 @@ class Localizer:
         aerial = self._aerial_around(prior)
         if not aerial.valid.any():
             return Correspondences(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0))
-        log_likelihood, inlier_probability = match_cells(
+        likelihood_ratio, inlier_probability = match_cells(
             observation.descriptor, observation.dustbin, aerial, self._match_config
         )
-        best = log_likelihood.argmax(axis=1)
-        probability = np.exp(log_likelihood[np.arange(len(best)), best]) * inlier_probability
+        best = likelihood_ratio.argmax(axis=1)
+        likelihood = likelihood_ratio[np.arange(len(best)), best] / len(aerial.valid)
+        probability = likelihood * inlier_probability
         return Correspondences(observation.points_m(scale), aerial.grid.cell_centres_xy_m[best], probability)
 
     def _aerial_around(self, prior: Prior) -> AerialDescriptors:

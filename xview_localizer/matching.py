@@ -16,6 +16,7 @@ from xview_localizer.observation import PlacedObservation
 FULL_WEIGHT_RANGE_M, LEAST_CELL_WEIGHT = 15.0, 0.15
 # Of the cells matched, the share of the current image where earlier ones are joined to it.
 CURRENT_SHARE = 0.5
+CELLS_AT_ONCE = 64  # of a softmax: few enough to stay in a core's cache
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ def match(
         dustbin.append(observation.dustbin[cells])
         counted = min(len(observation.ground_xy_m), config.max_cells)
         weight.append(np.full(len(cells), overlap_discount * counted / max(1, len(cells))))
-    log_likelihood, inlier_probability = match_cells(
+    likelihood_ratio, inlier_probability = match_cells(
         np.concatenate(descriptor), np.concatenate(dustbin), aerial, config
     )
     return MatchField(
         np.concatenate(lifted),
-        log_likelihood,
+        likelihood_ratio,
         inlier_probability,
         aerial.grid,
         offset_xy_m=np.concatenate(offset),
@@ -67,18 +68,24 @@ def match(
 def match_cells(
     descriptor: np.ndarray, dustbin: np.ndarray, aerial: AerialDescriptors, config: MatchConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Log likelihood [N, M] over the aerial cells and inlier probability [N] of ground cells."""
-    logits = (config.inverse_temperature * descriptor) @ aerial.descriptor.T
-    logits[:, ~aerial.valid] = -np.inf
-    highest = logits.max(axis=1, keepdims=True)
-    log_total = highest + np.log(np.exp(logits - highest).sum(axis=1, keepdims=True))
-    logits -= log_total
-    # What the map does not show is as likely as chance: evidence neither for a pose nor against it.
-    logits += np.log(aerial.valid.mean())
-    logits[:, ~aerial.valid] = -np.log(len(aerial.valid))
+    """Likelihood ratio [N, M] of the aerial cells and inlier probability [N] of ground cells (see MatchField)."""
+    ratio = (np.float32(config.inverse_temperature) * descriptor) @ aerial.descriptor.T
+    log_total = np.empty(len(ratio), dtype=np.float32)
+    hidden, shown = np.flatnonzero(~aerial.valid), np.count_nonzero(aerial.valid)
+    for first in range(0, len(ratio), CELLS_AT_ONCE):
+        logits = ratio[first : first + CELLS_AT_ONCE]
+        logits[:, hidden] = -np.inf
+        highest = logits.max(axis=1, keepdims=True)
+        logits -= highest
+        np.exp(logits, out=logits)
+        total = logits.sum(axis=1, keepdims=True)
+        logits *= shown / total
+        # What the map does not show is as likely as chance: evidence neither for a pose nor against it.
+        logits[:, hidden] = 1.0
+        log_total[first : first + CELLS_AT_ONCE] = (highest + np.log(total))[:, 0]
     # The softmax is over the cells of this crop; the dustbin was trained against another number of them.
-    crowding = np.log(aerial.valid.sum() / config.trained_cells)
-    return logits, 1 / (1 + np.exp(np.clip(dustbin + crowding - log_total[:, 0], -50, 50)))
+    crowding = np.log(shown / config.trained_cells)
+    return ratio, 1 / (1 + np.exp(np.clip(dustbin + crowding - log_total, -50, 50)))
 
 
 def independent_images(placed: Sequence[PlacedObservation], independence_m: float) -> float:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import RegularGridInterpolator
 
-from xview_localizer.evaluation.synthetic_matches import ambiguous_field, log_softmax, random_pose
+from xview_localizer.evaluation.synthetic_matches import ambiguous_field, likelihood_ratio, random_pose
 from xview_localizer.geometry.dense import DenseSolverConfig, solve_dense
 from xview_localizer.geometry.evidence import Evidence
 from xview_localizer.geometry.grid import RasterGrid
@@ -82,7 +82,7 @@ def cell_log_ratios_by_scipy(field, pose, scale):
     """Log likelihood ratio [N] of every cell, the likelihood interpolated by SciPy."""
     rows, columns = GRID.rows, GRID.columns
     points = pose.transform(scale * field.lifted_xy_m + field.offset_xy_m)
-    ratio = np.exp(field.log_likelihood.astype(float)).reshape(-1, rows, columns) * rows * columns
+    ratio = field.likelihood_ratio.astype(float).reshape(-1, rows, columns)
     axis = np.arange(-1, rows + 1) + 0.5
     log_ratios = []
     for n, (u, v) in enumerate(GRID.uv_from_xy(points)):
@@ -161,7 +161,7 @@ def test_weightless_cells_say_nothing():
     field, other = (ambiguous_field(rng, pose, GRID, cells=300) for pose in (truth, random_pose(rng, 20.0)))
     both = MatchField.of_one_image(
         np.concatenate([field.lifted_xy_m, other.lifted_xy_m]),
-        np.concatenate([field.log_likelihood, other.log_likelihood]),
+        np.concatenate([field.likelihood_ratio, other.likelihood_ratio]),
         np.concatenate([field.inlier_probability, other.inlier_probability]),
         GRID,
     )
@@ -180,7 +180,7 @@ def test_an_expected_pose_is_a_mode_of_its_own():
     weak = ambiguous_field(rng, rival, GRID, cells=120, present=0.6)
     field = MatchField.of_one_image(
         np.concatenate([strong.lifted_xy_m, weak.lifted_xy_m]),
-        np.concatenate([strong.log_likelihood, weak.log_likelihood]),
+        np.concatenate([strong.likelihood_ratio, weak.likelihood_ratio]),
         np.concatenate([strong.inlier_probability, weak.inlier_probability]),
         GRID,
     )
@@ -206,7 +206,7 @@ def test_an_expected_heading_picks_the_mode_that_faces_so():
     weak = ambiguous_field(rng, truth, GRID, cells=250, present=0.6)
     both = MatchField.of_one_image(
         np.concatenate([field.lifted_xy_m, -weak.lifted_xy_m]),
-        np.concatenate([field.log_likelihood, weak.log_likelihood]),
+        np.concatenate([field.likelihood_ratio, weak.likelihood_ratio]),
         np.concatenate([field.inlier_probability, weak.inlier_probability]),
         GRID,
     )
@@ -274,7 +274,7 @@ def test_heading_prior_is_used():
     # The same evidence, twice: once as it is and once for a robot that faces the other way.
     both = MatchField.of_one_image(
         np.concatenate([field.lifted_xy_m, -field.lifted_xy_m]),
-        np.tile(field.log_likelihood, (2, 1)),
+        np.tile(field.likelihood_ratio, (2, 1)),
         np.tile(field.inlier_probability, 2),
         GRID,
     )
@@ -303,7 +303,9 @@ def periodic_field(rng, truth, period_cells):
     u = np.exp(-0.5 * d_u**2) if period_cells else np.ones_like(d_u)
     v = np.exp(-0.5 * (np.arange(41) + 0.5 - uv[:, 1:]) ** 2)
     logits = (3.0 * v[:, :, None] * u[:, None, :]).reshape(cells, -1).astype(np.float32)
-    return MatchField.of_one_image(ground, log_softmax(logits), np.full(cells, 0.5, dtype=np.float32), GRID)
+    return MatchField.of_one_image(
+        ground, likelihood_ratio(logits), np.full(cells, 0.5, dtype=np.float32), GRID
+    )
 
 
 @pytest.mark.parametrize("period_cells", [0, 5])
@@ -375,8 +377,8 @@ def test_a_cell_that_is_sure_and_wrong_does_not_veto_the_pose():
     rng = np.random.default_rng(14)
     truth = random_pose(rng, 15.0)
     field = ambiguous_field(rng, truth, GRID, cells=300)
-    field.log_likelihood[:5] = -np.inf
-    field.log_likelihood[:5, 700] = 0.0
+    field.likelihood_ratio[:5] = 0.0
+    field.likelihood_ratio[:5, 700] = 41 * 41
     field.inlier_probability[:5] = 1.0
     assert error(solve_dense(field, PRIOR, CONFIG, 0), truth)[0] < 0.6
 
@@ -387,7 +389,7 @@ def test_cells_that_cannot_match_may_hold_anything():
     reference = solve_dense(field, PRIOR, CONFIG, 0)
     padded = MatchField.of_one_image(
         np.concatenate([field.lifted_xy_m, np.full((50, 2), np.nan)]),
-        np.concatenate([field.log_likelihood, np.full((50, 41 * 41), np.nan, dtype=np.float32)]),
+        np.concatenate([field.likelihood_ratio, np.full((50, 41 * 41), np.nan, dtype=np.float32)]),
         np.concatenate([field.inlier_probability, np.zeros(50, dtype=np.float32)]),
         GRID,
     )
@@ -418,11 +420,11 @@ def put(index, value):
         ({"weight": put(slice(2, None), 0.0)}, "only 2 ground cells can match"),
         ({"offset_xy_m": put(3, np.inf)}, "1 ground points are not finite"),
         ({"lifted_xy_m": put(3, np.nan)}, "1 ground points are not finite"),
-        ({"log_likelihood": put((3, 5), np.nan)}, "match likelihoods are not finite"),
+        ({"likelihood_ratio": put((3, 5), np.nan)}, "match likelihoods are not finite"),
         ({"lifted_xy_m": put(slice(None), 4.0)}, "ground points are coincident"),
         ({"lifted_xy_m": put((slice(None), 1), 4.0)}, "ground points are collinear"),
         (
-            {"log_likelihood": put(slice(None), -np.log(41 * 41))},
+            {"likelihood_ratio": put(slice(None), 1.0)},
             "say nothing about the poses",
         ),
     ],

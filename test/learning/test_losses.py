@@ -40,7 +40,7 @@ def test_pose_scores_are_the_solver_s():
     got = losses.pose_scores(matches, xy_m[None], poses[None], half_extent_m=12.0)[0].sum(0)
     field = MatchField.of_one_image(
         xy_m.numpy().astype(np.float64),
-        torch.log_softmax(matches.logits[0], dim=1).numpy(),
+        (400 * torch.softmax(matches.logits[0], dim=1)).numpy(),
         matches.inlier_probability[0].numpy(),
         RasterGrid.centred(0.0, 0.0, 1.2, 20, 20),
     )

@@ -65,10 +65,11 @@ def ambiguous_field(
         v = np.exp(-0.5 * (np.arange(grid.rows) + 0.5 - uv[:, 1:]) ** 2)
         logits += (height[:, None, None] * v[:, :, None] * u[:, None, :]).astype(np.float32)
     return MatchField.of_one_image(
-        ground, log_softmax(logits.reshape(cells, -1)), np.full(cells, 0.4, np.float32), grid
+        ground, likelihood_ratio(logits.reshape(cells, -1)), np.full(cells, 0.4, np.float32), grid
     )
 
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Normalised log likelihoods [N, M] of logits [N, M]."""
-    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+def likelihood_ratio(logits: np.ndarray) -> np.ndarray:
+    """Softmax [N, M] of logits [N, M] against chance."""
+    likelihood = np.exp(logits)
+    return likelihood / likelihood.mean(axis=1, keepdims=True)

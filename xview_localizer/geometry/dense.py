@@ -36,6 +36,7 @@ class DenseSolverConfig:
     refined: int = 12  # hypotheses that are refined, beside those that were passed in
     max_modes: int = 8
     described: int = 3  # modes whose moments are sampled; the others' covariance is that of their assignment
+    described_lead: float = 50.0  # and only those whose log posterior is no further behind the best one's
     mode_separation_m: float = 3.0  # a pose further off than this (or the angle below) is another mode
     mode_separation_rad: float = float(np.radians(20.0))
     prior_edge_m: float = 1.0
@@ -95,6 +96,8 @@ def solve_dense(
     if reason:
         return PoseModes(reason=reason)
     evidence = Evidence.of(match_field, usable)
+    if not np.isfinite(evidence.peak).all():
+        return PoseModes(reason="the match likelihoods are not finite")
     rng = np.random.default_rng(seed)
     gate = PriorGate(prior, config.prior_edge_m, config.yaw_gate_sigmas)
     posterior = Posterior(evidence, gate, config.scale_bounds, config.evidence_temperature)
@@ -103,9 +106,13 @@ def solve_dense(
     modes = distinct_modes(a, t, log_density, config.mode_separation_m, config.mode_separation_rad)
     if not len(modes):
         return PoseModes(reason="no hypothesis agrees with the prior and the scale bounds")
+    kept = _kept(modes, a, t, config, expected)
+    covariances = _assignment_covariances(evidence, a[kept], t[kept], gate, config)
+    behind = log_density[kept[0]] - log_density[kept]
+    sampled = (np.arange(len(kept)) < config.described) & (behind <= config.described_lead)
     described = [
-        _describe(posterior, a[mode], t[mode], config, rng if rank < config.described else None)
-        for rank, mode in enumerate(_kept(modes, a, t, config, expected))
+        _describe(posterior, a[mode], t[mode], covariance, config, rng if sample else None)
+        for mode, covariance, sample in zip(kept, covariances, sampled, strict=True)
     ]
     return _summary(evidence, _distinct(described, config))
 
@@ -181,12 +188,16 @@ def _distinct(modes: Sequence[PoseMode], config: DenseSolverConfig) -> tuple[Pos
 
 
 def _describe(
-    posterior: Posterior, a: complex, t: complex, config: DenseSolverConfig, rng: np.random.Generator | None
+    posterior: Posterior,
+    a: complex,
+    t: complex,
+    covariance: np.ndarray,
+    config: DenseSolverConfig,
+    rng: np.random.Generator | None,
 ) -> PoseMode:
     """A mode's moments: sampled from the posterior with `rng`, else those of the soft assignment."""
     evidence = posterior.evidence
     mean = np.array([t.real, t.imag, np.angle(a), np.log(np.abs(a))])
-    covariance = _assignment_covariance(evidence, a, t, posterior.gate, config)
     if rng is not None:
         mean, covariance = posterior.local_moments(a, t, covariance, config.posterior_samples, rng)
     pose = Pose2(float(mean[0]), float(mean[1]), float(wrap_angle_rad(mean[2])))
@@ -224,9 +235,6 @@ def _unusable(match_field: MatchField, usable: np.ndarray) -> str:
     ground = as_complex(match_field.lifted_xy_m[usable] + match_field.offset_xy_m[usable])
     if not np.all(np.isfinite(ground)):
         return f"{np.count_nonzero(~np.isfinite(ground))} ground points are not finite"
-    # -inf is an impossible match; max() is NaN if anything is.
-    if not match_field.log_likelihood.max(initial=-np.inf, where=usable[:, None]) < np.inf:
-        return "the match likelihoods are not finite"
     shape = point_degeneracy(ground)
     return f"the ground points are {shape}" if shape else ""
 
@@ -235,21 +243,24 @@ def _complex_pose(pose: Pose2, scale: float) -> tuple[np.ndarray, np.ndarray]:
     return np.array([scale * np.exp(1j * pose.yaw_rad)]), np.array([pose.x_m + 1j * pose.y_m])
 
 
-def _assignment_covariance(
-    evidence: Evidence, a: complex, t: complex, gate: PriorGate, config: DenseSolverConfig
+def _assignment_covariances(
+    evidence: Evidence, a: np.ndarray, t: np.ndarray, gate: PriorGate, config: DenseSolverConfig
 ) -> np.ndarray:
-    """Gauss-Newton covariance [4, 4] of the soft assignment at (a, t), kept finite by the prior."""
-    _, weight = soft_assignment(evidence, np.array([a]), np.array([t]), kernel_cells=1.0)
+    """Gauss-Newton covariances [H, 4, 4] of the soft assignment at the poses (a, t) [H], kept finite by the prior."""
+    _, weight = soft_assignment(evidence, a, t, kernel_cells=1.0)
     sigma_m = evidence.grid.spacing_m  # of an assignment
-    information = similarity_information(a, evidence.lifted, weight[0] * evidence.weight, evidence.offset)
-    information /= config.evidence_temperature * sigma_m**2
     low, high = config.scale_bounds
-    yaw_sigma_rad = gate.prior.yaw_sigma_rad or 1.0
-    information += np.diag([gate.prior.radius_m**-2, gate.prior.radius_m**-2, yaw_sigma_rad**-2, 1.0])
-    covariance = np.zeros((4, 4))
     free = 4 if high > low else 3
-    covariance[:free, :free] = np.linalg.inv(information[:free, :free])
-    return covariance
+    yaw_sigma_rad = gate.prior.yaw_sigma_rad or 1.0
+    prior = np.diag([gate.prior.radius_m**-2, gate.prior.radius_m**-2, yaw_sigma_rad**-2, 1.0])
+    covariances = np.zeros((len(a), 4, 4))
+    for n in range(len(a)):
+        information = similarity_information(
+            a[n], evidence.lifted, weight[n] * evidence.weight, evidence.offset
+        )
+        information = information / (config.evidence_temperature * sigma_m**2) + prior
+        covariances[n, :free, :free] = np.linalg.inv(information[:free, :free])
+    return covariances
 
 
 def _covariance_floor(evidence: Evidence, config: DenseSolverConfig) -> np.ndarray:

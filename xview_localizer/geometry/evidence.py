@@ -18,6 +18,8 @@ from xview_localizer.geometry.similarity import as_complex
 MARGIN_CELLS = 4
 # A single ground cell, however sure of itself, must not veto a pose.
 MAX_INLIER_PROBABILITY = 0.99
+EDGE_CELLS = np.float32(1e-3)  # kept off the padded raster's last row and column, which have no next one
+CELLS_AT_ONCE = 64  # of a match field: few enough to stay in a core's cache
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Evidence:
     overlap_discount: float
     inlier_probability: np.ndarray  # [N] float32
     excess: np.ndarray  # float32
+    peak: np.ndarray  # [N] float32, the greatest excess of each cell within the grid; NaN if any is
     grid: RasterGrid
 
     @classmethod
@@ -43,13 +46,16 @@ class Evidence:
         """Evidence of the ground cells in the mask `cells` [N]."""
         rows, columns, margin = field.grid.rows, field.grid.columns, MARGIN_CELLS
         probability = np.minimum(field.inlier_probability[cells], MAX_INLIER_PROBABILITY).astype(np.float32)
-        # Nearly always every cell is usable, and indexing by the mask would copy the field.
-        log_likelihood = field.log_likelihood if cells.all() else field.log_likelihood[cells]
-        ratio = np.exp(np.asarray(log_likelihood, dtype=np.float32) + np.float32(np.log(rows * columns)))
-        ratio -= 1
-        ratio *= probability[:, None]
-        excess = np.zeros((len(ratio), rows + 2 * margin, columns + 2 * margin), dtype=np.float32)
-        excess[:, margin:-margin, margin:-margin] = ratio.reshape(-1, rows, columns)
+        excess = np.zeros((len(probability), rows + 2 * margin, columns + 2 * margin), dtype=np.float32)
+        peak = np.empty(len(probability), dtype=np.float32)
+        inside = excess[:, margin:-margin, margin:-margin]
+        chosen = np.flatnonzero(cells)
+        for first in range(0, len(chosen), CELLS_AT_ONCE):
+            part = slice(first, first + CELLS_AT_ONCE)
+            ratio = field.likelihood_ratio[chosen[part]] - np.float32(1)
+            ratio *= probability[part, None]
+            peak[part] = ratio.max(axis=1)
+            inside[part] = ratio.reshape(-1, rows, columns)
         return cls(
             as_complex(field.lifted_xy_m[cells]),
             as_complex(field.offset_xy_m[cells]),
@@ -58,6 +64,7 @@ class Evidence:
             field.overlap_discount,
             probability,
             excess,
+            peak,
             field.grid,
         )
 
@@ -71,6 +78,7 @@ class Evidence:
             self.overlap_discount,
             self.inlier_probability[cells],
             self.excess[cells],
+            self.peak[cells],
             self.grid,
         )
 
@@ -83,43 +91,56 @@ class Evidence:
         """Where the poses (a, t) [H] send the ground cells: complex [H, N], `map`."""
         return a[:, None] * self.lifted + (a / np.abs(a))[:, None] * self.offset + t[:, None]
 
-    def cell_coordinates(self, map_points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Complex `map` points to (column, row) in the padded raster; cell centres at whole numbers.
-
-        Points far outside are moved to the neutral border.
-        """
-        grid, margin = self.grid, MARGIN_CELLS
-        column = (map_points.real - grid.west_m) / grid.spacing_m + (margin - 0.5)
-        row = (grid.north_m - map_points.imag) / grid.spacing_m + (margin - 0.5)
-        last_row, last_column = np.subtract(self.excess.shape[1:], 1)
-        return np.clip(column, 0, last_column), np.clip(row, 0, last_row)
-
     def map_points(self, column: np.ndarray, row: np.ndarray) -> np.ndarray:
-        """The inverse of `cell_coordinates` (complex, float64)."""
+        """Complex `map` points (float64) of padded raster coordinates: the inverse of `raster_coordinates`."""
         grid, margin = self.grid, MARGIN_CELLS
         x_m = grid.west_m + (column - (margin - 0.5)) * grid.spacing_m
         return x_m + 1j * (grid.north_m - (row - (margin - 0.5)) * grid.spacing_m)
 
     def cell_log_ratios(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
         """log(pi p M + 1 - pi) [H, N] of every ground cell under each of H poses; float32."""
-        column, row = self.cell_coordinates(self.points(a, t))
-        padded_rows, padded_columns = self.excess.shape[1:]
-        left = np.minimum(column.astype(np.int32), padded_columns - 2)
-        top = np.minimum(row.astype(np.int32), padded_rows - 2)
-        right_share = (column - left).astype(np.float32)
-        bottom_share = (row - top).astype(np.float32)
-        index = top * padded_columns + left
-        index += np.arange(len(self.lifted), dtype=np.int32) * (padded_rows * padded_columns)
-        flat = self.excess.ravel()
-        upper = flat.take(index) * (1 - right_share)
-        upper += flat.take(index + 1) * right_share
-        index += padded_columns
-        lower = flat.take(index) * (1 - right_share)
-        lower += flat.take(index + 1) * right_share
-        lower -= upper
-        lower *= bottom_share
-        return np.log1p(upper + lower)
+        return self._log_ratios_by_cell(a, t).T
 
     def score(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Weighted sum of the log ratios [H] over all ground cells."""
-        return self.cell_log_ratios(a, t).astype(np.float64) @ self.weight
+        log_ratios = self._log_ratios_by_cell(a, t)
+        log_ratios *= self.weight.astype(np.float32)[:, None]
+        return log_ratios.sum(axis=0, dtype=np.float64)
+
+    def _log_ratios_by_cell(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """`cell_log_ratios` as [N, H]: poses near each other look at the same part of a cell's raster, one after
+        the other."""
+        column, row = self.raster_coordinates(a, t)
+        stride, size = self.excess.shape[2], self.excess.shape[1] * self.excess.shape[2]
+        index, top = column.astype(np.int32), row.astype(np.int32)
+        column -= index
+        row -= top
+        top *= stride
+        index += top
+        index += (np.arange(len(self.lifted), dtype=np.int32) * size)[:, None]
+        flat = self.excess.ravel()
+        upper, lower = flat.take(index), flat.take(index + stride)
+        index += 1
+        upper += (flat.take(index) - upper) * column
+        index += stride
+        lower += (flat.take(index) - lower) * column
+        lower -= upper
+        lower *= row
+        upper += lower
+        return np.log1p(upper, out=upper)
+
+    def raster_coordinates(self, a: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(column, row) [N, H] in the padded raster where the poses (a, t) [H] send the ground cells; float32.
+
+        Cell centres lie at whole numbers; points outside are moved to the neutral border. Differences to the grid's
+        corner are taken in float64, so that a float32 is good to 0.1 mm.
+        """
+        grid, last_row, last_column = self.grid, *np.subtract(self.excess.shape[1:], 1)
+        corner = complex(grid.west_m, grid.north_m)
+        per_cell = 1 / grid.spacing_m
+        lifted, offset = (points.astype(np.complex64)[:, None] for points in (self.lifted, self.offset))
+        points = lifted * (per_cell * a).astype(np.complex64)
+        points += offset * (per_cell * a / np.abs(a)).astype(np.complex64)
+        points += (per_cell * (t - corner) + (1 - 1j) * (MARGIN_CELLS - 0.5)).astype(np.complex64)
+        column, row = points.real, -points.imag
+        return np.clip(column, 0, last_column - EDGE_CELLS), np.clip(row, 0, last_row - EDGE_CELLS)

@@ -22,7 +22,7 @@ class Correspondences:
 class MatchField:
     """Match distribution of N ground cells over the M = rows * columns aerial cells of `grid`.
 
-    `log_likelihood[n, m]` is log p(aerial cell m | ground cell n), normalised over m (logsumexp = 0);
+    `likelihood_ratio[n, m]` is p(aerial cell m | ground cell n) against chance, p M, with the mean 1 over m;
     `inlier_probability[n]` is the chance that ground cell n matches inside the grid at all.
     A pose (x, y, yaw) with the scale s sends cell n to R(yaw) (s lifted_n + offset_n) + (x, y): the scale
     belongs to the lifted point alone, the offset is in metres whatever the depth's unit. The pose is scored by
@@ -30,7 +30,7 @@ class MatchField:
     """
 
     lifted_xy_m: np.ndarray  # [N, 2] float64, seen from its camera, along the axes of the current level frame
-    log_likelihood: np.ndarray  # [N, M] float32
+    likelihood_ratio: np.ndarray  # [N, M] float32, >= 0
     inlier_probability: np.ndarray  # [N] in [0, 1]
     grid: RasterGrid
     offset_xy_m: np.ndarray  # [N, 2] float64, of that camera in the current level frame
@@ -44,7 +44,7 @@ class MatchField:
     def of_one_image(
         cls,
         ground_xy_m: np.ndarray,
-        log_likelihood: np.ndarray,
+        likelihood_ratio: np.ndarray,
         inlier_probability: np.ndarray,
         grid: RasterGrid,
     ) -> MatchField:
@@ -52,7 +52,7 @@ class MatchField:
         n = len(ground_xy_m)
         return cls(
             ground_xy_m,
-            log_likelihood,
+            likelihood_ratio,
             inlier_probability,
             grid,
             offset_xy_m=np.zeros((n, 2)),
@@ -65,8 +65,8 @@ class MatchField:
         for name in ("lifted_xy_m", "offset_xy_m"):
             if getattr(self, name).shape != (n, 2):
                 raise ValueError(f"{name} must be [N, 2], got {getattr(self, name).shape}")
-        if self.log_likelihood.shape != (n, m):
-            raise ValueError(f"log_likelihood must be [{n}, {m}], got {self.log_likelihood.shape}")
+        if self.likelihood_ratio.shape != (n, m):
+            raise ValueError(f"likelihood_ratio must be [{n}, {m}], got {self.likelihood_ratio.shape}")
         for name in ("inlier_probability", "weight", "current"):
             if getattr(self, name).shape != (n,):
                 raise ValueError(f"{name} must be [{n}], got {getattr(self, name).shape}")

@@ -37,29 +37,40 @@ def soft_assignment(
     With k a normalised Gaussian about the predicted position and e = max(pi (p M - 1), 0) the evidence in
     excess of chance: target [H, N] (complex, map) = sum k e q / sum k e, weight = sum k e / (1 + sum k e).
     """
-    column, row = evidence.cell_coordinates(evidence.points(a, t))
+    column, row = evidence.raster_coordinates(a, t)
     padded_rows, padded_columns = evidence.excess.shape[1:]
-    reach = np.arange(-WINDOW_CELLS, WINDOW_CELLS + 1, dtype=np.int32)
-    centre_column = np.clip(np.rint(column).astype(np.int32), WINDOW_CELLS, padded_columns - 1 - WINDOW_CELLS)
-    centre_row = np.clip(np.rint(row).astype(np.int32), WINDOW_CELLS, padded_rows - 1 - WINDOW_CELLS)
-    d_column = (centre_column - column).astype(np.float32)[..., None] + reach
-    d_row = (centre_row - row).astype(np.float32)[..., None] + reach
-    exponent = np.float32(-0.5 / kernel_cells**2)
-    k_column, k_row = np.exp(exponent * d_column**2), np.exp(exponent * d_row**2)
-    k_column /= k_column.sum(axis=-1, keepdims=True)
-    k_row /= k_row.sum(axis=-1, keepdims=True)
+    centre_column = np.clip(np.rint(column), WINDOW_CELLS, padded_columns - 1 - WINDOW_CELLS)
+    centre_row = np.clip(np.rint(row), WINDOW_CELLS, padded_rows - 1 - WINDOW_CELLS)
+    k_column, k_row = (
+        _kernel(centre - at, kernel_cells) for centre, at in ((centre_column, column), (centre_row, row))
+    )
+    corner = (centre_row.astype(np.int32) - WINDOW_CELLS) * padded_columns
+    corner += centre_column.astype(np.int32) - WINDOW_CELLS
+    corner += (np.arange(len(evidence.lifted), dtype=np.int32) * (padded_rows * padded_columns))[:, None]
 
-    index = centre_row * padded_columns + centre_column
-    index += np.arange(len(evidence.lifted), dtype=np.int32) * (padded_rows * padded_columns)
-    window = (reach[:, None] * padded_columns + reach).ravel()
-    mass = evidence.excess.ravel().take(index[..., None] + window)
-    np.maximum(mass, 0.0, out=mass)
-    mass *= (k_row[..., :, None] * k_column[..., None, :]).reshape(mass.shape)
-    # Zeroth and first moments of the window, in one product.
-    step_row, step_column = (step.ravel() for step in np.meshgrid(reach, reach, indexing="ij"))
-    moments = mass @ np.stack([np.ones_like(step_row), step_column, step_row], axis=1).astype(np.float32)
-    total = moments[..., 0]
+    flat = evidence.excess.ravel()
+    total, d_column, d_row = (np.zeros_like(column) for _ in range(3))
+    for i, row_share in enumerate(k_row):
+        in_row, moment = np.zeros_like(total), np.zeros_like(total)
+        for j, column_share in enumerate(k_column):
+            mass = flat.take(corner + (i * padded_columns + j))
+            np.maximum(mass, 0.0, out=mass)
+            mass *= column_share
+            in_row += mass
+            mass *= j - WINDOW_CELLS
+            moment += mass
+        in_row *= row_share
+        total += in_row
+        d_column += moment * row_share
+        d_row += in_row * (i - WINDOW_CELLS)
     divisor = np.where(total > 0, total, 1.0)
-    target_column = centre_column + moments[..., 1] / divisor
-    target_row = centre_row + moments[..., 2] / divisor
-    return evidence.map_points(target_column, target_row), (total / (1 + total)).astype(np.float64)
+    target = evidence.map_points(centre_column + d_column / divisor, centre_row + d_row / divisor)
+    return target.T, (total / (1 + total)).astype(np.float64).T
+
+
+def _kernel(first: np.ndarray, kernel_cells: float) -> list[np.ndarray]:
+    """Shares of the window's columns (or rows), which sum to one; `first` is from the prediction to the middle one."""
+    exponent = np.float32(-0.5 / kernel_cells**2)
+    shares = [np.exp(exponent * (first + step) ** 2) for step in range(-WINDOW_CELLS, WINDOW_CELLS + 1)]
+    total = sum(shares)
+    return [share / total for share in shares]

@@ -93,7 +93,7 @@ def _informative_cells(evidence: Evidence, count: int, rng: np.random.Generator)
     """Indices of at most `count` ground cells: drawn with the size of their highest peak as weight."""
     if len(evidence.lifted) <= count:
         return np.arange(len(evidence.lifted))
-    peak = evidence.weight * np.log1p(evidence.excess.max(axis=(1, 2)).astype(np.float64))
+    peak = evidence.weight * np.log1p(np.maximum(evidence.peak, 0).astype(np.float64))
     # Gumbel's trick: a weighted draw without replacement is a sort.
     return np.sort(np.argsort(-(np.log(peak + 1e-9) + rng.gumbel(size=len(peak))))[:count])
 
