@@ -23,6 +23,7 @@ from xview_localizer.bag import read_drive
 from xview_localizer.evaluation.drive import judge_drive
 from xview_localizer.evaluation.drive_summary import summarize_drives
 from xview_localizer.evaluation.metrics import write_json
+from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.offline import localize_drive
 from xview_localizer.records import write_records
@@ -95,7 +96,8 @@ class DriveJob:
         records = list(localize_drive(drive, localizer, settings))
         if records_to:
             write_records(records_to / f"{self.folder.name}.jsonl", records)
-        return judge_drive(self.folder, records, len(records) / (time.perf_counter() - began))
+        reference = read_reference(None, drive, settings)
+        return judge_drive(drive, reference, settings, records, len(records) / (time.perf_counter() - began))
 
 
 def run_job(

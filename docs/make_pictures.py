@@ -19,6 +19,7 @@ from xview_localizer.bag import read_drive
 from xview_localizer.evaluation import plots
 from xview_localizer.evaluation.animation import write_animation
 from xview_localizer.evaluation.drive import drive_aerial, drive_images, judge_drive
+from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.evaluation.report_data import jpeg
 from xview_localizer.offline import localize_drive
 from xview_localizer.settings import Settings
@@ -39,8 +40,9 @@ def main(out: Path) -> None:
         settings = Settings.from_values(drive.values)
         began = time.perf_counter()
         records = list(localize_drive(drive, build_localizer(settings, open_map(settings)), settings))
-        result = judge_drive(folder, records, len(records) / (time.perf_counter() - began))
-        images = drive_images(folder, [record.stamp_sec for record in records])
+        rate_hz = len(records) / (time.perf_counter() - began)
+        result = judge_drive(drive, read_reference(None, drive, settings), settings, records, rate_hz)
+        images = drive_images(drive, [record.stamp_sec for record in records])
         write_animation(out / "drive.webp", result, drive_aerial(result, settings), images)
         plots.error_over_time(result).savefig(out / "error.png", dpi=PLOT_DPI, bbox_inches="tight")
 

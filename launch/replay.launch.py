@@ -23,14 +23,21 @@ from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
-from xview_localizer.bag import TF_TOPICS, BagReader, read_drive
+from xview_localizer.bag import ROLES, TF_TOPICS, BagReader
+from xview_localizer.drives import open_drive
 from xview_localizer.settings import parameter_file_text
 
 LOCALIZE = Path(get_package_share_directory("xview_localizer")) / "launch" / "localize.launch.py"
 ANSWER_SEC = 3.0
 # name: (default, description, choices); a default of None must be given.
 ARGUMENTS = {
-    "drive": (None, "Folder with drive.yaml and the recording it names", None),
+    "drive": (None, "Folder with drive.yaml and the recording it names, or any recording", None),
+    "params_file": ("", "The robot's own parameter file; it overrules drive.yaml", None),
+    **{
+        role: ("", f"Topic of {role}; empty: that of drive.yaml, or the only one of its type", None)
+        for role in ROLES
+        if role not in TF_TOPICS
+    },
     "rate": ("1.0", "Speed of the replay", None),
     "start_delay_sec": ("8.0", "Wait before playing, so that the node has loaded its model", None),
     "map_server": ("false", "Serve the drive's map over HTTP instead of reading the file", ["true", "false"]),
@@ -48,7 +55,9 @@ def generate_launch_description() -> LaunchDescription:
 
 def _actions(context: LaunchContext) -> list:
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    drive = read_drive(Path(given["drive"]).expanduser())
+    params_file = Path(given["params_file"]).expanduser() if given["params_file"] else None
+    topics = {role: given[role] for role in ROLES if given.get(role)}
+    drive = open_drive(Path(given["drive"]).expanduser(), params_file, topics)
     with BagReader(drive.bag, drive.topics) as bag:
         compressed = bag.types["image"].endswith("CompressedImage")
         topics = {role: drive.topics[role] for role in bag.types if role not in TF_TOPICS}

@@ -99,16 +99,13 @@ def test_towns_by_default_are_no_training_towns():
     assert cli.TOWN_SEED > VALIDATION_FIRST_SEED + 10_000
 
 
-NO_TRUTH = "truth.tum is missing: judging takes a folder with drive.yaml, its bag, its map and truth.tum"
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["replay", "EMPTY"], "drive.yaml cannot be read"),
-        (["evaluate", "--bag", "EMPTY"], "drive.yaml cannot be read"),
-        (["replay", "DRIVE"], NO_TRUTH),
-        (["evaluate", "--bag", "DRIVE"], NO_TRUTH),
+        (["replay", "EMPTY"], "has no drive.yaml"),
+        (["evaluate", "--bag", "EMPTY"], "has no drive.yaml"),
+        (["replay", "EMPTY/none.mcap"], "there is no such file or folder"),
+        (["replay", "DRIVE"], "correct `bag` in drive.yaml"),
         (["evaluate", "--pairs", "EMPTY"], "it has no pairs.jsonl"),
         (["check-config", "EMPTY/none.yaml"], "none.yaml"),
         (["map-server", "EMPTY/none.tif"], "there is no map file"),
@@ -141,8 +138,9 @@ def test_town_without_a_route_is_one_line(run, tmp_path, monkeypatch):
 
 def test_replay_that_fails_shows_the_node_s_log(run, tmp_path, monkeypatch):
     replay = pytest.importorskip("xview_localizer.ros.replay")
-    from xview_localizer import demo
+    from xview_localizer import demo, drives
 
+    monkeypatch.setattr(drives, "open_drive", lambda *_: None)
     error = replay.ReplayError("the localizer node did not become active; its log ends with:\nboom")
     monkeypatch.setattr(demo, "replay_and_report", lambda *_: fails(error)())
     code, err = run("replay", tmp_path)
@@ -170,6 +168,8 @@ def test_bugs_keep_their_traceback(monkeypatch):
     [
         (["simulate", "out", "--kind", "fisheye"], "'fisheye' is not one of 'equirectangular', 'pinhole'"),
         (["evaluate"], "give either --pairs or --bag"),
+        (["evaluate", "--pairs", "a", "--reference", "/odom"], "--reference go with --bag"),
+        (["replay", "out", "--topic", "image=/front"], "image=/front is not INPUT:=TOPIC"),
         (["evaluate", "--pairs", "a", "--bag", "b"], "give either --pairs or --bag"),
     ],
 )

@@ -47,11 +47,13 @@ class BagError(ValueError):
 
 @dataclass(frozen=True)
 class Drive:
-    """A recording, the topics of its roles, and the settings that its robot needs."""
+    """A recording, the topics of its roles, the settings that its robot needs, its name and the folder of its truth."""
 
     bag: Path
     topics: dict[str, str]
-    values: dict[str, Value]
+    values: dict[str, Value | None]
+    folder: Path
+    name: str
 
 
 @dataclass(frozen=True)
@@ -65,24 +67,27 @@ class BagMessage:
 
 
 def read_drive(path: Path | str) -> Drive:
-    """Drive of a folder with `drive.yaml`, or of that file; mountings that it leaves out come from TF.
+    """Drive of a folder with `drive.yaml`, or of that file. Raises BagError.
 
-    Raises BagError.
+    Only `bag` must be there. Mountings that are left out come from TF, the rest from a parameter file (see drives.py).
     """
     path = Path(path)
     path = path / "drive.yaml" if path.is_dir() else path
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        datum, camera = document["datum"], document.get("camera", {})
-        if not isinstance(document["topics"], dict):
-            raise TypeError(f"topics must name the topic of each role, got {document['topics']!r}")
-        values: dict[str, Value] = {
-            "datum.latitude_deg": float(datum["latitude_deg"]),
-            "datum.longitude_deg": float(datum["longitude_deg"]),
-            "datum.altitude_m": float(datum["altitude_m"]),
-            "camera.height_m": float(camera.get("height_m", 0.0)),
-            "map.source": _map_source(path.parent, document["map"]),
-        }
+        camera, topics = document.get("camera", {}), document.get("topics", {})
+        if not isinstance(topics, dict):
+            raise TypeError(f"topics must name the topic of each role, got {topics!r}")
+        values: dict[str, Value | None] = {"camera.height_m": float(camera.get("height_m", 0.0))}
+        if "datum" in document:
+            datum = document["datum"]
+            values |= {
+                "datum.latitude_deg": float(datum["latitude_deg"]),
+                "datum.longitude_deg": float(datum["longitude_deg"]),
+                "datum.altitude_m": float(datum.get("altitude_m", 0.0)),
+            }
+        if "map" in document:
+            values["map.source"] = _map_source(path.parent, document["map"])
         mountings = {
             "camera.position_in_base_m": camera.get("in_base_m"),
             "camera.rpy_deg": camera.get("rpy_deg"),
@@ -93,15 +98,15 @@ def read_drive(path: Path | str) -> Drive:
             for name, mounting in mountings.items()
             if mounting is not None
         }
-        topics = TF_TOPICS | {role: str(topic) for role, topic in document["topics"].items()}
+        topics = TF_TOPICS | {role: str(topic) for role, topic in topics.items()}
         bag = path.parent / document["bag"]
     except OSError as error:
         raise BagError(
             f"{path} cannot be read: {error}; a drive is a folder with drive.yaml beside its bag"
         ) from error
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise BagError(f"{path} cannot be understood: {error!r}") from error
-    return Drive(bag, topics, values)
+    return Drive(bag, topics, values, path.parent, path.resolve().parent.name)
 
 
 class BagReader:
@@ -137,7 +142,8 @@ class BagReader:
             there = "\n".join(f"  {c.topic} ({c.msgtype})" for c in self._reader.connections)
             self._reader.close()
             raise BagError(
-                f"{bag} has no topic for {', '.join(sorted(missing))}; see drive.yaml. There are:\n{there}"
+                f"{bag} has no topic for {', '.join(sorted(missing))}; name it in drive.yaml or by "
+                f"--topic ROLE:=TOPIC. There are:\n{there}"
             )
 
     def __enter__(self) -> BagReader:
@@ -150,6 +156,11 @@ class BagReader:
     def types(self) -> dict[str, str]:
         """ROS type of each role that the recording has."""
         return {role: connection.msgtype for role, connection in self._connections.values()}
+
+    @property
+    def recorded_topics(self) -> list[tuple[str, str]]:
+        """Topic and ROS type of everything in the recording."""
+        return [(connection.topic, connection.msgtype) for connection in self._reader.connections]
 
     @property
     def image_count(self) -> int:
@@ -203,8 +214,10 @@ class BagReader:
 def _advice(bag: Path) -> str:
     """What to do about a recording that cannot be opened."""
     if not bag.exists():
-        return "there is no such file or folder; correct `bag` in drive.yaml"
+        return "there is no such file or folder; correct `bag` in drive.yaml, or the path"
     if bag.is_dir() and not (bag / "metadata.yaml").is_file():
+        if not [*bag.glob("*.mcap*"), *bag.glob("*.db3*")]:
+            return "it has no drive.yaml, and is no recording (a rosbag2 folder, .mcap, .db3 or .bag)"
         return "the recording was not ended properly and has no metadata.yaml; run `ros2 bag reindex` on it"
     if bag.suffix == ".bag":
         return "if recording was broken off, run `rosbag reindex` on it"

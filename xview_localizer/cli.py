@@ -12,7 +12,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from xview_localizer.cli_adapt import adapt
-from xview_localizer.cli_common import Package, Recording, console, figure, tracked
+from xview_localizer.cli_common import (
+    Package,
+    Parameters,
+    Recording,
+    Topics,
+    TrueTrack,
+    console,
+    figure,
+    open_recorded,
+    tracked,
+)
 from xview_localizer.cli_engines import engines
 from xview_localizer.cli_evaluation import bench, evaluate
 from xview_localizer.cli_models import models
@@ -179,21 +189,28 @@ def simulate(
 
 @app.command()
 def replay(
-    drive: Annotated[Path, typer.Argument(help="Drive folder (drive.yaml and truth.tum beside its bag).")],
+    drive: Annotated[Path, typer.Argument(help="Drive folder (with drive.yaml), or any recording.")],
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     rate: Annotated[
         Optional[float], typer.Option(help="Speed factor; by default each image waits for its answer.")
     ] = None,
+    params_file: Parameters = None,
+    topic: Topics = None,
+    reference: TrueTrack = None,
     model: Package = None,
     recording: Recording = None,
 ) -> None:
     """Replay a recorded drive through the real node over DDS and report.
 
     Example: xview-localizer replay drive1
+    Example: xview-localizer replay rosbag2_2026 --params-file my_robot.yaml --reference /rtk/odometry
     """
     from xview_localizer.demo import replay_and_report
 
-    folder, metrics = replay_and_report(drive, out, rate, model, recording, console.print, tracked)
+    recorded = open_recorded(drive, params_file, topic)
+    folder, metrics = replay_and_report(
+        recorded, reference, out, rate, model, recording, console.print, tracked
+    )
     _print_drive(metrics)
     _print_open_me(folder)
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 if TYPE_CHECKING:
+    from xview_localizer.bag import Drive
     from xview_localizer.learning.progress import Progress
     from xview_localizer.models.package import ModelPackage
 
@@ -20,6 +21,29 @@ Package = Annotated[
 ]
 Recording = Annotated[
     Optional[Path], typer.Option("--rerun", help="Also write a recording for the Rerun viewer (.rrd).")
+]
+Parameters = Annotated[
+    Optional[Path],
+    typer.Option(
+        "--params-file", help="The robot's own parameter file; it overrules the drive's drive.yaml."
+    ),
+]
+Topics = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--topic",
+        metavar="INPUT:=TOPIC",
+        help="Topic of image, camera_info, fix, odom or imu (nothing after := is without); may be repeated; by "
+        "default that of drive.yaml, or the only one of its type.",
+    ),
+]
+TrueTrack = Annotated[
+    Optional[str],
+    typer.Option(
+        "--reference",
+        help="True poses: a topic (PoseStamped, PoseWithCovarianceStamped, Odometry, NavSatFix) or a TUM file; by "
+        "default truth.tum beside the recording.",
+    ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="JSON file to write.")]
 
@@ -49,6 +73,19 @@ def load_package(folder: Path | None) -> "ModelPackage":
     from xview_localizer.models.package import ModelPackage, default_package_path
 
     return ModelPackage.load(folder or default_package_path())
+
+
+def open_recorded(path: Path, params_file: Path | None, topics: list[str] | None) -> "Drive":
+    """The drive that the options describe. Raises BagError, SettingsError, typer.BadParameter."""
+    from xview_localizer.drives import open_drive
+
+    given = {}
+    for topic in topics or []:
+        role, separator, name = topic.partition(":=")
+        if not separator:
+            raise typer.BadParameter(f"{topic} is not INPUT:=TOPIC", param_hint="--topic")
+        given[role.strip()] = name.strip()
+    return open_drive(path, params_file, given)
 
 
 def figure(value: float | None) -> str:

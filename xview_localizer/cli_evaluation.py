@@ -3,29 +3,50 @@
 # typer 0.9, of Ubuntu 24.04, reads neither `X | None` nor annotations that `from __future__ import annotations` delays.
 import time
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 from rich.table import Table
 
-from xview_localizer.cli_common import Out, Package, Recording, console, figure, load_package, tracked
+from xview_localizer.cli_common import (
+    Out,
+    Package,
+    Parameters,
+    Recording,
+    Topics,
+    TrueTrack,
+    console,
+    figure,
+    load_package,
+    open_recorded,
+    tracked,
+)
+
+if TYPE_CHECKING:
+    from xview_localizer.bag import Drive
 
 
 def evaluate(
     pairs: Annotated[Optional[Path], typer.Option(help="Folder in the pairs format.")] = None,
     bag: Annotated[
-        Optional[Path], typer.Option(help="Drive folder (drive.yaml and truth.tum beside its bag).")
+        Optional[Path], typer.Option(help="Drive folder (with drive.yaml), or any recording.")
     ] = None,
+    params_file: Parameters = None,
+    topic: Topics = None,
+    reference: TrueTrack = None,
     model: Package = None,
     out: Out = Path("evaluation.json"),
     keyframes: Annotated[int, typer.Option(help="Images of a sequence solved together (pairs).")] = 1,
-    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime; 0: its own choice.")] = 0,
+    threads: Annotated[
+        Optional[int], typer.Option(help="Threads of ONNX Runtime; 0: its own choice. [default: 0]")
+    ] = None,
     recording: Recording = None,
 ) -> None:
     """Measure accuracy, calibration and rejection, without ROS.
 
     Example: xview-localizer evaluate --pairs val --out val.json
     Example: xview-localizer evaluate --bag drive1 --out drive1.json
+    Example: xview-localizer evaluate --bag rosbag2_2026 --params-file my_robot.yaml --reference /rtk/odometry
     """
     from xview_localizer.evaluation.evaluate import evaluate_pairs
     from xview_localizer.evaluation.metrics import write_json
@@ -34,44 +55,50 @@ def evaluate(
         raise typer.BadParameter("give either --pairs or --bag")
     if recording is not None and bag is None:
         raise typer.BadParameter("--rerun goes with --bag: only a drive has a time line")
+    if bag is None and (params_file or topic or reference):
+        raise typer.BadParameter("--params-file, --topic and --reference go with --bag")
     if pairs is not None:
         from xview_localizer.engines.factory import EngineConfig
         from xview_localizer.models.networks import open_networks
         from xview_localizer.pairs import PairsDataset
 
-        networks = open_networks(load_package(model), EngineConfig(threads=threads))
+        networks = open_networks(load_package(model), EngineConfig(threads=threads or 0))
         metrics = evaluate_pairs(
             PairsDataset(pairs), networks, keyframes=keyframes, track=tracked("localizing")
         )
     else:
-        metrics = _evaluate_bag(bag, model, threads, recording)
+        given = {"model.threads": threads, "model.package": str(model) if model else None}
+        metrics = _evaluate_bag(open_recorded(bag, params_file, topic), reference, given, recording)
     write_json(metrics, out)
     _print_metrics(metrics)
     console.print(f"wrote {out}", highlight=False)
 
 
-def _evaluate_bag(folder: Path, model: Path | None, threads: int, recording: Path | None) -> dict:
+def _evaluate_bag(drive: "Drive", reference_name: str | None, given: dict, recording: Path | None) -> dict:
     from xview_localizer.assembly import build_localizer, open_map
-    from xview_localizer.bag import read_drive
-    from xview_localizer.evaluation.drive import judge_drive, read_truth
+    from xview_localizer.evaluation.drive import judge_drive
     from xview_localizer.evaluation.metrics import summarize
+    from xview_localizer.evaluation.reference import read_reference
     from xview_localizer.offline import localize_drive
     from xview_localizer.settings import Settings
 
-    drive = read_drive(folder)
-    read_truth(folder)  # what cannot be judged need not be localized
-    values = {**drive.values, "model.threads": threads, "model.package": str(model or "")}
-    settings = Settings.from_values(values)
+    given = {name: value for name, value in given.items() if value is not None}
+    settings = Settings.from_values({**drive.values, **given})
+    reference = read_reference(reference_name, drive, settings)  # what cannot be judged need not be localized
     localizer = build_localizer(settings, open_map(settings))
     began = time.perf_counter()
     with console.status("localizing"):
         records = list(localize_drive(drive, localizer, settings))
-    result = judge_drive(folder, records, len(records) / (time.perf_counter() - began))
+    rate_hz = len(records) / (time.perf_counter() - began)
+    result = judge_drive(drive, reference, settings, records, rate_hz)
+    if len(result.records) < len(records):
+        left_out = len(records) - len(result.records)
+        console.print(f"{left_out} of {len(records)} images lie in gaps of the reference", highlight=False)
     if recording is not None:
         from xview_localizer.evaluation.drive import drive_aerial, drive_images
         from xview_localizer.evaluation.rerun_log import write_recording
 
-        images = drive_images(folder, [record.stamp_sec for record in records])
+        images = drive_images(drive, [record.stamp_sec for record in result.records])
         write_recording(recording, result, drive_aerial(result, settings), images)
     return {**summarize(result.frames), **result.drive_metrics()}
 

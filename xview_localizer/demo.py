@@ -14,10 +14,13 @@ import yaml
 
 from xview_localizer.aerial.map_server import served_map
 from xview_localizer.aerial.redact import redacted
-from xview_localizer.bag import read_drive
+from xview_localizer.bag import Drive
+from xview_localizer.drives import open_drive
 from xview_localizer.evaluation.bench import machine
-from xview_localizer.evaluation.drive import drive_aerial, drive_images, judge_drive, read_truth
+from xview_localizer.evaluation.drive import drive_aerial, drive_images, judge_drive
+from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.evaluation.report import write_report
+from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.models.package import ModelPackage
 from xview_localizer.records import ImageRecord, write_records
 from xview_localizer.settings import Settings, parameter_file_text
@@ -25,7 +28,8 @@ from xview_localizer.tum import write_tum
 
 Say = Callable[[str], None]
 Track = Callable[[str], Callable[[Iterable], Iterable]]
-MAP_MAX_ZOOM = 20
+# Of the project's own map server, whatever the drive's parameters say about the user's.
+SERVED_MAP = {"map.max_zoom": 20, "map.tile_px": 256}
 
 
 def run_demo(
@@ -38,11 +42,12 @@ def run_demo(
     if not (drive / "truth.tum").is_file():
         say(f"simulating a town and a drive (seed {seed})")
         simulate_drive(drive, seed, DriveConfig(length_m=length_m, kind=kind), track("rendering images"))
-    return replay_and_report(drive, runs, None, None, recording, say, track)
+    return replay_and_report(open_drive(drive), None, runs, None, None, recording, say, track)
 
 
 def replay_and_report(
-    drive_folder: Path,
+    drive: Drive,
+    reference_name: str | None,
     runs: Path,
     rate: float | None,
     model: Path | None,
@@ -50,24 +55,22 @@ def replay_and_report(
     say: Say,
     track: Track,
 ) -> tuple[Path, dict]:
-    """Serve the drive's map, replay its bag through the node over DDS, judge and report.
+    """Serve the drive's map, replay its bag through the node over DDS, judge by the reference and report.
 
-    A `recording` is written for Rerun where it is given. Raises BagError, MapSourceError, ReplayError.
+    `reference_name`: see read_reference. A `recording` is written for Rerun where it is given. Raises BagError,
+    MapSourceError, ReplayError, SettingsError.
     """
     from xview_localizer.ros.replay import ReplayError, ReplayPace, replay_drive
 
-    drive = read_drive(drive_folder)
-    read_truth(drive_folder)  # what cannot be judged need not be played
+    given = {"model.package": str(model)} if model else {}
+    settings = Settings.from_values({**drive.values, **given})
+    reference = read_reference(reference_name, drive, settings)  # what cannot be judged need not be played
     folder = _new_run(runs)
-    with served_map(str(drive.values["map.source"])) as source:
+    with served_map(str(settings.values["map.source"])) as source:
         say(f"map: {redacted(source)}")
-        values = {
-            **drive.values,
-            "map.source": source,
-            "map.max_zoom": MAP_MAX_ZOOM,
-            "map.cache_dir": str(folder / "tiles"),
-            "model.package": str(model or ""),
-        }
+        values = {**settings.values}
+        if source != settings.values["map.source"]:
+            values |= SERVED_MAP | {"map.source": source, "map.cache_dir": str(folder / "tiles")}
         (folder / "localizer.yaml").write_text(parameter_file_text(values))
         say("replaying through the localizer node")
         answered: list[float] = []
@@ -90,19 +93,14 @@ def replay_and_report(
         else 1 / (time.monotonic() - began)
     )
     shutil.rmtree(folder / "tiles", ignore_errors=True)
-    settings = Settings.from_values({**values, "map.source": str(drive.values["map.source"])})
-    return folder, _report(folder, drive_folder, records, rate_hz, settings, recording)
+    result = judge_drive(drive, reference, settings, records, rate_hz)
+    return folder, _report(folder, drive, result, settings, recording)
 
 
 def _report(
-    folder: Path,
-    drive_folder: Path,
-    records: list[ImageRecord],
-    rate_hz: float,
-    settings: Settings,
-    recording: Path | None,
+    folder: Path, drive: Drive, result: DriveResult, settings: Settings, recording: Path | None
 ) -> dict:
-    result = judge_drive(drive_folder, records, rate_hz)
+    records = result.records
     write_records(folder / "records.jsonl", records)
     write_tum(
         folder / "accepted.tum", [(r.stamp_sec, r.x_m, r.y_m, r.yaw_rad) for r in records if r.accepted]
@@ -119,18 +117,20 @@ def _report(
         folder / "gnss.tum",
         [(r.stamp_sec, *xy, 0.0) for r, xy in zip(records, result.gnss_xy_m, strict=True)],
     )
-    shutil.copyfile(drive_folder / "truth.tum", folder / "truth.tum")
-    shutil.copyfile(drive_folder / "drive.yaml", folder / "drive.yaml")
+    write_tum(
+        folder / "truth.tum",
+        [(r.stamp_sec, t.x_m, t.y_m, t.yaw_rad) for r, t in zip(records, result.truth, strict=True)],
+    )
     aerial = drive_aerial(result, settings)
     package = ModelPackage.load(settings.package_path)
     about = {
-        "drive": drive_folder.name,
+        "drive": drive.name,
         "model": package.spec.name,
         "machine": str(machine()["cpu"]),
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
     }
     (folder / "about.yaml").write_text(yaml.safe_dump(about))
-    images = drive_images(drive_folder, [r.stamp_sec for r in records])
+    images = drive_images(drive, [r.stamp_sec for r in records])
     if recording is not None:
         from xview_localizer.evaluation.rerun_log import write_recording
 

@@ -8,9 +8,12 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from xview_localizer.bag import BagError
-from xview_localizer.evaluation.drive import drive_images, judge_drive, read_truth
+from xview_localizer.drives import open_drive
+from xview_localizer.evaluation.drive import drive_images, judge_drive
+from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.records import ImageRecord
+from xview_localizer.settings import Settings
 from xview_localizer.tum import write_tum
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
@@ -66,42 +69,60 @@ def write_drive(folder, make_image, first_latitude=None):
     return folder
 
 
+def judged(folder, records, reference=None):
+    drive = open_drive(folder)
+    settings = Settings.from_values(drive.values)
+    return judge_drive(drive, read_reference(reference, drive, settings), settings, records, 1.0)
+
+
 @pytest.mark.parametrize("make_image", [raw_image, compressed_image])
 def test_images_of_either_type(tmp_path, make_image):
-    first, second = drive_images(write_drive(tmp_path, make_image), STAMPS_SEC)
+    first, second = drive_images(open_drive(write_drive(tmp_path, make_image)), STAMPS_SEC)
     np.testing.assert_array_equal(first, RGB)
     assert (second is None) if make_image is compressed_image else (second == 7).all()
 
 
 def test_image_that_cannot_be_decoded_is_none(tmp_path):
-    assert drive_images(write_drive(tmp_path, odd_image), STAMPS_SEC) == [None, None]
+    assert drive_images(open_drive(write_drive(tmp_path, odd_image)), STAMPS_SEC) == [None, None]
 
 
 def test_gnss_is_brought_to_base_link(tmp_path):
     folder = write_drive(tmp_path, raw_image)
-    write_tum(folder / "truth.tum", [(99.0, 3.0, 4.0, np.pi / 2), (102.0, 3.0, 4.0, np.pi / 2)])
-    result = judge_drive(folder, [ImageRecord(stamp, False, "") for stamp in STAMPS_SEC], 1.0)
+    write_tum(folder / "truth.tum", [(99.9 + t, 3.0, 4.0, np.pi / 2) for t in range(3)])
+    result = judged(folder, [ImageRecord(stamp, False, "") for stamp in STAMPS_SEC])
     np.testing.assert_allclose(result.truth_xy_m, [(3.0, 4.0)] * 2)
     np.testing.assert_allclose(result.gnss_xy_m, [(3.0, 4.0)] * 2, atol=1e-3)
 
 
 def test_receiver_without_a_position_is_skipped(tmp_path):
     folder = write_drive(tmp_path, raw_image, first_latitude=float("nan"))
-    write_tum(folder / "truth.tum", [(100.0, 3.0, 4.0, np.pi / 2)])
-    result = judge_drive(folder, [ImageRecord(101.0, False, "")], 1.0)
+    write_tum(folder / "truth.tum", [(101.0, 3.0, 4.0, np.pi / 2)])
+    result = judged(folder, [ImageRecord(101.0, False, "")])
     np.testing.assert_allclose(result.gnss_xy_m, [(3.0, 4.0)], atol=1e-3)
 
 
-def test_missing_truth_is_named(tmp_path):
+def test_missing_truth_is_asked_for(tmp_path):
     with pytest.raises(
-        BagError,
-        match=r"truth.tum is missing: judging takes a folder with drive.yaml, its bag, its map and truth.tum",
+        BagError, match=r"(?s)truth.tum is missing, .* add one of\n  --reference FILE.tum \(stamp"
     ):
-        read_truth(tmp_path)
+        judged(write_drive(tmp_path, raw_image), [])
 
 
 @pytest.mark.parametrize("text", ["100.0 1 2 0\n", "stamp,x,y\n1,2,3\n"])
 def test_other_truth_is_refused(tmp_path, text):
-    (tmp_path / "truth.tum").write_text(text)
+    folder = write_drive(tmp_path, raw_image)
+    (folder / "truth.tum").write_text(text)
     with pytest.raises(BagError, match="is no TUM trajectory"):
-        read_truth(tmp_path)
+        judged(folder, [])
+
+
+def test_images_in_gaps_of_the_reference_are_not_judged(tmp_path):
+    folder, elsewhere = write_drive(tmp_path, raw_image), tmp_path / "rtk.tum"
+    write_tum(elsewhere, [(99.0, 3.0, 3.0, 0.1), (100.0, 3.0, 4.0, 0.2), (100.1, 3.0, 4.1, 0.3)])
+    records = [ImageRecord(stamp, False, "") for stamp in (100.05, 102.0, 98.9)]
+    result = judged(folder, records, "rtk.tum")  # a file beside drive.yaml
+    assert [record.stamp_sec for record in result.records] == [100.05]
+    (pose,) = result.truth
+    assert (pose.x_m, pose.y_m, pose.yaw_rad) == pytest.approx((3.0, 4.05, 0.25), abs=1e-3)
+    with pytest.raises(BagError, match="from 99.0 to 100.1 s has no pose for 1 images from 102.0 to 102.0 s"):
+        judged(folder, records[1:2], str(elsewhere))

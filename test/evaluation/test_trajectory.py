@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from xview_localizer.evaluation.trajectory import poses_at
-from xview_localizer.geometry.pose import wrap_angle_rad
 from xview_localizer.tum import read_tum, write_tum
 
 
@@ -17,22 +15,6 @@ def test_tum_file_is_read_back(tmp_path):
     np.testing.assert_allclose(trajectory["x_m"], [1.0, -1.5, -4.0])
     np.testing.assert_allclose(trajectory["y_m"], [2.0, 2.5, 3.0])
     np.testing.assert_allclose(trajectory["yaw_rad"], [3.0, 3.1, 3.2], atol=1e-6)
-
-
-def test_one_line_is_a_trajectory(tmp_path):
-    write_tum(tmp_path / "truth.tum", [(10.0, 1.0, 2.0, 0.5)])
-    (pose,) = poses_at(read_tum(tmp_path / "truth.tum"), [10.0])
-    assert (pose.x_m, pose.y_m, pose.yaw_rad) == pytest.approx((1.0, 2.0, 0.5))
-
-
-def test_poses_between_stamps(tmp_path):
-    write_tum(tmp_path / "truth.tum", [(10.0, 0.0, 0.0, 3.0), (12.0, 4.0, -2.0, -3.0)])
-    first, between = poses_at(read_tum(tmp_path / "truth.tum"), [10.0, 11.5])
-    assert (first.x_m, first.y_m, first.yaw_rad) == pytest.approx((0.0, 0.0, 3.0))
-    assert (between.x_m, between.y_m) == pytest.approx((3.0, -1.5))
-    assert wrap_angle_rad(between.yaw_rad) == pytest.approx(
-        wrap_angle_rad(3.0 + 0.75 * (2 * np.pi - 6.0)), abs=1e-6
-    )
 
 
 def test_frames_of_a_drive(drive):

@@ -3,58 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from xview_localizer import messages
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.assembly import open_map
-from xview_localizer.bag import TF_TOPICS, BagError, BagReader, Drive, read_drive
-from xview_localizer.evaluation.trajectory import DriveResult, poses_at
+from xview_localizer.bag import TF_TOPICS, BagError, BagReader, Drive
+from xview_localizer.evaluation.reference import Reference
+from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.mountings import MountingError, Mountings
 from xview_localizer.records import ImageRecord
 from xview_localizer.settings import Settings
-from xview_localizer.tum import read_tum
 
 MAP_METRES_PER_PIXEL, MAP_MARGIN_M = 0.25, 40.0
 
 
-def read_truth(folder: Path) -> dict[str, np.ndarray]:
-    """The true trajectory of a drive folder, see read_tum. Raises BagError."""
-    path = folder / "truth.tum"
-    if not path.is_file():
-        raise BagError(
-            f"{path} is missing: judging takes a folder with drive.yaml, its bag, its map and truth.tum "
-            "(stamp x y z qx qy qz qw of base_link in map); replay.launch.py plays a drive without truth"
-        )
-    try:
-        return read_tum(path)
-    except (ValueError, IndexError) as error:
-        raise BagError(f"{path} is no TUM trajectory (stamp x y z qx qy qz qw a line): {error}") from error
+def judge_drive(
+    drive: Drive, reference: Reference, settings: Settings, records: Sequence[ImageRecord], rate_hz: float
+) -> DriveResult:
+    """Hold records against the reference and the recorded GNSS; those in the reference's gaps are left out.
 
-
-def judge_drive(folder: Path, records: Sequence[ImageRecord], rate_hz: float) -> DriveResult:
-    """Hold records against `truth.tum` and the recorded GNSS of a drive folder. Raises BagError."""
-    stamps = [record.stamp_sec for record in records]
-    truth = poses_at(read_truth(folder), stamps)
-    drive = read_drive(folder)
-    fixes = _antenna_positions(drive)
+    Raises BagError.
+    """
+    placed = [(record, reference.truth_at(record.stamp_sec)) for record in records]
+    judged = [(record, truth) for record, truth in placed if truth is not None]
+    if not judged:
+        raise BagError(_no_truth(reference, records))
+    truth = [pose for _, pose in judged]
+    fixes = _antenna_positions(drive, settings)
     if not fixes:
         raise BagError(f"{drive.bag} has no GNSS position on {drive.topics['fix']} to compare with")
     # The newest position at each image; through an outage a robot has only the last one.
+    stamps = [record.stamp_sec for record, _ in judged]
     newest = np.clip(np.searchsorted([fix[0] for fix in fixes], stamps, side="right") - 1, 0, None)
     base_xy_m = [
         fixes[number][1] - (pose.transform(fixes[number][2]) - (pose.x_m, pose.y_m))
         for number, pose in zip(newest, truth, strict=True)
     ]
-    return DriveResult(records, truth, np.array(base_xy_m), rate_hz)
+    return DriveResult([record for record, _ in judged], truth, np.array(base_xy_m), rate_hz)
 
 
-def _antenna_positions(drive: Drive) -> list[tuple[float, np.ndarray, np.ndarray]]:
+def _no_truth(reference: Reference, records: Sequence[ImageRecord]) -> str:
+    first, last = reference.stamp_sec[[0, -1]]
+    images = f"{len(records)} images"
+    if records:
+        images += f" from {records[0].stamp_sec:.1f} to {records[-1].stamp_sec:.1f} s"
+    advice = "let one clock stamp both" + (", and record odometry" if reference.yaw_rad is None else "")
+    return f"reference {reference.name} from {first:.1f} to {last:.1f} s has no pose for {images}; {advice}"
+
+
+def _antenna_positions(drive: Drive, settings: Settings) -> list[tuple[float, np.ndarray, np.ndarray]]:
     """Stamp, position [2] in `map` and lever arm [2] of each GNSS position that the node would take."""
-    settings = Settings.from_values(drive.values)
     mountings, found = Mountings(settings.mountings), []
     with BagReader(drive.bag, drive.topics) as bag:
         for recorded in bag.messages():
@@ -75,12 +76,11 @@ def _antenna_positions(drive: Drive) -> list[tuple[float, np.ndarray, np.ndarray
     return found
 
 
-def drive_images(folder: Path, stamps_sec: Sequence[float]) -> list[np.ndarray | None]:
+def drive_images(drive: Drive, stamps_sec: Sequence[float]) -> list[np.ndarray | None]:
     """Camera images [H, W, 3] RGB of a drive at the given stamps, None where one cannot be decoded.
 
     Raises BagError, KeyError.
     """
-    drive = read_drive(folder)
     found: dict[float, np.ndarray | None] = {}
     with BagReader(drive.bag, drive.topics) as bag:
         for recorded in bag.messages():

@@ -68,11 +68,3 @@ class DriveResult:
             )
             for name in names
         }
-
-
-def poses_at(trajectory: dict[str, np.ndarray], stamps_sec: Sequence[float]) -> list[Pose2]:
-    """Poses interpolated at stamps."""
-    x, y, yaw = (
-        np.interp(stamps_sec, trajectory["stamp_sec"], trajectory[key]) for key in ("x_m", "y_m", "yaw_rad")
-    )
-    return [Pose2(float(a), float(b), float(c)) for a, b, c in zip(x, y, yaw, strict=True)]

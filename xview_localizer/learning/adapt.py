@@ -18,9 +18,10 @@ import torch
 
 from xview_localizer.aerial.source import MapSource
 from xview_localizer.assembly import build_localizer, open_map
-from xview_localizer.bag import read_drive
+from xview_localizer.drives import open_drive
 from xview_localizer.engines.factory import EngineConfig, engine_for
 from xview_localizer.evaluation.evaluate import evaluate_pairs
+from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.learning.bag_pairs import PosedFrame, posed_frames, write_pairs
 from xview_localizer.learning.calibrate_package import calibrate_package
 from xview_localizer.learning.drive_frames import cut_frames
@@ -30,7 +31,7 @@ from xview_localizer.learning.matcher import Matcher
 from xview_localizer.learning.package_writer import write_trained
 from xview_localizer.learning.progress import Progress
 from xview_localizer.learning.recipe import claim
-from xview_localizer.learning.reference import AdaptError, read_reference
+from xview_localizer.learning.reference import AdaptError
 from xview_localizer.learning.road_split import RoadSplit, split_road
 from xview_localizer.learning.train import TrainConfig, train
 from xview_localizer.models.manifest import sha256
@@ -176,12 +177,11 @@ def _pairs(
 def _posed_drive(
     out: Path, folder: Path, config: AdaptConfig, start: ModelPackage, progress: Progress
 ) -> tuple[Settings, list[PosedFrame]]:
-    drive = read_drive(folder)
+    drive = open_drive(folder)
     values = drive.values | map_values(config.map)
     values |= {"model.package": str(config.start_path), "model.threads": config.threads}
     settings = Settings.from_values(values)
-    root = folder if folder.is_dir() else folder.parent
-    reference = read_reference(config.reference, root, drive, settings) if config.reference else None
+    reference = read_reference(config.reference, drive, settings) if config.reference else None
     progress.report(f"reading {folder}" + ("" if reference else ", localizing it"))
     localizer = build_localizer(settings, open_map(settings))
     frames = cut_frames(drive, settings, localizer, reference, out, progress.track)

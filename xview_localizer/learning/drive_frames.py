@@ -15,12 +15,13 @@ import numpy as np
 
 from xview_localizer import messages
 from xview_localizer.bag import Drive
+from xview_localizer.evaluation.reference import Reference
 from xview_localizer.geometry.camera import camera_to_dict
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_level_base, rpy_from_R_base_body
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
 from xview_localizer.intake import DriveIntake
-from xview_localizer.learning.reference import AdaptError, Reference
+from xview_localizer.learning.reference import AdaptError, anchor_at
 from xview_localizer.learning.smoothing import Anchor
 from xview_localizer.localizer import Localizer
 from xview_localizer.offline import images_of_drive
@@ -76,7 +77,7 @@ def cut_frames(
         try:
             stamp_sec = intake.on_image(message)
             odometry = intake.tracker.odometry_at(stamp_sec)
-            anchor = reference.anchor_at(stamp_sec, intake.tracker) if reference else None
+            anchor = anchor_at(reference, stamp_sec, intake.tracker) if reference else None
             if frames and not _is_further(frames[-1], odometry, anchor):
                 continue
             view = intake.view(message)

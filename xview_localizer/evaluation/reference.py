@@ -1,0 +1,182 @@
+"""Where the robot really was: a topic of the recording, or a TUM trajectory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from xview_localizer import messages
+from xview_localizer.bag import REFERENCE_ROLES, ROLES, TF_TOPICS, BagError, BagReader, Drive
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.mountings import MountingError, Mountings
+from xview_localizer.settings import Settings
+from xview_localizer.tracking.gnss import GnssSample, base_position, heading_from_course
+from xview_localizer.tracking.motion import OdometryBuffer, SampleError
+from xview_localizer.tum import read_tum
+
+TRUTH_FILE = "truth.tum"
+# Of a reference that comes without covariance: RTK, or a survey.
+DEFAULT_SIGMA_M = 0.05
+# Receivers of 1 Hz are interpolated, longer gaps are not.
+MAX_GAP_SEC = 1.2
+# Files round stamps.
+SAME_STAMP_SEC = 1e-4
+# Positions of an antenna say where base_link looks by the course driven around an image: odometry's path is laid onto
+# theirs. How far they may wander meanwhile, and the least path.
+COURSE_WINDOW_SEC, COURSE_DRIFT_M, COURSE_BASELINE_M = 10.0, 0.1, 3.0
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Poses of base_link by stamp, or positions of the GNSS antenna where the topic is NavSatFix.
+
+    `stamp_sec` [N] increasing, `xy_m` [N, 2] in `map`, `sigma_m` [N]; `yaw_rad` [N] of poses, None for positions.
+    `odometry` is that of the whole drive, for positions.
+    """
+
+    name: str
+    stamp_sec: np.ndarray
+    xy_m: np.ndarray
+    sigma_m: np.ndarray
+    yaw_rad: np.ndarray | None
+    antenna_in_base_m: np.ndarray  # [N, 2], 0 of poses
+    odometry: OdometryBuffer | None = None
+
+    def pose_at(self, stamp_sec: float) -> tuple[Pose2, float] | None:
+        """A pose of base_link, interpolated, and its standard deviation; None in gaps, and of positions."""
+        if self.yaw_rad is None:
+            return None
+        after = int(np.searchsorted(self.stamp_sec, stamp_sec))
+        for number in (after - 1, after):
+            if 0 <= number < len(self.stamp_sec) and abs(self.stamp_sec[number] - stamp_sec) < SAME_STAMP_SEC:
+                return self._pose_between(number, number, 0.0)
+        if not 0 < after < len(self.stamp_sec):
+            return None
+        gap_sec = self.stamp_sec[after] - self.stamp_sec[after - 1]
+        if gap_sec > MAX_GAP_SEC:
+            return None
+        return self._pose_between(after - 1, after, (stamp_sec - self.stamp_sec[after - 1]) / gap_sec)
+
+    def position_before(self, stamp_sec: float) -> int | None:
+        """Number of the newest entry until `stamp_sec`; None where that is too old."""
+        number = int(np.searchsorted(self.stamp_sec, stamp_sec + SAME_STAMP_SEC)) - 1
+        return number if number >= 0 and stamp_sec - self.stamp_sec[number] <= MAX_GAP_SEC else None
+
+    def truth_at(self, stamp_sec: float) -> Pose2 | None:
+        """Where base_link was; None in gaps and, of positions, where odometry gives no heading."""
+        if self.yaw_rad is not None:
+            found = self.pose_at(stamp_sec)
+            return found[0] if found else None
+        number, now = self.position_before(stamp_sec), self.odometry.at(stamp_sec)
+        if number is None or now is None:
+            return None
+        motion = self.odometry.motion(float(self.stamp_sec[number]), stamp_sec)
+        near = np.flatnonzero(np.abs(self.stamp_sec - stamp_sec) <= COURSE_WINDOW_SEC)
+        samples = [(float(self.stamp_sec[i]), self._sample(i)) for i in near]
+        samples = [item for item in samples if (at := self.odometry.at(item[0])) and at.path == now.path]
+        heading = heading_from_course(samples, self.odometry, COURSE_DRIFT_M, COURSE_BASELINE_M)
+        if motion is None or heading is None:
+            return None
+        yaw_rad = heading.yaw_map_odom_rad + now.pose.yaw_rad
+        xy_m = base_position(self._sample(number), motion.T_then_now, yaw_rad)
+        return Pose2(float(xy_m[0]), float(xy_m[1]), float(yaw_rad))
+
+    def _sample(self, number: int) -> GnssSample:
+        return GnssSample(self.xy_m[number], float(self.sigma_m[number]), self.antenna_in_base_m[number])
+
+    def _pose_between(self, before: int, after: int, share: float) -> tuple[Pose2, float]:
+        x_m, y_m = (1 - share) * self.xy_m[before] + share * self.xy_m[after]
+        yaw_rad = (1 - share) * self.yaw_rad[before] + share * self.yaw_rad[after]
+        sigma_m = float(max(self.sigma_m[before], self.sigma_m[after]))
+        return Pose2(float(x_m), float(y_m), float(yaw_rad)), sigma_m
+
+
+def read_reference(name: str | None, drive: Drive, settings: Settings) -> Reference:
+    """The reference `name` of a drive: a TUM file (also one in its folder), or else a topic; None: truth.tum there.
+
+    Raises BagError.
+    """
+    if name is None and not (drive.folder / TRUTH_FILE).is_file():
+        raise BagError(_nothing_to_judge_by(drive))
+    name = TRUTH_FILE if name is None else name
+    for path in (Path(name), drive.folder / name):
+        if path.is_file():
+            return _reference(name, drive, _tum_rows(path), None)
+    if not name.startswith("/"):
+        raise BagError(f"reference {name} is neither a TUM file, here or in {drive.folder}, nor a topic (/…)")
+    rows, odometry = _topic_rows(name, drive, settings)
+    return _reference(name, drive, rows, odometry)
+
+
+def _reference(
+    name: str, drive: Drive, rows: list[tuple[float, ...]], odometry: OdometryBuffer | None
+) -> Reference:
+    if not rows:
+        raise BagError(f"reference {name} of {drive.bag} holds no usable pose; give another one")
+    stamp_sec, x_m, y_m, yaw_rad, sigma_m, *antenna_m = np.array(sorted(rows)).T
+    yaw_rad = np.unwrap(yaw_rad) if odometry is None else None
+    xy_m, antenna_m = np.column_stack([x_m, y_m]), np.column_stack(antenna_m)
+    return Reference(name, stamp_sec, xy_m, sigma_m, yaw_rad, antenna_m, odometry)
+
+
+def _nothing_to_judge_by(drive: Drive) -> str:
+    used = set(drive.topics.values())
+    with BagReader(drive.bag, drive.topics, required=()) as bag:
+        topics = [topic for topic, kind in bag.recorded_topics if kind in REFERENCE_ROLES["reference"]]
+    lines = [f"--reference {topic}" for topic in topics if topic not in used]
+    wanted = f"{drive.folder / TRUTH_FILE} is missing, and there is nothing else to judge by; add one of"
+    return "\n  ".join([wanted, "--reference FILE.tum (stamp x y z qx qy qz qw of base_link in map)", *lines])
+
+
+def _tum_rows(path: Path) -> list[tuple[float, ...]]:
+    try:
+        tum = read_tum(path)
+    except (ValueError, IndexError) as error:
+        raise BagError(
+            f"{path} is no TUM trajectory (stamp x y z qx qy qz qw a line): {error}; correct it, or give a topic"
+        ) from error
+    columns = (tum[key] for key in ("stamp_sec", "x_m", "y_m", "yaw_rad"))
+    return [(*map(float, row), DEFAULT_SIGMA_M, 0.0, 0.0) for row in zip(*columns, strict=True)]
+
+
+def _topic_rows(
+    topic: str, drive: Drive, settings: Settings
+) -> tuple[list[tuple[float, ...]], OdometryBuffer | None]:
+    """Rows of stamp, x, y, yaw, sigma and lever arm; the drive's odometry where they are positions of the antenna."""
+    helpers = {role: drive.topics.get(role, "") for role in ("odom", *TF_TOPICS)}
+    roles = {role: ROLES[role] for role in helpers} | REFERENCE_ROLES  # odometry may be the reference itself
+    tracker = settings.tracker
+    odometry = OdometryBuffer(np.inf, tracker.odometry_max_gap_sec, tracker.search.max_speed_mps)
+    rows, mountings = [], Mountings(settings.mountings)
+    with BagReader(drive.bag, {"reference": topic, **helpers}, roles, ["reference"]) as bag:
+        positions = bag.types["reference"].endswith("NavSatFix")
+        for recorded in bag.messages():
+            message = bag.decode(recorded)
+            try:
+                if recorded.role in TF_TOPICS:
+                    mountings.on_transforms(message, static=recorded.role == "tf_static")
+                elif recorded.role == "odom":
+                    stamp_sec = messages.stamp_sec(message)
+                    T_child_base = mountings.T_child_base(message.child_frame_id, stamp_sec)
+                    odometry.add_pose(stamp_sec, messages.pose_from_odometry(message, T_child_base))
+                elif positions:
+                    rows.append(_position_row(message, settings, mountings))
+                else:
+                    rows.append(_pose_row(message))
+            except (messages.MessageError, MountingError, SampleError):
+                continue
+    return rows, odometry if positions else None
+
+
+def _pose_row(message) -> tuple[float, ...]:
+    pose, sigma_m = messages.pose_from_reference(message, DEFAULT_SIGMA_M)
+    return messages.stamp_sec(message), pose.x_m, pose.y_m, pose.yaw_rad, sigma_m, 0.0, 0.0
+
+
+def _position_row(message, settings: Settings, mountings: Mountings) -> tuple[float, ...]:
+    fix, stamp_sec = messages.position_from_nav_sat_fix(message, DEFAULT_SIGMA_M), messages.stamp_sec(message)
+    x_m, y_m = settings.frame.enu_from_geodetic(fix.latitude_deg, fix.longitude_deg, fix.altitude_m)[:2]
+    lever_m = mountings.antenna_in_base_m(message.header.frame_id, stamp_sec)[:2]
+    return stamp_sec, float(x_m), float(y_m), 0.0, fix.sigma_m, *map(float, lever_m)
