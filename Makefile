@@ -24,6 +24,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/codespell
+	$(BIN)/mypy
 	if command -v hadolint >/dev/null; then hadolint docker/Dockerfile.*; fi
 
 docs: $(VENV)/.test

@@ -12,8 +12,8 @@ REPORT = ["matplotlib", "jinja2", "scipy", "rosbags>=0.11"]
 PMTILES = ["pmtiles>=3.4"]
 RERUN = ["rerun-sdk>=0.24"]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.24", "l2m4m>=1.0.4"]
-# As in .pre-commit-config.yaml: another version of the formatter formats otherwise.
-LINT = ["ruff==0.17.6", "codespell>=2.3"]
+# As in .pre-commit-config.yaml: another version of the formatter formats otherwise, and one of mypy finds other errors.
+LINT = ["ruff==0.17.6", "codespell>=2.3", "mypy==2.4.1"]
 TEST = ["pytest>=8", "pytest-timeout", "hypothesis", "selenium>=4"]
 # Engines for NVIDIA GPUs. TensorRT itself comes with JetPack or NVIDIA's packages; TensorRT-RTX from wheels.
 TENSORRT = ["onnx", "cuda-bindings"]

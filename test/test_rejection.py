@@ -8,7 +8,7 @@ from xview_localizer.rejection import Reason, Rejection
 
 VALUES = {
     "detail": "the sensor fell silent",
-    "direction": "along the heading",
+    "direction": "along the street",
     "max_age_sec": 10.0,
     "radius_m": 250.4,
     "limit_m": 200.0,
@@ -52,7 +52,7 @@ def _digits(reason, name):
         (Reason.TOO_UNCERTAIN, "position sigma 4.3 m is above 200.0 m"),
         (
             Reason.TWO_PLACES_FIT,
-            "two places fit, 18 m apart along the heading: confidence 0.46 is below 0.97",
+            "two places fit, 18 m apart along the street: confidence 0.46 is below 0.97",
         ),
     ],
 )

@@ -80,8 +80,8 @@ def test_nothing_is_believed():
 @pytest.mark.parametrize(
     ("rival", "distance_m", "direction"),
     [
-        ((13.0, 2.5, 0.0), 12, "along the heading"),
-        ((1.5, -9.0, 0.1), 11, "across the heading"),
+        ((13.0, 2.5, 0.0), 12, "along the street"),
+        ((1.5, -9.0, 0.1), 11, "across the street"),
         ((3.0, 2.0, 1.0), 2, "and turned by 57°"),
         ((3.0, 2.0, -np.pi + 0.2), 2, "and turned by 169°"),
     ],
@@ -97,7 +97,7 @@ def test_two_places_fit(rival, distance_m, direction):
 def test_direction_is_that_of_the_leader_s_heading():
     leader = hypothesis_at(1.0, 2.0, np.pi / 2, weight=0.6, mode=0)
     fix = decide(TWO, belief_in(leader, hypothesis_at(1.0, 14.0, np.pi / 2, weight=0.3)), CONFIG)
-    assert "12 m apart along the heading" in fix.reason
+    assert "12 m apart along the street" in fix.reason
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,20 +34,21 @@ def decide(modes: Modes, belief: Belief, config: GateConfig) -> Fix:
     The pose and covariance are those of the mode, which the image gave, not of the hypothesis, which holds odometry and
     earlier images already: a filter that fuses both would count these twice.
     """
-    common = {
-        "stamp_sec": modes.stamp_sec,
-        "score_per_cell": modes.score_per_cell,
-        "inlier_ratio": modes.inlier_ratio,
-        "inliers": modes.inliers,
-        "depth_source": modes.depth_source,
-        "timings_ms": modes.timings_ms,
-    }
+    nothing_found = Fix(
+        stamp_sec=modes.stamp_sec,
+        score_per_cell=modes.score_per_cell,
+        inlier_ratio=modes.inlier_ratio,
+        inliers=modes.inliers,
+        rejection=modes.rejection,
+        depth_source=modes.depth_source,
+        timings_ms=modes.timings_ms,
+    )
     if modes.rejection is not None:
-        return Fix(**common, rejection=modes.rejection)
+        return nothing_found
     leader = belief.hypotheses[0] if belief.hypotheses else None
     shown = modes.modes[leader.mode if leader is not None and leader.mode is not None else 0]
-    return Fix(
-        **common,
+    return replace(
+        nothing_found,
         x_m=shown.pose.x_m,
         y_m=shown.pose.y_m,
         yaw_rad=shown.pose.yaw_rad,
@@ -83,7 +84,8 @@ def _doubt(belief: Belief, confidence: float, limit: float) -> Rejection:
     if abs(offset.yaw_rad) > TURNED_RAD:
         direction = f"and turned by {abs(np.degrees(offset.yaw_rad)):.0f}°"
     else:
-        direction = "along the heading" if abs(offset.x_m) >= abs(offset.y_m) else "across the heading"
+        # Robots drive along streets, so that the heading is the street's direction.
+        direction = "along the street" if abs(offset.x_m) >= abs(offset.y_m) else "across the street"
     return Rejection.of(
         Reason.TWO_PLACES_FIT, distance_m=distance_m, direction=direction, confidence=confidence, limit=limit
     )

@@ -22,7 +22,7 @@ hypotheses by where they are now, once, not anew with every sample (see `gnss_lo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,10 +34,8 @@ LOSS_PER_M = 1e-4
 DULL = 0.1  # chance that an image holds no information about where it was taken
 GATE_SIGMAS = 4.0  # a mode further off a hypothesis is another place
 MERGE_SIGMAS = 2.0
-MERGE_FLOOR_M, MERGE_FLOOR_RAD = (
-    0.5,
-    float(np.radians(2.0)),
-)  # what two modes of one place may differ by at least
+# Two modes of one place may differ by this much at least, whatever their covariance.
+MERGE_FLOOR_M, MERGE_FLOOR_RAD = 0.5, float(np.radians(2.0))
 HOPELESS = 1e-6  # of the whole weight
 MAX_HYPOTHESES = 16
 # GNSS's error is heavier in the tail than a Gaussian: Student's t with so many degrees of freedom.
@@ -96,7 +94,7 @@ class Belief:
         ]
         return self._after(spread, max_speed_mps * elapsed_sec)
 
-    def updated(self, evidence: ImageEvidence, share: float, log_prior: Sequence[float]) -> Belief:
+    def updated(self, evidence: ImageEvidence, share: float, log_prior: Iterable[float]) -> Belief:
         """After an image. `log_prior` [modes] weighs the modes that are born from "none of these"."""
         grown = [_seen(hypothesis, evidence, share) for hypothesis in self.hypotheses]
         if share > 0:
@@ -110,7 +108,7 @@ class Belief:
             ]
         return _normalised(_merged(grown), self.log_none)
 
-    def reweighted(self, log_weight: Sequence[float]) -> Belief:
+    def reweighted(self, log_weight: Iterable[float]) -> Belief:
         """With every hypothesis's weight multiplied, to look at: not to be kept as the filter's state."""
         hypotheses = [
             replace(hypothesis, log_weight=hypothesis.log_weight + extra)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,8 +28,11 @@ MAX_SKEW_RATIO = 0.05
 class CameraModel(Protocol):
     """What the rest of the package needs of a camera."""
 
-    width: int
-    height: int
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
 
     @property
     def azimuth_range_rad(self) -> tuple[float, float]:
@@ -179,7 +182,7 @@ class EquirectangularCamera:
         return uv, _inside(uv, self.width, self.height) & ((x != 0) | (y != 0) | (z != 0))
 
 
-def camera_from_dict(record: Mapping) -> CameraModel:
+def camera_from_dict(record: Mapping[str, Any]) -> CameraModel:
     """Camera of the `camera` record of a `pairs` data set (pixel centres at +0.5).
 
     Pinhole: width, height, fx, fy, cx, cy and optionally distortion_model, d, skew. Equirectangular: width,
@@ -193,7 +196,10 @@ def camera_from_dict(record: Mapping) -> CameraModel:
             return PinholeCamera(
                 width,
                 height,
-                *(float(record[key]) for key in ("fx", "fy", "cx", "cy")),
+                fx=float(record["fx"]),
+                fy=float(record["fy"]),
+                cx=float(record["cx"]),
+                cy=float(record["cy"]),
                 distortion_model=record.get("distortion_model", "none"),
                 distortion=tuple(float(value) for value in record.get("d", ())),
                 skew=float(record.get("skew", 0.0)),
@@ -214,9 +220,9 @@ def camera_from_dict(record: Mapping) -> CameraModel:
     raise ValueError(f"unknown camera model '{model}'; accepted are pinhole, equirectangular")
 
 
-def camera_to_dict(camera: PinholeCamera | EquirectangularCamera) -> dict:
+def camera_to_dict(camera: PinholeCamera | EquirectangularCamera) -> dict[str, Any]:
     """The `camera` record from which `camera_from_dict` makes `camera`."""
-    record: dict = {"width": camera.width, "height": camera.height}
+    record: dict[str, Any] = {"width": camera.width, "height": camera.height}
     if isinstance(camera, PinholeCamera):
         record |= {key: getattr(camera, key) for key in ("fx", "fy", "cx", "cy", "skew", "distortion_model")}
         return {"model": "pinhole", **record, "d": list(camera.distortion)}
@@ -270,16 +276,17 @@ def camera_from_info_fields(
 
 def _intrinsics(k: Sequence[float]) -> tuple[float, float, float, float, float]:
     """fx, skew, cx, fy, cy of a camera matrix. Raises ValueError where it is none."""
-    k = np.asarray(k, dtype=np.float64).ravel()
-    if not np.any(k):
+    matrix = np.asarray(k, dtype=np.float64).ravel()
+    if not np.any(matrix):
         raise ValueError("the camera is not calibrated (k is 0)")
-    if k.shape != (9,) or not np.array_equal(k[[3, 6, 7, 8]], (0, 0, 0, 1)):
-        raise ValueError(f"camera matrix k must be [fx, skew, cx, 0, fy, cy, 0, 0, 1], got {k.tolist()}")
-    if abs(k[1]) > MAX_SKEW_RATIO * abs(k[0]):
+    if matrix.shape != (9,) or not np.array_equal(matrix[[3, 6, 7, 8]], (0, 0, 0, 1)):
+        raise ValueError(f"camera matrix k must be [fx, skew, cx, 0, fy, cy, 0, 0, 1], got {matrix.tolist()}")
+    fx, skew, cx, _, fy, cy = matrix[:6].tolist()
+    if abs(skew) > MAX_SKEW_RATIO * abs(fx):
         raise ValueError(
-            f"camera matrix k has a skew of {k[1]:g} px, more than pixels have; is it row-major?"
+            f"camera matrix k has a skew of {skew:g} px, more than pixels have; is it row-major?"
         )
-    return float(k[0]), float(k[1]), float(k[2]), float(k[4]), float(k[5])
+    return fx, skew, cx, fy, cy
 
 
 def _check_principal_point(cx: float, cy: float, width: int, height: int) -> None:

@@ -175,6 +175,7 @@ def make_lens(model: str, coefficients: tuple[float, ...]) -> PerspectiveLens | 
             f"distortion model '{model}' takes {expected} coefficients, got {len(coefficients)}{remedy}"
         )
     if name == "equidistant":
-        return EquidistantLens(kept)
+        k1, k2, k3, k4 = kept
+        return EquidistantLens((k1, k2, k3, k4))
     k1, k2, p1, p2, *higher = kept
     return PerspectiveLens(k=(k1, k2, *higher, *(0.0,) * (4 - len(higher))), p=(p1, p2))

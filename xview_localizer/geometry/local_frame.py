@@ -10,13 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pymap3d
+from numpy.typing import ArrayLike
 
 # Each brings the foot of a point on the plane closer by the square of its distance in Earth radii: to micrometres at
 # 200 km.
 FOOT_ITERATIONS = 4
 
 
-def _check_geodetic(latitude_deg, longitude_deg, altitude_m) -> None:
+Coordinate = float | np.ndarray
+
+
+def _check_geodetic(latitude_deg: Coordinate, longitude_deg: Coordinate, altitude_m: Coordinate) -> None:
     if not np.all(np.abs(latitude_deg) <= 90):  # also catches NaN
         raise ValueError(f"latitude must be finite and within ±90 degrees, got {latitude_deg}")
     if not np.all(np.abs(longitude_deg) <= 360):
@@ -41,20 +45,21 @@ class LocalFrame:
     def __post_init__(self) -> None:
         _check_geodetic(self.latitude_deg, self.longitude_deg, self.altitude_m)
 
-    def enu_from_geodetic(self, latitude_deg, longitude_deg, altitude_m=0.0) -> np.ndarray:
+    def enu_from_geodetic(
+        self, latitude_deg: ArrayLike, longitude_deg: ArrayLike, altitude_m: ArrayLike = 0.0
+    ) -> np.ndarray:
         """ENU points [..., 3], metres, of geodetic coordinates (scalars or arrays that broadcast).
 
         Raises ValueError where a coordinate is not finite or out of range.
         """
-        geodetic = np.broadcast_arrays(
+        latitude, longitude, altitude = np.broadcast_arrays(
             *(np.asarray(value, dtype=np.float64) for value in (latitude_deg, longitude_deg, altitude_m))
         )
-        _check_geodetic(*geodetic)
-        latitude_deg, longitude_deg, altitude_m = geodetic
-        east_m, north_m, _ = pymap3d.geodetic2enu(latitude_deg, longitude_deg, self.altitude_m, *self._datum)
-        return np.stack([east_m, north_m, altitude_m - self.altitude_m], axis=-1)
+        _check_geodetic(latitude, longitude, altitude)
+        east_m, north_m, _ = pymap3d.geodetic2enu(latitude, longitude, self.altitude_m, *self._datum)
+        return np.stack([east_m, north_m, altitude - self.altitude_m], axis=-1)
 
-    def geodetic_from_enu(self, xyz_m) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def geodetic_from_enu(self, xyz_m: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Latitude and longitude (degrees) and altitude (m), each [...], of points [..., 3]."""
         east_m, north_m, up_m = np.moveaxis(np.asarray(xyz_m, dtype=np.float64), -1, 0)
         below_plane_m = np.zeros_like(east_m)

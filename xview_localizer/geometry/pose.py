@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
 
-def wrap_angle_rad(angle_rad):
+@overload
+def wrap_angle_rad(angle_rad: float) -> float: ...
+
+
+@overload
+def wrap_angle_rad(angle_rad: np.ndarray) -> np.ndarray: ...
+
+
+def wrap_angle_rad(angle_rad: float | np.ndarray) -> float | np.ndarray:
     """Wrap to [-pi, pi)."""
-    return (np.asarray(angle_rad) + np.pi) % (2 * np.pi) - np.pi
+    return (angle_rad + np.pi) % (2 * np.pi) - np.pi
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,13 @@ class Prior:
     def xy_m(self) -> np.ndarray:
         """The middle [2]."""
         return np.array([self.x_m, self.y_m])
+
+    @property
+    def heading(self) -> tuple[float, float] | None:
+        """Yaw and its standard deviation, radians; None where the heading is unknown."""
+        if self.yaw_rad is None or self.yaw_sigma_rad is None:
+            return None
+        return self.yaw_rad, self.yaw_sigma_rad
 
     def __post_init__(self) -> None:
         values = [self.x_m, self.y_m, self.radius_m]

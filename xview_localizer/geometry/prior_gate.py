@@ -33,17 +33,21 @@ class PriorGate:
     def allows(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Mask of the poses (a, t) within reach and `yaw_sigmas` of the heading."""
         allowed = self.allows_position(t)
-        if self.prior.yaw_rad is not None:
-            allowed &= np.abs(self._yaw_error(a)) <= self.yaw_sigmas * self.prior.yaw_sigma_rad
+        if self.prior.heading is not None:
+            yaw_rad, sigma_rad = self.prior.heading
+            allowed &= np.abs(_yaw_error_rad(a, yaw_rad)) <= self.yaw_sigmas * sigma_rad
         return allowed
 
     def log_density(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Log prior density of the poses (a, t), up to a constant."""
         outside_m = np.maximum(np.abs(t - (self.prior.x_m + 1j * self.prior.y_m)) - self.prior.radius_m, 0.0)
         log_density = -0.5 * (outside_m / self.edge_m) ** 2
-        if self.prior.yaw_rad is not None:
-            log_density = log_density - 0.5 * (self._yaw_error(a) / self.prior.yaw_sigma_rad) ** 2
+        if self.prior.heading is not None:
+            yaw_rad, sigma_rad = self.prior.heading
+            log_density = log_density - 0.5 * (_yaw_error_rad(a, yaw_rad) / sigma_rad) ** 2
         return log_density
 
-    def _yaw_error(self, a: np.ndarray) -> np.ndarray:
-        return np.angle(a * np.exp(-1j * self.prior.yaw_rad))
+
+def _yaw_error_rad(a: np.ndarray, yaw_rad: float) -> np.ndarray:
+    """Angles of the complex factors a [N] from a heading, by the shorter way."""
+    return np.angle(a * np.exp(-1j * yaw_rad))

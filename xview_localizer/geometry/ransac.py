@@ -117,7 +117,7 @@ def _best_hypothesis(
     squared = squared_residuals(ground, aerial, a, t)
     cost = np.minimum(squared, config.inlier_threshold_m**2, out=squared) @ weight.astype(RESIDUAL_DTYPE)
     best = int(np.argmin(cost))
-    return a[best], t[best]
+    return complex(a[best]), complex(t[best])
 
 
 def squared_residuals(ground: np.ndarray, aerial: np.ndarray, a: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -173,7 +173,8 @@ def _refine(
         if not w.sum() > 0:
             return np.nan, np.nan, probability, np.nan
         share = np.clip(w.sum() / weight.sum(), 1e-3, 1 - 1e-3)
-        a, t = procrustes(ground, aerial, w, config.scale_bounds)
+        fitted_a, fitted_t = procrustes(ground, aerial, w, config.scale_bounds)
+        a, t = complex(fitted_a), complex(fitted_t)
         count = w.sum() ** 2 / (w * weight).sum()
         unbiased = count / max(count - 2, 1.0)  # the four parameters take two pairs' worth of residuals
         sigma_m = np.sqrt(unbiased * (w * squared).sum() / (2 * w.sum()))

@@ -120,25 +120,9 @@ def point_degeneracy(points: np.ndarray) -> str:
     return "collinear" if across <= COLLINEAR_RATIO * along else ""
 
 
-def fit_similarity(
-    correspondences: Correspondences, scale_bounds: tuple[float, float] = (0.0, np.inf)
-) -> Similarity2:
-    """Weighted least-squares similarity of pairs. Raises ValueError, with the reason, where degenerate."""
-    reason = degeneracy(correspondences)
-    if reason:
-        raise ValueError(f"cannot fit a similarity: {reason}")
-    a, t = procrustes(
-        as_complex(correspondences.ground_xy_m),
-        as_complex(correspondences.aerial_xy_m),
-        np.asarray(correspondences.weight, dtype=np.float64),
-        scale_bounds,
-    )
-    return similarity_from_complex(a, t)
-
-
 def similarity_from_complex(a: complex, t: complex) -> Similarity2:
     """The similarity z -> a z + t."""
-    return Similarity2(float(np.abs(a)), float(wrap_angle_rad(np.angle(a))), float(t.real), float(t.imag))
+    return Similarity2(abs(a), float(wrap_angle_rad(np.angle(a))), t.real, t.imag)
 
 
 def similarity_information(

@@ -71,8 +71,8 @@ def vote_in_parts(
         np.clip(column, 0, windows.shape[2] - 1, out=column)
         np.clip(row, 0, windows.shape[1] - 1, out=row)
         index = np.arange(len(part.lifted))
-        for k in range(len(a)):
-            scores[k] += windows[index, row[k], column[k]].sum(axis=0)
+        for hypothesis in range(len(a)):
+            scores[hypothesis] += windows[index, row[hypothesis], column[hypothesis]].sum(axis=0)
 
     offsets = np.arange(-reach, reach + 1) * spacing_m
     t = prior.x_m + offsets + 1j * (prior.y_m - offsets[:, None])
@@ -112,13 +112,13 @@ def _padded_votes(inner: np.ndarray, block: int, pad: int) -> np.ndarray:
 
 
 def _yaws(gate: PriorGate, config: VotingConfig) -> np.ndarray:
-    prior = gate.prior
-    if prior.yaw_rad is None:
+    if gate.prior.heading is None:
         count = int(np.ceil(2 * np.pi / config.yaw_step_rad))
         return np.arange(count) * (2 * np.pi / count)
-    half = int(np.ceil(gate.yaw_sigmas * prior.yaw_sigma_rad / config.yaw_step_rad))
+    yaw_rad, sigma_rad = gate.prior.heading
+    half = int(np.ceil(gate.yaw_sigmas * sigma_rad / config.yaw_step_rad))
     half = min(half, int(np.pi / config.yaw_step_rad))
-    return prior.yaw_rad + np.arange(-half, half + 1) * config.yaw_step_rad
+    return yaw_rad + np.arange(-half, half + 1) * config.yaw_step_rad
 
 
 def _highest_peaks(volume: np.ndarray, wraps: bool, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -52,13 +52,12 @@ def gnss_disc(sensors: Sensors, stamp_sec: float, config: SearchConfig) -> Prior
     if motion is None or now is None or heading is None:
         elapsed_m = config.max_speed_mps * (stamp_sec - gnss_sec)
         moved_m = elapsed_m if motion is None else motion.travelled_m
-        return Prior(
-            *sample.antenna_xy_m.tolist(), radius_m + moved_m + float(np.hypot(*sample.antenna_in_base_m))
-        )
+        x_m, y_m = sample.antenna_xy_m.tolist()
+        return Prior(x_m, y_m, radius_m + moved_m + float(np.hypot(*sample.antenna_in_base_m)))
     yaw_rad = float(heading.yaw_map_odom_rad + now.pose.yaw_rad)
-    xy_m = base_position(sample, motion.T_then_now, yaw_rad)
+    x_m, y_m = base_position(sample, motion.T_then_now, yaw_rad).tolist()
     radius_m += motion.travelled_m * (config.position_drift_ratio + heading.sigma_rad)
-    return Prior(*xy_m.tolist(), radius_m, yaw_rad, max(config.min_yaw_sigma_rad, heading.sigma_rad))
+    return Prior(x_m, y_m, radius_m, yaw_rad, max(config.min_yaw_sigma_rad, heading.sigma_rad))
 
 
 def search_around(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class Sensors:
         self.gnss: StampedBuffer[GnssSample] = StampedBuffer(BUFFER_SEC)
         self.odometry = OdometryBuffer(BUFFER_SEC, odometry_max_gap_sec, max_speed_mps)
         self.gravity: StampedBuffer[GravitySample] = StampedBuffer(BUFFER_SEC)
-        self._buffers: Mapping[str, StampedBuffer] = {
+        self._buffers: Mapping[str, StampedBuffer[Any]] = {
             "gnss": self.gnss,
             "odometry": self.odometry,
             "gravity": self.gravity,
@@ -61,11 +62,10 @@ class Sensors:
     def add(self, sensor: str, stamp_sec: float, sample: GnssSample | Pose2 | GravitySample) -> bool:
         """Append; True where time has jumped back. Raises SampleError."""
         self._received.add(sensor)
-        buffer = self._buffers[sensor]
         jumped = (
-            buffer.add_pose(stamp_sec, sample)
-            if isinstance(buffer, OdometryBuffer)
-            else buffer.add(stamp_sec, sample)
+            self.odometry.add_pose(stamp_sec, sample)
+            if isinstance(sample, Pose2)
+            else self._buffers[sensor].add(stamp_sec, sample)
         )
         if jumped:
             for other in self._buffers.keys() - {sensor}:

@@ -78,6 +78,18 @@ class _Task:
     epoch: int
 
 
+@dataclass
+class _Memory:
+    """What earlier images of the drive left."""
+
+    searched_sec: float | None = None  # stamp of the last image searched for
+    weighed_sec: float | None = None  # stamp of the last image that weighed the belief
+    belief: Belief = field(default_factory=Belief)
+    keyframes: tuple[Observation, ...] = ()
+    published: PoseEstimate | None = None  # the last accepted pose
+    unlocalized_m: float = 0.0  # driven since then
+
+
 class DriveTracker:
     """Feeds a localizer with priors and keyframes, and carries what its images give along the drive.
 
@@ -95,9 +107,9 @@ class DriveTracker:
         self._localizer, self._frame, self._config = localizer, frame, config
         self._sensors = Sensors(config.odometry_max_gap_sec, config.search.max_speed_mps)
         self._lock = threading.Lock()
+        self._memory = _Memory()
         self._epoch = 0  # how often time has jumped
-        self._forget()
-        self._image_epoch = self._epoch  # and how often when the image was announced
+        self._image_epoch = 0  # and how often when the image was announced
 
     def on_gnss(
         self,
@@ -179,7 +191,7 @@ class DriveTracker:
         ][:MAX_EXPECTED]
         modes = self._localizer.modes(task.placed, task.search, expected)
         with self._lock:
-            if task.epoch != self._epoch or self._searched_sec != observation.stamp_sec:
+            if task.epoch != self._epoch or self._memory.searched_sec != observation.stamp_sec:
                 return _rejected(observation, Rejection.of(Reason.OVERTAKEN))
             fix = self._weigh(task, modes)
             self._keep_as_keyframe(observation)
@@ -193,8 +205,10 @@ class DriveTracker:
         stamp_sec = observation.stamp_sec
         if self._epoch != self._image_epoch:
             return _rejected(observation, Rejection.of(Reason.OVERTAKEN))
-        if self._searched_sec is not None and stamp_sec <= self._searched_sec:
-            stale = Rejection.of(Reason.STALE_IMAGE, stamp_sec=stamp_sec, previous_sec=self._searched_sec)
+        if self._memory.searched_sec is not None and stamp_sec <= self._memory.searched_sec:
+            stale = Rejection.of(
+                Reason.STALE_IMAGE, stamp_sec=stamp_sec, previous_sec=self._memory.searched_sec
+            )
             return _rejected(observation, stale)
         estimate = self._estimate_at(stamp_sec)
         clocks = self._sensors.clock_problem()
@@ -207,7 +221,7 @@ class DriveTracker:
         belief, travelled_m = self._predicted(stamp_sec)
         disc = gnss_disc(self._sensors, stamp_sec, config)
         search = search_around(
-            self._with_gnss(belief, disc), disc, self._unlocalized_m + (travelled_m or 0.0), config
+            self._with_gnss(belief, disc), disc, self._memory.unlocalized_m + (travelled_m or 0.0), config
         )
         if search is None:
             no_prior = Rejection.of(Reason.NO_PRIOR, max_age_sec=config.gnss_max_age_sec)
@@ -218,27 +232,29 @@ class DriveTracker:
             )
             return _rejected(observation, too_wide, estimate, search)
         # One from too far ahead of the sensors has no such prior, and must not shut out those that follow.
-        self._searched_sec = stamp_sec
+        self._memory.searched_sec = stamp_sec
         self._sensors.image_searched(stamp_sec)
         placed = self._placed(observation)
         return _Task(belief, search, disc, placed, travelled_m, estimate, self._epoch)
 
     def _predicted(self, stamp_sec: float) -> tuple[Belief, float | None]:
         """What was believed after the last image, moved on, and how far; None without odometry."""
-        if self._weighed_sec is None:
-            return self._belief, None
-        motion = self._sensors.odometry.motion(self._weighed_sec, stamp_sec)
+        if self._memory.weighed_sec is None:
+            return self._memory.belief, None
+        motion = self._sensors.odometry.motion(self._memory.weighed_sec, stamp_sec)
         if motion is not None:
             drift = self._config.odometry_drift
-            return self._belief.predicted(motion.T_then_now, motion.travelled_m, drift), motion.travelled_m
-        elapsed_sec = stamp_sec - self._weighed_sec
+            return self._memory.belief.predicted(
+                motion.T_then_now, motion.travelled_m, drift
+            ), motion.travelled_m
+        elapsed_sec = stamp_sec - self._memory.weighed_sec
         max_speed_mps = self._config.search.max_speed_mps
-        return self._belief.blurred(elapsed_sec, max_speed_mps, self._config.max_yaw_rate_radps), None
+        return self._memory.belief.blurred(elapsed_sec, max_speed_mps, self._config.max_yaw_rate_radps), None
 
     def _placed(self, observation: Observation) -> list[PlacedObservation]:
         """Keyframes that odometry still joins, half a spacing away or more, and the current observation."""
         placed = [PlacedObservation(observation, HERE)]
-        for keyframe in reversed(self._keyframes):
+        for keyframe in reversed(self._memory.keyframes):
             motion = self._sensors.odometry.motion(keyframe.stamp_sec, observation.stamp_sec)
             if motion is None or len(placed) == self._config.keyframes:
                 break
@@ -247,9 +263,9 @@ class DriveTracker:
         return placed
 
     def _estimate_at(self, stamp_sec: float) -> PoseEstimate | None:
-        if self._published is None:
+        if self._memory.published is None:
             return None
-        return carry(self._published, stamp_sec, self._sensors.odometry, self._config.odometry_drift)
+        return carry(self._memory.published, stamp_sec, self._sensors.odometry, self._config.odometry_drift)
 
     # --- after the search ---
 
@@ -265,10 +281,14 @@ class DriveTracker:
             before = task.belief.hypotheses[0].pose.inverse() @ modes.modes[0].pose
             travelled_m = float(np.hypot(before.x_m, before.y_m))
         share = new_ground_share(travelled_m, calibration.independence_m)
-        self._belief = task.belief.updated(evidence, share, modes.log_prior(first=not task.belief.hypotheses))
-        self._weighed_sec = modes.stamp_sec
-        fix = decide(modes, self._with_gnss(self._belief, task.disc), gate)
-        self._unlocalized_m = 0.0 if fix.accepted else self._unlocalized_m + (travelled_m or 0.0)
+        self._memory.belief = task.belief.updated(
+            evidence, share, modes.log_prior(first=not task.belief.hypotheses)
+        )
+        self._memory.weighed_sec = modes.stamp_sec
+        fix = decide(modes, self._with_gnss(self._memory.belief, task.disc), gate)
+        self._memory.unlocalized_m = (
+            0.0 if fix.accepted else self._memory.unlocalized_m + (travelled_m or 0.0)
+        )
         return fix
 
     def _with_gnss(self, belief: Belief, disc: Prior | None) -> Belief:
@@ -282,30 +302,27 @@ class DriveTracker:
         return belief.reweighted(gnss_log_weight(residual_m, sigma_m, disc.radius_m).tolist())
 
     def _followed(self, fix: Fix) -> PoseEstimate:
-        self._published = PoseEstimate(fix.stamp_sec, Pose2(fix.x_m, fix.y_m, fix.yaw_rad), fix.covariance)
-        return self._published
+        self._memory.published = PoseEstimate(
+            fix.stamp_sec, Pose2(fix.x_m, fix.y_m, fix.yaw_rad), fix.covariance
+        )
+        return self._memory.published
 
     def _keep_as_keyframe(self, observation: Observation) -> None:
         odometry = self._sensors.odometry
         if odometry.at(observation.stamp_sec) is None:
             return
-        if self._keyframes:
-            motion = odometry.motion(self._keyframes[-1].stamp_sec, observation.stamp_sec)
+        if self._memory.keyframes:
+            motion = odometry.motion(self._memory.keyframes[-1].stamp_sec, observation.stamp_sec)
             if motion is not None and motion.travelled_m < self._config.keyframe_spacing_m:
                 return
-        self._keyframes = [*self._keyframes, observation][-self._config.keyframes :]
+        self._memory.keyframes = (*self._memory.keyframes, observation)[-self._config.keyframes :]
 
     # --- time ---
 
     def _forget(self) -> None:
         """Time has jumped: what earlier images left counts no more, nor do those still in work."""
         self._epoch += 1
-        self._searched_sec: float | None = None  # the last image searched for
-        self._weighed_sec: float | None = None  # the last one that weighed the belief
-        self._belief = Belief()
-        self._keyframes: Sequence[Observation] = []
-        self._published: PoseEstimate | None = None  # the last accepted pose
-        self._unlocalized_m = 0.0  # driven since then
+        self._memory = _Memory()
 
     def _add(self, sensor: str, stamp_sec: float, sample: GnssSample | Pose2 | GravitySample) -> None:
         with self._lock:
