@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
@@ -59,7 +61,9 @@ def test_longest_gap_allowed_does_not_end_the_path():
 
 def test_step_that_no_robot_drives_ends_the_path_and_is_named():
     odometry = straight_drive(1.0)
-    with pytest.raises(SampleError, match=r"odometry jumped by 7\.0 m within 0\.10 s; its path starts anew"):
+    with pytest.raises(
+        SampleError, match=r"odometry jumped by 7\.0 m and 0° within 0\.10 s; its path starts anew"
+    ):
         odometry.add_pose(1.1, Pose2(-2.0, 0.0, 0.0))
     odometry.add_pose(1.2, Pose2(-1.5, 0.0, 0.0))
     assert odometry.at(1.05) is None
@@ -67,10 +71,62 @@ def test_step_that_no_robot_drives_ends_the_path_and_is_named():
     assert odometry.motion(1.1, 1.2).T_then_now.x_m == pytest.approx(0.5)
 
 
-def test_fast_but_possible_step_keeps_the_path():
+@pytest.mark.parametrize(
+    ("gap_sec", "pose", "kept"),
+    [
+        (0.1, Pose2(6.6, 0.0, 0.0), True),  # 0.5 m expected; 1 m and 0.15 m of acceleration allowed
+        (0.1, Pose2(6.7, 0.0, 0.0), False),
+        (0.4, Pose2(5.0, 0.0, 0.0), True),  # full brakes from 5 m/s
+        (0.4, Pose2(0.0, 0.0, 0.0), False),  # restarted at its origin while messages were lost
+        (0.4, Pose2(7.0, 2.1, 0.9), True),  # a sharp bend
+        (0.4, Pose2(7.0, 2.3, 0.9), False),
+        (0.1, Pose2(5.5, 0.0, 0.79), True),
+        (0.1, Pose2(5.5, 0.0, 0.81), False),
+        (0.1, Pose2(5.5, 0.0, -0.81), False),
+    ],
+)  # fmt: skip
+def test_path_goes_on_as_far_as_a_robot_can_change_its_motion(gap_sec, pose, kept):
     odometry = straight_drive(1.0)
-    odometry.add_pose(1.1, Pose2(8.0, 0.0, 0.0))
-    assert odometry.motion(0.5, 1.1).travelled_m == pytest.approx(5.5)
+    with nullcontext() if kept else pytest.raises(SampleError, match="odometry jumped"):
+        odometry.add_pose(1.0 + gap_sec, pose)
+    assert (odometry.motion(0.5, 1.0 + gap_sec) is not None) is kept
+
+
+def test_stamps_that_jitter_are_no_reset():
+    """A hiccup of 0.2 s, then the messages that waited all at once."""
+    odometry = straight_drive(1.0)
+    for i in range(1, 11):
+        odometry.add_pose(1.2 + 1e-3 * i, Pose2(5.0 + 0.1 * i, 0.0, 0.0))
+    odometry.add_pose(1.22, Pose2(6.1, 0.0, 0.0))
+    odometry.add_pose(1.24, Pose2(6.2, 0.0, 0.0))
+    assert odometry.motion(0.5, 1.24).travelled_m == pytest.approx(3.7)
+
+
+@pytest.mark.parametrize("step_m, kept", [(4.4, True), (4.6, False)])
+def test_at_a_paths_start_a_step_may_be_three_times_what_the_robot_drives(step_m, kept):
+    odometry = OdometryBuffer(100.0, 0.5, 15.0)
+    odometry.add_pose(0.0, Pose2(0.0, 0.0, 0.0))
+    with nullcontext() if kept else pytest.raises(SampleError, match="odometry jumped"):
+        odometry.add_pose(0.1, Pose2(0.0, step_m, 0.0))
+
+
+def test_velocity_is_not_taken_across_a_reset():
+    odometry = straight_drive(1.0)
+    with pytest.raises(SampleError):
+        odometry.add_pose(1.1, Pose2(-2.0, 0.0, 0.0))
+    odometry.add_pose(1.2, Pose2(-1.5, 0.0, 0.0))
+    assert odometry.motion(1.1, 1.2) is not None
+
+
+@pytest.mark.parametrize("ahead_sec", [1.5, 5.0, 59.0])
+def test_one_stamp_ahead_within_a_gap_is_dropped_when_the_next_two_go_on(ahead_sec):
+    odometry = straight_drive(1.0)
+    odometry.add_pose(1.0 + ahead_sec, Pose2(5.0, 0.0, 0.0))
+    with pytest.raises(SampleError, match="s off the previous one"):
+        odometry.add_pose(1.1, Pose2(5.5, 0.0, 0.0))
+    assert not odometry.add_pose(1.2, Pose2(6.0, 0.0, 0.0))
+    assert odometry.newest_sec == 1.2
+    assert odometry.motion(0.5, 1.2).travelled_m == pytest.approx(3.5)
 
 
 def test_step_ahead_of_time_ends_the_path_before_the_sample_held_back():

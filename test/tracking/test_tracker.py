@@ -196,7 +196,7 @@ def test_reset_of_odometry_parts_keyframes_course_and_estimate(tracker):
     drive(tracker, [2.0, 3.0])
     feed(tracker, 6.0, from_sec=3.05)
     reset = Pose2(-300.0, 40.0, 2.0)
-    with pytest.raises(SampleError, match="odometry jumped by .* m within 0.05 s"):
+    with pytest.raises(SampleError, match="odometry jumped by .* m and 115° within 0.05 s"):
         tracker.on_odometry(6.05, reset @ odometry_pose(6.05))
     answers = drive_on(tracker, [7.0, 8.0], 6.1, odometry=lambda stamp_sec: reset @ odometry_pose(stamp_sec))
     assert [answer.keyframes for answer in answers] == [1, 2]
@@ -307,6 +307,26 @@ def test_one_stamp_far_off_changes_nothing(tracker, sensor, off_sec):
     tracked = look(tracker, 4.0)
     assert tracked.fix.accepted
     assert tracked.keyframes == 3
+
+
+@pytest.mark.parametrize("ahead_sec", [2.0, 18.0, 59.0])
+@pytest.mark.parametrize("sensor", ["gnss", "odometry", "gravity"])
+def test_one_stamp_ahead_that_might_be_a_gap_does_not_cost_the_belief(tracker, sensor, ahead_sec):
+    drive(tracker, [2.0, 3.0])
+    tracker.on_gravity(3.0, DOWN)
+    send = {
+        "gnss": lambda stamp_sec: feed_gnss(tracker, stamp_sec),
+        "odometry": lambda stamp_sec: tracker.on_odometry(stamp_sec, odometry_pose(stamp_sec)),
+        "gravity": lambda stamp_sec: tracker.on_gravity(stamp_sec, DOWN),
+    }
+    send[sensor](3.0 + ahead_sec)
+    for stamp_sec in np.arange(3.05, 5.01, 0.05).round(3).tolist():
+        for name in send:
+            with suppress(SampleError):
+                send[name](stamp_sec)
+    tracked = look(tracker, 5.0)
+    assert tracked.fix.accepted
+    assert tracked.keyframes == 3  # odometry joins the images before it
 
 
 def test_image_stamps_must_grow_and_time_may_restart(tracker, scripted):

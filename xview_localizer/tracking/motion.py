@@ -1,4 +1,4 @@
-"""What a drive's sensors said, by stamp: bounded buffers that answer only for times they cover."""
+"""What a drive's sensors measured, by stamp: bounded buffers that answer only for times they cover."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ Sample = TypeVar("Sample")
 TIME_JUMP_SEC = 1.0
 # Sensors fall silent for a while, GNSS in a tunnel; a larger step ahead is rather a wrong clock.
 LARGEST_GAP_SEC = 60.0
-# Steps of odometry above this and above so many times what the robot can drive: it was reset.
-RESET_STEP_M, RESET_SPEED_RATIO = 1.0, 3.0
+# Odometry was reset where a step departs by more than this from the motion just before it and from what a robot can
+# change of that motion: brakes and tyres give 10 m/s², and skid steering turns by 3 rad/s.
+RESET_STEP_M, RESET_TURN_RAD = 1.0, 0.5
+MAX_ACCELERATION_MPS2, MAX_TURN_RADPS = 10.0, 3.0
+# The motion just before is that over the last VELOCITY_SPAN_SEC: long enough for stamps that jitter. Where a path is
+# not that long yet, a step may be so many times what the robot can drive.
+VELOCITY_SPAN_SEC, RESET_SPEED_RATIO = 0.2, 3.0
 
 
 class SampleError(ValueError):
@@ -27,8 +32,9 @@ class SampleError(ValueError):
 class StampedBuffer(Generic[Sample]):
     """Samples in strictly increasing stamps, the last `span_sec` of them.
 
-    A stamp far off the newest one may be a driver's slip: its sample is held back until the next one either
-    follows it, which makes it a jump of time, or goes on from the newest as if nothing had happened.
+    A stamp far off the newest one may be a single wrong one: its sample is held back until the next one either
+    follows it, which makes it a jump of time, or follows the newest as if nothing had happened. A step ahead by less
+    may be an ordinary gap, so its sample is kept; it is dropped where the next two follow the sample before it.
     """
 
     def __init__(self, span_sec: float) -> None:
@@ -53,7 +59,10 @@ class StampedBuffer(Generic[Sample]):
             if held_back is None or not 0 < stamp_sec - held_back[0] <= LARGEST_GAP_SEC:
                 self._held_back = (stamp_sec, sample)
                 raise SampleError(f"stamp {stamp_sec:.3f} is {step_sec:+.1f} s off the previous one")
-            if step_sec < 0:
+            if step_sec < 0 and self._newest_was_ahead(held_back[0]):
+                self._drop_newest()
+                jumped = False
+            elif step_sec < 0:
                 self.clear()
             self._append(*held_back)
         elif step_sec <= 0:
@@ -86,6 +95,13 @@ class StampedBuffer(Generic[Sample]):
         chosen = slice(bisect_right(self._stamps, after_sec), bisect_right(self._stamps, until_sec))
         return list(zip(self._stamps[chosen], self._samples[chosen], strict=True))
 
+    def _newest_was_ahead(self, stamp_sec: float) -> bool:
+        """Whether `stamp_sec`, before the newest stamp, follows the one before that."""
+        return len(self._stamps) > 1 and self._stamps[-2] < stamp_sec
+
+    def _drop_newest(self) -> None:
+        del self._stamps[-1], self._samples[-1]
+
     def _append(self, stamp_sec: float, sample: Sample) -> None:
         self._stamps.append(stamp_sec)
         self._samples.append(sample)
@@ -116,8 +132,8 @@ class PathPose:
 class OdometryBuffer(StampedBuffer[PathPose]):
     """T_odom_base by stamp, interpolated linearly along each path.
 
-    A new path begins where a step is longer than any robot drives, and after a gap above `max_gap_sec`: the driver may
-    have been restarted in it, which its poses need not show.
+    A new path begins where a step departs from the motion before it by more than any robot can, and after a gap above
+    `max_gap_sec`: the driver may have been restarted in it, which its poses need not show.
     """
 
     def __init__(self, span_sec: float, max_gap_sec: float, max_speed_mps: float) -> None:
@@ -129,10 +145,11 @@ class OdometryBuffer(StampedBuffer[PathPose]):
         """As `add`. A step that no robot drives also raises SampleError: `pose` begins a new path then."""
         jumped_back = self.add(stamp_sec, PathPose(pose, self._path))
         if not jumped_back and len(self._samples) > 1:
-            step_m, gap_sec = self._last_step()
-            if self._too_long(step_m, gap_sec):
+            if self._was_reset():
+                step = self._step(-2)
                 raise SampleError(
-                    f"odometry jumped by {step_m:.1f} m within {gap_sec:.2f} s; its path starts anew"
+                    f"odometry jumped by {np.hypot(step.x_m, step.y_m):.1f} m and "
+                    f"{abs(np.degrees(step.yaw_rad)):.0f}° within {self._elapsed_sec(-2):.2f} s; its path starts anew"
                 )
         return jumped_back
 
@@ -140,19 +157,40 @@ class OdometryBuffer(StampedBuffer[PathPose]):
         """Every sample comes through here, one that was held back too, and belongs to the path it continues."""
         super()._append(stamp_sec, replace(sample, path=self._path))
         if len(self._samples) > 1:
-            step_m, gap_sec = self._last_step()
-            if gap_sec > self._max_gap_sec or self._too_long(step_m, gap_sec):
+            if self._elapsed_sec(-2) > self._max_gap_sec or self._was_reset():
                 self._path += 1
                 self._samples[-1] = replace(sample, path=self._path)
 
-    def _last_step(self) -> tuple[float, float]:
-        """Metres and seconds between the last two samples."""
-        before, now = self._samples[-2].pose, self._samples[-1].pose
-        step_m = float(np.hypot(now.x_m - before.x_m, now.y_m - before.y_m))
-        return step_m, self._stamps[-1] - self._stamps[-2]
+    def _drop_newest(self) -> None:
+        super()._drop_newest()
+        self._path = self._samples[-1].path
 
-    def _too_long(self, step_m: float, gap_sec: float) -> bool:
-        return step_m > max(RESET_STEP_M, RESET_SPEED_RATIO * self._max_speed_mps * gap_sec)
+    def _was_reset(self) -> bool:
+        """Whether the last step is none that a robot drives, given the motion before it."""
+        step, gap_sec = self._step(-2), self._elapsed_sec(-2)
+        if abs(step.yaw_rad) > RESET_TURN_RAD + MAX_TURN_RADPS * gap_sec:
+            return True
+        first = bisect_right(self._stamps, self._stamps[-2] - VELOCITY_SPAN_SEC) - 1
+        if first < 0 or self._samples[first].path != self._samples[-2].path:
+            step_m = np.hypot(step.x_m, step.y_m)
+            return bool(step_m > max(RESET_STEP_M, RESET_SPEED_RATIO * self._max_speed_mps * gap_sec))
+        start, before, now = (self._samples[index].pose for index in (first, -2, -1))
+        span_sec = self._stamps[-2] - self._stamps[first]
+        ahead = gap_sec / span_sec
+        departure_m = np.hypot(
+            now.x_m - before.x_m - ahead * (before.x_m - start.x_m),
+            now.y_m - before.y_m - ahead * (before.y_m - start.y_m),
+        )
+        # The mean velocity of the span is that of its middle; the acceleration a since then departs by this much.
+        possible_m = MAX_ACCELERATION_MPS2 * gap_sec * (gap_sec + span_sec) / 2
+        return bool(departure_m > RESET_STEP_M + possible_m)
+
+    def _step(self, since: int) -> Pose2:
+        """The newest pose as seen from the sample `since`."""
+        return self._samples[since].pose.inverse() @ self._samples[-1].pose
+
+    def _elapsed_sec(self, since: int) -> float:
+        return self._stamps[-1] - self._stamps[since]
 
     def at(self, stamp_sec: float) -> PathPose | None:
         """The pose at `stamp_sec`; None outside of what is kept and between two paths."""
