@@ -135,7 +135,7 @@ class Evidence:
         Cell centres lie at whole numbers; points outside are moved to the neutral border. Differences to the grid's
         corner are taken in float64, so that a float32 is good to 0.1 mm.
         """
-        grid, last_row, last_column = self.grid, *np.subtract(self.excess.shape[1:], 1)
+        grid, (_, rows, columns) = self.grid, self.excess.shape
         corner = complex(grid.west_m, grid.north_m)
         per_cell = 1 / grid.spacing_m
         lifted, offset = (points.astype(np.complex64)[:, None] for points in (self.lifted, self.offset))
@@ -143,4 +143,4 @@ class Evidence:
         points += offset * (per_cell * a / np.abs(a)).astype(np.complex64)
         points += (per_cell * (t - corner) + (1 - 1j) * (MARGIN_CELLS - 0.5)).astype(np.complex64)
         column, row = points.real, -points.imag
-        return np.clip(column, 0, last_column - EDGE_CELLS), np.clip(row, 0, last_row - EDGE_CELLS)
+        return np.clip(column, 0, columns - 1 - EDGE_CELLS), np.clip(row, 0, rows - 1 - EDGE_CELLS)
