@@ -28,6 +28,13 @@ Styles = Annotated[
 Start = Annotated[
     Optional[Path], typer.Option(help="Model package to go on from; by default training begins at nothing.")
 ]
+StartShare = Annotated[
+    float,
+    typer.Option(
+        min=0.0, max=0.9,
+        help="Share of the weights of --start in the package made: keeps what that could do (WiSE-FT).",
+    ),
+]  # fmt: skip
 BackbonePackage = Annotated[
     Optional[Path],
     typer.Option(
@@ -53,6 +60,7 @@ def train(
     scenes: Annotated[int, typer.Option(help="Scenes of each camera kind raised from photos.")] = 100,
     style: Styles = None,
     start: Start = None,
+    start_share: StartShare = 0.0,
     steps: Annotated[int, typer.Option(help="Training steps.")] = 3000,
     seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
     workers: Annotated[int, typer.Option(help="Rendering processes.")] = 2,
@@ -79,8 +87,9 @@ def train(
     config = RecipeConfig(
         towns=towns, images_per_town=images_per_town, pairs=tuple(pairs or ()),
         orthophotos=tuple(orthophoto or ()), photos=photos, scenes=scenes, styles=tuple(style or ["classic"]),
-        start=start, backbone_weights=backbone_weights, lora_rank=lora_rank, device=device, workers=workers,
-        threads=threads, train=TrainConfig(steps=steps, seed=seed, aerial_per_step=crops),
+        start=start, start_share=start_share, backbone_weights=backbone_weights, lora_rank=lora_rank,
+        device=device, workers=workers, threads=threads,
+        train=TrainConfig(steps=steps, seed=seed, aerial_per_step=crops),
     )  # fmt: skip
     package = train_package(
         work, backbone or start or default_package_path(), out, config, training_progress("working")

@@ -86,7 +86,7 @@ def test_train_on_own_pairs_and_an_orthophoto_from_a_package(pairs, site, embedd
     monkeypatch.setattr(recipe, "make_pairs", lambda out, *_: link(pairs, out))  # validation towns
     config = RecipeConfig(
         towns=0, validation_towns=1, images_per_town=1, kinds=("equirectangular",), pairs=(pairs,),
-        orthophotos=(site,), scenes=1, start=default_package_path(), workers=1, threads=1,
+        orthophotos=(site,), scenes=1, start=default_package_path(), start_share=0.25, workers=1, threads=1,
         train=TrainConfig(steps=2, learning_rate=1e-5),
     )  # fmt: skip
     work, said = tmp_path / "work", []
@@ -94,10 +94,11 @@ def test_train_on_own_pairs_and_an_orthophoto_from_a_package(pairs, site, embedd
     package = train_package(work, default_package_path(), tmp_path / "out", config, progress)
     assert package.spec.inverse_temperature == pytest.approx(embedded.spec.inverse_temperature, rel=0.02)
     assert f"the pairs of {pairs}" in package.provenance
+    assert "25% those begun at" in package.provenance
     assert f"scenes raised from the orthophoto {site}" in package.provenance
     assert "9 images of validation_equirectangular, validation_scenes_equirect" in package.provenance
-    sources = f"--pairs {pairs} --orthophoto {site} --scenes 1 --start {default_package_path()} --steps 2"
-    assert sources in package.training_command
+    sources = f"--pairs {pairs} --orthophoto {site} --scenes 1 --start {default_package_path()}"
+    assert f"{sources} --start-share 0.25 --steps 2" in package.training_command
     assert "--backbone" not in package.training_command
     learned, held_out = (
         next(iter(PairsDataset(work / f"{name}_equirectangular"))) for name in ("scenes", "validation_scenes")
@@ -118,6 +119,11 @@ def test_an_orthophoto_without_a_place_is_refused_before_the_folder_is_claimed(t
     with pytest.raises(MapSourceError, match=r"plain\.jpg has no coordinate reference system"):
         train_package(tmp_path / "work", default_package_path(), tmp_path / "out", config)
     assert not (tmp_path / "work").exists()
+
+
+def test_a_share_of_no_start_is_refused(tmp_path):
+    with pytest.raises(RecipeError, match="give --start"):
+        train_package(tmp_path / "work", default_package_path(), tmp_path, RecipeConfig(start_share=0.5))
 
 
 def link(source: Path, target: Path) -> None:

@@ -18,6 +18,7 @@ import torch
 from xview_localizer.engines.engine import Engine
 from xview_localizer.engines.factory import EngineConfig, engine_for
 from xview_localizer.learning import lora
+from xview_localizer.learning.averaging import averaged
 from xview_localizer.learning.calibrate_package import calibrate_package
 from xview_localizer.learning.encode import encode_pairs
 from xview_localizer.learning.features import FeatureFolder
@@ -50,7 +51,8 @@ class RecipeConfig:
     data sets `pairs`; `scenes` are those of each kind too, raised from windows of the georeferenced `orthophotos` and
     from the `photos` of known scale, which take turns.
 
-    Training begins at the heads of the package `start`, or at none. Where `backbone_weights` of DINOv2 are given, the
+    Training begins at the heads of the package `start`, or at none; the package made has `start_share` of the weights
+    that training began at (averaging.py). Where `backbone_weights` of DINOv2 are given, the
     backbone runs in every step, is adapted with `lora_rank`, and becomes part of the package; this needs a `device`
     faster than a CPU.
     """
@@ -66,6 +68,7 @@ class RecipeConfig:
     scenes: int = 100
     styles: tuple[str, ...] = (CLASSIC,)
     start: Path | None = None
+    start_share: float = 0.0
     backbone_weights: Path | None = None
     lora_rank: int = 8
     device: str = "cpu"
@@ -85,6 +88,8 @@ def train_package(
 
     Raises RecipeError, PairsError, ModelPackageError; of an orthophoto MapSourceError and OrthophotoError.
     """
+    if config.start_share and not config.start:
+        raise RecipeError("a share of the start's weights needs a package to start from; give --start too")
     torch.set_num_threads(config.threads)
     for source in _photo_sources(config):  # refused before anything is claimed or rendered
         source.photo(np.random.default_rng(0))
@@ -97,11 +102,13 @@ def train_package(
 
     progress.report(f"training {config.train.steps} steps")
     features = FeatureFolder(folders, progress.track, config.device)
-    matcher = train(features, work / "checkpoint", config.train, progress.training, matcher, config.device)
+    matcher = train(
+        features, work / "checkpoint", config.train, progress.training, matcher, config.device
+    ).cpu()
+    if config.start_share:
+        matcher = averaged(_matcher(config), matcher, config.start_share)
     command = training_command(config, backbone_package)
-    write_trained(
-        matcher.cpu().eval(), backbone_package, out, XviewSpec(), LICENCE, provenance(config), command
-    )
+    write_trained(matcher.eval(), backbone_package, out, XviewSpec(), LICENCE, provenance(config), command)
 
     progress.report("calibrating confidence and covariance on what was not learned from")
     return calibrate_package(out, out, _validation(work, config), progress)
@@ -229,6 +236,7 @@ def training_command(config: RecipeConfig, backbone_package: Path) -> str:
     words += [f"--scenes {config.scenes}"] if config.orthophotos or config.photos else []
     words += [f"--style {style}" for style in config.styles if config.styles != (CLASSIC,)]
     words += [f"--start {config.start}"] if config.start else []
+    words += [f"--start-share {config.start_share}"] if config.start_share else []
     if config.backbone_weights:
         words += [f"--backbone-weights {config.backbone_weights} --lora-rank {config.lora_rank}"]
     if backbone_package.resolve() != (config.start or default_package_path()).resolve():
@@ -247,7 +255,9 @@ def provenance(config: RecipeConfig) -> str:
     sources += [f"scenes raised from the orthophoto {path}" for path in config.orthophotos]
     sources += [f"scenes raised from the photos of {config.photos}"] if config.photos else []
     begun = f"begun at the heads of {config.start}, " if config.start else ""
+    kept = f" The weights are {config.start_share:.0%} those begun at." if config.start_share else ""
     adapted = f" adapted with rank {config.lora_rank}" if config.backbone_weights else ""
     return (
         f"Backbone: DINOv2 ViT-S/14{adapted}, see NOTICE. Heads: {begun}trained on {' and '.join(sources)}."
+        + kept
     )

@@ -1,0 +1,36 @@
+"""The mean of the weights before and after fine-tuning (WiSE-FT, Wortsman et al., CVPR 2022).
+
+It keeps most of what fine-tuning gained on new images, and most of what the package before it could already do.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from xview_localizer.learning import lora
+from xview_localizer.learning.matcher import Matcher
+
+
+@torch.no_grad()
+def averaged(start: Matcher, tuned: Matcher, start_share: float) -> Matcher:
+    """`start_share` of each weight of `start` and the rest of `tuned`; an adapted backbone becomes a plain one.
+
+    Raises ValueError where `start_share` is outside of [0, 1].
+    """
+    if not 0.0 <= start_share <= 1.0:
+        raise ValueError(f"the start's share of the weights must lie in [0, 1], got {start_share}")
+    mean = Matcher(backbone=lora.merged(tuned.backbone) if tuned.backbone else None)
+    begun = Matcher(backbone=lora.merged(start.backbone) if start.backbone else None)
+    for matcher, trained in ((mean, tuned), (begun, start)):
+        own = {
+            name: value for name, value in trained.state_dict().items() if not name.startswith("backbone.")
+        }
+        matcher.load_state_dict(own, strict=False)
+    before = begun.state_dict()
+    mean.load_state_dict(
+        {
+            name: start_share * before[name] + (1 - start_share) * value
+            for name, value in mean.state_dict().items()
+        }
+    )
+    return mean
