@@ -58,6 +58,8 @@ def _actions(context: LaunchContext) -> list:
     params_file = Path(given["params_file"]).expanduser() if given["params_file"] else None
     topics = {role: given[role] for role in ROLES if given.get(role)}
     drive = open_drive(Path(given["drive"]).expanduser(), params_file, topics)
+    if drive.values.get("cameras"):
+        raise ValueError("several cameras are replayed by `xview-localizer replay`, not by this launch file")
     with BagReader(drive.bag, drive.topics) as bag:
         compressed = bag.types["image"].endswith("CompressedImage")
         topics = {role: drive.topics[role] for role in bag.types if role not in TF_TOPICS}

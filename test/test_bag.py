@@ -97,6 +97,38 @@ def test_map_is_a_file_beside_the_drive_or_a_url(tmp_path, source, expected):
     assert drive(tmp_path, map=source).values["map.source"] == wanted
 
 
+def test_a_description_of_several_cameras(tmp_path):
+    mounted = {"in_base_m": [1.0, 0.0, 1.6], "height_m": 1.6}
+    cameras = {"front": mounted, "left": mounted | {"rpy_deg": [0, 0, 90]}}
+    values = drive(tmp_path, cameras=cameras, camera={}).values
+    assert values["cameras"] == ("front", "left")
+    assert values["camera.left.rpy_deg"] == (0.0, 0.0, 90.0)
+    assert values["camera.front.position_in_base_m"] == (1.0, 0.0, 1.6)
+    assert "camera.front.rpy_deg" not in values and values["camera.front.height_m"] == 1.6
+
+
+def test_each_of_several_cameras_has_its_images(tmp_path):
+    with DriveBag(tmp_path / "rig", 1000.0) as bag:
+        for name in ("front", "left"):
+            jpeg = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
+            bag.add_image(1.0, jpeg, CAMERA, name)
+        bag.add_gnss(GnssSample(1.0, np.zeros(3), 1.0), LocalFrame(48.0, 11.0, 0.0))
+        bag.write()
+    topics = DriveBag.topics_of(["front", "left"])
+    with BagReader(tmp_path / "rig", topics) as bag:
+        images = [message for message in bag.messages() if message.kind == "image"]
+        assert [(image.role, image.camera) for image in images] == [
+            ("front/image", "front"),
+            ("left/image", "left"),
+        ]
+        frames = [bag.decode(image).header.frame_id for image in images]
+    assert frames == ["front_optical_frame", "left_optical_frame"]
+    with pytest.raises(BagError, match="has no topic for left/image;"):
+        BagReader(tmp_path / "rig", topics | {"left/image": "/lost"})
+    with pytest.raises(BagError, match="has no topic for camera_info, image;"):
+        BagReader(tmp_path / "rig", {"fix": topics["fix"]})
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [

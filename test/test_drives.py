@@ -121,3 +121,18 @@ def test_parameters_overrule_the_description(tmp_path, robot):
     (tmp_path / "bad.yaml").write_text("a: [")
     with pytest.raises(SettingsError, match="cannot read"):
         open_drive(tmp_path, tmp_path / "bad.yaml")
+
+
+def test_cameras_find_the_topics_that_have_their_names(tmp_path, robot):
+    rear = {"/rear/image_raw/compressed": COMPRESSED, "/rear/camera_info": INFO}
+    bag = recording(tmp_path, ONE_OF_A_KIND | rear)
+    rig = tmp_path / "rig.yaml"
+    rig.write_text(parameter_file_text(PARAMETERS | {"cameras": ("front", "rear"), "camera.height_m": 1.4}))
+    drive = open_drive(bag, rig)
+    assert drive.topics["front/image"] == "/front/image_raw"
+    assert drive.topics["rear/image"] == "/rear/image_raw/compressed"
+    assert drive.topics["rear/camera_info"] == "/rear/camera_info"
+    assert "image" not in drive.topics
+    assert Settings.from_values(drive.values).cameras == ("front", "rear")
+    named = open_drive(bag, robot, {"a/image": "/front/image_raw", "b/image": "/rear/image_raw/compressed"})
+    assert named.values["cameras"] == ("a", "b") and named.topics["b/camera_info"] == "/rear/camera_info"

@@ -152,7 +152,7 @@ class Looks:
 def test_an_image_without_attitude_is_rejected_not_taken_as_level():
     localizer = Looks()
     intake = DriveIntake(localizer, SETTINGS, rgb_from_image=lambda message: np.zeros((4, 6, 3), np.uint8))
-    intake.camera = object()
+    intake.cameras[""] = object()
 
     def observe(sec):
         return intake.observe(Message(header=header(sec, 300_000_000), encoding="rgb8"))
@@ -171,7 +171,7 @@ def test_an_image_without_attitude_is_rejected_not_taken_as_level():
 def test_an_imu_with_another_clock_is_named_rather_than_missed():
     """18 s ahead, it has no attitude for the image; that is not what the user has to mend."""
     intake = DriveIntake(Looks(), SETTINGS, rgb_from_image=lambda message: np.zeros((4, 6, 3), np.uint8))
-    intake.camera = object()
+    intake.cameras[""] = object()
     intake.on_imu(imu_message(118))
     image = Message(header=header(100), encoding="rgb8")
     intake.on_image(image)

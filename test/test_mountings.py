@@ -9,7 +9,8 @@ from scipy.spatial.transform import Rotation
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_base_optical_from_rpy
 from xview_localizer.intake import DriveIntake, NotMountedError
 from xview_localizer.messages import MessageError
-from xview_localizer.mountings import MountingConfig, MountingError, Mountings
+from xview_localizer.moments import CameraImage
+from xview_localizer.mountings import CameraMounting, MountingConfig, MountingError, Mountings
 from xview_localizer.settings import Settings
 
 REQUIRED = {"datum.latitude_deg": 48.0, "datum.longitude_deg": 11.0, "map.source": "map.tif"}
@@ -27,8 +28,8 @@ def stamped(parent, child, xyz_m=(0.0, 0.0, 0.0), R=np.eye(3), sec=0):
     return Message(header=header(parent, sec), child_frame_id=child, transform=transform)
 
 
-def mountings(*transforms, **config):
-    known = Mountings(MountingConfig(**config))
+def mountings(*transforms, camera=CameraMounting(), **config):
+    known = Mountings(MountingConfig(cameras={"": camera}, **config))
     known.on_transforms(Message(transforms=list(transforms)), static=True)
     return known
 
@@ -58,13 +59,13 @@ def test_an_optical_frame_that_looks_at_the_sky_is_refused():
 def test_parameters_overrule_tf_one_by_one():
     at_m, R = np.array([1.0, 2.0, 3.0]), np.eye(3)
     tf = stamped("base_link", "camera", (0.4, 0.0, 1.6), DOWN_5_DEG)
-    by_position = mountings(tf, camera_in_base_m=at_m).camera("camera", 1.0)
+    by_position = mountings(tf, camera=CameraMounting(in_base_m=at_m)).camera("camera", 1.0)
     np.testing.assert_allclose(by_position[0], DOWN_5_DEG, atol=1e-12)
     assert by_position[1] is at_m
-    by_rotation = mountings(tf, R_base_camera=R).camera("camera", 1.0)
+    by_rotation = mountings(tf, camera=CameraMounting(R_base_camera=R)).camera("camera", 1.0)
     assert by_rotation[0] is R
     np.testing.assert_array_equal(by_rotation[1], [0.4, 0.0, 1.6])
-    assert mountings(camera_in_base_m=at_m, R_base_camera=R).camera("", 1.0) == (R, at_m)
+    assert mountings(camera=CameraMounting(at_m, R)).camera("", 1.0) == (R, at_m)
 
 
 def test_what_is_missing_is_named_with_what_to_set():
@@ -73,9 +74,9 @@ def test_what_is_missing_is_named_with_what_to_set():
     with pytest.raises(MountingError, match=f"^no transform base_link → camera_optical_frame; {both}$"):
         nothing.camera("camera_optical_frame", 1.0)
     with pytest.raises(MountingError, match="→ eye; publish it or set camera.rpy_deg$"):
-        mountings(camera_in_base_m=np.zeros(3)).camera("eye", 1.0)
+        mountings(camera=CameraMounting(in_base_m=np.zeros(3))).camera("eye", 1.0)
     with pytest.raises(MountingError, match="→ eye; publish it or set camera.position_in_base_m$"):
-        mountings(R_base_camera=np.eye(3)).camera("eye", 1.0)
+        mountings(camera=CameraMounting(R_base_camera=np.eye(3))).camera("eye", 1.0)
     with pytest.raises(MountingError, match="no transform base_link → gps; .* set gnss.antenna_in_base_m"):
         nothing.antenna_in_base_m("gps", 1.0)
     with pytest.raises(MountingError, match="no transform chassis → imu_link; publish it or set imu.rpy_deg"):
@@ -146,22 +147,22 @@ def test_a_footprint_that_tf_puts_elsewhere_is_there():
 
 def test_images_wait_for_a_transform_and_say_which():
     robot = intake()
-    robot.camera = Message(width=4, height=3)
+    robot.cameras[""] = Message(width=4, height=3)
     image = Message(header=header("camera_optical_frame", 100), encoding="rgb8")
-    assert not robot.is_mounted(image)
+    assert not robot.is_mounted((CameraImage("", image),))
     with pytest.raises(
         NotMountedError, match="no transform base_link → camera_optical_frame; publish it or set"
     ):
         robot.view(image)
     transform = stamped("base_link", "camera_optical_frame", (0.4, 0.0, 1.6), DOWN_5_DEG)
     robot.mountings.on_transforms(Message(transforms=[transform]), static=True)
-    assert robot.is_mounted(image)
+    assert robot.is_mounted((CameraImage("", image),))
     np.testing.assert_array_equal(robot.view(image).camera_in_base_m, [0.4, 0.0, 1.6])
 
 
 def test_an_image_is_not_taken_as_level_while_the_imu_hangs_somewhere():
     robot = intake(stamped("base_link", "camera_optical_frame", R=DOWN_5_DEG))
-    robot.camera = Message(width=4, height=3)
+    robot.cameras[""] = Message(width=4, height=3)
     upright = Message(x=0.0, y=0.0, z=0.0, w=1.0)
     imu = Message(header=header("imu_link", 100), orientation=upright, orientation_covariance=[0.0])
     with pytest.raises(

@@ -84,14 +84,63 @@ def test_values_reach_the_rooms():
     assert settings.localizer.gate == GateConfig(0.9, 1.5)
     mountings = settings.mountings
     np.testing.assert_array_equal(mountings.antenna_in_base_m, (1.0, 2.0, 3.0))
-    np.testing.assert_array_equal(mountings.camera_in_base_m, (0.4, 0.0, 1.5))
+    (camera,) = mountings.cameras.values()
+    np.testing.assert_array_equal(camera.in_base_m, (0.4, 0.0, 1.5))
     assert (mountings.base_frame, mountings.hold_sec) == ("chassis", 0.2)
-    assert mountings.from_tf == ["camera.rpy_deg", "imu.rpy_deg"]
+    assert mountings.from_tf == ["imu.rpy_deg", "camera.rpy_deg"]
     assert settings.tracker.search.gnss_max_radius_m == 120.0
     assert settings.tracker.search.position_drift_ratio == 0.08
     assert settings.tracker.odometry_drift == OdometryDrift(0.08, np.radians(0.5))
-    assert mountings.camera_height_m == 1.5
-    assert Settings.from_values(REQUIRED).mountings.camera_height_m is None
+    assert camera.height_m == 1.5
+
+
+RIG = {
+    "cameras": ("front", "left"),
+    "camera.front.rpy_deg": (0.0, 0.0, 0.0),
+    "camera.left.rpy_deg": (0.0, 0.0, 90.0),
+}
+
+
+def test_each_of_several_cameras_has_its_own_values_or_those_of_all():
+    given = RIG | {
+        "camera.height_m": 1.5,
+        "camera.left.height_m": 0.8,
+        "camera.front.transport": "compressed",
+    }
+    settings = Settings.from_values(REQUIRED | given)
+    front, left = settings.mountings.cameras.values()
+    assert settings.cameras == ("front", "left")
+    assert (front.height_m, left.height_m) == (1.5, 0.8)
+    assert (settings.transport("front"), settings.transport("left")) == ("compressed", "raw")
+    # The camera's view, the optical z, goes ahead and to the left.
+    np.testing.assert_allclose(front.R_base_camera[:, 2], [1.0, 0.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(left.R_base_camera[:, 2], [0.0, 1.0, 0.0], atol=1e-12)
+    assert front.in_base_m is None
+    assert Settings.from_values(settings.values).cameras == settings.cameras
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        (
+            {"camera.rpy_deg": (0.0, 0.0, 0.0)},
+            "camera.rpy_deg is of one camera; give camera.front.rpy_deg and so on",
+        ),
+        (
+            {"camera.rear.height_m": 1.0},
+            "unknown parameter camera.rear.height_m; did you mean camera.height_m",
+        ),
+        ({"camera.left.height_m": 1.0}, "for all cameras or for none"),
+        ({"camera.left.height_m": 1}, "camera.left.height_m must be of type float"),
+        ({"cameras": ("front", "front")}, "cameras must be different names"),
+        ({"cameras": ("front", "to the left")}, "got 'to the left'"),
+        ({"cameras": ("front", "rpy_deg")}, "got 'rpy_deg'"),
+        ({"cameras": "front"}, "cameras must be a list"),
+    ],
+)
+def test_wrong_values_of_several_cameras_are_named(values, complaint):
+    with pytest.raises(SettingsError, match=complaint):
+        Settings.from_values(REQUIRED | RIG | values)
 
 
 def test_defaults_are_those_of_the_rooms():
@@ -101,6 +150,7 @@ def test_defaults_are_those_of_the_rooms():
     assert settings.tracker.odometry_drift.yaw_rad_per_m == pytest.approx(OdometryDrift().yaw_rad_per_m)
     assert replace(settings.tracker, odometry_drift=OdometryDrift()) == TrackerConfig()
     assert settings.mountings == MountingConfig()
+    assert settings.cameras == ("",)
 
 
 def test_parameter_files_round_trip(tmp_path):

@@ -65,6 +65,26 @@ class BagMessage:
     cdr: bytes
     recorded_ns: int
 
+    @property
+    def camera(self) -> str:
+        """The camera of an image or CameraInfo; empty where there is only one."""
+        return self.role.rpartition("/")[0]
+
+    @property
+    def kind(self) -> str:
+        """The role, of whichever camera."""
+        return kind_of(self.role)
+
+
+def kind_of(role: str) -> str:
+    """A role without the camera that has it: image of front/image."""
+    return role.rpartition("/")[2]
+
+
+def camera_topics(topics: Mapping[str, str]) -> list[str]:
+    """Names of several cameras that have topics, in order."""
+    return list(dict.fromkeys(role.rpartition("/")[0] for role in topics if "/" in role))
+
 
 def read_drive(path: Path | str) -> Drive:
     """Drive of a folder with `drive.yaml`, or of that file. Raises BagError.
@@ -88,11 +108,14 @@ def read_drive(path: Path | str) -> Drive:
             }
         if "map" in document:
             values["map.source"] = _map_source(path.parent, document["map"])
-        mountings = {
-            "camera.position_in_base_m": camera.get("in_base_m"),
-            "camera.rpy_deg": camera.get("rpy_deg"),
-            "gnss.antenna_in_base_m": document.get("antenna_in_base_m"),
+        mountings = _camera_mountings("camera", camera) | {
+            "gnss.antenna_in_base_m": document.get("antenna_in_base_m")
         }
+        if "cameras" in document:
+            values["cameras"] = tuple(document["cameras"])
+        for name, camera in document.get("cameras", {}).items():
+            values[f"camera.{name}.height_m"] = float(camera.get("height_m", 0.0))
+            mountings |= _camera_mountings(f"camera.{name}", camera)
         values |= {
             name: tuple(float(number) for number in mounting)
             for name, mounting in mountings.items()
@@ -112,7 +135,8 @@ def read_drive(path: Path | str) -> Drive:
 class BagReader:
     """Messages of a recording by role. A context manager. All methods raise BagError.
 
-    `roles` names the types that each role may have, `required` those without which there is nothing to read.
+    `roles` names the types that each role may have (front/image, of one of several cameras, has those of image),
+    `required` those without which there is nothing to read.
 
     On altered bytes rosbags raises whatever they lead it into, OverflowError and MemoryError among others.
     """
@@ -132,12 +156,17 @@ class BagReader:
             raise BagError(f"{bag} is no readable recording: {error!r}; {_advice(self._bag)}") from error
         self._connections = {}
         self._migrations: dict[str, object] = {}
-        for role, types in roles.items():
+        for role in [*roles, *(role for role in topics if "/" in role)]:
+            types = roles.get(kind_of(role), ())
             found = [
                 c for c in self._reader.connections if c.topic == topics.get(role) and c.msgtype in types
             ]
             self._connections.update({connection.id: (role, connection) for connection in found})
-        missing = set(required) - {role for role, _ in self._connections.values()}
+        there = {role for role, _ in self._connections.values()}
+        missing = {role for role in required if role not in there} - {
+            kind_of(role) for role in there if kind_of(role) in required
+        }
+        missing |= {role for role in topics if kind_of(role) in required and "/" in role} - there
         if missing:
             there = "\n".join(f"  {c.topic} ({c.msgtype})" for c in self._reader.connections)
             self._reader.close()
@@ -162,10 +191,6 @@ class BagReader:
         """Topic and ROS type of everything in the recording."""
         return [(connection.topic, connection.msgtype) for connection in self._reader.connections]
 
-    @property
-    def image_count(self) -> int:
-        return sum(connection.msgcount for role, connection in self._connections.values() if role == "image")
-
     def messages(self) -> Iterator[BagMessage]:
         """All messages in the order of recording, images IMAGE_DELAY_SEC later than the rest.
 
@@ -176,7 +201,7 @@ class BagReader:
         for message in self._recorded(lambda role: role != "tf_static"):
             while late and late[0].recorded_ns + IMAGE_DELAY_SEC * 1e9 < message.recorded_ns:
                 yield late.pop(0)
-            if message.role == "image":
+            if message.kind == "image":
                 late.append(message)
             else:
                 yield message
@@ -222,6 +247,13 @@ def _advice(bag: Path) -> str:
     if bag.suffix == ".bag":
         return "if recording was broken off, run `rosbag reindex` on it"
     return "if it was cut off, mend it with `mcap recover` and `ros2 bag reindex`"
+
+
+def _camera_mountings(prefix: str, camera: Mapping) -> dict[str, object]:
+    return {
+        f"{prefix}.position_in_base_m": camera.get("in_base_m"),
+        f"{prefix}.rpy_deg": camera.get("rpy_deg"),
+    }
 
 
 def _map_source(folder: Path, source: str) -> str:

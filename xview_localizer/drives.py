@@ -10,7 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from xview_localizer import messages
-from xview_localizer.bag import REQUIRED_ROLES, ROLES, TF_TOPICS, BagError, BagReader, Drive, read_drive
+from xview_localizer.bag import (
+    REQUIRED_ROLES,
+    ROLES,
+    TF_TOPICS,
+    BagError,
+    BagReader,
+    Drive,
+    camera_topics,
+    read_drive,
+)
 from xview_localizer.settings import SETTINGS, Value, read_parameter_file
 
 # What image_transport appends to the topic of the raw images.
@@ -36,11 +45,15 @@ def open_drive(path: Path, params_file: Path | None = None, topics: Mapping[str,
     if params_file is not None:
         values |= read_parameter_file(params_file)
     given = drive.topics | dict(topics or {})
-    unknown = set(topics or {}) - set(ROLES)
+    cameras = values.get("cameras") or camera_topics(given)
+    roles = _roles(cameras)
+    unknown = set(topics or {}) - set(roles)
     if unknown:
-        raise BagError(f"there is no input {', '.join(sorted(unknown))}; they are {', '.join(ROLES)}")
+        raise BagError(f"there is no input {', '.join(sorted(unknown))}; they are {', '.join(roles)}")
+    if cameras:
+        values["cameras"] = tuple(cameras)
     with BagReader(drive.bag, {}, required=()) as bag:
-        found = _find_topics(drive.bag, bag.recorded_topics, given)
+        found = _find_topics(drive.bag, bag.recorded_topics, given, roles)
     drive = replace(drive, topics=found, values=values)
     missing = [name for name, setting in SETTINGS.items() if setting.required and values.get(name) is None]
     if missing:
@@ -48,23 +61,43 @@ def open_drive(path: Path, params_file: Path | None = None, topics: Mapping[str,
     return drive
 
 
-def _find_topics(bag: Path, recorded: Sequence[tuple[str, str]], given: Mapping[str, str]) -> dict[str, str]:
-    """The topic of each role: the given one, or the only one of its type. Raises BagError where there are several."""
-    found = {role: topic for role, topic in given.items() if topic != NO_TOPIC}
+def _roles(cameras: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Types of each role: of several cameras, each has an image and a CameraInfo."""
+    if not cameras:
+        return ROLES
+    own = {f"{camera}/{kind}": ROLES[kind] for camera in cameras for kind in ("image", "camera_info")}
+    return own | {role: types for role, types in ROLES.items() if role not in ("image", "camera_info")}
+
+
+def _find_topics(
+    bag: Path,
+    recorded: Sequence[tuple[str, str]],
+    given: Mapping[str, str],
+    roles: Mapping[str, tuple[str, ...]],
+) -> dict[str, str]:
+    """The topic of each role: the given one, or the only one of its type. Raises BagError where there are several.
+
+    Of several cameras it is the only one whose name holds the camera's.
+    """
+    found = {role: topic for role, topic in given.items() if topic != NO_TOPIC and role in roles}
     questions = []
-    for role, types in ROLES.items():
+    for role, types in roles.items():
         if role in given:
             continue
-        candidates = sorted({topic for topic, kind in recorded if kind in types})
-        if role == "image":
+        camera, _, kind = role.rpartition("/")
+        candidates = sorted(
+            {topic for topic, type_name in recorded if type_name in types and camera in topic}
+        )
+        if kind == "image":
             candidates = _one_for_each_camera(candidates)
-        if role == "camera_info" and "image" in found and _info_beside(found["image"]) in candidates:
-            candidates = [_info_beside(found["image"])]
+        image = found.get(f"{camera}/image" if camera else "image")
+        if kind == "camera_info" and image and _info_beside(image) in candidates:
+            candidates = [_info_beside(image)]
         if len(candidates) == 1:
             found[role] = candidates[0]
         elif candidates:
             choices = [f"--topic {role}:={topic}" for topic in candidates]
-            without = [] if role in REQUIRED_ROLES else [f"--topic {role}:=   (without {role})"]
+            without = [] if kind in REQUIRED_ROLES else [f"--topic {role}:=   (without {role})"]
             questions += [f"{role} may be one of {len(candidates)} topics; add one of", *choices, *without]
     if questions:
         raise BagError(f"{bag}: " + "\n  ".join(questions))

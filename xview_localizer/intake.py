@@ -11,7 +11,8 @@ from xview_localizer import messages
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.ground_view import GroundView
 from xview_localizer.localizer import Localizer
-from xview_localizer.mountings import MountingError, Mountings
+from xview_localizer.moments import Moment
+from xview_localizer.mountings import ONLY_CAMERA, MountingError, Mountings
 from xview_localizer.observation import Observation, empty_observation
 from xview_localizer.odometry_check import OdometryCheck
 from xview_localizer.rejection import Reason
@@ -56,11 +57,11 @@ class DriveIntake:
         self.mountings = Mountings(settings.mountings)
         self._odometry_check = OdometryCheck()
         self._imu_problem = ""  # why the last attitude could not be turned into base_link
-        self.camera: CameraModel | None = None
+        self.cameras: dict[str, CameraModel] = {}  # by name, those whose CameraInfo has come
         self.odometry_frame = ""  # the frame in which odometry's poses are
 
-    def on_camera_info(self, message) -> None:
-        self.camera = messages.camera_from_info(message)
+    def on_camera_info(self, message, camera: str = ONLY_CAMERA) -> None:
+        self.cameras[camera] = messages.camera_from_info(message)
 
     def on_fix(self, message) -> None:
         position = messages.position_from_nav_sat_fix(message, self._settings.values["gnss.default_sigma_m"])
@@ -109,24 +110,44 @@ class DriveIntake:
         self.tracker.on_image(stamp_sec)
         return stamp_sec
 
-    def observe(self, message) -> Observation:
+    def observe_moment(self, moment: Moment, on_bad: Callable[[str], None]) -> Observation:
+        """What the images of a moment show together; `on_bad` gets what is wrong with those that are left out.
+
+        Raises the MessageError of the current image where none can be used.
+        """
+        observations, errors = [], []
+        for image in moment:
+            try:
+                observations.append(self.observe(image.message, image.camera))
+            except messages.MessageError as error:
+                errors.append(error)
+                observations.append(empty_observation(image.stamp_sec, str(error)))
+        if len(errors) == len(moment):
+            raise errors[-1]
+        for error in errors:
+            on_bad(str(error))
+        return self.tracker.joined(observations)
+
+    def observe(self, message, camera: str = ONLY_CAMERA) -> Observation:
         """What a sensor_msgs/Image or CompressedImage shows; nothing, for a reason, where attitude is missing."""
         try:
-            view = self.view(message)
+            view = self.view(message, camera)
         except SampleError as error:
             return empty_observation(messages.stamp_sec(message), str(error))
         return self._localizer.observe(view)
 
-    def view(self, message) -> GroundView:
+    def view(self, message, camera: str = ONLY_CAMERA) -> GroundView:
         """A sensor_msgs/Image or CompressedImage as the localizer takes it.
 
         Raises SampleError without attitude, NotReadyError without CameraInfo or mounting.
         """
-        if self.camera is None:
-            raise NoCameraError("no CameraInfo yet; publish it on camera_info, or remap the topic")
+        model = self.cameras.get(camera)
+        if model is None:
+            topic = f"{camera}/camera_info" if camera else "camera_info"
+            raise NoCameraError(f"no CameraInfo yet; publish it on {topic}, or remap the topic")
         compressed = not hasattr(message, "encoding")
         if compressed:
-            image = messages.rgb_from_compressed_image(message, self.camera.width * self.camera.height)
+            image = messages.rgb_from_compressed_image(message, model.width * model.height)
         else:
             image = self._rgb_from_image(message)
         stamp_sec = messages.stamp_sec(message)
@@ -134,14 +155,15 @@ class DriveIntake:
         if gravity_base is None and self._imu_problem:
             raise NotMountedError(self._imu_problem)
         try:
-            return self.mountings.view(image, self.camera, gravity_base, message.header)
+            return self.mountings.view(image, model, gravity_base, message.header, camera)
         except MountingError as error:
             raise NotMountedError(str(error)) from error
 
-    def is_mounted(self, message) -> bool:
-        """Whether it is known where the camera was when an image was taken; moving transforms may still come in."""
+    def is_mounted(self, moment: Moment) -> bool:
+        """Whether it is known where the cameras were when the images were taken; transforms may still come in."""
         try:
-            self.mountings.camera(message.header.frame_id, messages.stamp_sec(message))
+            for image in moment:
+                self.mountings.camera(image.message.header.frame_id, image.stamp_sec, image.camera)
         except MountingError:
             return False
         return True

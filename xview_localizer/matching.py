@@ -45,7 +45,7 @@ def match(
         observation, turn = item.observation, _rotation(item.T_current_past.yaw_rad)
         lifted.append(observation.ground_xy_m[cells] @ turn.T)
         camera_xy_m = item.T_current_past.transform(observation.camera_xy_m)
-        offset.append(np.broadcast_to(camera_xy_m, (len(cells), 2)))
+        offset.append(np.broadcast_to(camera_xy_m, observation.ground_xy_m.shape)[cells])
         descriptor.append(observation.descriptor[cells])
         dustbin.append(observation.dustbin[cells])
         counted = min(len(observation.ground_xy_m), config.max_cells)

@@ -7,7 +7,8 @@ of look-up and interpolation, which recordings can't be replayed with, would hav
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,17 +28,28 @@ class MountingError(ValueError):
     """It is not known where a sensor sits; the text names what to publish or to set."""
 
 
-@dataclass(frozen=True)
-class MountingConfig:
-    """What parameters give; what is None comes from TF. Rotations [3, 3] take a sensor's axes into base_link's.
+# The name of a camera that is alone.
+ONLY_CAMERA = ""
 
-    The camera's axes are those of its optical frame. `camera_height_m` over the ground is None where it is unknown.
+
+@dataclass(frozen=True)
+class CameraMounting:
+    """What parameters give of one camera; `R_base_camera` [3, 3] takes its optical frame's axes into base_link's.
+
+    `height_m` over the ground is None where it is unknown.
     """
 
-    base_frame: str = "base_link"
-    camera_in_base_m: np.ndarray | None = None
+    in_base_m: np.ndarray | None = None
     R_base_camera: np.ndarray | None = None
-    camera_height_m: float | None = None
+    height_m: float | None = None
+
+
+@dataclass(frozen=True)
+class MountingConfig:
+    """What parameters give; what is None comes from TF. `R_base_imu` [3, 3] takes the IMU's axes into base_link's."""
+
+    base_frame: str = "base_link"
+    cameras: Mapping[str, CameraMounting] = field(default_factory=lambda: {ONLY_CAMERA: CameraMounting()})
     R_base_imu: np.ndarray | None = None
     antenna_in_base_m: np.ndarray | None = None
     hold_sec: float = 0.5  # GNSS, IMU and odometry do not wait for TF: the newest one stands for so long
@@ -45,12 +57,20 @@ class MountingConfig:
     @property
     def from_tf(self) -> list[str]:
         """Names of the parameters in whose place TF is asked."""
-        values = {
-            "camera.position_in_base_m": self.camera_in_base_m,
-            "camera.rpy_deg": self.R_base_camera,
-            "imu.rpy_deg": self.R_base_imu,
-            "gnss.antenna_in_base_m": self.antenna_in_base_m,
-        }
+        values = (
+            {"imu.rpy_deg": self.R_base_imu}
+            | {
+                f"{parameter_prefix(camera)}.{key}": value
+                for camera, mounting in self.cameras.items()
+                for key, value in (
+                    ("position_in_base_m", mounting.in_base_m),
+                    ("rpy_deg", mounting.R_base_camera),
+                )
+            }
+            | {
+                "gnss.antenna_in_base_m": self.antenna_in_base_m,
+            }
+        )
         return [name for name, value in values.items() if value is None]
 
 
@@ -83,21 +103,23 @@ class Mountings:
         self._tree.clear_moving()
 
     def view(
-        self, image: np.ndarray, camera: CameraModel, gravity_base: np.ndarray | None, header
+        self, image: np.ndarray, model: CameraModel, gravity_base: np.ndarray | None, header, camera: str
     ) -> GroundView:
-        """`image` [H, W, 3] RGB of a message's header as the localizer takes it."""
+        """`image` [H, W, 3] RGB of a camera's message with this header as the localizer takes it."""
         stamp_sec = header.stamp.sec + 1e-9 * header.stamp.nanosec
-        R_base_camera, camera_in_base_m = self.camera(header.frame_id, stamp_sec)
-        height_m = self._config.camera_height_m
-        return GroundView(image, camera, R_base_camera, camera_in_base_m, gravity_base, height_m, stamp_sec)
+        R_base_camera, camera_in_base_m = self.camera(header.frame_id, stamp_sec, camera)
+        height_m = self._config.cameras[camera].height_m
+        return GroundView(image, model, R_base_camera, camera_in_base_m, gravity_base, height_m, stamp_sec)
 
-    def camera(self, frame_id: str, stamp_sec: float) -> tuple[np.ndarray, np.ndarray]:
+    def camera(
+        self, frame_id: str, stamp_sec: float, camera: str = ONLY_CAMERA
+    ) -> tuple[np.ndarray, np.ndarray]:
         """`R_base_camera` [3, 3] of the optical frame and the camera's position [3] in base_link."""
-        config = self._config
-        R, t_m = config.R_base_camera, config.camera_in_base_m
+        mounting = self._config.cameras[camera]
+        R, t_m = mounting.R_base_camera, mounting.in_base_m
         if R is None or t_m is None:
-            unset = "camera.position_in_base_m" if R is not None else "camera.rpy_deg"
-            unset = "camera.position_in_base_m and camera.rpy_deg" if R is None and t_m is None else unset
+            left_out, prefix = {"position_in_base_m": t_m, "rpy_deg": R}, parameter_prefix(camera)
+            unset = " and ".join(f"{prefix}.{key}" for key, value in left_out.items() if value is None)
             T = self._lookup(frame_id, stamp_sec, 0.0, unset, "the image")
             R = _R_base_optical(T.R, _frame(frame_id)) if R is None else R
             t_m = T.t_m if t_m is None else t_m
@@ -141,6 +163,11 @@ class Mountings:
             return self._tree.lookup(base, frame, stamp_sec, hold_sec)
         except TransformError as error:
             raise MountingError(f"{error}; publish it or set {unset}") from error
+
+
+def parameter_prefix(camera: str) -> str:
+    """What the names of a camera's parameters begin with."""
+    return f"camera.{camera}" if camera else "camera"
 
 
 def _R_base_optical(R_base_frame: np.ndarray, frame: str) -> np.ndarray:

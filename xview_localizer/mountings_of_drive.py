@@ -8,9 +8,9 @@ from contextlib import suppress
 import numpy as np
 
 from xview_localizer import messages
-from xview_localizer.bag import TF_TOPICS, BagReader, Drive
+from xview_localizer.bag import TF_TOPICS, BagMessage, BagReader, Drive
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL, rpy_from_R_base_body
-from xview_localizer.mountings import MountingError, Mountings
+from xview_localizer.mountings import MountingError, Mountings, parameter_prefix
 from xview_localizer.settings import Settings, Value
 
 
@@ -25,27 +25,28 @@ def with_mountings_of(drive: Drive, values: Mapping[str, Value | None]) -> dict[
         for recorded in bag.messages():
             if not wanted - found.keys():
                 break
-            if recorded.role not in ("image", "fix", "imu", *TF_TOPICS):
+            if recorded.kind not in ("image", "fix", "imu", *TF_TOPICS):
                 continue
             message = bag.decode(recorded)
             with suppress(MountingError, messages.MessageError):
                 if recorded.role in TF_TOPICS:
                     mountings.on_transforms(message, static=recorded.role == "tf_static")
                 else:
-                    found |= _mounting(mountings, recorded.role, message)
+                    found |= _mounting(mountings, recorded, message)
     return {**values, **{name: found[name] for name in wanted & found.keys()}}
 
 
-def _mounting(mountings: Mountings, role: str, message) -> dict[str, Value]:
+def _mounting(mountings: Mountings, recorded: BagMessage, message) -> dict[str, Value]:
     at = (message.header.frame_id, messages.stamp_sec(message))
-    if role == "fix":
+    if recorded.role == "fix":
         return {"gnss.antenna_in_base_m": tuple(mountings.antenna_in_base_m(*at).tolist())}
-    if role == "imu":
+    if recorded.role == "imu":
         return {"imu.rpy_deg": _rpy_deg(mountings.R_base_imu(*at))}
-    R, t_m = mountings.camera(*at)
+    R, t_m = mountings.camera(*at, recorded.camera)
+    prefix = parameter_prefix(recorded.camera)
     return {
-        "camera.position_in_base_m": tuple(t_m.tolist()),
-        "camera.rpy_deg": _rpy_deg(R @ R_BODY_OPTICAL.T),
+        f"{prefix}.position_in_base_m": tuple(t_m.tolist()),
+        f"{prefix}.rpy_deg": _rpy_deg(R @ R_BODY_OPTICAL.T),
     }
 
 

@@ -1,8 +1,8 @@
-"""What one ground image contributes: its cells lifted onto the ground, with descriptors to match anywhere."""
+"""What one moment contributes: its images' cells lifted onto the ground, with descriptors to match anywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,14 +14,14 @@ HERE = Pose2(0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Observation:
-    """The ground cells of one image.
+    """The ground cells of one image, or of the images of several cameras (`joined_observation`).
 
     The level frame is base_link with roll and pitch removed. `reason` is non-empty when the image is
     unusable; the arrays are empty then.
     """
 
     ground_xy_m: np.ndarray  # [N, 2] from the camera, along the level frame's axes; metres if `scale_known`
-    camera_xy_m: np.ndarray  # [2] the camera in the level frame, metres whatever the scale of the depth
+    camera_xy_m: np.ndarray  # [2] the camera in the level frame, or [N, 2] of each cell; metres at any scale
     descriptor: np.ndarray  # [N, D] unit length
     dustbin: np.ndarray  # [N] score of matching nothing, in cosine / τ
     scale_known: bool
@@ -44,6 +44,43 @@ class PlacedObservation:
 
     observation: Observation
     T_current_past: Pose2
+
+
+def joined_observation(placed: Sequence[PlacedObservation]) -> Observation:
+    """Observations of several cameras as one of the last one's moment, as if one camera had seen all of it.
+
+    Those that have a reason not to be used are left out; where all have one, so has the result.
+    """
+    current = placed[-1].observation
+    usable = [item for item in placed if not item.observation.reason]
+    if len(placed) == 1 or not usable:
+        return current
+    points, cameras, rays = zip(*(_moved(item) for item in usable), strict=True)
+    seen = [item.observation for item in usable]
+    return Observation(
+        ground_xy_m=np.concatenate(points),
+        camera_xy_m=np.concatenate(cameras),
+        descriptor=np.concatenate([item.descriptor for item in seen]),
+        dustbin=np.concatenate([item.dustbin for item in seen]),
+        scale_known=all(item.scale_known for item in seen),
+        depth_source="; ".join(dict.fromkeys(item.depth_source for item in seen)),
+        stamp_sec=current.stamp_sec,
+        timings_ms={
+            stage: sum(item.timings_ms.get(stage, 0.0) for item in seen)
+            for stage in dict.fromkeys(stage for item in seen for stage in item.timings_ms)
+        },
+        rays_level=np.concatenate(rays),
+    )
+
+
+def _moved(item: PlacedObservation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lifted points [N, 2], cameras [N, 2] and rays [N, 3] in the current level frame."""
+    observation, yaw_rad = item.observation, item.T_current_past.yaw_rad
+    cos, sin = np.cos(yaw_rad), np.sin(yaw_rad)
+    turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    points_m = observation.ground_xy_m @ turn[:2, :2].T
+    camera_xy_m = item.T_current_past.transform(observation.camera_xy_m)
+    return points_m, np.broadcast_to(camera_xy_m, points_m.shape), observation.rays_level @ turn.T
 
 
 def empty_observation(stamp_sec: float, reason: str) -> Observation:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from xview_localizer import messages
 from xview_localizer.bag import BagReader, Drive
 from xview_localizer.intake import DriveIntake, NotReadyError
 from xview_localizer.localizer import Localizer
+from xview_localizer.moments import CameraImage, Moment, MomentCollector
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.settings import Settings
@@ -17,19 +18,22 @@ from xview_localizer.settings import Settings
 def localize_drive(drive: Drive, localizer: Localizer, settings: Settings) -> Iterator[ImageRecord]:
     """One record for each image of the drive, in order. Raises BagError."""
     intake = DriveIntake(localizer, settings)
-    for message in images_of_drive(drive, intake):
-        yield _localized(intake, message)
+    for moment in moments_of_drive(drive, intake, settings.cameras):
+        yield _localized(intake, moment)
 
 
-def images_of_drive(
-    drive: Drive, intake: DriveIntake, on_bad: Callable[[str], None] = lambda complaint: None
-) -> Iterator:
-    """The image messages of the drive in order, each when `intake` has got what the sensors measured until then.
+def moments_of_drive(
+    drive: Drive,
+    intake: DriveIntake,
+    cameras: Sequence[str],
+    on_bad: Callable[[str], None] = lambda complaint: None,
+) -> Iterator[Moment]:
+    """The images of the drive in order, each moment when `intake` has got what the sensors measured until then.
 
     `on_bad` is told what is wrong with a message that is left out. Raises BagError.
     """
+    collector = MomentCollector(cameras)
     handlers = {
-        "camera_info": intake.on_camera_info,
         "fix": intake.on_fix,
         "odom": intake.on_odom,
         "imu": intake.on_imu,
@@ -39,20 +43,25 @@ def images_of_drive(
     with BagReader(drive.bag, drive.topics) as bag:
         for recorded in bag.messages():
             message = bag.decode(recorded)
-            if recorded.role == "image":
-                yield message
+            if recorded.kind == "image":
+                yield from collector.add(CameraImage(recorded.camera, message))
                 continue
             try:
-                handlers[recorded.role](message)
+                if recorded.kind == "camera_info":
+                    intake.on_camera_info(message, recorded.camera)
+                else:
+                    handlers[recorded.role](message)
             except messages.MessageError as error:
                 on_bad(str(error))  # as in the node: a bad sensor message is left out
 
 
-def _localized(intake: DriveIntake, message) -> ImageRecord:
+def _localized(intake: DriveIntake, moment: Moment) -> ImageRecord:
+    current = moment[-1].message
     try:
-        intake.on_image(message)
-        return ImageRecord.of(intake.tracker.locate(intake.observe(message)))
+        intake.on_image(current)
+        observation = intake.observe_moment(moment, on_bad=lambda complaint: None)
+        return ImageRecord.of(intake.tracker.locate(observation))
     except messages.MessageError as error:
         reason = error.reason if isinstance(error, NotReadyError) else Reason.BAD_MESSAGE
         rejection = Rejection.of(reason, detail=str(error))
-        return ImageRecord.rejected(messages.stamp_sec(message), rejection)
+        return ImageRecord.rejected(messages.stamp_sec(current), rejection)

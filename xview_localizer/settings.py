@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_base_optical_fr
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.localizer import LocalizerConfig
 from xview_localizer.models.package import default_package_path
-from xview_localizer.mountings import MountingConfig
+from xview_localizer.mountings import ONLY_CAMERA, CameraMounting, MountingConfig
 from xview_localizer.tracking.search import SearchConfig
 from xview_localizer.tracking.tracker import TrackerConfig
 
@@ -33,8 +33,8 @@ class SettingsError(ValueError):
 class Setting:
     """One parameter. `kind` is a value's or a list item's type; `length` None is a scalar, 0 any length.
 
-    `default` None means that the user must give a value, or that TF does where it is left out (`from_tf`). A path may
-    begin with `~`.
+    `default` None means that the user must give a value, unless it is `optional`: then the description says what stands
+    for it. A path may begin with `~`.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Setting:
     choices: tuple[str, ...] | tuple[int, ...] = ()
     read_only: bool = False
     is_path: bool = False
-    from_tf: bool = False
+    optional: bool = False
 
     @property
     def required(self) -> bool:
-        return self.default is None and not self.from_tf
+        return self.default is None and not self.optional
 
     def problem(self, value: object) -> str:
         """What is wrong with `value`, or an empty string."""
@@ -139,12 +139,15 @@ SETTINGS: dict[str, Setting] = {
             "Threads of ONNX Runtime; 0: its own choice.", int, minimum=0, maximum=256),
         Setting("model.providers", _ENGINES.providers,
             "Execution providers of ONNX Runtime, in order; auto alone: the fastest, by trying.", str, length=0),
+        Setting("cameras", None,
+            "Names of several cameras, such as front and left, with the topics front/image, front/camera_info …; left "
+            "out: one camera.", str, length=0, optional=True, read_only=True),
         Setting("camera.position_in_base_m", None,
             "Camera in base_link: x, y, z, metres; left out: by TF.",
-            length=3, minimum=-50.0, maximum=50.0, from_tf=True),
+            length=3, minimum=-50.0, maximum=50.0, optional=True),
         Setting("camera.rpy_deg", None,
             "Turn of the camera's body (x along the view): roll, pitch (down positive), yaw (left "
-            "positive), degrees; left out: by TF.", length=3, minimum=-360.0, maximum=360.0, from_tf=True),
+            "positive), degrees; left out: by TF.", length=3, minimum=-360.0, maximum=360.0, optional=True),
         Setting("camera.height_m", 0.0,
             "Height of the camera over the ground, metres; 0: unknown, the scale is solved for.",
             minimum=0.0, maximum=50.0),
@@ -153,10 +156,10 @@ SETTINGS: dict[str, Setting] = {
             str, choices=("raw", "compressed")),
         Setting("imu.rpy_deg", None,
             "Turn of the IMU in base_link: roll, pitch, yaw, degrees; left out: by TF.",
-            length=3, minimum=-360.0, maximum=360.0, from_tf=True),
+            length=3, minimum=-360.0, maximum=360.0, optional=True),
         Setting("gnss.antenna_in_base_m", None,
             "GNSS antenna in base_link: x, y, z, metres; left out: by TF.",
-            length=3, minimum=-50.0, maximum=50.0, from_tf=True),
+            length=3, minimum=-50.0, maximum=50.0, optional=True),
         Setting("gnss.radius_sigmas", _SEARCH.gnss_radius_sigmas,
             "Search radius in standard deviations of the GNSS position.", minimum=1.0, maximum=10.0),
         Setting("gnss.min_radius_m", _SEARCH.gnss_min_radius_m,
@@ -201,6 +204,23 @@ SETTINGS: dict[str, Setting] = {
 }  # fmt: skip
 
 
+# What each of several cameras has of its own, as in camera.front.height_m.
+_OF_A_CAMERA = ("position_in_base_m", "rpy_deg", "height_m", "transport")
+
+
+def settings_table(given: Mapping[str, object]) -> dict[str, Setting]:
+    """SETTINGS, and what each of the `cameras` in `given` has of its own."""
+    table = dict(SETTINGS)
+    cameras = given.get("cameras") or ()
+    if SETTINGS["cameras"].problem(cameras):
+        return table
+    for camera in cameras:
+        for key in _OF_A_CAMERA:
+            name = f"camera.{camera}.{key}"
+            table[name] = replace(SETTINGS[f"camera.{key}"], name=name, default=None, optional=True)
+    return table
+
+
 @dataclass(frozen=True)
 class Settings:
     """The table's values in the types that the rooms take."""
@@ -213,6 +233,15 @@ class Settings:
     tracker: TrackerConfig
     mountings: MountingConfig
 
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras; that of a single one is empty."""
+        return tuple(self.mountings.cameras)
+
+    def transport(self, camera: str) -> str:
+        """How a camera's images come: raw or compressed."""
+        return _of_camera(self.values, camera, "transport")
+
     @classmethod
     def from_values(cls, given: Mapping[str, object]) -> Settings:
         """Settings of the given values and the defaults of the others; None is not given. Raises SettingsError."""
@@ -220,7 +249,7 @@ class Settings:
         problems = find_problems(given)
         if problems:
             raise SettingsError("\n".join(problems))
-        v = {name: given.get(name, setting.default) for name, setting in SETTINGS.items()}
+        v = {name: given.get(name, setting.default) for name, setting in settings_table(given).items()}
         return cls(
             values=v,
             frame=LocalFrame(v["datum.latitude_deg"], v["datum.longitude_deg"], v["datum.altitude_m"]),
@@ -266,30 +295,43 @@ class Settings:
 
 
 def _mountings(v: Mapping[str, Value]) -> MountingConfig:
-    camera_m, antenna_m = v["camera.position_in_base_m"], v["gnss.antenna_in_base_m"]
-    R_base_camera, R_base_imu_optical = (
-        None if rpy_deg is None else R_base_optical_from_rpy(*np.radians(rpy_deg))
-        for rpy_deg in (v["camera.rpy_deg"], v["imu.rpy_deg"])
-    )
+    antenna_m, imu_rpy_deg = v["gnss.antenna_in_base_m"], v["imu.rpy_deg"]
     return MountingConfig(
         base_frame=v["frames.base"],
-        camera_in_base_m=None if camera_m is None else np.array(camera_m),
-        R_base_camera=R_base_camera,
-        camera_height_m=v["camera.height_m"] or None,
-        R_base_imu=None if R_base_imu_optical is None else R_base_imu_optical @ R_BODY_OPTICAL.T,
+        cameras={camera: _camera_mounting(v, camera) for camera in v["cameras"] or (ONLY_CAMERA,)},
+        R_base_imu=None if imu_rpy_deg is None else _R_base_optical(imu_rpy_deg) @ R_BODY_OPTICAL.T,
         antenna_in_base_m=None if antenna_m is None else np.array(antenna_m),
         hold_sec=v["tf.timeout_sec"],
     )
 
 
+def _camera_mounting(v: Mapping[str, Value], camera: str) -> CameraMounting:
+    position_m, rpy_deg = (_of_camera(v, camera, key) for key in ("position_in_base_m", "rpy_deg"))
+    return CameraMounting(
+        in_base_m=None if position_m is None else np.array(position_m),
+        R_base_camera=None if rpy_deg is None else _R_base_optical(rpy_deg),
+        height_m=_of_camera(v, camera, "height_m") or None,
+    )
+
+
+def _of_camera(v: Mapping[str, Value], camera: str, key: str) -> Value | None:
+    """A camera's own value, or that of all cameras."""
+    own = v.get(f"camera.{camera}.{key}") if camera else None
+    return v[f"camera.{key}"] if own is None else own
+
+
+def _R_base_optical(rpy_deg: Sequence[float]) -> np.ndarray:
+    return R_base_optical_from_rpy(*np.radians(rpy_deg))
+
+
 def find_problems(given: Mapping[str, object]) -> list[str]:
     """One line for each unknown, missing or invalid value."""
-    problems = []
+    table, problems = settings_table(given), _camera_problems(given)
     for name, value in given.items():
-        if name in SETTINGS:
-            problems.append(SETTINGS[name].problem(value))
+        if name in table:
+            problems.append(table[name].problem(value))
         else:
-            close = difflib.get_close_matches(name, SETTINGS, 1)
+            close = difflib.get_close_matches(name, table, 1)
             problems.append(f"unknown parameter {name}" + (f"; did you mean {close[0]}?" if close else ""))
     problems += [
         f"{setting.name} must be given: {setting.description}"
@@ -297,6 +339,31 @@ def find_problems(given: Mapping[str, object]) -> list[str]:
         if setting.required and setting.name not in given
     ]
     return [problem for problem in problems if problem]
+
+
+def _camera_problems(given: Mapping[str, object]) -> list[str]:
+    """What is wrong with the names of several cameras, and with values that would be meant for all of them."""
+    cameras = given.get("cameras") or ()
+    if not cameras or SETTINGS["cameras"].problem(cameras):
+        return []
+    problems = [
+        f"cameras must be names of letters, digits and _, got {camera!r}"
+        for camera in cameras
+        if not re.fullmatch(r"[A-Za-z]\w*", camera) or camera in _OF_A_CAMERA
+    ]
+    if len(set(cameras)) < len(cameras):
+        problems.append(f"cameras must be different names, got {', '.join(cameras)}")
+    problems += [
+        f"camera.{key} is of one camera; give camera.{cameras[0]}.{key} and so on, or leave it to TF"
+        for key in ("position_in_base_m", "rpy_deg")
+        if f"camera.{key}" in given
+    ]
+    heights = [_of_camera({"camera.height_m": 0.0, **given}, camera, "height_m") for camera in cameras]
+    if any(heights) and not all(heights):
+        problems.append(
+            "camera.height_m must be given for all cameras or for none: one scale is solved for them"
+        )
+    return problems
 
 
 def _nodes(document: object, namespace: str = "") -> Iterator[tuple[str, object]]:

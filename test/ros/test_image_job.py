@@ -20,18 +20,19 @@ from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.intake import NoCameraError
 from xview_localizer.messages import MessageError
+from xview_localizer.moments import CameraImage
 from xview_localizer.observation import Observation
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.ros.debug_image import HALF_EXTENT_M, METRES_PER_PIXEL, render_overlay
 from xview_localizer.ros.diagnostics import WARN, Health
-from xview_localizer.ros.image_job import ImageJob, ReceivedImage
+from xview_localizer.ros.image_job import ImageJob, ReceivedMoment
 from xview_localizer.tracking.tracker import TrackedFix
 
 
 class Intake:
     """Raises `error` where an image is observed; else its tracker answers `tracked`."""
 
-    camera = None
+    cameras = {}
 
     def __init__(self, error, tracked=None):
         self._error = error
@@ -40,7 +41,7 @@ class Intake:
     def on_image(self, message):
         return 7.0
 
-    def observe(self, message):
+    def observe_moment(self, moment, on_bad):
         if self._error:
             raise self._error
         return OBSERVATION
@@ -88,7 +89,8 @@ def work(localizer, intake, debug_wanted=False):
     worker = SimpleNamespace(wait_until=lambda condition, timeout_sec: True, stopping=False)
     logger = SimpleNamespace(error=logged.append)
     job = ImageJob(localizer, intake, None, GREY_MAP, health, outputs, 0.0, 0.0, logger)
-    job.run(ReceivedImage(CompressedImage(header=Header(stamp=Time(sec=7))), 0.0), worker)
+    image = CameraImage("", CompressedImage(header=Header(stamp=Time(sec=7))))
+    job.run(ReceivedMoment((image,), 0.0), worker)
     (record,) = records
     assert (record.stamp_sec, record.accepted) == (7.0, False)
     return record, overlays, health.report("active", 0)

@@ -84,7 +84,7 @@ def drive_images(drive: Drive, stamps_sec: Sequence[float]) -> list[np.ndarray |
     found: dict[float, np.ndarray | None] = {}
     with BagReader(drive.bag, drive.topics) as bag:
         for recorded in bag.messages():
-            if recorded.role == "image":
+            if recorded.kind == "image":
                 image = bag.decode(recorded)
                 compressed = recorded.type_name.endswith("CompressedImage")
                 decode = messages.rgb_from_compressed_image if compressed else messages.rgb_from_image

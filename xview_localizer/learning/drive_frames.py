@@ -24,7 +24,8 @@ from xview_localizer.intake import DriveIntake
 from xview_localizer.learning.reference import AdaptError, anchor_at
 from xview_localizer.learning.smoothing import Anchor
 from xview_localizer.localizer import Localizer
-from xview_localizer.offline import images_of_drive
+from xview_localizer.mountings import ONLY_CAMERA
+from xview_localizer.offline import moments_of_drive
 from xview_localizer.records import ImageRecord
 from xview_localizer.settings import Settings
 from xview_localizer.tracking.motion import PathPose, SampleError
@@ -66,14 +67,20 @@ def cut_frames(
     """
     if (out / "frames.json").is_file():
         return [_frame(entry) for entry in json.loads((out / "frames.json").read_text())]
-    if settings.mountings.camera_height_m is None:
+    if settings.cameras != (ONLY_CAMERA,):
+        raise AdaptError(
+            f"{drive.bag}: images of several cameras ({', '.join(settings.cameras)}) cannot be learnt from together; "
+            "describe the drive with one of them, as `camera` and with the topics image and camera_info"
+        )
+    if settings.mountings.cameras[ONLY_CAMERA].height_m is None:
         raise AdaptError(
             f"{drive.bag}: the camera is not surveyed, camera.height_m is 0; measure its height over the ground, its "
             "position and its roll, pitch and yaw in base_link, and write them into drive.yaml or the --map file"
         )
     out.mkdir(parents=True, exist_ok=True)
     intake, complaints, frames = DriveIntake(localizer, settings), [], []
-    for message in track(images_of_drive(drive, intake, complaints.append)):
+    for (image,) in track(moments_of_drive(drive, intake, settings.cameras, complaints.append)):
+        message = image.message
         try:
             stamp_sec = intake.on_image(message)
             odometry = intake.tracker.odometry_at(stamp_sec)

@@ -15,6 +15,7 @@ from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.intake import DriveIntake, NotReadyError
 from xview_localizer.localizer import Localizer
 from xview_localizer.messages import MessageError, stamp_sec
+from xview_localizer.moments import Moment
 from xview_localizer.observation import Observation
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason, Rejection
@@ -29,16 +30,21 @@ PREFETCH_AHEAD_M = 30.0
 
 
 @dataclass(frozen=True)
-class ReceivedImage:
-    """An image message and when it came in (time.monotonic)."""
+class ReceivedMoment:
+    """The images of a moment and when the last one came in (time.monotonic)."""
 
-    message: Image | CompressedImage
+    moment: Moment
     received_at: float
+
+    @property
+    def message(self) -> Image | CompressedImage:
+        """The current image: the one whose stamp the pose carries."""
+        return self.moment[-1].message
 
 
 @dataclass(frozen=True)
 class ImageJob:
-    """Localizes one image after the other, and lets the map ahead be read meanwhile.
+    """Localizes one moment after the other, and lets the map ahead be read meanwhile.
 
     `wait_sec` bounds the wait for sensors that lag behind the image, `tf_timeout_sec` that for transforms.
     """
@@ -54,10 +60,10 @@ class ImageJob:
     logger: RcutilsLogger
     map_to_odom: MapToOdom | None = None
 
-    def run(self, image: ReceivedImage, worker: NewestItemWorker) -> None:
+    def run(self, image: ReceivedMoment, worker: NewestItemWorker) -> None:
         """Process an image; never raises."""
         try:
-            record, observation, tracked = self._localize(image.message, worker)
+            record, observation, tracked = self._localize(image.moment, worker)
             self.health.localized(record, 1e3 * (time.monotonic() - image.received_at))
         except MessageError as error:
             self.health.malformed("image", str(error))
@@ -100,18 +106,21 @@ class ImageJob:
         )
 
     def _localize(
-        self, message: Image | CompressedImage, worker: NewestItemWorker
+        self, moment: Moment, worker: NewestItemWorker
     ) -> tuple[ImageRecord, Observation | None, TrackedFix | None]:
         """Raises MessageError where the image is malformed."""
-        tracker = self.intake.tracker
+        tracker, message = self.intake.tracker, moment[-1].message
         try:
             stamp = self.intake.on_image(message)
             # Attitude is needed to look at the image; the slower sensors may arrive while that runs.
             worker.wait_until(
-                lambda: self.intake.camera and "gravity" not in tracker.awaits(stamp), self.wait_sec
+                lambda: self.intake.cameras and "gravity" not in tracker.awaits(stamp), self.wait_sec
             )
-            worker.wait_until(lambda: self.intake.is_mounted(message), self.tf_timeout_sec)
-            observation = self.intake.observe(message)
+            worker.wait_until(lambda: self.intake.is_mounted(moment), self.tf_timeout_sec)
+            # Odometry joins the images of several cameras, so they wait for it first.
+            if len(moment) > 1:
+                worker.wait_until(lambda: not tracker.awaits(stamp), self.wait_sec)
+            observation = self.intake.observe_moment(moment, lambda bad: self.health.malformed("image", bad))
             worker.wait_until(lambda: not tracker.awaits(stamp), self.wait_sec)
             tracked = tracker.locate(observation)
             if self.map_to_odom is not None:

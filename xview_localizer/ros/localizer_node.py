@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -33,10 +34,11 @@ from xview_localizer.intake import DriveIntake
 from xview_localizer.localizer import Localizer
 from xview_localizer.messages import MessageError
 from xview_localizer.models.package import ModelPackageError
+from xview_localizer.moments import CameraImage, MomentCollector
 from xview_localizer.ros import qos, tf
 from xview_localizer.ros.conversions import diagnostics_message, diagnostics_name, image_decoder
 from xview_localizer.ros.diagnostics import WARN, Health
-from xview_localizer.ros.image_job import ImageJob, ReceivedImage
+from xview_localizer.ros.image_job import ImageJob, ReceivedMoment
 from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.parameters import check_change, declare_parameters, read_settings
 from xview_localizer.ros.worker import NewestItemWorker
@@ -71,7 +73,7 @@ class LocalizerNode(LifecycleNode):
             self.destroy_node()
             raise
         self.add_on_set_parameters_callback(
-            lambda parameters: check_change(parameters, self._intake is not None)
+            lambda parameters: check_change(self, parameters, self._intake is not None)
         )
 
     # --- lifecycle ---
@@ -209,28 +211,34 @@ class LocalizerNode(LifecycleNode):
         self._worker = NewestItemWorker(job.run)
 
     def _subscribe(self) -> None:
-        transport, reliable = (
-            self._settings.values[name] for name in ("camera.transport", "inputs.reliable")
-        )
+        reliable = self._settings.values["inputs.reliable"]
         newest, every = qos.newest_input(reliable), qos.sensor_input(reliable)
         intake = self._intake
-        on_camera_info = self._checked("camera_info", intake.on_camera_info)
-        self._listen(CameraInfo, "camera_info", newest, on_camera_info)
-        # No warning of publishers that keep no message for it: the other subscription hears them.
-        silent = SubscriptionEventCallbacks(use_default_callbacks=False)
-        self._inputs.append(
-            self.create_subscription(
-                CameraInfo, "camera_info", on_camera_info, qos.LATCHED_INPUT, event_callbacks=silent
-            )
-        )
+        self._moments = MomentCollector(self._settings.cameras)
+        for camera in self._settings.cameras:
+            self._subscribe_camera(camera, newest)
         self._listen(NavSatFix, "fix", every, self._checked("fix", intake.on_fix))
         self._listen(Odometry, "odom", every, self._checked("odom", intake.on_odom))
         self._listen(Imu, "imu", every, self._checked("imu", intake.on_imu))
         self._inputs += tf.subscribe(self, intake.mountings, self._settings, self._worker.notify)
-        if transport == "compressed":
-            self._listen(CompressedImage, "image/compressed", newest, self._on_image)
+
+    def _subscribe_camera(self, camera: str, newest: QoSProfile) -> None:
+        """Of several cameras each has its name before its topics."""
+        prefix = f"{camera}/" if camera else ""
+        on_camera_info = self._checked("camera_info", partial(self._intake.on_camera_info, camera=camera))
+        self._listen(CameraInfo, f"{prefix}camera_info", newest, on_camera_info)
+        # No warning of publishers that keep no message for it: the other subscription hears them.
+        silent = SubscriptionEventCallbacks(use_default_callbacks=False)
+        self._inputs.append(
+            self.create_subscription(
+                CameraInfo, f"{prefix}camera_info", on_camera_info, qos.LATCHED_INPUT, event_callbacks=silent
+            )
+        )
+        on_image = partial(self._on_image, camera)
+        if self._settings.transport(camera) == "compressed":
+            self._listen(CompressedImage, f"{prefix}image/compressed", newest, on_image)
         else:
-            self._listen(Image, "image", newest, self._on_image)
+            self._listen(Image, f"{prefix}image", newest, on_image)
 
     def _listen(self, message_type: type, topic: str, profile: QoSProfile, callback: Callable) -> None:
         def warn_of_qos(_) -> None:
@@ -268,9 +276,10 @@ class LocalizerNode(LifecycleNode):
 
         return callback
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
+    def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
         self._health.heard("image")
-        self._worker.submit(ReceivedImage(message, time.monotonic()))
+        for moment in self._moments.add(CameraImage(camera, message)):
+            self._worker.submit(ReceivedMoment(moment, time.monotonic()))
 
     def _on_clock_jump(self, jump: TimeJump) -> None:
         if jump.clock_change == ClockChange.ROS_TIME_NO_CHANGE and jump.delta.nanoseconds >= 0:

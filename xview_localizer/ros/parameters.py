@@ -7,7 +7,7 @@ from rclpy.exceptions import ParameterUninitializedException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from xview_localizer.settings import SETTINGS, Setting, Settings, SettingsError, find_problems
+from xview_localizer.settings import SETTINGS, Setting, Settings, SettingsError, find_problems, settings_table
 
 _TYPES = {
     (bool, False): Parameter.Type.BOOL,
@@ -27,6 +27,7 @@ def declare_parameters(node: Node) -> None:
     # rclpy offers no public way to see overrides of parameters that nobody declared, which is what typos are.
     overrides = {name: parameter.value for name, parameter in node._parameter_overrides.items()}
     missing = {f"{name} must be given" for name in SETTINGS if name not in overrides}
+    table = settings_table(overrides)
     problems = [
         problem
         for problem in find_problems(
@@ -36,7 +37,7 @@ def declare_parameters(node: Node) -> None:
     ]
     if problems:
         raise SettingsError("\n".join(problems))
-    for setting in SETTINGS.values():
+    for setting in table.values():
         default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
         kind = _TYPES[setting.kind, setting.length is not None]
         node.declare_parameter(setting.name, kind if default is None else default, _descriptor(setting))
@@ -45,7 +46,7 @@ def declare_parameters(node: Node) -> None:
 def read_settings(node: Node) -> Settings:
     """Settings of the node's parameters. Raises SettingsError."""
     values: dict[str, object] = {}
-    for name, setting in SETTINGS.items():
+    for name, setting in _table_of(node).items():
         try:
             value = node.get_parameter(name).value
         except ParameterUninitializedException:
@@ -54,10 +55,11 @@ def read_settings(node: Node) -> Settings:
     return Settings.from_values(values)
 
 
-def check_change(parameters: list[Parameter], configured: bool) -> SetParametersResult:
+def check_change(node: Node, parameters: list[Parameter], configured: bool) -> SetParametersResult:
     """Whether parameters may be set: valid, and only while the node is not configured."""
+    table = _table_of(node)
     for parameter in parameters:
-        setting = SETTINGS.get(parameter.name)
+        setting = table.get(parameter.name)
         if setting is None:
             continue
         if configured:
@@ -67,6 +69,14 @@ def check_change(parameters: list[Parameter], configured: bool) -> SetParameters
         if problem:
             return SetParametersResult(successful=False, reason=problem)
     return SetParametersResult(successful=True)
+
+
+def _table_of(node: Node) -> dict[str, Setting]:
+    """The table of the node's cameras, which cannot change any more."""
+    try:
+        return settings_table({"cameras": tuple(node.get_parameter("cameras").value or ())})
+    except ParameterUninitializedException:
+        return settings_table({})
 
 
 def _descriptor(setting: Setting) -> ParameterDescriptor:

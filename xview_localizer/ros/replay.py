@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import rclpy
@@ -15,13 +15,15 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 
-from xview_localizer.bag import TF_TOPICS, BagMessage, BagReader, Drive
+from xview_localizer.bag import TF_TOPICS, BagMessage, BagReader, Drive, kind_of
+from xview_localizer.moments import CameraImage, MomentCollector
+from xview_localizer.mountings import parameter_prefix
 from xview_localizer.mountings_of_drive import with_mountings_of
 from xview_localizer.records import ImageRecord
 from xview_localizer.ros import qos
 from xview_localizer.ros.node_process import NodeProcess
 from xview_localizer.ros.tf import TFMessage
-from xview_localizer.settings import Value
+from xview_localizer.settings import Settings, Value
 
 START_TIMEOUT_SEC = 60.0
 ANSWER_TIMEOUT_SEC = 60.0
@@ -68,17 +70,14 @@ def replay_drive(
     rclpy.init(context=context)
     try:
         with BagReader(drive.bag, drive.topics) as bag:
-            compressed = bag.types["image"].endswith("CompressedImage")
-            transport: dict[str, Value | None] = {"camera.transport": "compressed" if compressed else "raw"}
-            image_topic = "image/compressed" if compressed else "image"
             remaps = {
-                image_topic if role == "image" else role: topic
-                for role, topic in drive.topics.items()
-                if role in bag.types and role not in TF_TOPICS
+                f"{role}/compressed" if _is_compressed(type_name) else role: drive.topics[role]
+                for role, type_name in bag.types.items()
+                if role not in TF_TOPICS
             }
             node_values = (
                 dict(values)
-                | transport
+                | transports(bag.types)
                 | {"inputs.reliable": True, "inputs.wait_sec": PATIENT_WAIT_SEC, "autostart": True}
             )
             with (
@@ -87,10 +86,25 @@ def replay_drive(
             ):
                 player.publish_static_transforms(bag)
                 player.await_node()
-                player.play(bag, pace)
+                player.play(bag, pace, Settings.from_values(values).cameras)
                 return player.records
     finally:
         context.try_shutdown()
+
+
+def transports(types: Mapping[str, str]) -> dict[str, Value]:
+    """The parameters that say how the images of a recording come."""
+    images = {role: kind for role, kind in types.items() if kind_of(role) == "image"}
+    return {
+        f"{parameter_prefix(role.rpartition('/')[0])}.transport": "compressed"
+        if _is_compressed(kind)
+        else "raw"
+        for role, kind in images.items()
+    }
+
+
+def _is_compressed(type_name: str) -> bool:
+    return type_name.endswith("CompressedImage")
 
 
 def _profile(role: str) -> QoSProfile:
@@ -151,8 +165,8 @@ class _Player:
 
         self._spin_until(ready, START_TIMEOUT_SEC, "did not become active")
 
-    def play(self, bag: BagReader, pace: ReplayPace) -> None:
-        began_at, began_ns, images = time.monotonic(), None, 0
+    def play(self, bag: BagReader, pace: ReplayPace, cameras: Sequence[str]) -> None:
+        began_at, began_ns, moments, collector = time.monotonic(), None, 0, MomentCollector(cameras)
         for message in bag.messages():
             if message.role == "tf_static":
                 continue  # published already
@@ -161,13 +175,13 @@ class _Player:
                 self._spin_for(
                     began_at + 1e-9 * (message.recorded_ns - began_ns) / pace.rate - time.monotonic()
                 )
-            if message.role == "image":
+            if message.kind == "image":
                 if pace.rate is None:
-                    self._await_answers(images)
-                images += 1
+                    self._await_answers(moments)
+                moments += len(collector.add(CameraImage(message.camera, bag.decode(message))))
             self._publish(message)
         if pace.rate is None:
-            self._await_answers(images)
+            self._await_answers(moments)
         else:
             self._spin_for(3.0)  # the last answers
 

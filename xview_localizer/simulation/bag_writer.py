@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -53,11 +53,25 @@ class DriveBag:
         "image": "sensor_msgs/msg/CompressedImage",
     }
 
+    @classmethod
+    def topics_of(cls, cameras: Sequence[str]) -> dict[str, str]:
+        """Topics of a drive with these cameras; without names, of one."""
+        topics = dict(cls.TOPICS)
+        if cameras:
+            del topics["image"], topics["camera_info"]
+        for name in cameras:
+            topics |= {
+                f"{name}/image": f"/{name}/image/compressed",
+                f"{name}/camera_info": f"/{name}/camera_info",
+            }
+        return topics
+
     def __init__(self, path: Path, start_sec: float) -> None:
         shutil.rmtree(path, ignore_errors=True)
         self._start_ns = round(start_sec * 1e9)
         self._mountings: list = []
         self._messages: list[tuple[int, int, str, Callable[[], bytes]]] = []
+        self._cameras: list[str] = []
         self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
 
     def __enter__(self) -> DriveBag:
@@ -126,15 +140,16 @@ class DriveBag:
             ),
         )  # fmt: skip
 
-    def add_image(self, stamp_sec: float, jpeg: bytes, camera: dict) -> None:
-        """CompressedImage and its CameraInfo."""
+    def add_image(self, stamp_sec: float, jpeg: bytes, camera: dict, name: str = "") -> None:
+        """CompressedImage and its CameraInfo, of the camera `name` where there are several."""
+        if name and name not in self._cameras:
+            self._cameras.append(name)
+        prefix, frame_id = (f"{name}/", optical_frame(name)) if name else ("", optical_frame("camera"))
+        self._add(f"{prefix}camera_info", stamp_sec, lambda header: _camera_info(header(frame_id), camera))
         self._add(
-            "camera_info", stamp_sec, lambda header: _camera_info(header("camera_optical_frame"), camera)
-        )
-        self._add(
-            "image", stamp_sec,
+            f"{prefix}image", stamp_sec,
             lambda header: _TYPES["sensor_msgs/msg/CompressedImage"](
-                header=header("camera_optical_frame"), format="jpeg", data=np.frombuffer(jpeg, np.uint8)
+                header=header(frame_id), format="jpeg", data=np.frombuffer(jpeg, np.uint8)
             ),
         )  # fmt: skip
 
@@ -148,8 +163,8 @@ class DriveBag:
     def write(self) -> None:
         """Write everything collected, in time order, the mountings first."""
         connections = {
-            name: self._writer.add_connection(topic, self._TYPE_OF[name], typestore=_STORE)
-            for name, topic in self.TOPICS.items()
+            name: self._writer.add_connection(topic, self._TYPE_OF[_kind(name)], typestore=_STORE)
+            for name, topic in self.topics_of(self._cameras).items()
         }
         static = self._writer.add_connection(
             "/tf_static", _TF_TYPE, typestore=_STORE, offered_qos_profiles=[_LATCHED]
@@ -165,10 +180,21 @@ class DriveBag:
         def header(frame_id: str):
             return _Header(stamp=_stamp(stamp_ns), frame_id=frame_id)
 
-        order = list(self._TYPE_OF).index(name)
+        kind = _kind(name)
+        order = list(self._TYPE_OF).index(kind)
         self._messages.append(
-            (stamp_ns, order, name, lambda: _STORE.serialize_cdr(make(header), self._TYPE_OF[name]))
+            (stamp_ns, order, name, lambda: _STORE.serialize_cdr(make(header), self._TYPE_OF[kind]))
         )
+
+
+def optical_frame(name: str) -> str:
+    """Frame of a camera's images."""
+    return f"{name}_optical_frame"
+
+
+def _kind(name: str) -> str:
+    """What a role is, whichever camera has it."""
+    return name.rpartition("/")[2]
 
 
 def _stamp(stamp_ns: int):

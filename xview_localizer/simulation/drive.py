@@ -13,7 +13,7 @@ from xview_localizer.aerial.source import AerialImage
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
-from xview_localizer.simulation.bag_writer import DriveBag
+from xview_localizer.simulation.bag_writer import DriveBag, optical_frame
 from xview_localizer.simulation.capture import Capture
 from xview_localizer.simulation.drive_camera import DriveCamera
 from xview_localizer.simulation.drive_pairs import DrivePairs
@@ -32,8 +32,21 @@ TOWN_GROWTH_M = (0.0, 80.0, 160.0)
 
 
 @dataclass(frozen=True)
+class RigCamera:
+    """One of several cameras. It looks along x, turned by roll, pitch, yaw, and its images come `late_sec` late."""
+
+    name: str
+    in_base_m: tuple[float, float, float]
+    rpy_deg: tuple[float, float, float]
+    late_sec: float = 0.0
+
+
+@dataclass(frozen=True)
 class DriveConfig:
-    """One drive. Positions in base_link; the camera looks along x, turned by roll, pitch, yaw."""
+    """One drive. Positions in base_link; the camera looks along x, turned by roll, pitch, yaw.
+
+    With `cameras` there are these instead, all of one kind.
+    """
 
     length_m: float = 200.0
     town_size_m: float = 260.0
@@ -48,6 +61,12 @@ class DriveConfig:
     datum: tuple[float, float, float] = (48.137, 11.575, 0.0)  # latitude, longitude, altitude
     start_sec: float = 1_750_000_000.0
     gnss_error: GnssError = field(default_factory=GnssError)
+    cameras: tuple[RigCamera, ...] = ()
+
+    @property
+    def rig(self) -> tuple[RigCamera, ...]:
+        """The cameras; the name of a single one is empty."""
+        return self.cameras or (RigCamera("", self.camera_in_base_m, self.camera_rpy_deg),)
 
 
 def simulate_drive(
@@ -69,29 +88,44 @@ def simulate_drive(
     trajectory = drive_along(path_xy_m, SENSOR_RATE_HZ, rng)
     odometry = wheel_odometry(trajectory, rng)
     description = sample_camera(rng, config.kind, vary=False)
-    mounting = R_base_optical_from_rpy(*np.radians(config.camera_rpy_deg))
-    camera = DriveCamera(
-        town, trajectory, description, config.camera_in_base_m, mounting, Capture.sample(rng)
-    )
+    capture = Capture.sample(rng)
+    cameras = [
+        DriveCamera(town, trajectory, description, item.in_base_m, R_base_optical(item), capture)
+        for item in config.rig
+    ]
     stamps_sec = trajectory.stamp_sec[:: int(SENSOR_RATE_HZ / config.image_rate_hz)][1:].tolist()
     pairs = DrivePairs(out / "pairs", aerial, np.random.default_rng((seed, 5)))
     with DriveBag(out / "bag", config.start_sec) as bag:
-        bag.add_mounting("camera_optical_frame", np.asarray(config.camera_in_base_m), mounting)
+        for item in config.rig:
+            bag.add_mounting(
+                optical_frame(item.name or "camera"), np.asarray(item.in_base_m), R_base_optical(item)
+            )
         _add_sensors(bag, trajectory, odometry, config, rng)
         for stamp_sec in track(stamps_sec):
-            shot = camera.shot(stamp_sec, rng)
-            bag.add_image(stamp_sec, shot.jpeg, description)
-            bag.add_truth(stamp_sec, shot.base)
-            pairs.add(shot, odometry[round(stamp_sec * SENSOR_RATE_HZ)].pose)
+            bag.add_truth(stamp_sec, trajectory.pose(stamp_sec))
+            for item, camera in zip(config.rig, cameras, strict=True):
+                shot = camera.shot(stamp_sec + item.late_sec, rng)
+                bag.add_image(shot.stamp_sec, shot.jpeg, description, item.name)
+                if item.late_sec:
+                    bag.add_truth(shot.stamp_sec, shot.base)
+                else:
+                    pairs.add(shot, odometry[round(stamp_sec * SENSOR_RATE_HZ)].pose)
         bag.write()
     pairs.close()
     (out / "drive.yaml").write_text(yaml.safe_dump(_description(config), sort_keys=False))
-    truth = ((stamp_sec, trajectory.pose(stamp_sec)) for stamp_sec in stamps_sec)
+    late_secs = {item.late_sec for item in config.rig}
+    shown_secs = sorted(stamp_sec + late_sec for stamp_sec in stamps_sec for late_sec in late_secs)
+    truth = ((stamp_sec, trajectory.pose(stamp_sec)) for stamp_sec in shown_secs)
     write_tum(
         out / "truth.tum",
         [(config.start_sec + stamp_sec, pose.x_m, pose.y_m, pose.yaw_rad) for stamp_sec, pose in truth],
     )
     return out
+
+
+def R_base_optical(camera: RigCamera) -> np.ndarray:
+    """Rotation [3, 3] that takes the camera's optical axes into base_link's."""
+    return R_base_optical_from_rpy(*np.radians(camera.rpy_deg))
 
 
 def _add_sensors(
@@ -141,15 +175,19 @@ def _town_with_route(
 
 def _description(config: DriveConfig) -> dict:
     latitude_deg, longitude_deg, altitude_m = config.datum
+    mountings = {
+        item.name: {
+            "in_base_m": list(item.in_base_m),
+            "rpy_deg": list(item.rpy_deg),
+            "height_m": item.in_base_m[2],
+        }
+        for item in config.rig
+    }
     return {
         "datum": {"latitude_deg": latitude_deg, "longitude_deg": longitude_deg, "altitude_m": altitude_m},
-        "camera": {
-            "in_base_m": list(config.camera_in_base_m),
-            "rpy_deg": list(config.camera_rpy_deg),
-            "height_m": config.camera_in_base_m[2],
-        },
+        **({"cameras": mountings} if config.cameras else {"camera": mountings[""]}),
         "antenna_in_base_m": list(config.antenna_in_base_m),
-        "topics": dict(DriveBag.TOPICS),
+        "topics": DriveBag.topics_of([item.name for item in config.cameras]),
         "map": "orthophoto.tif",
         "bag": "bag",
     }

@@ -26,7 +26,7 @@ from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
 from xview_localizer.localizer import Localizer
 from xview_localizer.modes import Modes
-from xview_localizer.observation import HERE, Observation, PlacedObservation
+from xview_localizer.observation import HERE, Observation, PlacedObservation, joined_observation
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.tracking.gnss import GnssSample
 from xview_localizer.tracking.motion import Motion, PathPose
@@ -36,6 +36,8 @@ from xview_localizer.tracking.track import PoseEstimate, carry
 
 # Hypotheses below this weight are not looked for by name, nor more than so many.
 EXPECTED_WEIGHT, MAX_EXPECTED = 1e-3, 6
+# Cameras that are triggered together are stamped within this; at driving speed it is some decimetres.
+SAME_MOMENT_SEC = 0.02
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,17 @@ class DriveTracker:
         with self._lock:
             return gnss_disc(self._sensors, stamp_sec, self._config.search)
 
+    def joined(self, observations: Sequence[Observation]) -> Observation:
+        """Observations of several cameras, the current one last, as one; see joined_observation.
+
+        Odometry joins those of other stamps; without it they are left out, unless they are of the same moment.
+        """
+        *others, current = observations
+        with self._lock:
+            placed = [(observation, self._moved_since(observation, current)) for observation in others]
+        known = [PlacedObservation(observation, T) for observation, T in placed if T is not None]
+        return joined_observation([*known, PlacedObservation(current, HERE)])
+
     def localize(self, view: GroundView) -> TrackedFix:
         """`locate` what the localizer observes in `view`."""
         self.on_image(view.stamp_sec)
@@ -199,6 +212,13 @@ class DriveTracker:
         return TrackedFix(fix, task.search, modes.images, estimate)
 
     # --- before the search ---
+
+    def _moved_since(self, earlier: Observation, current: Observation) -> Pose2 | None:
+        """T_current_earlier by odometry; None where it does not join them and they are not of the same moment."""
+        motion = self._sensors.odometry.motion(earlier.stamp_sec, current.stamp_sec)
+        if motion is not None:
+            return motion.T_then_now.inverse()
+        return HERE if current.stamp_sec - earlier.stamp_sec <= SAME_MOMENT_SEC else None
 
     def _task(self, observation: Observation) -> _Task | TrackedFix:
         """What to search for, or the answer where nothing can be."""
