@@ -85,13 +85,12 @@ def _find_topics(
         if role in given:
             continue
         camera, _, kind = role.rpartition("/")
-        candidates = sorted(
-            {topic for topic, type_name in recorded if type_name in types and camera in topic}
-        )
+        of_type = sorted({topic for topic, type_name in recorded if type_name in types})
+        candidates = [topic for topic in of_type if camera in topic] or of_type
         if kind == "image":
             candidates = _one_for_each_camera(candidates)
         image = found.get(f"{camera}/image" if camera else "image")
-        if kind == "camera_info" and image and _info_beside(image) in candidates:
+        if kind == "camera_info" and image and _info_beside(image) in of_type:
             candidates = [_info_beside(image)]
         if len(candidates) == 1:
             found[role] = candidates[0]
