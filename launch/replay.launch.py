@@ -25,7 +25,7 @@ from launch.substitutions import LaunchConfiguration
 
 from xview_localizer.bag import ROLES, TF_TOPICS, BagReader
 from xview_localizer.drives import open_drive
-from xview_localizer.settings import parameter_file_text
+from xview_localizer.settings import parameter_file_text, read_parameter_file
 
 LOCALIZE = Path(get_package_share_directory("xview_localizer")) / "launch" / "localize.launch.py"
 ANSWER_SEC = 3.0
@@ -55,9 +55,10 @@ def generate_launch_description() -> LaunchDescription:
 
 def _actions(context: LaunchContext) -> list:
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    params_file = Path(given["params_file"]).expanduser() if given["params_file"] else None
+    file = given["params_file"]
+    parameters = read_parameter_file(Path(file).expanduser()) if file else None
     topics = {role: given[role] for role in ROLES if given.get(role)}
-    drive = open_drive(Path(given["drive"]).expanduser(), params_file, topics)
+    drive = open_drive(Path(given["drive"]).expanduser(), parameters, topics)
     if drive.values.get("cameras"):
         raise ValueError("several cameras are replayed by `xview-localizer replay`, not by this launch file")
     with BagReader(drive.bag, drive.topics) as bag:

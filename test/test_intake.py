@@ -6,6 +6,7 @@ import pytest
 
 from xview_localizer.intake import DriveIntake, NoCameraError
 from xview_localizer.messages import MessageError
+from xview_localizer.moments import CameraImage
 from xview_localizer.observation import empty_observation
 from xview_localizer.rejection import Reason
 from xview_localizer.settings import Settings
@@ -22,6 +23,7 @@ SETTINGS = Settings.from_values(
         "gnss.antenna_in_base_m": (0.0, 0.0, 0.0),
     }
 )
+OF_A_CAMERA = ("position_in_base_m", "rpy_deg")
 SEEN = replace(empty_observation(0.0, ""), depth_source="network")
 UPRIGHT = Message(x=0.0, y=0.0, z=0.0, w=1.0)
 
@@ -203,3 +205,61 @@ def test_a_position_without_covariance_is_as_uncertain_as_the_settings_say():
         return intake.tracker.locate(replace(SEEN, stamp_sec=101.0)).prior.radius_m
 
     assert radius_m(0) > 270.0
+
+
+def test_cameras_that_fail_are_named_and_left_out():
+    """The left one has no CameraInfo, the rear one an image that is cut off."""
+
+    def rgb(message):
+        if message.encoding == "broken":
+            raise MessageError("image data is cut off")
+        return np.zeros((4, 6, 3), np.uint8)
+
+    rig = {
+        f"camera.{name}.{key}": (0.0, 0.0, 0.0) for name in ("front", "left", "rear") for key in OF_A_CAMERA
+    }
+    given = {name: value for name, value in SETTINGS.values.items() if not name.startswith("camera.")}
+    settings = Settings.from_values(given | rig | {"cameras": ("front", "left", "rear")})
+    localizer, bad = Looks(), []
+    localizer.observe = lambda view: replace(SEEN, stamp_sec=view.stamp_sec)
+    intake = DriveIntake(localizer, settings, rgb_from_image=rgb)
+    intake.cameras |= {"front": object(), "rear": object()}
+
+    def image(name, encoding="rgb8"):
+        return CameraImage(name, Message(header=header(100), encoding=encoding))
+
+    moment = (image("front"), image("left"), image("rear", "broken"))
+    assert intake.observe_moment(moment, bad.append).reason == ""
+    assert bad == [
+        "no CameraInfo yet; publish it on left/camera_info, or remap the topic",
+        "image data is cut off",
+    ]
+    with pytest.raises(MessageError, match="image data is cut off"):
+        intake.observe_moment(moment[1:], bad.append)
+    assert len(bad) == 2
+
+
+def test_a_moment_waits_for_the_mountings_of_all_its_cameras():
+    given = {name: value for name, value in SETTINGS.values.items() if not name.startswith("camera.")}
+    intake = DriveIntake(None, Settings.from_values(given | {"cameras": ("front", "left")}))
+    moment = tuple(
+        CameraImage(name, Message(header=Message(stamp=Message(sec=100, nanosec=0), frame_id=name)))
+        for name in ("front", "left")
+    )
+    upright = Message(x=-0.5, y=0.5, z=-0.5, w=0.5)
+
+    def moving(child, sec):
+        translation = Message(x=0.0, y=0.0, z=1.0)
+        transform = Message(translation=translation, rotation=upright)
+        return Message(
+            header=Message(stamp=Message(sec=sec, nanosec=0), frame_id="base_link"),
+            child_frame_id=child,
+            transform=transform,
+        )
+
+    for sec in (99, 101):
+        assert not intake.is_mounted(moment)
+        frames = [moving(name, sec) for name in ("front", "left")]
+        intake.mountings.on_transforms(Message(transforms=frames[: sec - 98]), static=False)
+        intake.mountings.on_transforms(Message(transforms=frames), static=False)
+    assert intake.is_mounted(moment)

@@ -142,6 +142,9 @@ def simulate(
         Optional[int], typer.Option(help="Write a pairs data set of this many towns instead of a drive.")
     ] = None,
     kind: Annotated[CameraKind, typer.Option(help="Camera.")] = CameraKind.equirectangular,
+    cameras: Annotated[
+        int, typer.Option(min=1, max=4, help="Cameras of the drive: front, left, rear and right, or one.")
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the (first) town.")] = TOWN_SEED,
     length_m: Annotated[float, typer.Option(help="Length of the drive, metres.")] = 200.0,
     images_per_town: Annotated[int, typer.Option(help="Images of each town (pairs).")] = 12,
@@ -164,26 +167,27 @@ def simulate(
     """Make a simulated drive (bag, orthophoto, truth) or a pairs data set.
 
     Example: xview-localizer simulate drive1 --seed 900001
+    Example: xview-localizer simulate drive4 --kind pinhole --cameras 4
     Example: xview-localizer simulate val --pairs 25 --seed 900000 --kind pinhole --heading-sigma-deg 10
     """
     if pairs is None:
-        from xview_localizer.simulation.drive import DriveConfig, simulate_drive
+        from xview_localizer.simulation.drive import SURROUND, DriveConfig, simulate_drive
 
-        simulate_drive(
-            out, seed, DriveConfig(length_m=length_m, kind=kind.value), tracked("rendering images")
-        )
+        rig = SURROUND[:cameras] if cameras > 1 else ()
+        config = DriveConfig(length_m=length_m, kind=kind.value, cameras=rig)
+        simulate_drive(out, seed, config, tracked("rendering images"))
     else:
         from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
 
         try:
-            config = PairsConfig(
+            pairs_config = PairsConfig(
                 kind.value, images_per_town, keyframes, heading_sigma_deg, vary_camera,
                 families=tuple(style or ["classic"]), varied=varied,
             )  # fmt: skip
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--style") from error
         with console.status(f"rendering {pairs} towns"):
-            make_pairs(out, range(seed, seed + pairs), config, workers)
+            make_pairs(out, range(seed, seed + pairs), pairs_config, workers)
     console.print(f"wrote {out}", highlight=False)
 
 

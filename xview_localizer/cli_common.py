@@ -78,6 +78,7 @@ def load_package(folder: Path | None) -> "ModelPackage":
 def open_recorded(path: Path, params_file: Path | None, topics: list[str] | None) -> "Drive":
     """The drive that the options describe. Raises BagError, SettingsError, typer.BadParameter."""
     from xview_localizer.drives import open_drive
+    from xview_localizer.settings import read_parameter_file
 
     given = {}
     for topic in topics or []:
@@ -85,7 +86,7 @@ def open_recorded(path: Path, params_file: Path | None, topics: list[str] | None
         if not separator:
             raise typer.BadParameter(f"{topic} is not INPUT:=TOPIC", param_hint="--topic")
         given[role.strip()] = name.strip()
-    return open_drive(path, params_file, given)
+    return open_drive(path, read_parameter_file(params_file) if params_file else None, given)
 
 
 def figure(value: float | None) -> str:

@@ -20,7 +20,7 @@ from xview_localizer.bag import (
     camera_topics,
     read_drive,
 )
-from xview_localizer.settings import SETTINGS, Value, read_parameter_file
+from xview_localizer.settings import SETTINGS, Value
 
 # What image_transport appends to the topic of the raw images.
 COMPRESSED, DEPTH = "/compressed", "/compressedDepth"
@@ -34,16 +34,16 @@ EXAMPLE = """
     camera: {{height_m: 1.6}}"""
 
 
-def open_drive(path: Path, params_file: Path | None = None, topics: Mapping[str, str] | None = None) -> Drive:
-    """The drive of a folder with drive.yaml, or a recording; `params_file` and `topics` overrule drive.yaml.
+def open_drive(
+    path: Path, parameters: Mapping[str, Value] | None = None, topics: Mapping[str, str] | None = None
+) -> Drive:
+    """The drive of a folder with drive.yaml, or a recording; `parameters` and `topics` overrule drive.yaml.
 
-    Raises BagError, SettingsError.
+    Raises BagError.
     """
     described = path.suffix == ".yaml" or (path / "drive.yaml").is_file()
     drive = read_drive(path) if described else Drive(path, dict(TF_TOPICS), {}, path.parent, path.stem)
-    values: dict[str, Value | None] = {**drive.values}
-    if params_file is not None:
-        values |= read_parameter_file(params_file)
+    values: dict[str, Value | None] = {**drive.values, **(parameters or {})}
     given = drive.topics | dict(topics or {})
     cameras = values.get("cameras") or camera_topics(given)
     roles = _roles(cameras)

@@ -41,6 +41,9 @@ class Intake:
     def on_image(self, message):
         return 7.0
 
+    def is_mounted(self, moment):
+        return "mounted"
+
     def observe_moment(self, moment, on_bad):
         if self._error:
             raise self._error
@@ -163,3 +166,17 @@ def test_camera_info_may_come_once(monkeypatch):
     assert level == WARN
     assert "nothing on image" in message
     assert "camera_info" not in message
+
+
+def test_an_image_waits_for_its_transforms():
+    """For as long as tf.timeout_sec says, beside the wait for sensors."""
+    waits = []
+    worker = SimpleNamespace(
+        wait_until=lambda wanted, timeout_sec: waits.append((wanted(), timeout_sec)), stopping=True
+    )
+    health = SimpleNamespace(localized=lambda record, latency_ms: None)
+    logger = SimpleNamespace(error=None)
+    job = ImageJob(None, Intake(None, tracked_fix(5.0)), None, GREY_MAP, health, None, 0.25, 0.5, logger)
+    image = CameraImage("", CompressedImage(header=Header(stamp=Time(sec=7))))
+    job.run(ReceivedMoment((image,), 0.0), worker)
+    assert ("mounted", 0.5) in waits and len(waits) == 3

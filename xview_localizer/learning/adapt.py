@@ -177,9 +177,8 @@ def _pairs(
 def _posed_drive(
     out: Path, folder: Path, config: AdaptConfig, start: ModelPackage, progress: Progress
 ) -> tuple[Settings, list[PosedFrame]]:
-    drive = open_drive(folder)
-    values = drive.values | map_values(config.map)
-    values |= {"model.package": str(config.start_path), "model.threads": config.threads}
+    drive = open_drive(folder, map_values(config.map))
+    values = drive.values | {"model.package": str(config.start_path), "model.threads": config.threads}
     settings = Settings.from_values(values)
     reference = read_reference(config.reference, drive, settings) if config.reference else None
     progress.report(f"reading {folder}" + ("" if reference else ", localizing it"))

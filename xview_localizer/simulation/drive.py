@@ -41,6 +41,15 @@ class RigCamera:
     late_sec: float = 0.0
 
 
+# A car with a camera on each side; the first of them are one's cameras where there are fewer.
+SURROUND = (
+    RigCamera("front", (0.4, 0.0, 1.8), (0.4, 1.2, 0.0)),
+    RigCamera("left", (0.1, 0.3, 1.8), (0.0, 1.2, 90.0)),
+    RigCamera("rear", (-0.6, 0.0, 1.8), (0.0, 1.2, 180.0)),
+    RigCamera("right", (0.1, -0.3, 1.8), (0.0, 1.2, -90.0)),
+)
+
+
 @dataclass(frozen=True)
 class DriveConfig:
     """One drive. Positions in base_link; the camera looks along x, turned by roll, pitch, yaw.
