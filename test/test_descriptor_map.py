@@ -68,6 +68,15 @@ def test_nothing_outside_the_map(descriptor_map):
     assert not descriptor_map.read(10_000.0, 0.0, 30.0).valid.any()
 
 
+def test_covered_is_the_share_of_the_disc_with_imagery(descriptor_map):
+    wide = descriptor_map.read(60.0, 0.0, 40.0)  # the town's imagery ends at x = 60 m
+    assert wide.covered(30.0, 0.0, 10.0) == 1.0
+    assert wide.covered(60.0, 0.0, 20.0) == pytest.approx(0.5, abs=0.06)
+    assert wide.covered(90.0, 0.0, 5.0) == 0.0
+    assert wide.covered(30.0, 0.0, 0.0) == 1.0  # no cell's centre, but a cell, lies within so small a disc
+    assert wide.covered(500.0, 0.0, 5.0) == 0.0
+
+
 def test_old_blocks_are_dropped(source, networks, package):
     small = DescriptorMap(source, networks.aerial, package.spec.aerial, capacity=1)
     stride_m = (package.spec.aerial.block_cells - 2 * MARGIN_CELLS) * package.spec.aerial.cell_m

@@ -160,6 +160,23 @@ def test_rejects_where_the_map_has_nothing(localizer, small_town):
     assert fix.rejection.reason is Reason.NO_IMAGERY and "no imagery" in fix.reason
 
 
+def test_rejects_where_the_map_ends_before_the_search(localizer, small_town):
+    # The town's imagery ends at x = 60 m: the camera could see it from there, but no place there can be compared.
+    fix = localizer.localize(small_town.view(), Prior(75.0, 0.0, 10.0))
+    assert fix.rejection.reason is Reason.NO_IMAGERY
+
+
+def test_a_search_half_off_the_map_is_believed_less(localizer, small_town):
+    modes = [
+        localizer.modes(
+            [PlacedObservation(localizer.observe(small_town.view()), HERE)], Prior(x_m, 0.0, 15.0)
+        )
+        for x_m in (0.0, 60.0)
+    ]
+    assert modes[0].covered == 1.0
+    assert modes[1].covered == pytest.approx(0.5, abs=0.1)
+
+
 def test_rejects_when_the_map_cannot_be_read(small_town, networks, prior):
     class DeadMap:
         def read(self, bounds, metres_per_pixel):

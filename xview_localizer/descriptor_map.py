@@ -39,6 +39,12 @@ class AerialDescriptors:
     grid: RasterGrid
     problems: tuple[str, ...] = ()
 
+    def covered(self, x_m: float, y_m: float, radius_m: float) -> float:
+        """Share of the disc around (x, y) that imagery covers, in [0, 1]; cells off the grid are not counted."""
+        offset_m = self.grid.cell_centres_xy_m - (x_m, y_m)
+        inside = np.hypot(*offset_m.T) <= max(radius_m, self.grid.spacing_m)
+        return float(self.valid[inside].mean()) if inside.any() else 0.0
+
     def around(self, x_m: float, y_m: float, half_extent_m: float) -> AerialDescriptors:
         """The part of these within ± half_extent_m of (x, y); all of them where that is no less."""
         grid, cell_m = self.grid, self.grid.spacing_m

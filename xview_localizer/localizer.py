@@ -161,7 +161,8 @@ class Localizer:
                 aerial = self._aerial_around(prior)
         except MapSourceError as error:
             return replace(nothing, rejection=Rejection.of(Reason.MAP_UNREADABLE, detail=str(error)))
-        if not aerial.valid.any():
+        covered = aerial.covered(prior.x_m, prior.y_m, prior.radius_m)
+        if not covered:
             return replace(nothing, rejection=_no_imagery(aerial, prior))
         usable = [item for item in placed if not item.observation.reason]
         solver = self._solver_config(current.scale_known)
@@ -172,6 +173,7 @@ class Localizer:
             return replace(nothing, rejection=Rejection.of(Reason.NOTHING_TO_SOLVE, detail=solution.reason))
         return replace(
             nothing,
+            covered=covered,
             modes=solution.modes,
             images=len(usable),
             score_per_cell=solution.score_per_cell,

@@ -15,6 +15,8 @@ from xview_localizer.rejection import Rejection
 PLACES, PLACES_RADIUS_M = 8, 20.0
 # Chance that the robot is outside of the search: GNSS is further off than it reports, or the map shows another place.
 OUTSIDE_PROBABILITY = 0.05
+# The same where earlier images have hypotheses already: "none of these" is then somewhere else, as likely as not.
+OUTSIDE_LATER_PROBABILITY = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Modes:
     inliers: int = 0
     inlier_ratio: float = 0.0
     rejection: Rejection | None = None
+    covered: float = 1.0  # share of the search that the map's imagery covers
     depth_source: str = ""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
 
@@ -40,9 +43,12 @@ class Modes:
         """Log weight [modes] of each mode, before the image, against "none of these".
 
         Before the `first` image nothing is known but the search, in which the robot is most likely. Afterwards that
-        chance has gone to the hypotheses, and "none of these" is somewhere else.
+        chance has gone to the hypotheses, and "none of these" is somewhere else. Where the map has no imagery the robot
+        can be as well, but no mode is found there.
         """
         radius_m = self.search.radius_m if self.search else PLACES_RADIUS_M
         places = PLACES * max(1.0, radius_m / PLACES_RADIUS_M) ** 2
-        odds = (1 - OUTSIDE_PROBABILITY) / OUTSIDE_PROBABILITY if first else 1.0
+        outside = OUTSIDE_PROBABILITY if first else OUTSIDE_LATER_PROBABILITY
+        found = (1 - outside) * self.covered
+        odds = found / (1 - found)
         return np.array([mode.log_prior for mode in self.modes]) + np.log(odds / places)
