@@ -29,7 +29,8 @@ def test_finds_the_pose_without_a_heading(localizer, small_town, prior):
     assert 0.9 <= fix.scale <= 1.1
     assert np.linalg.eigvalsh(fix.covariance).min() > 0
     assert fix.stamp_sec == 12.5
-    assert set(fix.timings_ms) == {"view", "encode", "lift", "aerial", "match", "solve"}
+    # "depth" where the package's own is a graph of its own
+    assert set(fix.timings_ms) - {"depth"} == {"view", "encode", "lift", "aerial", "match", "solve"}
 
 
 def test_same_inputs_same_output(localizer, small_town, prior):

@@ -11,6 +11,7 @@ from xview_localizer.aerial.shifted import ShiftedMap
 from xview_localizer.aerial.source import MapSource
 from xview_localizer.aerial.tiles import TileMatrix
 from xview_localizer.localizer import Localizer
+from xview_localizer.models.depth_package import DepthPackage
 from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage
 from xview_localizer.settings import Settings
@@ -36,5 +37,7 @@ def open_map(settings: Settings) -> MapSource:
 def build_localizer(settings: Settings, map_source: MapSource) -> Localizer:
     """The localizer that the settings ask for. Raises ModelPackageError, EngineError."""
     package = ModelPackage.load(settings.package_path)
-    networks = open_networks(package, settings.engines)
+    folder = settings.values["model.depth"]
+    depth = DepthPackage.load(Path(folder).expanduser()) if folder else None
+    networks = open_networks(package, settings.engines, depth)
     return Localizer(networks, map_source, settings.localizer, settings.values["random_seed"])

@@ -74,3 +74,52 @@ def loc2(
     package = import_loc2(head, backbone, variant, out)
     console.print(f"package {package.spec.name} in {out}", highlight=False)
     console.print(f"licence: {package.licence}", highlight=False)
+
+
+@imports.command()
+def depth(
+    network: Annotated[Path, typer.Argument(help="ONNX graph, or weights (.safetensors, .pth).")],
+    out: Annotated[Path, typer.Option(help="Folder of the depth package to make.")],
+    rows: Annotated[int, typer.Option(help="Rows of the image that it takes.")],
+    columns: Annotated[int, typer.Option(help="Columns of the image that it takes.")],
+    architecture: Annotated[
+        str, typer.Option(help="Of weights: depth-anything-v2-small, -base or -large.")
+    ] = "",
+    kind: Annotated[
+        str, typer.Option(help="metric, relative or affine_inverse (a / metres + b).")
+    ] = "affine_inverse",
+    planar: Annotated[
+        bool,
+        typer.Option("--planar/--along-ray", help="Depth along the optical axis, or range along the ray."),
+    ] = True,
+    maximum: Annotated[float, typer.Option(help="Metric depth beyond is not used, metres.")] = 80.0,
+    projection: Annotated[str, typer.Option(help="perspective or panorama.")] = "perspective",
+    fov_deg: Annotated[float, typer.Option(help="Horizontal field of view of perspective images.")] = 90.0,
+    licence: Annotated[str, typer.Option(help="Licence of the weights, to be recorded.")] = "unknown",
+) -> None:
+    """Make a depth package of a published depth network, for model.depth.
+
+    Example: xview-localizer models import depth unik3d.onnx --rows 462 --columns 616 --kind metric --out my_depth
+    """
+    import math
+
+    from xview_localizer.geometry.depth import DepthKind
+    from xview_localizer.models.depth_import import ARCHITECTURES, import_depth_anything, import_onnx
+    from xview_localizer.models.depth_package import DepthInput, DepthSpec
+
+    try:
+        image = DepthInput(rows, columns, projection, math.radians(fov_deg))
+        spec = DepthSpec(network.stem, DepthKind(kind), planar, maximum, image)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if network.suffix == ".onnx":
+        package = import_onnx(network, spec, licence, out)
+    elif architecture in ARCHITECTURES:
+        package = import_depth_anything(network, ARCHITECTURES[architecture], spec, licence, out)
+    else:
+        raise typer.BadParameter(
+            f"weights need one of {', '.join(ARCHITECTURES)}, got {architecture!r}",
+            param_hint="--architecture",
+        )
+    console.print(f"depth package {package.spec.name} in {out}; model.depth takes it", highlight=False)
+    console.print(f"licence: {package.licence}", highlight=False)

@@ -128,6 +128,8 @@ SETTINGS: dict[str, Setting] = {
         Setting("map.timeout_sec", 5.0, "Longest wait for one tile, seconds.", minimum=0.1, maximum=120.0),
         Setting("model.package", "",
             "Folder of a model package; empty: the embedded one.", str, is_path=True),
+        Setting("model.depth", "",
+            "Folder of a separate depth package; empty: what the model package has.", str, is_path=True),
         Setting("model.runtime", _ENGINES.runtime,
             "What runs the networks; TensorRT builds its engines at the first start.", str, choices=RUNTIMES),
         Setting("model.precision", _ENGINES.precision, "Of TensorRT engines.", str, choices=("fp16", "fp32")),

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from xview_localizer.geometry.canonical_view import directions
 from xview_localizer.geometry.depth import DepthKind, calibrate_depth, flat_ground_range_m
 
 HEIGHT_M = 1.7
@@ -126,3 +127,16 @@ def test_kinds_go_by_name_and_unknown_ones_are_refused():
     np.testing.assert_array_equal(by_name.range_m, by_kind.range_m)
     with pytest.raises(ValueError, match="disparity"):
         calibrate_depth(noisy, "disparity", rays)
+
+
+@pytest.mark.parametrize("kind", list(DepthKind))
+def test_a_constant_is_no_depth(kind):
+    """A third of the ground cells agree with it, and more in a narrow view; all of them at one distance."""
+    rays = directions(np.radians(np.arange(-40, 41, 4.0)), np.radians(np.arange(-4, -48, -1.5))).reshape(
+        -1, 3
+    )
+    height_m = 1.8
+    noise = np.random.default_rng(0).normal(0, 0.01, len(rays))
+    constant = 2.9 * (1 + noise) if kind is DepthKind.METRIC else 1 + noise
+    calibrated = calibrate_depth(constant, kind, rays, camera_height_m=height_m)
+    assert not calibrated.agrees and "ground" in calibrated.reason

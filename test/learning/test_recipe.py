@@ -58,7 +58,10 @@ def test_the_embedded_package_can_be_gone_on_from(embedded, tmp_path):
     matcher = Matcher.of(embedded)
     assert matcher.inverse_temperature.item() == pytest.approx(embedded.spec.inverse_temperature)
     export_heads(matcher.ground, matcher.aerial, tmp_path)
-    graphs = {name: Graph(name, tmp_path / f"{name}.onnx", "") for name in ("ground_head", "aerial_head")}
+    graphs = {
+        name: Graph(name, tmp_path / f"{name}.onnx", "")
+        for name in ("ground_head", "depth_head", "aerial_head")
+    }
     again = Matcher.of(replace(embedded, graphs=graphs))
     for before, after in zip(matcher.parameters(), again.parameters(), strict=True):
         torch.testing.assert_close(before, after)

@@ -28,6 +28,8 @@ def test_heads_match_torch_at_another_width(tmp_path):
     with torch.no_grad():
         expected = ground(*inputs.values())
     got = OnnxEngine(tmp_path / "ground_head.onnx", threads=1).run({k: v.numpy() for k, v in inputs.items()})
+    depth = OnnxEngine(tmp_path / "depth_head.onnx", threads=1)
+    got |= depth.run({"features": got["features"], "elevation_rad": inputs["elevation_rad"].numpy()})
     for name, tensor in zip(("descriptor", "dustbin", "log_range"), expected, strict=True):
         np.testing.assert_allclose(got[name], tensor.numpy(), atol=2e-4)
     inputs = {"tokens": torch.rand(1, 32, 30, 30), "image": torch.rand(1, 3, 420, 420)}

@@ -123,7 +123,8 @@ class EngineCheck:
         networks.aerial.describe(_smooth_noise(rng, side, side))
         image = _smooth_noise(rng, PROBE_CAMERA.height, PROBE_CAMERA.width)
         forward = R_base_optical_from_rpy(0.0, 0.0, 0.0)
-        networks.ground.describe(LevelView(image, PROBE_CAMERA, forward, PROBE_HEIGHT_M))
+        view = LevelView(image, PROBE_CAMERA, forward, PROBE_HEIGHT_M)
+        networks.depth.estimate(view, networks.ground.describe(view))
         return {name: engine.last for name, engine in recording.items()}
 
     def _worst_layer(self, graph: Graph, inputs: Mapping[str, np.ndarray]) -> OutputError:

@@ -42,6 +42,9 @@ class DepthCheck:
     tolerance: float = 0.15  # relative range error of a ground cell that agrees
     min_ground_cells: int = 12
     min_inlier_ratio: float = 0.3  # walls and cars may hide most of the ground
+    # Share of the ground's extent in log depth over which the agreeing cells lie: those that one and the same depth
+    # would agree with lie over 0.15 to 0.2 of it, and are a third of all.
+    min_inlier_extent: float = 0.3
     max_metric_scale_error: float = 0.35  # a metric prediction further off than this is not metric
     hypotheses: int = 256
 
@@ -120,6 +123,7 @@ class _GroundFit:
     scale: float = 1.0
     shift: float = 0.0
     inlier_ratio: float = 0.0
+    inlier_extent: float = 1.0
 
 
 def _fit_to_ground(
@@ -132,10 +136,26 @@ def _fit_to_ground(
     cells = int(np.count_nonzero(usable))
     if cells < check.min_ground_cells:
         return _GroundFit(cells)
+    prediction, ground_depth = prediction[usable], ground_depth[usable]
     if kind is DepthKind.AFFINE_INVERSE:
-        return _GroundFit(cells, *_fit_inverse(prediction[usable], ground_depth[usable], check, seed))
-    scale, inlier_ratio = _fit_scale(prediction[usable], ground_depth[usable], check.tolerance)
-    return _GroundFit(cells, scale, inlier_ratio=inlier_ratio)
+        fit = _GroundFit(cells, *_fit_inverse(prediction, ground_depth, check, seed))
+    else:
+        scale, inlier_ratio = _fit_scale(prediction, ground_depth, check.tolerance)
+        fit = _GroundFit(cells, scale, inlier_ratio=inlier_ratio)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        depth = _depth(prediction, kind, fit)
+    return replace(fit, inlier_extent=_inlier_extent(depth, ground_depth, check.tolerance))
+
+
+def _inlier_extent(depth: np.ndarray, ground_depth: np.ndarray, tolerance: float) -> float:
+    """Extent (5 % to 95 %) in log depth of the ground cells that agree, over that of all of them."""
+    log_ground = np.log(ground_depth)
+    agree = np.abs(np.log(depth) - log_ground) <= np.log1p(tolerance)
+    if not agree.any():
+        return 0.0
+    low, high = np.quantile(log_ground, (0.05, 0.95))
+    inlier_low, inlier_high = np.quantile(log_ground[agree], (0.05, 0.95))
+    return float((inlier_high - inlier_low) / max(high - low, 1e-9))
 
 
 def _disagreement(fit: _GroundFit, kind: DepthKind, height_known: bool, check: DepthCheck) -> str:
@@ -144,6 +164,8 @@ def _disagreement(fit: _GroundFit, kind: DepthKind, height_known: bool, check: D
         return f"only {fit.cells} cells see the ground nearer than {check.max_ground_range_m:g} m"
     if fit.inlier_ratio < check.min_inlier_ratio:
         return f"the depth agrees with the ground plane in only {fit.inlier_ratio:.0%} of the ground cells"
+    if fit.inlier_extent < check.min_inlier_extent:
+        return "the depth agrees with the ground plane at one distance only, as any constant would"
     if kind is DepthKind.METRIC and height_known:
         if abs(np.log(fit.scale)) > np.log1p(check.max_metric_scale_error):
             return (

@@ -42,11 +42,13 @@ class Posterior:
         proposal. `covariance` is the first proposal's. Few effective samples leave the proposal in force.
         """
         mean = np.array([t.real, t.imag, np.angle(a), np.log(np.abs(a))])
+        free = np.diag(covariance) > 0  # a known scale has no variance, and no say in the weights
         for _ in range(ROUNDS):
-            variances, axes = np.linalg.eigh(covariance)
-            free = variances > 1e-12 * variances[-1]  # a known scale has none, and no say in the weights
-            root = axes[:, free] * np.sqrt(variances[free]) * PROPOSAL_INFLATION
-            normal = rng.standard_normal((samples, root.shape[1]))
+            # Cholesky's factor changes little where the covariance does; eigenvectors of equal variances may turn.
+            root = np.zeros((4, np.count_nonzero(free)))
+            root[free] = PROPOSAL_INFLATION * np.linalg.cholesky(covariance[np.ix_(free, free)])
+            half = rng.standard_normal((samples // 2, root.shape[1]))
+            normal = np.concatenate([half, -half])  # in pairs about the mean, whose noise so nearly cancels
             draws = mean + normal @ root.T
             log_weight = self.log_density(
                 np.exp(draws[:, 3] + 1j * draws[:, 2]), draws[:, 0] + 1j * draws[:, 1]

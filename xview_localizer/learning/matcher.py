@@ -31,7 +31,10 @@ class Matcher(nn.Module):
     def of(cls, package: ModelPackage, backbone: Backbone | None = None) -> Matcher:
         """The matcher that `package` was exported from. Raises ModelPackageError where its heads are others."""
         matcher = cls(backbone=backbone)
-        load_head(matcher.ground, package.graphs["ground_head"].path)
+        ground = [
+            package.graphs[name].path for name in ("ground_head", "depth_head") if name in package.graphs
+        ]
+        load_head(matcher.ground, *ground)
         load_head(matcher.aerial, package.graphs["aerial_head"].path)
         matcher.log_inverse_temperature.data.fill_(math.log(package.spec.inverse_temperature))
         return matcher

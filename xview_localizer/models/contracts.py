@@ -20,7 +20,8 @@ class GroundCells:
     valid: np.ndarray  # [R, C] whether the camera sees the cell
     descriptor: np.ndarray  # [R, C, D] unit length
     dustbin: np.ndarray  # [R, C] score of matching nothing, in cosine / τ
-    depth: DepthPrediction | None = None  # [R, C] where the same network predicts it
+    depth: DepthPrediction | None = None  # [R, C] where the same graph predicts it
+    features: np.ndarray | None = None  # [1, F, R, C] for the family's own depth graph, where it has one
 
     @classmethod
     def none(cls) -> GroundCells:

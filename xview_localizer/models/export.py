@@ -68,11 +68,14 @@ def export_backbone(backbone: Backbone, out: Path, quantize: bool = True) -> Non
 
 
 def export_heads(ground: GroundHead, aerial: AerialHead, folder: Path) -> None:
-    """Write ground_head.onnx (any width) and aerial_head.onnx."""
+    """Write ground_head.onnx and depth_head.onnx (any width) and aerial_head.onnx.
+
+    Depth is a graph of its own over the ground head's features, so that it can be left out, swapped and timed.
+    """
     channels = ground.tokens.in_channels
     h, w, plan_px = ViewSpec().rows_px // PATCH_PX, 26, PlanSpec().size_px
     to_onnx(
-        ground,
+        _Described(ground),
         {
             "tokens": torch.rand(1, channels, h, w),
             "image": torch.rand(1, 3, h * PATCH_PX, w * PATCH_PX),
@@ -81,7 +84,7 @@ def export_heads(ground: GroundHead, aerial: AerialHead, folder: Path) -> None:
             "plan": torch.rand(1, 3, plan_px, plan_px),
             "plan_xy": torch.rand(1, 2 * h, w, 2),
         },
-        {"descriptor": {3: "cell_columns"}, "dustbin": {2: "cell_columns"}, "log_range": {2: "cell_columns"}},
+        {"descriptor": {3: "cell_columns"}, "dustbin": {2: "cell_columns"}, "features": {3: "cell_columns"}},
         {
             "tokens": {3: "columns"},
             "image": {3: "width"},
@@ -89,6 +92,16 @@ def export_heads(ground: GroundHead, aerial: AerialHead, folder: Path) -> None:
             "plan_xy": {2: "cell_columns"},
         },
         folder / "ground_head.onnx",
+    )
+    to_onnx(
+        _Depth(ground),
+        {
+            "features": torch.rand(1, ground.closeness.in_channels, 2 * h, w),
+            "elevation_rad": torch.linspace(0.4, -0.8, 2 * h)[None],
+        },
+        {"log_range": {2: "cell_columns"}},
+        {"features": {3: "cell_columns"}},
+        folder / "depth_head.onnx",
     )
     to_onnx(
         aerial,
@@ -99,14 +112,39 @@ def export_heads(ground: GroundHead, aerial: AerialHead, folder: Path) -> None:
     )
 
 
-def load_head(head: GroundHead | AerialHead, path: Path) -> None:
-    """Give `head` the weights that `export_heads` wrote to `path`.
+class _Described(nn.Module):
+    """The ground head but for depth."""
 
-    Raises ModelPackageError where the graph holds no such head.
+    def __init__(self, head: GroundHead) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, *inputs: torch.Tensor):
+        features = self.head.features(*inputs)
+        return *self.head.described(features), features
+
+
+class _Depth(nn.Module):
+    """The ground head's depth, of its features."""
+
+    def __init__(self, head: GroundHead) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, features: torch.Tensor, elevation_rad: torch.Tensor) -> torch.Tensor:
+        return self.head.log_range(features, elevation_rad)
+
+
+def load_head(head: GroundHead | AerialHead, *paths: Path) -> None:
+    """Give `head` the weights that `export_heads` wrote to `paths`, which may also be of an earlier, single graph.
+
+    Raises ModelPackageError where the graphs hold no such head.
     """
-    graph = onnx.load(str(path)).graph
+    path = paths[0]
     weights = {
-        entry.name: torch.from_numpy(numpy_helper.to_array(entry).copy()) for entry in graph.initializer
+        entry.name.removeprefix("head."): torch.from_numpy(numpy_helper.to_array(entry).copy())
+        for each in paths
+        for entry in onnx.load(str(each)).graph.initializer
     }
     expected = head.state_dict()
     lost = [

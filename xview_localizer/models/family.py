@@ -20,3 +20,4 @@ class Family:
     spec_to_dict: Callable[[Any], dict]
     input_sizes: Callable[[Any], Mapping[str, InputSizes]]  # of each graph's inputs whose size is free
     networks: Callable[[Mapping[str, Engine], Any], Networks]
+    optional_graphs: tuple[str, ...] = ()  # that a package may hold beside the others

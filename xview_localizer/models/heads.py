@@ -100,6 +100,19 @@ class GroundHead(nn.Module):
         Returns descriptor [B, D, 2 h, w] (unit length), dustbin [B, 2 h, w] (in cosine / τ units) and
         log_range [B, 2 h, w], the log of the range along the ray in camera heights.
         """
+        features = self.features(tokens, image, elevation_rad, valid, plan, plan_xy)
+        return *self.described(features), self.log_range(features, elevation_rad)
+
+    def features(
+        self,
+        tokens: Tensor,
+        image: Tensor,
+        elevation_rad: Tensor,
+        valid: Tensor,
+        plan: Tensor,
+        plan_xy: Tensor,
+    ) -> Tensor:
+        """What descriptors and depth are read off: [B, width, 2 h, w] of the inputs of `forward`."""
         flat_log_range = flat_log_range_in_heights(elevation_rad)
         rows = torch.stack([torch.sin(elevation_rad), flat_log_range / 3], dim=1)
         rows = rows.unsqueeze(-1).expand(-1, -1, -1, valid.shape[-1])
@@ -109,10 +122,17 @@ class GroundHead(nn.Module):
         )
         from_above = F.grid_sample(self.plan(plan), plan_xy, align_corners=False)
         x = self.blocks(upsampled + self.texture(image) + self.geometry(geometry) + from_above)
-        x = F.gelu(self.norm(x))
+        return F.gelu(self.norm(x))
+
+    def described(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Descriptor and dustbin of `features`."""
+        return F.normalize(self.descriptor(features), dim=1), self.dustbin(features)[:, 0]
+
+    def log_range(self, features: Tensor, elevation_rad: Tensor) -> Tensor:
+        """Log range of `features` in the rows of `elevation_rad`."""
         # A ray cannot pass through the ground: things are nearer than the flat ground, or a little below it.
-        log_range = flat_log_range.unsqueeze(-1) + 0.1 - F.softplus(self.closeness(x)[:, 0])
-        return F.normalize(self.descriptor(x), dim=1), self.dustbin(x)[:, 0], log_range
+        nearest = F.softplus(self.closeness(features)[:, 0])
+        return flat_log_range_in_heights(elevation_rad).unsqueeze(-1) + 0.1 - nearest
 
 
 class AerialHead(nn.Module):

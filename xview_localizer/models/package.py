@@ -11,17 +11,19 @@ from typing import Any
 import yaml
 
 from xview_localizer.engines.engine import Graph
+from xview_localizer.models.depth_package import DEPTH_MANIFEST, DepthPackage
 from xview_localizer.models.families import family_named
 from xview_localizer.models.family import Family
 from xview_localizer.models.manifest import Entries, ModelPackageError, checked_graph, sha256
 from xview_localizer.models.xview import XVIEW
 
 MANIFEST = "model.yaml"
+DEPTH_FOLDER = "depth"  # where a package that is written here keeps a separate depth package
 
 
 @dataclass(frozen=True)
 class ModelPackage:
-    """A checked package on disk. `spec` is the family's."""
+    """A checked package on disk. `spec` is the family's; `depth` is the separate depth network that it names."""
 
     folder: Path
     family: Family
@@ -30,6 +32,7 @@ class ModelPackage:
     provenance: str
     training_command: str
     graphs: Mapping[str, Graph]
+    depth: DepthPackage | None = None
 
     @classmethod
     def load(cls, folder: Path | str) -> ModelPackage:
@@ -46,10 +49,13 @@ class ModelPackage:
             family = entry("family", family_named, XVIEW)
             spec = family.spec_from_dict(entry("spec", lambda content: content))
             texts = [entry(key, str) for key in ("licence", "provenance", "training_command")]
+            held = entry("graphs", lambda content: content if isinstance(content, dict) else {})
+            names = [*family.graphs, *(name for name in family.optional_graphs if name in held)]
             listed = {
                 name: (entry(f"graphs.{name}.file", str), entry(f"graphs.{name}.sha256", str))
-                for name in family.graphs
+                for name in names
             }
+            depth_folder = entry("depth", str, "")
         except (OSError, yaml.YAMLError, ValueError) as error:
             raise ModelPackageError(f"{manifest} cannot be understood: {error}") from error
         sizes = family.input_sizes(spec)
@@ -57,7 +63,8 @@ class ModelPackage:
             name: Graph(name, checked_graph(folder, file, digest), digest, sizes[name])
             for name, (file, digest) in listed.items()
         }
-        return cls(folder, family, spec, *texts, graphs)
+        depth = DepthPackage.load(folder / depth_folder) if depth_folder else None
+        return cls(folder, family, spec, *texts, graphs, depth)
 
 
 def default_package_path() -> Path:
@@ -68,8 +75,12 @@ def default_package_path() -> Path:
 def write_manifest(
     folder: Path, family: Family, spec: Any, licence: str, provenance: str, training_command: str
 ) -> None:
-    """Write model.yaml with the checksums of the family's graphs, which are already in `folder`."""
-    files = {name: folder / f"{name}.onnx" for name in family.graphs}
+    """Write model.yaml with the checksums of the family's graphs, which are already in `folder`.
+
+    Optional graphs and a depth package in DEPTH_FOLDER are entered where they are there.
+    """
+    files = {name: folder / f"{name}.onnx" for name in (*family.graphs, *family.optional_graphs)}
+    files = {name: path for name, path in files.items() if name in family.graphs or path.is_file()}
     document = {
         "family": family.name,
         "licence": licence,
@@ -78,6 +89,8 @@ def write_manifest(
         "spec": family.spec_to_dict(spec),
         "graphs": {name: {"file": path.name, "sha256": sha256(path)} for name, path in files.items()},
     }
+    if (folder / DEPTH_FOLDER / DEPTH_MANIFEST).is_file():
+        document["depth"] = DEPTH_FOLDER
     (folder / MANIFEST).write_text(
         yaml.safe_dump(document, sort_keys=False, width=110, allow_unicode=True), encoding="utf-8"
     )

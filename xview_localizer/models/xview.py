@@ -4,14 +4,15 @@ Graphs:
 - `backbone`: image [1, 3, H, W] RGB in [0, 1] -> tokens [1, C, H/14, W/14], shared by ground and air.
 - `ground_head`: tokens, image, elevation_rad [1, R], valid [1, R, W], plan [1, 3, S, S] (the plan view),
   plan_xy [1, R, W, 2] (each cell's place on it) -> descriptor [1, D, R, W], dustbin [1, R, W],
-  log_range [1, R, W].
+  log_range [1, R, W]. Packages with a `depth_head` have features [1, F, R, W] in place of log_range.
+- `depth_head` (optional): features, elevation_rad -> log_range.
 - `aerial_head`: tokens, image -> descriptor [1, D, 2 h, 2 w].
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -88,15 +89,39 @@ class XviewGround:
                     "plan_xy": plan_xy[None].astype(np.float32),
                 }
             )
-        rays_level = canonical.cell_directions
-        axis_cosine = rays_level @ view.R_level_camera[:, 2] if spec.depth.planar else None
-        return GroundCells(
-            rays_level=rays_level,
+        described = GroundCells(
+            rays_level=canonical.cell_directions,
             valid=canonical.cell_valid,
             descriptor=cells["descriptor"][0].transpose(1, 2, 0),
             dustbin=cells["dustbin"][0],
-            depth=DepthPrediction(np.exp(cells["log_range"][0]), spec.depth.kind, axis_cosine),
+            features=cells.get("features"),
         )
+        if "log_range" not in cells:
+            return described
+        return replace(described, depth=_prediction(cells["log_range"], view, described, spec.depth))
+
+
+class XviewDepth:
+    """The depth head over the ground head's features, as a graph of its own."""
+
+    def __init__(self, head: Engine, spec: XviewSpec) -> None:
+        self._head, self._spec = head, spec
+
+    def estimate(self, view: LevelView, cells: GroundCells) -> DepthPrediction | None:
+        """See DepthEstimator."""
+        if cells.features is None:
+            return cells.depth
+        elevation_rad = np.arcsin(cells.rays_level[:, 0, 2])[None].astype(np.float32)
+        with stage("depth"):
+            outputs = self._head.run({"features": cells.features, "elevation_rad": elevation_rad})
+        return _prediction(outputs["log_range"], view, cells, self._spec.depth)
+
+
+def _prediction(
+    log_range: np.ndarray, view: LevelView, cells: GroundCells, spec: DepthSpec
+) -> DepthPrediction:
+    axis_cosine = cells.rays_level @ view.R_level_camera[:, 2] if spec.planar else None
+    return DepthPrediction(np.exp(log_range[0]), spec.kind, axis_cosine)
 
 
 class XviewAerial:
@@ -118,7 +143,7 @@ def _networks(engines: Mapping[str, Engine], spec: XviewSpec) -> Networks:
         spec,
         XviewGround(backbone, engines["ground_head"], spec),
         XviewAerial(backbone, engines["aerial_head"]),
-        OwnDepth(),
+        XviewDepth(engines["depth_head"], spec) if "depth_head" in engines else OwnDepth(),
     )
 
 
@@ -138,6 +163,7 @@ def _input_sizes(spec: XviewSpec) -> dict[str, InputSizes]:
             "valid": {2: cell_columns},
             "plan_xy": {2: cell_columns},
         },
+        "depth_head": {"features": {3: cell_columns}},
         "aerial_head": {},
     }
 
@@ -195,5 +221,11 @@ def spec_to_dict(spec: XviewSpec) -> dict:
 
 
 XVIEW = Family(
-    "xview", ("backbone", "ground_head", "aerial_head"), spec_from_dict, spec_to_dict, _input_sizes, _networks
+    "xview",
+    ("backbone", "ground_head", "aerial_head"),
+    spec_from_dict,
+    spec_to_dict,
+    _input_sizes,
+    _networks,
+    optional_graphs=("depth_head",),
 )

@@ -1,0 +1,107 @@
+"""Published depth networks become depth packages that compute the same; wrong files are refused by name."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from safetensors.torch import save_file
+
+from xview_localizer.engines.onnx_engine import OnnxEngine
+from xview_localizer.geometry.depth import DepthKind
+from xview_localizer.models.depth_import import (
+    ARCHITECTURES,
+    DepthAnything,
+    depth_anything,
+    import_depth_anything,
+    import_onnx,
+)
+from xview_localizer.models.depth_package import DepthInput, DepthPackage, DepthSpec
+from xview_localizer.models.export import to_onnx
+from xview_localizer.models.manifest import ModelPackageError
+
+TINY = DepthAnything(64, 4, (1, 2, 3, 4), (8, 16, 24, 32), 8)
+RELATIVE = DepthSpec("tiny", DepthKind.AFFINE_INVERSE, True, 80.0, DepthInput(70, 98))
+METRIC = DepthSpec("tiny", DepthKind.METRIC, True, 20.0, DepthInput(70, 98))
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """Random weights of the published layout."""
+    torch.manual_seed(0)
+    network = depth_anything(TINY)
+    path = tmp_path / "model.safetensors"
+    save_file({name: value.contiguous() for name, value in network.model.state_dict().items()}, str(path))
+    return path
+
+
+@pytest.mark.parametrize("spec", [RELATIVE, METRIC], ids=["relative", "metric"])
+def test_a_package_computes_what_the_library_does(weights, tmp_path, spec):
+    package = import_depth_anything(weights, TINY, spec, "Apache-2.0", tmp_path / "depth")
+    assert package == DepthPackage.load(tmp_path / "depth") and package.licence == "Apache-2.0"
+    network = depth_anything(TINY, 20.0 if spec is METRIC else None)
+    from safetensors.torch import load_file
+
+    network.model.load_state_dict(load_file(str(weights)))
+    pixels = torch.randn(1, 3, 70, 98)
+    with torch.no_grad():
+        expected = network(pixels).numpy()
+    got = OnnxEngine(package.graph.path, threads=1).run({"pixels": pixels.numpy()})["depth"]
+    assert got.shape == (1, 70, 98) and got.std() > 0
+    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_weights_of_another_layout_are_refused_by_name(weights, tmp_path):
+    wider = DepthAnything(128, 4, (1, 2, 3, 4), (8, 16, 24, 32), 8)
+    with pytest.raises(ModelPackageError, match=r"backbone.embeddings.cls_token has shape \[1, 1, 64\]"):
+        import_depth_anything(weights, wider, RELATIVE, "none", tmp_path / "depth")
+    save_file({"something": torch.zeros(3)}, str(weights))
+    with pytest.raises(ModelPackageError, match="first missing tensor backbone.*first unexpected something"):
+        import_depth_anything(weights, TINY, RELATIVE, "none", tmp_path / "depth")
+
+
+def test_the_published_sizes():
+    """Of the small network; the others only in its widths."""
+    network = depth_anything(ARCHITECTURES["depth-anything-v2-small"])
+    assert sum(value.numel() for value in network.parameters()) == pytest.approx(24.8e6, rel=0.01)
+
+
+def test_any_graph_of_the_declared_size(tmp_path):
+    graph = tmp_path / "mine.onnx"
+    to_onnx(torch.nn.Conv2d(3, 1, 1), {"rgb": torch.rand(1, 3, 70, 98)}, {"depth": {}}, {}, graph)
+    assert import_onnx(graph, RELATIVE, "CC0", tmp_path / "depth").spec.name == "tiny"
+    other = DepthSpec("tiny", DepthKind.RELATIVE, True, 80.0, DepthInput(140, 98))
+    with pytest.raises(ModelPackageError, match="declares an image"):
+        import_onnx(graph, other, "CC0", tmp_path / "depth")
+    with pytest.raises(ModelPackageError, match="cannot be read"):
+        import_onnx(tmp_path / "nowhere.onnx", RELATIVE, "CC0", tmp_path / "depth")
+    graph.write_bytes(b"no graph")
+    with pytest.raises(ModelPackageError, match="is no depth network of this kind: cannot load"):
+        import_onnx(graph, RELATIVE, "CC0", tmp_path / "depth")
+
+
+def test_from_the_command_line(tmp_path):
+    from typer.testing import CliRunner
+
+    from xview_localizer.cli import app
+
+    graph = tmp_path / "mine.onnx"
+    to_onnx(torch.nn.Conv2d(3, 1, 1), {"rgb": torch.rand(1, 3, 70, 98)}, {"depth": {}}, {}, graph)
+    command = [
+        "models",
+        "import",
+        "depth",
+        str(graph),
+        "--rows",
+        "70",
+        "--columns",
+        "98",
+        "--out",
+        str(tmp_path / "d"),
+    ]
+    result = CliRunner().invoke(app, [*command, "--kind", "metric", "--along-ray", "--licence", "CC0"])
+    assert result.exit_code == 0 and "licence: CC0" in result.output
+    spec = DepthPackage.load(tmp_path / "d").spec
+    assert (spec.kind, spec.planar, spec.input.rows_px) == (DepthKind.METRIC, False, 70)
+    assert CliRunner().invoke(app, [*command, "--kind", "logarithmic"]).exit_code == 2

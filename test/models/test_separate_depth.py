@@ -1,0 +1,222 @@
+"""A depth network of its own: real graphs that compute a known depth, seen through cuts and stitched again."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn
+
+from xview_localizer.aerial.memory import InMemoryMap
+from xview_localizer.engines.engine import EngineError
+from xview_localizer.engines.onnx_engine import OnnxEngine
+from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
+from xview_localizer.geometry.canonical_view import directions
+from xview_localizer.geometry.depth import DepthKind
+from xview_localizer.geometry.levelling import R_base_optical_from_rpy
+from xview_localizer.geometry.lifting import lift_cells
+from xview_localizer.geometry.pose import Prior
+from xview_localizer.ground_view import LevelView
+from xview_localizer.localizer import Localizer
+from xview_localizer.models.contracts import GroundCells
+from xview_localizer.models.depth_package import DepthInput, DepthPackage, DepthSpec, write_depth_manifest
+from xview_localizer.models.export import to_onnx
+from xview_localizer.models.manifest import ModelPackageError
+from xview_localizer.models.networks import open_networks
+from xview_localizer.models.separate_depth import SeparateDepth, cuts_of
+
+HEIGHT_M = 1.6
+AHEAD = R_base_optical_from_rpy(0.0, 0.0, 0.0)
+PERSPECTIVE = DepthInput(120, 160, "perspective", np.radians(90.0), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+PANORAMA = replace(PERSPECTIVE, projection="panorama", rows_px=180, columns_px=360)
+PANORAMIC_CAMERA = EquirectangularCamera(1024, 512, 1024 / (2 * np.pi), 512 / np.pi, 512.0, 256.0)
+PINHOLE_CAMERA = PinholeCamera(640, 480, 320.0, 320.0, 320.0, 240.0)
+WALL_M = 12.0  # a round wall about the camera, behind which nothing is seen
+
+
+def true_range_m(rays_level):
+    """Flat ground inside of a round wall."""
+    down, across = -rays_level[..., 2], np.hypot(rays_level[..., 0], rays_level[..., 1])
+    return np.minimum(HEIGHT_M / np.maximum(down, 1e-9), WALL_M / np.maximum(across, 1e-9))
+
+
+def painted_view(camera, R_level_camera=AHEAD):
+    """An image whose red is the inverse range (1 / m), and whose green grows round the horizon."""
+    column, row = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
+    rays = camera.rays(np.column_stack([column.ravel(), row.ravel()])) @ R_level_camera.T
+    red = np.clip(255 / true_range_m(rays), 0, 255)
+    green = 255 * (np.arctan2(rays[:, 1], rays[:, 0]) + np.pi) / (2 * np.pi)
+    image = np.stack([red, green, 0 * red], axis=-1).round().astype(np.uint8)
+    return LevelView(image.reshape(camera.height, camera.width, 3), camera, R_level_camera, HEIGHT_M)
+
+
+def cells_of(view):
+    """A raster of cells from 15° above the horizon to 35° below it."""
+    rays = directions(np.radians(np.arange(176, -180, -8.0)), np.radians(np.arange(14, -36, -3.0)))
+    _, seen = view.camera.project(rays.reshape(-1, 3) @ view.R_level_camera)
+    shape = rays.shape[:2]
+    return GroundCells(rays, seen.reshape(shape), np.zeros((*shape, 1), np.float32), np.zeros(shape))
+
+
+class Painted(nn.Module):
+    """Reads depth off the paint. `turned` makes every cut's factor depend on where it looks."""
+
+    def __init__(self, image: DepthInput, kind: DepthKind, planar: bool, turned: bool = False) -> None:
+        super().__init__()
+        self.kind, self.turned = kind, turned
+        cosine = np.ones((image.rows_px, image.columns_px))
+        if planar:
+            focal_px = image.columns_px / 2 / np.tan(image.horizontal_fov_rad / 2)
+            column, row = np.meshgrid(np.arange(image.columns_px), np.arange(image.rows_px))
+            across, down = (
+                (at + 0.5 - size / 2) / focal_px
+                for at, size in ((column, image.columns_px), (row, image.rows_px))
+            )
+            cosine = 1 / np.sqrt(1 + across**2 + down**2)
+        self.register_buffer("cosine", torch.tensor(cosine, dtype=torch.float32))
+
+    def forward(self, pixels):
+        inverse = (pixels[:, 0] + 1e-3) / self.cosine
+        factor = 0.5 + 4 * pixels[:, 1].mean() if self.turned else 1.0
+        if self.kind is DepthKind.AFFINE_INVERSE:
+            return 3.0 * factor * inverse + 0.2
+        return factor / inverse
+
+
+def estimator(tmp_path, kind, planar=False, image=PERSPECTIVE, turned=False, maximum_m=80.0):
+    path = tmp_path / "depth.onnx"
+    pixels = torch.rand(1, 3, image.rows_px, image.columns_px)
+    to_onnx(Painted(image, kind, planar, turned), {"pixels": pixels}, {"depth": {}}, {}, path)
+    return SeparateDepth(OnnxEngine(path, threads=1), DepthSpec("painted", kind, planar, maximum_m, image))
+
+
+def lifted_error(prediction, cells):
+    """Relative error of the lifted ranges of the cells that the prediction knows; and the lifted cells."""
+    lifted = lift_cells(prediction, cells.rays_level, HEIGHT_M, 2.0, 45.0)
+    known = cells.valid & np.isfinite(lifted.range_m)
+    return np.abs(lifted.range_m / true_range_m(cells.rays_level) - 1)[known], lifted, known
+
+
+@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize("kind", list(DepthKind))
+def test_a_narrow_view_takes_one_cut(tmp_path, kind, planar):
+    view = painted_view(PINHOLE_CAMERA)
+    cells = cells_of(view)
+    prediction = estimator(tmp_path, kind, planar).estimate(view, cells)
+    assert prediction.kind is kind and (prediction.axis_cosine is not None) == planar
+    error, lifted, known = lifted_error(prediction, cells)
+    assert lifted.source == "network" and known.sum() > 0.7 * cells.valid.sum()
+    assert np.median(error) < 0.05 and np.quantile(error, 0.9) < 0.1  # eight bits of paint
+
+
+@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize("kind", [DepthKind.RELATIVE, DepthKind.AFFINE_INVERSE])
+def test_cuts_of_a_panorama_are_stitched_by_a_factor_of_each(tmp_path, kind, planar):
+    """The cuts' own units differ by up to three."""
+    view = painted_view(PANORAMIC_CAMERA)
+    cells = cells_of(view)
+    prediction = estimator(tmp_path, kind, planar, turned=True).estimate(view, cells)
+    assert prediction.kind is DepthKind.RELATIVE and prediction.axis_cosine is None
+    error, lifted, known = lifted_error(prediction, cells)
+    assert lifted.source == "network" and known.sum() > 0.9 * cells.valid.sum()
+    assert np.median(error) < 0.05 and np.quantile(error, 0.9) < 0.12
+
+
+def test_a_panoramic_network_is_fed_the_whole_sphere(tmp_path):
+    view = painted_view(PANORAMIC_CAMERA)
+    cells = cells_of(view)
+    error, lifted, known = lifted_error(
+        estimator(tmp_path, DepthKind.METRIC, image=PANORAMA).estimate(view, cells), cells
+    )
+    assert lifted.source == "network" and known.sum() > 0.95 * cells.valid.sum()
+    assert np.median(error) < 0.02
+
+
+def test_metric_depth_beyond_the_maximum_is_not_used(tmp_path):
+    view = painted_view(PINHOLE_CAMERA)
+    cells = cells_of(view)
+    prediction = estimator(tmp_path, DepthKind.METRIC, maximum_m=6.0).estimate(view, cells)
+    assert np.nanmax(prediction.values) <= 6.0
+    assert np.all(np.isnan(prediction.values[cells.valid & (true_range_m(cells.rays_level) > 7.0)]))
+
+
+def test_cuts_cover_the_view_and_overlap():
+    view = painted_view(PANORAMIC_CAMERA)
+    cells = cells_of(view)
+    cuts = cuts_of(view, cells, PERSPECTIVE, metric=False)
+    seen = np.array(
+        [cut.camera.project(cells.rays_level.reshape(-1, 3) @ cut.R_level_cut)[1] for cut in cuts]
+    )
+    assert seen.any(axis=0).mean() > 0.95
+    assert (
+        len(cuts) == 5
+        and min((a & b).sum() for a, b in zip(seen, np.roll(seen, 1, axis=0), strict=True)) > 20
+    )
+    assert len(cuts_of(painted_view(PINHOLE_CAMERA), cells, PERSPECTIVE, metric=False)) == 1
+
+
+def test_depth_that_disagrees_with_the_ground_is_not_believed(package, small_town, tmp_path):
+    """A network of random weights: the cells are lifted onto flat ground, the reason says why, the pose is found."""
+    torch.manual_seed(0)
+    path = tmp_path / "depth.onnx"
+    noise = nn.Sequential(
+        nn.Conv2d(3, 4, 9, padding=4), nn.ReLU(), nn.Conv2d(4, 1, 9, padding=4), nn.Softplus()
+    )
+    to_onnx(noise, {"pixels": torch.rand(1, 3, 120, 160)}, {"depth": {}}, {}, path)
+    spec = DepthSpec("random", DepthKind.AFFINE_INVERSE, True, 80.0, PERSPECTIVE)
+    write_depth_manifest(tmp_path, spec, "none", "random")
+    networks = open_networks(package, depth=DepthPackage.load(tmp_path))
+    observation = Localizer(networks, InMemoryMap(small_town.aerial)).observe(small_town.view())
+    assert observation.depth_source.startswith("flat ground: ")
+    assert "ground" in observation.depth_source.removeprefix("flat ground: ")
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_the_unit_of_depth_changes_nothing(networks, small_town, factor):
+    class Scaled:
+        def estimate(self, view, cells):
+            return replace(cells.depth, values=factor * cells.depth.values)
+
+    prior = Prior(small_town.pose.x_m + 4.0, small_town.pose.y_m, 12.0)
+    world = InMemoryMap(small_town.aerial)
+    one, other = (
+        Localizer(each, world).localize(small_town.view(), prior)
+        for each in (networks, replace(networks, depth=Scaled()))
+    )
+    assert np.hypot(one.x_m - other.x_m, one.y_m - other.y_m) < 0.01
+
+
+def test_a_graph_of_another_size_is_refused(tmp_path):
+    path = tmp_path / "depth.onnx"
+    to_onnx(nn.Conv2d(3, 1, 1), {"pixels": torch.rand(1, 3, 60, 80)}, {"depth": {}}, {}, path)
+    spec = DepthSpec("small", DepthKind.RELATIVE, False, 80.0, PERSPECTIVE)
+    with pytest.raises(EngineError, match=r"declares an image \(1, 3, 120, 160\), the graph takes 'pixels'"):
+        SeparateDepth(OnnxEngine(path), spec)
+
+
+def test_depth_packages_are_checked(tmp_path):
+    (tmp_path / "depth.onnx").write_bytes(b"graph")
+    spec = DepthSpec("mine", DepthKind.AFFINE_INVERSE, True, 60.0, PERSPECTIVE)
+    write_depth_manifest(tmp_path, spec, "CC0", "drawn")
+    again = DepthPackage.load(tmp_path)
+    assert replace(again.spec, input=PERSPECTIVE) == spec
+    assert again.spec.input.horizontal_fov_rad == pytest.approx(np.pi / 2)
+    manifest = tmp_path / "depth.yaml"
+    text = manifest.read_text()
+    for wrong, reason in (
+        (text.replace("affine_inverse", "log"), "kind: 'log' is not a valid DepthKind"),
+        (text.replace("perspective", "panorama"), "cannot be planar"),
+        (text.replace("maximum_m: 60.0", "maximum_m: -1"), "maximum_m must be positive"),
+        (text.replace("rows_px: 120", "rows_px: 0"), "must have pixels"),
+    ):
+        manifest.write_text(wrong)
+        with pytest.raises(ModelPackageError, match=reason):
+            DepthPackage.load(tmp_path)
+    manifest.write_text(text)
+    (tmp_path / "depth.onnx").write_bytes(b"other")
+    with pytest.raises(ModelPackageError, match="sha256"):
+        DepthPackage.load(tmp_path)
+    with pytest.raises(ModelPackageError, match="no depth package"):
+        DepthPackage.load(tmp_path / "nowhere")

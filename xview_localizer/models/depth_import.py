@@ -1,0 +1,123 @@
+"""Published depth networks as depth packages: any ONNX graph, or Depth Anything V2 from its safetensors."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from xview_localizer.engines.engine import EngineError
+from xview_localizer.engines.onnx_engine import OnnxEngine
+from xview_localizer.geometry.depth import DepthKind
+from xview_localizer.models.depth_package import GRAPH_FILE, DepthPackage, DepthSpec, write_depth_manifest
+from xview_localizer.models.manifest import ModelPackageError
+from xview_localizer.models.separate_depth import SeparateDepth
+
+HEAD_WIDTH = 64  # of every DINOv2's attention heads
+
+
+@dataclass(frozen=True)
+class DepthAnything:
+    """The sizes of a Depth Anything V2 network: its DINOv2 encoder, the blocks read from, the widths of its neck."""
+
+    width: int
+    blocks: int
+    taps: tuple[int, int, int, int]  # 1-based
+    neck: tuple[int, int, int, int]
+    fusion: int
+
+    @property
+    def heads(self) -> int:
+        return self.width // HEAD_WIDTH
+
+
+ARCHITECTURES = {
+    "depth-anything-v2-small": DepthAnything(384, 12, (3, 6, 9, 12), (48, 96, 192, 384), 64),
+    "depth-anything-v2-base": DepthAnything(768, 12, (3, 6, 9, 12), (96, 192, 384, 768), 128),
+    "depth-anything-v2-large": DepthAnything(1024, 24, (5, 12, 18, 24), (256, 512, 1024, 1024), 256),
+}
+
+
+def import_onnx(graph: Path, spec: DepthSpec, licence: str, out: Path) -> DepthPackage:
+    """A package of an ONNX graph, which must take what `spec` declares. Raises ModelPackageError."""
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copyfile(graph, out / GRAPH_FILE)
+    except OSError as error:
+        raise ModelPackageError(f"{graph} cannot be read: {error}") from error
+    return _packaged(out, spec, licence, f"Imported from {graph.name}.")
+
+
+def import_depth_anything(
+    weights: Path, architecture: DepthAnything, spec: DepthSpec, licence: str, out: Path
+) -> DepthPackage:
+    """A package of Depth Anything V2 from weights in the layout of the transformers library.
+
+    Raises ModelPackageError naming the first missing and unexpected tensors.
+    """
+    from xview_localizer.models.loc2_import import load_exactly, read_weights
+
+    metric = spec.kind is DepthKind.METRIC
+    network = depth_anything(architecture, spec.maximum_m if metric else None)
+    load_exactly(network.model, read_weights(weights), weights)
+    out.mkdir(parents=True, exist_ok=True)
+    _export(network, spec, out / GRAPH_FILE)
+    return _packaged(out, spec, licence, f"Imported from {weights.name}.")
+
+
+def depth_anything(architecture: DepthAnything, metric_maximum_m: float | None = None):
+    """The network as a module: pixels [1, 3, H, W] to depth [1, H, W]; inverse relative depth, or metres."""
+    import torch
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+
+    stages = [f"stage{number}" for number in architecture.taps]
+    encoder = Dinov2Config(
+        hidden_size=architecture.width,
+        num_hidden_layers=architecture.blocks,
+        num_attention_heads=architecture.heads,
+        image_size=518,
+        patch_size=14,
+        out_features=stages,
+        reshape_hidden_states=False,
+        attn_implementation="eager",
+    )
+    config = DepthAnythingConfig(
+        backbone_config=encoder,
+        reassemble_hidden_size=architecture.width,
+        neck_hidden_sizes=list(architecture.neck),
+        fusion_hidden_size=architecture.fusion,
+        depth_estimation_type="relative" if metric_maximum_m is None else "metric",
+        max_depth=metric_maximum_m,
+    )
+
+    class Depth(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = DepthAnythingForDepthEstimation(config)
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return self.model(pixels).predicted_depth
+
+    return Depth().eval()
+
+
+def _export(network, spec: DepthSpec, path: Path) -> None:
+    """At the declared size: the encoder's table of positions is resized once, in the export."""
+    import torch
+
+    from xview_localizer.models.export import to_onnx
+
+    image = spec.input
+    pixels = torch.rand(1, 3, image.rows_px, image.columns_px)
+    to_onnx(network, {"pixels": pixels}, {"depth": {}}, {}, path, fold=True)
+
+
+def _packaged(out: Path, spec: DepthSpec, licence: str, provenance: str) -> DepthPackage:
+    """Enter the graph and prove that it loads and takes the declared image."""
+    write_depth_manifest(out, spec, licence, provenance)
+    package = DepthPackage.load(out)
+    try:
+        SeparateDepth(OnnxEngine(package.graph.path), spec)
+    except EngineError as error:
+        raise ModelPackageError(f"{out / GRAPH_FILE} is no depth network of this kind: {error}") from error
+    return package

@@ -1,0 +1,138 @@
+"""Depth packages: any monocular depth network, described by a `depth.yaml` beside its ONNX graph."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from xview_localizer.engines.engine import Graph
+from xview_localizer.geometry.depth import DepthKind
+from xview_localizer.models.manifest import Entries, ModelPackageError, checked_graph, sha256
+
+DEPTH_MANIFEST = "depth.yaml"
+PERSPECTIVE, PANORAMA = "perspective", "panorama"
+GRAPH_FILE = "depth.onnx"
+DEG_PER_RAD = 180 / math.pi
+
+
+@dataclass(frozen=True)
+class DepthInput:
+    """The image that the network takes: [1, 3, rows_px, columns_px], (RGB in [0, 1] - mean) / std.
+
+    A perspective image has square pixels and `horizontal_fov_rad`; a panorama spans the sphere, straight ahead in its
+    middle.
+    """
+
+    rows_px: int
+    columns_px: int
+    projection: str = PERSPECTIVE
+    horizontal_fov_rad: float = 1.57
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        if self.projection not in (PERSPECTIVE, PANORAMA):
+            raise ValueError(f"projection must be {PERSPECTIVE} or {PANORAMA}, got {self.projection!r}")
+        if min(self.rows_px, self.columns_px) < 1:
+            raise ValueError(f"the image must have pixels, got {self.rows_px} × {self.columns_px}")
+        if self.projection == PERSPECTIVE and not 0.1 < self.horizontal_fov_rad < 2.6:
+            raise ValueError(
+                f"horizontal field of view must be 6° to 149°, got {self.horizontal_fov_rad} rad"
+            )
+        if min(self.std) <= 0:
+            raise ValueError(f"std must be positive, got {self.std}")
+
+
+@dataclass(frozen=True)
+class DepthSpec:
+    """What a depth network's output means; see DepthPrediction. Metric depth beyond `maximum_m` is not used."""
+
+    name: str
+    kind: DepthKind
+    planar: bool
+    maximum_m: float
+    input: DepthInput
+
+    def __post_init__(self) -> None:
+        if not self.maximum_m > 0:
+            raise ValueError(f"maximum_m must be positive, got {self.maximum_m}")
+        if self.planar and self.input.projection == PANORAMA:
+            raise ValueError("a panorama has no optical axis, so its depth cannot be planar")
+
+
+@dataclass(frozen=True)
+class DepthPackage:
+    """A checked depth package on disk."""
+
+    folder: Path
+    spec: DepthSpec
+    licence: str
+    provenance: str
+    graph: Graph
+
+    @classmethod
+    def load(cls, folder: Path | str) -> DepthPackage:
+        """Read `depth.yaml` and verify the graph's checksum. Raises ModelPackageError naming file and remedy."""
+        folder = Path(folder)
+        manifest = folder / DEPTH_MANIFEST
+        if not manifest.is_file():
+            raise ModelPackageError(f"{folder} is no depth package: it has no {DEPTH_MANIFEST}")
+        try:
+            entry = Entries(yaml.safe_load(manifest.read_text(encoding="utf-8")))
+            spec = _spec_from(entry)
+            licence, provenance = entry("licence", str), entry("provenance", str)
+            file, digest = entry("graph.file", str), entry("graph.sha256", str)
+        except (OSError, yaml.YAMLError, ValueError) as error:
+            raise ModelPackageError(f"{manifest} cannot be understood: {error}") from error
+        return cls(
+            folder, spec, licence, provenance, Graph("depth", checked_graph(folder, file, digest), digest)
+        )
+
+
+def write_depth_manifest(folder: Path, spec: DepthSpec, licence: str, provenance: str) -> None:
+    """Write depth.yaml for the graph GRAPH_FILE, which is already in `folder`."""
+    image = spec.input
+    document = {
+        "name": spec.name,
+        "licence": licence,
+        "provenance": provenance,
+        "kind": spec.kind.value,
+        "planar": spec.planar,
+        "maximum_m": float(spec.maximum_m),
+        "input": {
+            "projection": image.projection,
+            "rows_px": image.rows_px,
+            "columns_px": image.columns_px,
+            "horizontal_fov_deg": round(float(image.horizontal_fov_rad) * DEG_PER_RAD, 4),
+            "mean": list(image.mean),
+            "std": list(image.std),
+        },
+        "graph": {"file": GRAPH_FILE, "sha256": sha256(folder / GRAPH_FILE)},
+    }
+    (folder / DEPTH_MANIFEST).write_text(
+        yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
+
+
+def _spec_from(entry: Entries) -> DepthSpec:
+    image = DepthInput(
+        rows_px=entry("input.rows_px", int),
+        columns_px=entry("input.columns_px", int),
+        projection=entry("input.projection", str),
+        horizontal_fov_rad=entry("input.horizontal_fov_deg", float) / DEG_PER_RAD,
+        mean=entry("input.mean", _three),
+        std=entry("input.std", _three),
+    )
+    return DepthSpec(
+        entry("name", str), entry("kind", DepthKind), entry("planar", bool), entry("maximum_m", float), image
+    )
+
+
+def _three(values: object) -> tuple[float, float, float]:
+    if not isinstance(values, list) or len(values) != 3:
+        raise ValueError(f"must be three numbers (red, green, blue), got {values!r}")
+    red, green, blue = map(float, values)
+    return red, green, blue
