@@ -1,6 +1,6 @@
 """Projection of a whole raster of rays: exact on a coarse lattice, and in between wherever that is smooth.
 
-A camera's projection bends little over a few pixels. Lens, levelling and trigonometry are worked out for every 8th
+A camera's projection bends little over a few pixels. Lens, levelling and trigonometry are worked out for every 4th
 pixel in both directions; a square of the lattice is interpolated where its middle proves that to be good to
 `TOLERANCE_PX`, and projected pixel by pixel elsewhere: at the image's border, at the seam of a panorama, below the
 camera.
@@ -14,8 +14,8 @@ import numpy as np
 
 from xview_localizer.geometry.camera import CameraModel
 
-STEP_PX = 8  # even, so that squares of the lattice begin at whole pixels
-TOLERANCE_PX = 0.25  # of the camera image; the interpolation's error is greatest in a square's middle
+STEP_PX = 4  # even, so that squares of the lattice begin at whole pixels
+TOLERANCE_PX = 0.05  # of the camera image; the interpolation's error is greatest in a square's middle
 
 # (columns [N], rows [N]) of a raster, pixel centres at +0.5, to rays [N, 3] in the optical frame, of any length.
 RaysAt = Callable[[np.ndarray, np.ndarray], np.ndarray]
