@@ -22,6 +22,7 @@ from xview_localizer.geometry.plan_view import PlanSpec, plan_coordinates, plan_
 from xview_localizer.imaging import NO_DATA_RGB, network_image, render_views
 from xview_localizer.learning.augment import augment_photometric
 from xview_localizer.learning.features import WRITING_SUFFIX
+from xview_localizer.models.token_rows import tokens_of
 from xview_localizer.models.xview import XviewSpec
 from xview_localizer.pairs import PairRecord, PairsDataset, PairsError, ground_view
 
@@ -139,7 +140,7 @@ def _encode_ground(
 
 def _tokens(backbone: Engine, image: np.ndarray) -> np.ndarray:
     """Tokens [C, h, w] of an RGB image; half precision holds what int8 weights make of it."""
-    return backbone.run({"image": network_image(image)})["tokens"][0].astype(np.float16)
+    return tokens_of(backbone, network_image(image))[0].astype(np.float16)
 
 
 def _cell_range_m(record: PairRecord, canonical: CanonicalView) -> np.ndarray:

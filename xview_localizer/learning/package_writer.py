@@ -10,6 +10,7 @@ from xview_localizer.learning import lora
 from xview_localizer.learning.matcher import Matcher
 from xview_localizer.models.export import export_backbone, export_heads
 from xview_localizer.models.package import write_manifest
+from xview_localizer.models.token_graph import leave_tokens_out
 from xview_localizer.models.xview import XVIEW, XviewSpec
 
 
@@ -23,6 +24,7 @@ def write_trained(
     copy_package(base, out)
     if matcher.backbone:
         export_backbone(lora.merged(matcher.backbone), out / "backbone.onnx")
+        leave_tokens_out(out / "backbone.onnx")
     export_heads(matcher.ground, matcher.aerial, out)
     spec = replace(spec, inverse_temperature=matcher.inverse_temperature.item())
     write_manifest(out, XVIEW, spec, licence, provenance, command)

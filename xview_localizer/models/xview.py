@@ -1,7 +1,8 @@
 """The `xview` family: one frozen backbone, light heads for ground and air, depth beside the descriptors.
 
 Graphs:
-- `backbone`: image [1, 3, H, W] RGB in [0, 1] -> tokens [1, C, H/14, W/14], shared by ground and air.
+- `backbone`: image [1, 3, H, W] RGB in [0, 1] -> tokens [1, C, H/14, W/14], shared by ground and air. One that also
+  takes `kept` and `source` encodes of a ground view only the rows that carry something (models/token_rows.py).
 - `ground_head`: tokens, image, elevation_rad [1, R], valid [1, R, W], plan [1, 3, S, S] (the plan view),
   plan_xy [1, R, W, 2] (each cell's place on it) -> descriptor [1, D, R, W], dustbin [1, R, W],
   log_range [1, R, W]. Packages with a `depth_head` have features [1, F, R, W] in place of log_range.
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from xview_localizer.engines.engine import Engine, InputSizes, SizeRange
-from xview_localizer.geometry.canonical_view import ViewSpec, canonical_view
+from xview_localizer.geometry.canonical_view import CanonicalView, ViewSpec, canonical_view
 from xview_localizer.geometry.depth import DepthKind, DepthPrediction
 from xview_localizer.geometry.plan_view import PlanSpec, plan_coordinates, plan_view
 from xview_localizer.ground_view import LevelView
@@ -26,9 +27,9 @@ from xview_localizer.models.contracts import GroundCells, Networks, OwnDepth
 from xview_localizer.models.family import Family
 from xview_localizer.models.manifest import Entries
 from xview_localizer.models.spec import AerialSpec, ModelSpec, calibration_from, calibration_to_dict
+from xview_localizer.models.token_rows import PATCH_PX, leaves_tokens_out, rows_worth_encoding, tokens_of
 from xview_localizer.stages import stage
 
-PATCH_PX = 14
 TYPICAL_COLUMNS_PX = 364  # a 90° camera's; engines are optimized for it
 RGB = 3
 
@@ -78,10 +79,14 @@ class XviewGround:
                 canonical.cell_azimuth_rad, canonical.cell_elevation_rad, view.camera_height_m, plan.spec
             )
             image, plan_image = map(network_image, render_views(view.image, canonical, plan))
+            rows, valid = slice(None), canonical.cell_valid
+            if leaves_tokens_out(self._backbone):
+                rows = rows_worth_encoding(canonical)
+                valid = _within(rows, canonical)
         with stage("encode"):
             cells = self._head.run(
                 {
-                    "tokens": self._backbone.run({"image": image})["tokens"],
+                    "tokens": tokens_of(self._backbone, image, rows),
                     "image": image,
                     "elevation_rad": canonical.cell_elevation_rad[None].astype(np.float32),
                     "valid": canonical.cell_valid[None].astype(np.float32),
@@ -91,7 +96,7 @@ class XviewGround:
             )
         described = GroundCells(
             rays_level=canonical.cell_directions,
-            valid=canonical.cell_valid,
+            valid=valid,
             descriptor=cells["descriptor"][0].transpose(1, 2, 0),
             dustbin=cells["dustbin"][0],
             features=cells.get("features"),
@@ -99,6 +104,12 @@ class XviewGround:
         if "log_range" not in cells:
             return described
         return replace(described, depth=_prediction(cells["log_range"], view, described, spec.depth))
+
+
+def _within(rows: slice, view: CanonicalView) -> np.ndarray:
+    """The valid cells [R, C] in the rows of patches that are encoded."""
+    patch_row = (np.arange(len(view.cell_valid)) * view.spec.cell_rows_px) // PATCH_PX
+    return view.cell_valid & ((patch_row >= rows.start) & (patch_row < rows.stop))[:, None]
 
 
 class XviewDepth:
@@ -133,7 +144,7 @@ class XviewAerial:
     def describe(self, image: np.ndarray) -> np.ndarray:
         """See AerialEncoder."""
         pixels = network_image(image)
-        tokens = self._backbone.run({"image": pixels})["tokens"]
+        tokens = tokens_of(self._backbone, pixels)
         return self._head.run({"tokens": tokens, "image": pixels})["descriptor"][0].transpose(1, 2, 0)
 
 
@@ -155,8 +166,11 @@ def _input_sizes(spec: XviewSpec) -> dict[str, InputSizes]:
     )
     rows_px = SizeRange(min(view.rows_px, block_px), view.rows_px, max(view.rows_px, block_px))
     cell_columns = columns_px.divided(view.cell_columns_px)
+    columns, rows = columns_px.divided(PATCH_PX), view.rows_px // PATCH_PX
+    greatest = max((block_px // PATCH_PX) ** 2, rows * columns.greatest)
+    patches = SizeRange(1, rows * columns.typical, greatest)
     return {
-        "backbone": {"image": {2: rows_px, 3: columns_px}},
+        "backbone": {"image": {2: rows_px, 3: columns_px}, "kept": {0: patches}, "source": {0: patches}},
         "ground_head": {
             "tokens": {3: columns_px.divided(PATCH_PX)},
             "image": {3: columns_px},

@@ -1,0 +1,47 @@
+"""Which rows of patches are encoded: attention grows with the square of their number, and some carry nothing.
+
+Far above the horizon are sky, roofs and tree tops, which the aerial image shows elsewhere than where they are seen;
+steeply below are the robot itself and ground that covers less than a cell of the map.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xview_localizer.engines.engine import Engine
+from xview_localizer.geometry.canonical_view import CanonicalView
+
+PATCH_PX = 14
+# Of a row's middle. Measured on simulated validation images: the median error is no greater than with all rows.
+HIGHEST_RAD, LOWEST_RAD = float(np.radians(5.0)), float(np.radians(-37.0))
+
+
+def leaves_tokens_out(backbone: Engine) -> bool:
+    """Whether a backbone takes `kept` and `source` beside the image (see models/token_graph.py)."""
+    return "kept" in {spec.name for spec in backbone.inputs}
+
+
+def rows_worth_encoding(view: CanonicalView) -> slice:
+    """The rows of patches between the limits of elevation of which the camera sees anything; at least one."""
+    spec = view.spec
+    rows = spec.rows_px // PATCH_PX
+    elevation_rad = spec.top_elevation_rad - (np.arange(rows) + 0.5) * PATCH_PX / spec.rows_px_per_rad
+    seen = view.valid.reshape(rows, -1).any(axis=1)
+    worth = np.flatnonzero(seen & (elevation_rad <= HIGHEST_RAD) & (elevation_rad >= LOWEST_RAD))
+    return slice(int(worth[0]), int(worth[-1]) + 1) if len(worth) else slice(0, rows)
+
+
+def tokens_of(backbone: Engine, image: np.ndarray, rows: slice = slice(None)) -> np.ndarray:
+    """Tokens [1, C, h, w] of an image [1, 3, H, W]; where the backbone can, of `rows` of patches only.
+
+    The other rows repeat the nearest one that was encoded.
+    """
+    if not leaves_tokens_out(backbone):
+        return backbone.run({"image": image})["tokens"]
+    height, width = image.shape[2] // PATCH_PX, image.shape[3] // PATCH_PX
+    kept_rows = np.arange(height)[rows]
+    nearest = np.clip(np.arange(height) - kept_rows[0], 0, len(kept_rows) - 1)
+    columns = np.arange(width)
+    kept = (kept_rows[:, None] * width + columns).ravel()
+    source = (nearest[:, None] * width + columns).ravel()
+    return backbone.run({"image": image, "kept": kept, "source": source})["tokens"]

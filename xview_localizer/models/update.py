@@ -1,0 +1,36 @@
+"""Bringing an xview package of an earlier version to the graphs that are written today; the weights stay the same."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from xview_localizer.models.export import export_heads, load_head
+from xview_localizer.models.heads import AerialHead, GroundHead
+from xview_localizer.models.manifest import ModelPackageError
+from xview_localizer.models.package import ModelPackage, write_manifest
+from xview_localizer.models.token_graph import leave_tokens_out
+from xview_localizer.models.xview import XVIEW
+
+
+def update_package(folder: Path, out: Path) -> ModelPackage:
+    """Write the package in `folder` to `out`, which may be the same: its backbone can leave rows of the view out, and
+    its depth is a graph of its own. Raises ModelPackageError."""
+    package = ModelPackage.load(folder)
+    if package.family is not XVIEW:
+        raise ModelPackageError(
+            f"{folder} is of the family {package.family.name}; only xview packages are updated"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    if folder.resolve() != out.resolve():
+        shutil.copytree(folder, out, dirs_exist_ok=True)
+    leave_tokens_out(out / package.graphs["backbone"].path.relative_to(folder))
+    ground, aerial = GroundHead(), AerialHead()
+    load_head(
+        ground,
+        *(package.graphs[name].path for name in ("ground_head", "depth_head") if name in package.graphs),
+    )
+    load_head(aerial, package.graphs["aerial_head"].path)
+    export_heads(ground, aerial, out)
+    write_manifest(out, XVIEW, package.spec, package.licence, package.provenance, package.training_command)
+    return ModelPackage.load(out)
