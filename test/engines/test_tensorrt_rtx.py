@@ -81,3 +81,14 @@ def test_without_a_gpu_an_engine_is_refused_with_the_reason(product, cache):
 def test_compute_capabilities_are_checked(text):
     with pytest.raises(EngineError, match="is written like 8.9"):
         ComputeCapability.parse(text)
+
+
+@pytest.mark.parametrize("name", ["backbone", "depth_head"])
+def test_graphs_of_an_updated_package_build_too(library, cache, tmp_path, name):
+    """The backbone with integer inputs, depth on its own."""
+    pytest.importorskip("torch")
+    from xview_localizer.models.package import default_package_path
+    from xview_localizer.models.update import update_package
+
+    graph = update_package(default_package_path(), tmp_path / "package").graphs[name]
+    assert len(cached_plan(graph, library, "fp16", cache, ADA)) > 10_000
