@@ -107,22 +107,51 @@ def bench(
     out: Out = Path("bench.json"),
     model: Package = None,
     repeats: Annotated[int, typer.Option(help="Timed runs of each stage.")] = 30,
+    runtime: Annotated[
+        str, typer.Option("--runtime", "--engine", help="onnxruntime, tensorrt or tensorrt_rtx.")
+    ] = "onnxruntime",
+    precision: Annotated[str, typer.Option(help="Of TensorRT engines: fp16 or fp32.")] = "fp16",
+    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime; 0: its own choice.")] = 0,
+    compare: Annotated[
+        Optional[Path], typer.Option(help="An earlier result: print the ratios to it.", exists=True)
+    ] = None,
 ) -> None:
-    """Time the solvers, the engines and a whole image on this machine.
+    """Time the graphs, a whole image by stage and the solvers on this machine.
 
     Example: xview-localizer bench --out bench.json
+    Example: xview-localizer bench --engine tensorrt --out gpu.json --compare bench.json
     """
-    from xview_localizer.evaluation.bench import run_bench
+    from xview_localizer.engines.factory import EngineConfig
+    from xview_localizer.evaluation.bench import compared, read_bench, run_bench
     from xview_localizer.evaluation.metrics import write_json
 
+    try:
+        earlier = read_bench(compare) if compare else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--compare") from error
     with console.status("measuring"):
-        figures = run_bench(load_package(model), repeats)
+        figures = run_bench(
+            load_package(model), repeats, EngineConfig(runtime, threads=threads, precision=precision)
+        )
     write_json(figures, out)
-    table = Table("stage", "median", "5 %", "95 %", title=figures["machine"]["cpu"])
-    for name, row in figures["stages"].items():
+    used = figures["engines"]
+    table = Table(
+        "graph or stage", "median", "5 %", "95 %", title=f"{figures['machine']['cpu']}; {used['runtime']}"
+    )
+    for name, row in {**figures["graphs"], **figures["stages"]}.items():
         table.add_row(name, *(f"{row[key]:.1f} ms" for key in ("median_ms", "p5_ms", "p95_ms")))
     console.print(table)
+    console.print(f"peak memory {figures['peak_memory_mb']:.0f} MB", highlight=False)
+    if earlier is not None:
+        _print_comparison(compared(figures, earlier), earlier)
     console.print(f"wrote {out}", highlight=False)
+
+
+def _print_comparison(rows: list[tuple[str, float, float]], earlier: dict) -> None:
+    table = Table("graph or stage", "then", "now", "now / then", title=f"then: {earlier['machine']['cpu']}")
+    for name, now, then in rows:
+        table.add_row(name, f"{then:.1f}", f"{now:.1f}", f"{now / then:.2f}")
+    console.print(table)
 
 
 def _print_metrics(metrics: dict) -> None:

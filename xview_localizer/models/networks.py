@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from xview_localizer.engines.engine import Engine
 from xview_localizer.engines.factory import EngineConfig, engine_for
 from xview_localizer.models.contracts import Networks
 from xview_localizer.models.depth_package import DepthPackage
@@ -20,6 +22,16 @@ def open_networks(
     from the package's own.
     """
     engines = {name: engine_for(graph, config) for name, graph in package.graphs.items()}
+    return networks_over(engines, package, config, depth)
+
+
+def networks_over(
+    engines: Mapping[str, Engine],
+    package: ModelPackage,
+    config: EngineConfig = EngineConfig(),
+    depth: DepthPackage | None = None,
+) -> Networks:
+    """As `open_networks`, with the package's own graphs opened already."""
     networks = package.family.networks(engines, package.spec)
     depth = depth or package.depth
     if depth is None:
