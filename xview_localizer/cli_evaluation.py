@@ -113,7 +113,7 @@ def bench(
     precision: Annotated[str, typer.Option(help="Of TensorRT engines: fp16 or fp32.")] = "fp16",
     threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime; 0: its own choice.")] = 0,
     compare: Annotated[
-        Optional[Path], typer.Option(help="An earlier result: print the ratios to it.", exists=True)
+        Optional[Path], typer.Option(help="An earlier result: print the ratios to it.")
     ] = None,
 ) -> None:
     """Time the graphs, a whole image by stage and the solvers on this machine.
