@@ -95,34 +95,11 @@ def read_drive(path: Path | str) -> Drive:
     path = path / "drive.yaml" if path.is_dir() else path
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        camera, topics = document.get("camera", {}), document.get("topics", {})
+        topics = document.get("topics", {})
         if not isinstance(topics, dict):
             raise TypeError(f"topics must name the topic of each role, got {topics!r}")
-        values: dict[str, Value | None] = {"camera.height_m": float(camera.get("height_m", 0.0))}
-        if "datum" in document:
-            datum = document["datum"]
-            values |= {
-                "datum.latitude_deg": float(datum["latitude_deg"]),
-                "datum.longitude_deg": float(datum["longitude_deg"]),
-                "datum.altitude_m": float(datum.get("altitude_m", 0.0)),
-            }
-        if "map" in document:
-            values["map.source"] = _map_source(path.parent, document["map"])
-        mountings = _camera_mountings("camera", camera) | {
-            "gnss.antenna_in_base_m": document.get("antenna_in_base_m")
-        }
-        if "cameras" in document:
-            values["cameras"] = tuple(document["cameras"])
-        for name, camera in document.get("cameras", {}).items():
-            values[f"camera.{name}.height_m"] = float(camera.get("height_m", 0.0))
-            mountings |= _camera_mountings(f"camera.{name}", camera)
-        values |= {
-            name: tuple(float(number) for number in mounting)
-            for name, mounting in mountings.items()
-            if mounting is not None
-        }
         topics = TF_TOPICS | {role: str(topic) for role, topic in topics.items()}
-        bag = path.parent / document["bag"]
+        values, bag = _described_values(document, path.parent), path.parent / document["bag"]
     except OSError as error:
         raise BagError(
             f"{path} cannot be read: {error}; a drive is a folder with drive.yaml beside its bag"
@@ -130,6 +107,33 @@ def read_drive(path: Path | str) -> Drive:
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise BagError(f"{path} cannot be understood: {error!r}") from error
     return Drive(bag, topics, values, path.parent, path.resolve().parent.name)
+
+
+def _described_values(document: Mapping, folder: Path) -> dict[str, Value | None]:
+    """The settings that a drive.yaml holds. Raises what its oddities lead to."""
+    values: dict[str, Value | None] = {}
+    if "datum" in document:
+        datum = {"altitude_m": 0.0, **document["datum"]}
+        values |= {
+            f"datum.{key}": float(datum[key]) for key in ("latitude_deg", "longitude_deg", "altitude_m")
+        }
+    if "map" in document:
+        values["map.source"] = _map_source(folder, document["map"])
+    cameras = {"camera": document.get("camera", {})}
+    if "cameras" in document:
+        values["cameras"] = tuple(document["cameras"])
+        cameras = {f"camera.{name}": camera for name, camera in document["cameras"].items()}
+    mountings = {"gnss.antenna_in_base_m": document.get("antenna_in_base_m")}
+    for prefix, camera in cameras.items():
+        values[f"{prefix}.height_m"] = float(camera.get("height_m", 0.0))
+        mountings[f"{prefix}.position_in_base_m"] = camera.get("in_base_m")
+        mountings[f"{prefix}.rpy_deg"] = camera.get("rpy_deg")
+    values |= {
+        name: tuple(float(number) for number in mounting)
+        for name, mounting in mountings.items()
+        if mounting is not None
+    }
+    return values
 
 
 class BagReader:
@@ -162,18 +166,20 @@ class BagReader:
                 c for c in self._reader.connections if c.topic == topics.get(role) and c.msgtype in types
             ]
             self._connections.update({connection.id: (role, connection) for connection in found})
-        there = {role for role, _ in self._connections.values()}
-        missing = {role for role in required if role not in there} - {
-            kind_of(role) for role in there if kind_of(role) in required
-        }
-        missing |= {role for role in topics if kind_of(role) in required and "/" in role} - there
+        missing = self._missing(topics, required)
         if missing:
-            there = "\n".join(f"  {c.topic} ({c.msgtype})" for c in self._reader.connections)
+            recorded = "\n".join(f"  {topic} ({type_name})" for topic, type_name in self.recorded_topics)
             self._reader.close()
             raise BagError(
                 f"{bag} has no topic for {', '.join(sorted(missing))}; name it in drive.yaml or by "
-                f"--topic ROLE:=TOPIC. There are:\n{there}"
+                f"--topic INPUT:=TOPIC. There are:\n{recorded}"
             )
+
+    def _missing(self, topics: Mapping[str, str], required: Sequence[str]) -> set[str]:
+        """Required roles that are not there; of several cameras, each must have its own."""
+        found = {role for role, _ in self._connections.values()}
+        wanted = {role for role in topics if "/" in role and kind_of(role) in required}
+        return (wanted | (set(required) - {kind_of(role) for role in wanted})) - found
 
     def __enter__(self) -> BagReader:
         return self
@@ -247,13 +253,6 @@ def _advice(bag: Path) -> str:
     if bag.suffix == ".bag":
         return "if recording was broken off, run `rosbag reindex` on it"
     return "if it was cut off, mend it with `mcap recover` and `ros2 bag reindex`"
-
-
-def _camera_mountings(prefix: str, camera: Mapping) -> dict[str, object]:
-    return {
-        f"{prefix}.position_in_base_m": camera.get("in_base_m"),
-        f"{prefix}.rpy_deg": camera.get("rpy_deg"),
-    }
 
 
 def _map_source(folder: Path, source: str) -> str:
