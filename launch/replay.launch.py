@@ -23,7 +23,7 @@ from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
-from xview_localizer.bag import ROLES, TF_TOPICS, BagReader
+from xview_localizer.bag import ROLES, BagReader
 from xview_localizer.drives import open_drive
 from xview_localizer.settings import parameter_file_text, read_parameter_file
 
@@ -36,7 +36,6 @@ ARGUMENTS = {
     **{
         role: ("", f"Topic of {role}; empty: that of drive.yaml, or the only one of its type", None)
         for role in ROLES
-        if role not in TF_TOPICS
     },
     "rate": ("1.0", "Speed of the replay", None),
     "start_delay_sec": ("8.0", "Wait before playing, so that the node has loaded its model", None),
@@ -63,7 +62,7 @@ def _actions(context: LaunchContext) -> list:
         raise ValueError("several cameras are replayed by `xview-localizer replay`, not by this launch file")
     with BagReader(drive.bag, drive.topics) as bag:
         compressed = bag.types["image"].endswith("CompressedImage")
-        topics = {role: drive.topics[role] for role in bag.types if role not in TF_TOPICS}
+        topics = {role: drive.topics[role] for role in bag.types}
     if compressed:
         topics["compressed_image"] = topics.pop("image")
     with tempfile.NamedTemporaryFile("w", prefix="localizer_", suffix=".yaml", delete=False) as parameters:

@@ -22,10 +22,10 @@ ROLES = {
     "fix": ("sensor_msgs/msg/NavSatFix",),
     "odom": ("nav_msgs/msg/Odometry",),
     "imu": ("sensor_msgs/msg/Imu",),
-    "tf_static": ("tf2_msgs/msg/TFMessage",),
-    "tf": ("tf2_msgs/msg/TFMessage",),
 }
-# Where transforms are, unless drive.yaml says otherwise.
+# Transforms, for those who ask for them, and where they are unless drive.yaml says otherwise.
+TF_ROLES = {"tf_static": ("tf2_msgs/msg/TFMessage",), "tf": ("tf2_msgs/msg/TFMessage",)}
+ROLES_AND_TF = ROLES | TF_ROLES
 TF_TOPICS = {"tf_static": "/tf_static", "tf": "/tf"}
 REQUIRED_ROLES = ("image", "camera_info", "fix")
 # Where the robot really was, by whatever measured it: what drives are judged and learnt by.

@@ -13,6 +13,7 @@ from xview_localizer import messages
 from xview_localizer.bag import (
     REQUIRED_ROLES,
     ROLES,
+    ROLES_AND_TF,
     TF_TOPICS,
     BagError,
     BagReader,
@@ -64,9 +65,9 @@ def open_drive(
 def _roles(cameras: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Types of each role: of several cameras, each has an image and a CameraInfo."""
     if not cameras:
-        return ROLES
+        return ROLES_AND_TF
     own = {f"{camera}/{kind}": ROLES[kind] for camera in cameras for kind in ("image", "camera_info")}
-    return own | {role: types for role, types in ROLES.items() if role not in ("image", "camera_info")}
+    return own | {role: types for role, types in ROLES_AND_TF.items() if role not in ("image", "camera_info")}
 
 
 def _find_topics(

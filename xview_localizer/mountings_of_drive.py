@@ -8,7 +8,7 @@ from contextlib import suppress
 import numpy as np
 
 from xview_localizer import messages
-from xview_localizer.bag import TF_TOPICS, BagMessage, BagReader, Drive
+from xview_localizer.bag import ROLES_AND_TF, TF_ROLES, BagMessage, BagReader, Drive
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL, rpy_from_R_base_body
 from xview_localizer.mountings import MountingError, Mountings, parameter_prefix
 from xview_localizer.settings import Settings, Value
@@ -21,15 +21,15 @@ def with_mountings_of(drive: Drive, values: Mapping[str, Value | None]) -> dict[
     """
     config = Settings.from_values(values).mountings
     mountings, found, wanted = Mountings(config), {}, set(config.from_tf)
-    with BagReader(drive.bag, drive.topics) as bag:
+    with BagReader(drive.bag, drive.topics, ROLES_AND_TF) as bag:
         for recorded in bag.messages():
             if not wanted - found.keys():
                 break
-            if recorded.kind not in ("image", "fix", "imu", *TF_TOPICS):
+            if recorded.kind not in ("image", "fix", "imu", *TF_ROLES):
                 continue
             message = bag.decode(recorded)
             with suppress(MountingError, messages.MessageError):
-                if recorded.role in TF_TOPICS:
+                if recorded.role in TF_ROLES:
                     mountings.on_transforms(message, static=recorded.role == "tf_static")
                 else:
                     found |= _mounting(mountings, recorded, message)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from xview_localizer import messages
-from xview_localizer.bag import BagReader, Drive
+from xview_localizer.bag import ROLES_AND_TF, BagReader, Drive
 from xview_localizer.intake import DriveIntake, NotReadyError
 from xview_localizer.localizer import Localizer
 from xview_localizer.moments import CameraImage, Moment, MomentCollector
@@ -40,7 +40,7 @@ def moments_of_drive(
         "tf_static": partial(intake.mountings.on_transforms, static=True),
         "tf": partial(intake.mountings.on_transforms, static=False),
     }
-    with BagReader(drive.bag, drive.topics) as bag:
+    with BagReader(drive.bag, drive.topics, ROLES_AND_TF) as bag:
         for recorded in bag.messages():
             message = bag.decode(recorded)
             if recorded.kind == "image":

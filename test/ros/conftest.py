@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from xview_localizer.bag import TF_TOPICS, BagReader, read_drive
+from xview_localizer.bag import BagReader, read_drive
 
 _domains = itertools.count()
 # Accept whatever is found: these tests are about the node, not about the network's quality.
@@ -36,7 +36,7 @@ def values(drive):
 def recorded(drive):
     """All sensors' messages of the drive, in the order of a replay."""
     with BagReader(drive.bag, drive.topics) as bag:
-        return [message for message in bag.messages() if message.role not in TF_TOPICS]
+        return list(bag.messages())
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 from xview_localizer import messages
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.assembly import open_map
-from xview_localizer.bag import TF_TOPICS, BagError, BagReader, Drive
+from xview_localizer.bag import ROLES_AND_TF, TF_ROLES, BagError, BagReader, Drive
 from xview_localizer.evaluation.reference import Reference
 from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.geometry.grid import Bounds
@@ -57,13 +57,13 @@ def _no_truth(reference: Reference, records: Sequence[ImageRecord]) -> str:
 def _antenna_positions(drive: Drive, settings: Settings) -> list[tuple[float, np.ndarray, np.ndarray]]:
     """Stamp, position [2] in `map` and lever arm [2] of each GNSS position that the node would take."""
     mountings, found = Mountings(settings.mountings), []
-    with BagReader(drive.bag, drive.topics) as bag:
+    with BagReader(drive.bag, drive.topics, ROLES_AND_TF) as bag:
         for recorded in bag.messages():
-            if recorded.role not in ("fix", *TF_TOPICS):
+            if recorded.role not in ("fix", *TF_ROLES):
                 continue
             message = bag.decode(recorded)
             try:
-                if recorded.role in TF_TOPICS:
+                if recorded.role in TF_ROLES:
                     mountings.on_transforms(message, static=recorded.role == "tf_static")
                     continue
                 stamp_sec = messages.stamp_sec(message)

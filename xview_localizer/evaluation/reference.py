@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from xview_localizer import messages
-from xview_localizer.bag import REFERENCE_ROLES, ROLES, TF_TOPICS, BagError, BagReader, Drive
+from xview_localizer.bag import REFERENCE_ROLES, ROLES_AND_TF, TF_ROLES, BagError, BagReader, Drive
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.mountings import MountingError, Mountings
 from xview_localizer.settings import Settings
@@ -145,8 +145,10 @@ def _topic_rows(
     topic: str, drive: Drive, settings: Settings
 ) -> tuple[list[tuple[float, ...]], OdometryBuffer | None]:
     """Rows of stamp, x, y, yaw, sigma and lever arm; the drive's odometry where they are positions of the antenna."""
-    helpers = {role: drive.topics.get(role, "") for role in ("odom", *TF_TOPICS)}
-    roles = {role: ROLES[role] for role in helpers} | REFERENCE_ROLES  # odometry may be the reference itself
+    helpers = {role: drive.topics.get(role, "") for role in ("odom", *TF_ROLES)}
+    roles = {
+        role: ROLES_AND_TF[role] for role in helpers
+    } | REFERENCE_ROLES  # odometry may be the reference itself
     tracker = settings.tracker
     odometry = OdometryBuffer(np.inf, tracker.odometry_max_gap_sec, tracker.search.max_speed_mps)
     rows, mountings = [], Mountings(settings.mountings)
@@ -155,7 +157,7 @@ def _topic_rows(
         for recorded in bag.messages():
             message = bag.decode(recorded)
             try:
-                if recorded.role in TF_TOPICS:
+                if recorded.role in TF_ROLES:
                     mountings.on_transforms(message, static=recorded.role == "tf_static")
                 elif recorded.role == "odom":
                     stamp_sec = messages.stamp_sec(message)

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 
-from xview_localizer.bag import TF_TOPICS, BagMessage, BagReader, Drive, kind_of
+from xview_localizer.bag import ROLES_AND_TF, TF_ROLES, TF_TOPICS, BagMessage, BagReader, Drive, kind_of
 from xview_localizer.moments import CameraImage, MomentCollector
 from xview_localizer.mountings import parameter_prefix
 from xview_localizer.mountings_of_drive import with_mountings_of
@@ -69,11 +69,11 @@ def replay_drive(
     context = rclpy.Context()
     rclpy.init(context=context)
     try:
-        with BagReader(drive.bag, drive.topics) as bag:
+        with BagReader(drive.bag, drive.topics, ROLES_AND_TF) as bag:
             remaps = {
                 f"{role}/compressed" if _is_compressed(type_name) else role: drive.topics[role]
                 for role, type_name in bag.types.items()
-                if role not in TF_TOPICS
+                if role not in TF_ROLES
             }
             node_values = (
                 dict(values)
