@@ -121,6 +121,14 @@ def test_drives_that_cannot_be_learnt_from(folder, localizer, tmp_path, referenc
         frames_of(folder, localizer, reference, tmp_path / "drive_0", **values)
 
 
+def test_several_cameras_cannot_be_learnt_from_together(folder, localizer, tmp_path):
+    rig = {"camera.position_in_base_m": None, "camera.rpy_deg": None, "cameras": ("front", "left")}
+    with pytest.raises(
+        AdaptError, match=r"several cameras \(front, left\) cannot be learnt from together; describe"
+    ):
+        frames_of(folder, localizer, "/ground_truth/pose", tmp_path / "drive_0", **rig)
+
+
 def test_reference_of_another_time(folder, localizer, tmp_path):
     late = tmp_path / "late.tum"
     write_tum(late, [(9000.0 + t, 0.0, 0.0, 0.0) for t in range(5)])
