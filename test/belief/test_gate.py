@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from belief_cases import belief_in, hypothesis_at, mode_at
 
-from xview_localizer.belief.gate import GateConfig, decide
-from xview_localizer.belief.hypotheses import Belief
+from xview_localizer.belief.gate import SINGLE_IMAGE_GATE, GateConfig, decide
+from xview_localizer.belief.hypotheses import Belief, position_sigma_m
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.modes import Modes
 from xview_localizer.rejection import Reason, Rejection
@@ -56,6 +56,25 @@ def test_sigma_threshold_is_exact_along_the_worst_direction():
     assert fix.confidence == pytest.approx(0.99) and fix.x_m == 1.0
 
 
+def test_a_pose_at_the_limits_is_published():
+    """A reason that reads "0.95 is below 0.95" would be none."""
+    belief = belief_in(hypothesis_at(1.0, weight=0.95, mode=0))
+    limits = GateConfig(belief.confidence, position_sigma_m(TWO.modes[0].covariance))
+    assert decide(TWO, belief, limits).accepted
+
+
+@pytest.mark.parametrize(
+    ("config", "weight", "sigma_m", "accepted"),
+    [
+        (GateConfig(), 0.981, 2.9, True), (GateConfig(), 0.979, 2.9, False), (GateConfig(), 0.981, 3.1, False),
+        (SINGLE_IMAGE_GATE, 0.901, 2.9, True), (SINGLE_IMAGE_GATE, 0.899, 2.9, False),
+    ],
+)  # fmt: skip
+def test_limits_by_default_are_those_of_the_documentation(config, weight, sigma_m, accepted):
+    modes = modes_of(mode_at(1.0, covariance=np.diag([sigma_m**2, 0.01, 1e-4])))
+    assert decide(modes, belief_in(hypothesis_at(1.0, weight=weight, mode=0)), config).accepted is accepted
+
+
 def test_what_localizing_rejected_stays_rejected_whatever_is_believed():
     rejection = Rejection.of(Reason.BAD_IMAGE, detail="image is blank")
     fix = decide(modes_of(rejection=rejection), belief_in(hypothesis_at(1.0, weight=0.99, mode=0)), CONFIG)
@@ -82,6 +101,8 @@ def test_nothing_is_believed():
     [
         ((13.0, 2.5, 0.0), 12, "along the street"),
         ((1.5, -9.0, 0.1), 11, "across the street"),
+        ((13.0, 2.0, 0.34), 12, "along the street"),
+        ((13.0, 2.0, 0.36), 12, "and turned by 21°"),
         ((3.0, 2.0, 1.0), 2, "and turned by 57°"),
         ((3.0, 2.0, -np.pi + 0.2), 2, "and turned by 169°"),
     ],
