@@ -14,7 +14,8 @@ PUBLISHED = {f"/localizer/{name}" for name in re.findall(r'"~/([a-z/_]+)", qos',
 def test_rviz_shows_topics_of_the_node():
     manager = yaml.safe_load((ROOT / "config" / "localizer.rviz").read_text())["Visualization Manager"]
     topics = {display["Topic"]["Value"] for display in manager["Displays"] if "Topic" in display}
-    assert topics == {"/localizer/pose", "/localizer/estimate", "/localizer/debug/image"} <= PUBLISHED
+    debug = {f"/localizer/debug/{name}" for name in ("image", "markers", "aerial")}
+    assert topics == {"/localizer/pose", "/localizer/estimate", *debug} <= PUBLISHED
 
 
 def test_foxglove_shows_topics_of_the_node():

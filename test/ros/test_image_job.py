@@ -80,13 +80,17 @@ def tracked_fix(radius_m, pose=None, scale=1.0):
     return TrackedFix(fix, Prior(0.0, 0.0, radius_m), 1, None)
 
 
-def work(localizer, intake, debug_wanted=False):
+def work(localizer, intake, wanted=()):
     """The record that is published, the overlays, and the diagnostics' level, message and values."""
     health, records, overlays, logged = Health({}), [], [], []
     outputs = SimpleNamespace(
         publish=lambda header, record, tracked: records.append(record),
         publish_debug=lambda header, image: overlays.append(image),
-        debug_wanted=debug_wanted,
+        publish_markers=lambda header, tracked, observation, matches: overlays.append(matches),
+        publish_aerial=lambda header, prior, map_source: overlays.append(prior),
+        debug_wanted="debug" in wanted,
+        markers_wanted="markers" in wanted,
+        aerial_wanted="aerial" in wanted,
         alive=True,
     )
     worker = SimpleNamespace(wait_until=lambda condition, timeout_sec: True, stopping=False)
@@ -127,7 +131,7 @@ def test_overlay_asks_for_no_more_matches_than_it_shows():
         return NO_MATCHES
 
     def overlays(tracked):
-        return work(SimpleNamespace(best_matches=best_matches), Intake(None, tracked), debug_wanted=True)[1]
+        return work(SimpleNamespace(best_matches=best_matches), Intake(None, tracked), ["debug"])[1]
 
     (overlay,) = overlays(tracked_fix(3000.0, Pose2(2.0, 3.0, 0.5), scale=0.9))
     assert asked == [(Prior(0.0, 0.0, HALF_EXTENT_M), 0.9)]
@@ -135,6 +139,18 @@ def test_overlay_asks_for_no_more_matches_than_it_shows():
     asked.clear()
     assert len(overlays(tracked_fix(3000.0))) == 1  # the disc, where no pose was found
     assert not asked
+
+
+def test_nothing_to_look_at_is_computed_that_nobody_subscribes_to():
+    asked = []
+    localizer = SimpleNamespace(best_matches=lambda *about: asked.append(about) or NO_MATCHES)
+    intake = Intake(None, tracked_fix(20.0, Pose2(2.0, 3.0, 0.5)))
+    assert work(localizer, intake)[1] == [] == asked
+    assert work(localizer, intake, ["aerial"])[1] == [Prior(0.0, 0.0, 20.0)] and not asked
+    assert work(localizer, intake, ["markers"])[1] == [NO_MATCHES] and len(asked) == 1
+    assert (
+        len(work(localizer, intake, ["debug", "markers"])[1]) == 2 and len(asked) == 2
+    )  # matched once for both
 
 
 def test_overlay_scales_the_cells_but_not_the_lever_arm():

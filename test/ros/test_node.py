@@ -14,6 +14,7 @@ rclpy = pytest.importorskip("rclpy", reason="needs ROS 2 or its wheels")
 
 from builtin_interfaces.msg import Time
 from lifecycle_msgs.msg import Transition
+from nav_msgs.msg import OccupancyGrid
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -21,11 +22,12 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
+from visualization_msgs.msg import MarkerArray
 
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.messages import rgb_from_compressed_image, stamp_sec
 from xview_localizer.offline import localize_drive
-from xview_localizer.ros import localizer_node
+from xview_localizer.ros import localizer_node, qos
 from xview_localizer.ros.localizer_node import LocalizerNode
 from xview_localizer.ros.node_process import NodeProcess
 from xview_localizer.ros.replay import replay_drive
@@ -177,20 +179,27 @@ def test_raw_images_unknown_encoding_and_debug_image_on_demand(client, values, r
         client.publish("image", Image, image, reliable)
         client.record_with("'32FC7' is not supported")
 
-        overlays = []
+        overlays, arrays, grids = [], [], []
         client.node.create_subscription(Image, "/localizer/debug/image", overlays.append, reliable)
+        client.node.create_subscription(MarkerArray, "/localizer/debug/markers", arrays.append, reliable)
+        client.node.create_subscription(
+            OccupancyGrid, "/localizer/debug/aerial", grids.append, qos.LATCHED_OUTPUT
+        )
         image.encoding = "rgb8"
 
         def shown():
             image.header.stamp.sec += 1
             client.publish("image", Image, image, reliable)
             client.spin_for(1.0)
-            return overlays
+            return overlays and arrays and grids
 
         client.until(shown)
         assert overlays[0].encoding == "rgb8"
         assert len(overlays[0].data) == overlays[0].height * overlays[0].step
         assert np.std(overlays[0].data) > 5
+        cells = [marker for marker in arrays[0].markers if marker.ns == "cells"]
+        assert len(cells[0].points) > 100
+        assert np.std(grids[0].data) > 2
 
 
 def test_lifecycle_there_and_back_again(client, values, recorded):

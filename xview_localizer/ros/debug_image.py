@@ -52,7 +52,7 @@ def render_overlay(
     if matches is not None:
         pose = Pose2(fix.x_m, fix.y_m, fix.yaw_rad)
         colour = ACCEPTED_RGB if fix.accepted else REJECTED_RGB
-        surest = np.argsort(-matches.weight)[:SHOWN_MATCHES]
+        surest = surest_matches(matches)
         starts = pixel(pose.transform(matches.ground_xy_m[surest]))
         for start, end in zip(starts, pixel(matches.aerial_xy_m[surest]), strict=True):
             cv2.line(canvas, start, end, MATCH_RGB, 1, cv2.LINE_AA)
@@ -66,12 +66,23 @@ def render_overlay(
     return canvas
 
 
-def _draw_cells(canvas: np.ndarray, pixels: list, distance_m: np.ndarray) -> None:
-    if not pixels:
-        return  # OpenCV refuses to colour nothing
+def surest_matches(matches: Correspondences) -> np.ndarray:
+    """Indices of the matches that are shown, the surest first."""
+    return np.argsort(-matches.weight)[:SHOWN_MATCHES]
+
+
+def cell_colours(distance_m: np.ndarray) -> list[list[int]]:
+    """RGB of ground cells [N] by their distance from the robot, from yellow (near) to purple (far)."""
+    if not len(distance_m):
+        return []  # OpenCV refuses to colour nothing
     nearness = np.clip(1 - distance_m / HALF_EXTENT_M, 0, 1)
-    colours = cv2.applyColorMap((255 * nearness).astype(np.uint8)[:, None], cv2.COLORMAP_PLASMA)[:, 0, ::-1]
-    for centre, colour in zip(pixels, colours.tolist(), strict=True):
+    return cv2.applyColorMap((255 * nearness).astype(np.uint8)[:, None], cv2.COLORMAP_PLASMA)[
+        :, 0, ::-1
+    ].tolist()
+
+
+def _draw_cells(canvas: np.ndarray, pixels: list, distance_m: np.ndarray) -> None:
+    for centre, colour in zip(pixels, cell_colours(distance_m), strict=True):
         cv2.circle(canvas, centre, 1, colour, -1)
 
 

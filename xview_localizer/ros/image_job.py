@@ -81,13 +81,24 @@ class ImageJob:
         self, header: Header, record: ImageRecord, observation: Observation | None, tracked: TrackedFix | None
     ) -> None:
         self.outputs.publish(header, record, tracked)
-        if tracked is None or tracked.prior is None or observation.reason or not self.outputs.debug_wanted:
+        if tracked is None or tracked.prior is None or observation.reason:
             return
         try:
-            matches = self._matches_shown(observation, tracked)
-            self.outputs.publish_debug(header, render_overlay(tracked, observation, matches, self.map_source))
+            self._publish_to_look_at(header, observation, tracked)
         except MapSourceError:
-            pass  # the record has said so already
+            pass  # the record reports it already
+
+    def _publish_to_look_at(self, header: Header, observation: Observation, tracked: TrackedFix) -> None:
+        """What is computed only while somebody subscribes. Raises MapSourceError."""
+        outputs = self.outputs
+        if outputs.aerial_wanted:
+            outputs.publish_aerial(header, tracked.prior, self.map_source)
+        if outputs.debug_wanted or outputs.markers_wanted:
+            matches = self._matches_shown(observation, tracked)
+            if outputs.markers_wanted:
+                outputs.publish_markers(header, tracked, observation, matches)
+            if outputs.debug_wanted:
+                outputs.publish_debug(header, render_overlay(tracked, observation, matches, self.map_source))
 
     def _matches_shown(self, observation: Observation, tracked: TrackedFix) -> Correspondences | None:
         """The matches that the overlay has room for, whatever the radius of the prior; None without a pose."""

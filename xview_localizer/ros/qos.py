@@ -32,6 +32,8 @@ LATCHED_INPUT = _profile(1, reliable=True, durability=DurabilityPolicy.TRANSIENT
 OUTPUT = _profile(10, reliable=True)
 # Debug images: only the newest; reliable, because large best-effort images get lost in shared memory.
 DEBUG_OUTPUT = _profile(1, reliable=True)
+# The aerial image to look at: sent seldom, so it is kept for those that come later.
+LATCHED_OUTPUT = _profile(1, reliable=True, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # Each publisher keeps its own static transforms for those that come later.
 STATIC_TF_INPUT = _profile(100, reliable=True, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 TF_OUTPUT = _profile(100, reliable=True)

@@ -63,6 +63,7 @@ class TrackedFix:
     prior: Prior | None
     keyframes: int  # images that took part, this one included
     estimate: PoseEstimate | None
+    earlier: tuple[Pose2, ...] = ()  # T_current_past of the keyframes that took part
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,8 @@ class DriveTracker:
             fix = self._weigh(task, modes)
             self._keep_as_keyframe(observation)
             estimate = self._followed(fix) if fix.accepted else task.estimate
-        return TrackedFix(fix, task.search, modes.images, estimate)
+        earlier = tuple(item.T_current_past for item in task.placed[:-1])
+        return TrackedFix(fix, task.search, modes.images, estimate, earlier)
 
     # --- before the search ---
 
