@@ -9,7 +9,7 @@ HAVE_ROS := $(shell $(PYTHON) -c "import rclpy" 2>/dev/null && echo yes)
 comma := ,
 WHEELS := $(if $(HAVE_ROS),,wheels$(comma))
 
-.PHONY: demo test quick lint docs pictures test-noble clean
+.PHONY: demo test quick lint mutants docs pictures test-noble clean
 
 demo: $(VENV)/.demo
 	$(BIN)/xview-localizer demo
@@ -26,6 +26,10 @@ lint: $(VENV)/.test
 	$(BIN)/codespell
 	$(BIN)/mypy
 	if command -v hadolint >/dev/null; then hadolint docker/Dockerfile.*; fi
+
+# Whether the tests can fail: breaks one place at a time. MUTANTS: rooms and options, as MUTANTS="tracking --sample 50".
+mutants: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(BIN)/python test/mutants.py $(MUTANTS)
 
 docs: $(VENV)/.test
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
