@@ -6,6 +6,7 @@ from pathlib import Path
 
 from xview_localizer.aerial.cache import TileCache
 from xview_localizer.aerial.fetch import FetchConfig
+from xview_localizer.aerial.interruption import Interruption
 from xview_localizer.aerial.open import open_map_source
 from xview_localizer.aerial.shifted import ShiftedMap
 from xview_localizer.aerial.source import MapSource
@@ -17,8 +18,8 @@ from xview_localizer.models.package import ModelPackage
 from xview_localizer.settings import Settings
 
 
-def open_map(settings: Settings) -> MapSource:
-    """The map that the settings name. Raises MapSourceError."""
+def open_map(settings: Settings, interruption: Interruption | None = None) -> MapSource:
+    """The map that the settings name; `interruption` breaks off waiting for its server. Raises MapSourceError."""
     v = settings.values
     cache_folder = Path(v["map.cache_dir"] or "~/.cache/xview_localizer/tiles").expanduser()
     cached = "://" in v["map.source"] and not v["map.source"].startswith("file:")
@@ -27,7 +28,7 @@ def open_map(settings: Settings) -> MapSource:
         v["map.source"],
         settings.frame,
         matrix=TileMatrix(tile_px=v["map.tile_px"], max_zoom=v["map.max_zoom"]),
-        fetch=FetchConfig(timeout_sec=v["map.timeout_sec"]),
+        fetch=FetchConfig(timeout_sec=v["map.timeout_sec"], interruption=interruption),
         cache=cache,
     )
     east_m, north_m = v["map.shift_east_m"], v["map.shift_north_m"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from xview_localizer.aerial.source import MapSource, MapSourceError
+from xview_localizer.aerial.source import MapReadInterrupted, MapSource, MapSourceError
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.imaging import NO_DATA_RGB
 from xview_localizer.models.contracts import AerialEncoder
@@ -24,7 +24,7 @@ MARGIN_CELLS = 6
 MIN_VALID_RATIO = 0.25
 # What the map failed to give is asked for again after this long: a dead server is not waited for with every image,
 # and one that is back is noticed soon.
-HOLD_OFF_SEC = 10.0
+HOLD_OFF_SEC = 3.0
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,7 @@ class DescriptorMap:
         self._capacity = capacity
         self._entries: OrderedDict[tuple[int, int], _Entry] = OrderedDict()
         self._lock = threading.Lock()
+        self.warnings: tuple[str, ...] = ()  # of the newest crop: what makes poses found in the map doubtful
 
     @property
     def _stride_cells(self) -> int:
@@ -183,14 +184,15 @@ class DescriptorMap:
         made: _Block | str
         try:
             made = self._encode(key)
-        except MapSourceError as error:
+        except Exception as error:
+            if not isinstance(error, MapSourceError) or isinstance(error, MapReadInterrupted):
+                # Not the map's fault, so the next image may well try again.
+                with self._lock:
+                    if self._entries.get(key) is entry:
+                        del self._entries[key]
+                entry.made.set_exception(error)
+                return
             made = str(error)
-        except Exception as error:  # not the map's, so the next image may well try again
-            with self._lock:
-                if self._entries.get(key) is entry:
-                    del self._entries[key]
-            entry.made.set_exception(error)
-            return
         if isinstance(made, str) or made.problems:
             entry.until_sec = time.monotonic() + HOLD_OFF_SEC
         entry.made.set_result(made)
@@ -200,6 +202,7 @@ class DescriptorMap:
         middle_m = [(self._first_cell(index) + spec.block_cells / 2) * spec.cell_m for index in key]
         bounds = Bounds.around(middle_m[1], -middle_m[0], spec.image_m / 2)  # rows grow to the south
         crop = self._source.read(bounds, spec.metres_per_pixel)
+        self.warnings = crop.warnings
         if crop.valid_ratio < MIN_VALID_RATIO:
             nothing = np.zeros((spec.block_cells, spec.block_cells), dtype=bool)
             return _Block(None, nothing, crop.problems)

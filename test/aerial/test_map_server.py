@@ -74,6 +74,20 @@ def test_command_prints_its_template_and_ends_on_sigterm(geotiff) -> None:
     assert line.startswith("serving ortho.tif as http://127.0.0.1:") and line.endswith("/{z}/{x}/{y}.png\n")
 
 
+def test_free_port_is_said_once_it_is_bound_and_a_taken_one_is_refused(geotiff) -> None:
+    command = [sys.executable, "-m", "xview_localizer.cli", "map-server", str(geotiff), "--port"]
+    with subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True) as process:
+        template = process.stdout.readline().split(" as ")[1].strip()
+        port = template.split(":")[2].split("/")[0]
+        assert answer(template.replace(TILE_ROUTE, "/healthz")).status == 200
+        second = subprocess.run([*command, port], capture_output=True, text=True, timeout=60, check=False)
+        process.terminate()
+    assert second.returncode != 0
+    said = second.stdout + second.stderr
+    assert f"cannot serve at 127.0.0.1:{port}" in said
+    assert "serving" not in said
+
+
 def test_edges_are_transparent_and_beyond_is_404(tmp_path, frame) -> None:
     path = write_raster(tmp_path / "map.tif", np.full((3, 400, 400), 100, np.uint8), frame)
     with served(path) as template:

@@ -345,6 +345,19 @@ def test_other_repetitions_are_ground_with_a_warning(frame) -> None:
     assert str(probe_map(water, 0.0, 0.0, 0.2)) == "100% imagery, 0.199 m/px, PNG tiles of 256 px, zoom 19"
 
 
+def test_map_of_one_colour_is_warned_of(frame) -> None:
+    grey = encoded(np.full((256, 256, 3), 60, np.uint8))
+    few, many = Bounds.around(0.0, 0.0, 40.0), Bounds.around(0.0, 0.0, 150.0)
+    source = TiledMap(lambda zoom, x, y: grey, frame)
+    assert source.read(few, 0.2).warnings == ()
+    assert "are of one colour" in source.read(many, 0.2).warnings[0]
+
+    def with_shore(zoom, x, y):
+        return grey if x % 4 else encoded(world_tile(zoom, x, y))
+
+    assert TiledMap(with_shore, frame).read(many, 0.2).warnings == ()
+
+
 def test_a_pyramid_that_is_deeper_elsewhere_is_read_at_its_zoom_here(tmp_path, frame, reference) -> None:
     path = tmp_path / "map.mbtiles"
     with closing(sqlite3.connect(path)) as database, database:

@@ -15,12 +15,14 @@ from xview_localizer.aerial.http_client import (
     HttpAnswer,
     HttpClient,
     HttpError,
+    HttpInterrupted,
     HttpTimeout,
     HttpTooLarge,
     HttpUnreachable,
 )
+from xview_localizer.aerial.interruption import Interruption
 from xview_localizer.aerial.redact import redacted
-from xview_localizer.aerial.source import MapSourceError
+from xview_localizer.aerial.source import MapReadInterrupted, MapSourceError
 from xview_localizer.aerial.tile_image import check_tile
 
 # Esri and Bing send a grey picture with one of these where they have no imagery: "no-tile".
@@ -36,13 +38,14 @@ class FetchConfig:
     """`timeout_sec` is the longest wait for one tile, whatever the server does meanwhile.
 
     Within it, a server that says it is overloaded or broken (429, 5xx) is asked again after growing pauses.
-    A server's own Retry-After is ignored: it must not make a robot wait for minutes.
+    A server's own Retry-After is ignored: it must not make a robot wait for minutes. `interruption` breaks off waiting.
     """
 
     timeout_sec: float = 5.0
     retries: int = 2
     max_tile_bytes: int = 8_000_000
     user_agent: str = "xview_localizer"
+    interruption: Interruption | None = None
 
 
 class TileMissing(Exception):
@@ -54,7 +57,7 @@ class Fetcher:
 
     def __init__(self, config: FetchConfig = FetchConfig(), cache: TileCache | None = None) -> None:
         self._config, self._cache = config, cache
-        self._client = HttpClient(config.user_agent)
+        self._client = HttpClient(config.user_agent, config.interruption)
 
     def fetch(self, url: str) -> bytes:
         """The image behind `url`. Raises TileMissing where the map has a hole, MapSourceError on failure."""
@@ -96,6 +99,8 @@ class Fetcher:
         host = urlparse(url).netloc.rpartition("@")[2]
         try:
             return self._client.get(url, timeout_sec, limit)
+        except HttpInterrupted as error:
+            raise MapReadInterrupted(f"reading the map of {host} was broken off") from error
         except HttpTimeout as error:
             raise MapSourceError(
                 f"the map server {host} does not answer within {self._config.timeout_sec:g} s; "

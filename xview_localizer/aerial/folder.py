@@ -59,13 +59,15 @@ class FolderMap:
         grid = crop_grid(bounds, metres_per_pixel)
         image = np.zeros((grid.rows, grid.columns, 3), np.uint8)
         valid = np.zeros(image.shape[:2], bool)
+        warnings: list[str] = []
         for sheet in self._sheets:
             if sheet.overlaps(grid.bounds) and not valid.all():
                 crop = self._opened(sheet.path).read(bounds, metres_per_pixel)
                 fresh = crop.valid & ~valid
                 image[fresh] = crop.image[fresh]
                 valid |= fresh
-        return AerialImage(image, valid, grid)
+                warnings += crop.warnings
+        return AerialImage(image, valid, grid, warnings=tuple(dict.fromkeys(warnings)))
 
     def level(self, x_m: float, y_m: float, metres_per_pixel: float) -> SourceLevel:
         """See MapSource.level."""

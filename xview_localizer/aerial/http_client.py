@@ -10,12 +10,15 @@ import asyncio
 import threading
 import weakref
 from collections.abc import Mapping
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from urllib.parse import quote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
+
+from xview_localizer.aerial.interruption import Interruption
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -34,6 +37,10 @@ class HttpTimeout(HttpError):
 
 class HttpUnreachable(HttpError):
     """The host cannot be connected to."""
+
+
+class HttpInterrupted(HttpError):
+    """The request was broken off by an Interruption."""
 
 
 class HttpTooLarge(HttpError):
@@ -67,10 +74,13 @@ class _Engine:
 
 
 class HttpClient:
-    """GET requests, thread-safe. Its thread ends when the client is no longer used."""
+    """GET requests, thread-safe. Its thread ends when the client is no longer used.
 
-    def __init__(self, user_agent: str) -> None:
-        self._user_agent = user_agent
+    While `interruption` is set, there are no answers.
+    """
+
+    def __init__(self, user_agent: str, interruption: Interruption | None = None) -> None:
+        self._user_agent, self._interruption = user_agent, interruption or Interruption()
         self._engine: _Engine | None = None
         self._lock = threading.Lock()
 
@@ -85,7 +95,11 @@ class HttpClient:
         engine = self._started()
         asked = asyncio.wait_for(self._get(engine, url, max_bytes, headers or {}), timeout_sec)
         try:
-            return asyncio.run_coroutine_threadsafe(asked, engine.loop).result()
+            answer = asyncio.run_coroutine_threadsafe(asked, engine.loop)
+            with self._interruption.calling(answer.cancel):
+                return answer.result()
+        except CancelledError as error:
+            raise HttpInterrupted("the request was broken off") from error
         except asyncio.TimeoutError as error:
             raise HttpTimeout(f"no answer within {timeout_sec:g} s") from error
         except aiohttp.ClientConnectorError as error:

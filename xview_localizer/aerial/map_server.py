@@ -38,7 +38,7 @@ def make_app(path: Path):
     from fastapi import FastAPI, Response
 
     pyramid = {".mbtiles": open_mbtiles, ".pmtiles": open_pmtiles}.get(path.suffix.lower())
-    tile = pyramid(path)[0] if pyramid else _rendered_tiles(path)
+    tile = pyramid(path)[0] if pyramid else rendered_tiles(path)
     app = FastAPI(title="xview_localizer map server", docs_url=None, redoc_url=None)
 
     @app.get("/healthz")
@@ -58,7 +58,7 @@ def make_app(path: Path):
     return app
 
 
-def _rendered_tiles(path: Path) -> Callable[[int, int, int], bytes]:
+def rendered_tiles(path: Path) -> Callable[[int, int, int], bytes]:
     """Tile function of a raster: 256-px PNG with transparency."""
     raster = Raster(path)
 
@@ -76,16 +76,28 @@ def _rendered_tiles(path: Path) -> Callable[[int, int, int], bytes]:
 
 
 def serve(path: Path | str, host: str = "127.0.0.1", port: int = 8080) -> None:
-    """Serve a map until interrupted. Raises MapSourceError where `path` is no map."""
+    """Serve a map until interrupted; port 0: a free one. Says where once requests are taken.
+
+    Raises MapSourceError where `path` is no map, or the port is taken.
+    """
     import uvicorn
 
     path = Path(path)
     if not path.is_file():
         raise MapSourceError(f"there is no map file {path}")
     app = make_app(path)
-    print(f"serving {path.name} as http://{host}:{port}{TILE_ROUTE}", flush=True)
-    with suppress(KeyboardInterrupt):  # that is how a server ends, also for launch
-        uvicorn.run(app, host=host, port=port, log_level="warning")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise MapSourceError(
+            f"cannot serve at {host}:{port}: {error.strerror}; give another port, or 0 for a free one"
+        ) from error
+    # launch waits for this line, and takes the address from it.
+    address = f"[{host}]" if ":" in host else host
+    print(f"serving {path.name} as http://{address}:{listener.getsockname()[1]}{TILE_ROUTE}", flush=True)
+    with listener, suppress(KeyboardInterrupt):  # that is how a server ends, also for launch
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 
 @contextmanager

@@ -132,18 +132,18 @@ class RasterMap:
 
     def __init__(self, place: Path | str | RemoteFile, frame: LocalFrame) -> None:
         self.raster, self._frame = Raster(place), frame
-        self._warning = place_warning(self.raster.crs, frame.latitude_deg, frame.longitude_deg)
+        warning = place_warning(self.raster.crs, frame.latitude_deg, frame.longitude_deg)
+        self._warnings = (warning,) if warning else ()
 
     def read(self, bounds: Bounds, metres_per_pixel: float) -> AerialImage:
         """See MapSource.read."""
         grid = crop_grid(bounds, metres_per_pixel)
-        return AerialImage(*self.raster.sample(self._lookup(grid)), grid)
+        return AerialImage(*self.raster.sample(self._lookup(grid)), grid, warnings=self._warnings)
 
     def level(self, x_m: float, y_m: float, metres_per_pixel: float) -> SourceLevel:
         """See MapSource.level."""
         step = source_step(self._lookup(RasterGrid.centred(x_m, y_m, metres_per_pixel, 2, 2)))
-        warned = (self._warning,) if self._warning else ()
-        return SourceLevel(metres_per_pixel / step, self.raster.detail, warned)
+        return SourceLevel(metres_per_pixel / step, self.raster.detail, self._warnings)
 
     def _lookup(self, grid: RasterGrid) -> np.ndarray:
         """Source pixels [rows, columns, 2] (centres at +0.5) of every output pixel."""

@@ -9,9 +9,9 @@ import time
 from collections import OrderedDict
 
 from xview_localizer.aerial.fetch import FetchConfig
-from xview_localizer.aerial.http_client import HttpAnswer, HttpClient, HttpError
+from xview_localizer.aerial.http_client import HttpAnswer, HttpClient, HttpError, HttpInterrupted
 from xview_localizer.aerial.redact import redacted
-from xview_localizer.aerial.source import MapSourceError
+from xview_localizer.aerial.source import MapReadInterrupted, MapSourceError
 
 BLOCK_BYTES = 65536
 KEPT_BLOCKS = 512  # 32 MB
@@ -32,7 +32,7 @@ class RemoteFile:
 
     def __init__(self, url: str, config: FetchConfig) -> None:
         self.name, self._url, self._config = redacted(url), url, config
-        self._client, self._lock = HttpClient(config.user_agent), threading.Lock()
+        self._client, self._lock = HttpClient(config.user_agent, config.interruption), threading.Lock()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._failure: MapSourceError | None = None
         self._failed_at_sec = -PAUSE_AFTER_FAILURE_SEC
@@ -94,15 +94,18 @@ class RemoteFile:
                     if answer.status == 200
                     else f"it answered HTTP {answer.status}"
                 )
+        except HttpInterrupted as error:
+            raise self._failed(MapReadInterrupted(f"reading {self.name} was broken off")) from error
         except HttpError as error:
             what = "the server sends no parts of files" if "more than" in str(error) else error
-            self._failure = MapSourceError(
-                f"cannot read {self.name}: {what}; check the address, or download the file"
-            )
-            self._failed_at_sec = time.monotonic()
-            self.failures += 1
-            raise self._failure from error
+            advice = "check the address, or download the file"
+            raise self._failed(MapSourceError(f"cannot read {self.name}: {what}; {advice}")) from error
         return answer
+
+    def _failed(self, failure: MapSourceError) -> MapSourceError:
+        self._failure, self._failed_at_sec = failure, time.monotonic()
+        self.failures += 1
+        return failure
 
 
 class RemoteReader(io.RawIOBase):

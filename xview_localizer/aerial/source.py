@@ -16,6 +16,10 @@ class MapSourceError(RuntimeError):
     """A map could not be read; the message names the source, the place and what to do."""
 
 
+class MapReadInterrupted(MapSourceError):
+    """Reading was broken off (see Interruption): there is nothing wrong with the map."""
+
+
 @dataclass(frozen=True)
 class AerialImage:
     """North-up aerial image in the local frame."""
@@ -24,6 +28,7 @@ class AerialImage:
     valid: np.ndarray  # [H, W] bool, False where the map has no data
     grid: RasterGrid
     problems: tuple[str, ...] = ()  # what could not be read although it may exist (broken tiles, timeouts)
+    warnings: tuple[str, ...] = ()  # what makes poses found in it doubtful, each with a remedy
 
     @property
     def valid_ratio(self) -> float:

@@ -15,7 +15,13 @@ from xview_localizer.aerial.fetch import TileMissing
 from xview_localizer.aerial.mercator import metres_per_pixel as tile_metres_per_pixel
 from xview_localizer.aerial.mercator import pixel_from_geodetic, zoom_for
 from xview_localizer.aerial.placeholder import Placeholders
-from xview_localizer.aerial.source import AerialImage, MapSourceError, SourceLevel, crop_grid
+from xview_localizer.aerial.source import (
+    AerialImage,
+    MapReadInterrupted,
+    MapSourceError,
+    SourceLevel,
+    crop_grid,
+)
 from xview_localizer.aerial.tile_image import decode_tile
 from xview_localizer.aerial.warp import lookup_geodetic, resample
 from xview_localizer.encoded_image import image_format
@@ -94,7 +100,8 @@ class TiledMap:
             block = np.s_[v : v + tile_px, u : u + tile_px]
             mosaic[block], valid[block] = tile.rgb, tile.opaque
         image, seen = resample(mosaic, valid, uv - (left * tile_px, top * tile_px))
-        return AerialImage(image, seen, grid, tuple(str(failure) for failure in failures))
+        problems = tuple(str(failure) for failure in failures)
+        return AerialImage(image, seen, grid, problems, self._placeholders.warnings)
 
     def level(self, x_m: float, y_m: float, metres_per_pixel: float) -> SourceLevel:
         """See MapSource.level."""
@@ -108,8 +115,8 @@ class TiledMap:
         else:
             zoom = wanted
         detail = f"{kind} tiles of {tile_px} px, zoom {zoom}"
-        warned = (warning,) if (warning := self._placeholders.warning) else ()
-        return SourceLevel(tile_metres_per_pixel(float(latitude_deg), zoom, tile_px), detail, warned)
+        metres_per_pixel = tile_metres_per_pixel(float(latitude_deg), zoom, tile_px)
+        return SourceLevel(metres_per_pixel, detail, self._placeholders.warnings)
 
     def _kind(self, zoom: int, x: int, y: int) -> str:
         """Format of a tile; "no" where there is none."""
@@ -178,6 +185,8 @@ class TiledMap:
             except TileMissing:
                 answered.set()
                 return None
+            except MapReadInterrupted:
+                raise
             except MapSourceError as error:
                 failed[place] = error
                 return None
