@@ -204,3 +204,40 @@ def test_clock_that_is_set_right_is_no_problem_any_more(sensors):
         sensors.add("gnss", 22.0, SAMPLE["gnss"])
     assert sensors.add("gnss", 23.0, SAMPLE["gnss"])
     assert sensors.clock_problem() == ""
+
+
+@pytest.mark.parametrize(
+    ("off_sec", "text"),
+    [(18.0, "18.0 s behind fix and odom and imu"), (-18.0, "18.0 s ahead of fix and odom and imu")],
+)
+def test_camera_whose_clock_is_off_is_named_and_not_the_sensors(sensors, off_sec, text):
+    for image_sec in (40.0, 41.0, 42.0):
+        add_all(sensors, [image_sec + off_sec])
+        sensors.on_image(image_sec)
+    assert sensors.clock_problem() == (
+        f"the images are stamped {text}: the camera has another clock; let one clock (UTC) stamp all sensors"
+    )
+
+
+def test_sensor_that_sends_what_is_long_past_has_another_clock(sensors):
+    for image_sec in (40.0, 41.0):
+        add_all(sensors, [image_sec], only=["gnss", "odometry"])
+        add_all(sensors, [image_sec - 18.0], only=["gravity"])
+        sensors.on_image(image_sec)
+    assert sensors.clock_problem().startswith("imu is stamped 18.0 s behind the images")
+
+
+@pytest.mark.parametrize("image_secs", [(40.0, 41.0, 47.0), (40.0, 60.0)], ids=["silence", "gap of images"])
+def test_sensors_that_fall_silent_have_no_other_clock(sensors, image_secs):
+    add_all(sensors, [image_secs[0]])
+    for image_sec in image_secs:
+        sensors.on_image(image_sec)
+        assert sensors.clock_problem() == ""
+
+
+def test_image_from_ahead_of_the_attitude_doubts_the_cameras_clock(sensors):
+    add_all(sensors, [40.0])
+    with pytest.raises(
+        SampleError, match=r"stamped 2\.0 s after the newest one; is the camera's clock ahead"
+    ):
+        sensors.gravity_at(42.0)

@@ -14,6 +14,7 @@ from scripted_drive import (
     DOWN,
     FRAME,
     SPEED_MPS,
+    WEAK,
     Place,
     ScriptedLocalizer,
     distance_m,
@@ -533,3 +534,39 @@ def test_odometry_and_imu_that_are_stamped_ahead_give_no_pose_until_their_clock_
     assert {reason_of(answer) for answer in wrong} == {Reason.CLOCKS_DISAGREE}
     assert f"{topic} is stamped 18.0 s ahead of the images" in wrong[-1].fix.reason
     assert answers([8.0, 9.0, 10.0], 5.05, 0.0)[-1].fix.accepted
+
+
+# --- what an operator asks for ---
+
+
+def test_forgotten_belief_leaves_the_sensors(tracker, scripted):
+    drive(tracker, [2.0, 3.0])
+    assert scripted.asked[-1].search.radius_m == MIN_RADIUS_M
+    tracker.forget_belief()
+    (tracked,) = drive_on(tracker, [4.0], 3.05)
+    assert scripted.asked[-1].expected == [] and len(scripted.asked[-1].placed) == 1
+    assert tracked.prior.radius_m < 2 * MIN_RADIUS_M
+    assert tracked.fix.accepted
+
+
+def test_relocalizing_searches_ever_wider_around_gnss_until_a_pose_is_accepted(tracker, scripted):
+    reported_m = drive(tracker, [2.0, 3.0])[0].prior.radius_m
+    tracker.relocalize()
+    scripted.rejection = None
+    scripted.places = (Place(WEAK),)
+    answers = drive_on(tracker, [4.0, 5.0], 3.05)
+    assert not any(tracked.fix.accepted for tracked in answers)
+    radii_m = [asked.search.radius_m for asked in scripted.asked[-2:]]
+    np.testing.assert_allclose(radii_m, [3 * reported_m, 6 * reported_m], rtol=0.2)
+    scripted.places = (Place(CLEAR),)
+    found, after = drive_on(tracker, [6.0, 7.0], 5.05)
+    assert found.fix.accepted
+    assert found.prior.radius_m <= CONFIG.search.gnss_max_radius_m
+    assert after.prior.radius_m < 2 * MIN_RADIUS_M
+
+
+def test_image_in_work_while_relocalizing_is_asked_for_does_not_count(tracker, scripted):
+    feed(tracker, 2.0)
+    tracker.on_image(2.0)
+    tracker.relocalize()
+    assert reason_of(tracker.locate(observation(2.0))) is Reason.OVERTAKEN

@@ -56,12 +56,15 @@ class Sensors:
         }
         self._received: set[str] = set()  # sensors that ever sent a sample, whatever their buffers still hold
         self._clock_problem = ""
+        self._arrived: set[str] = set()  # since the image that was announced last
+        self._announced_sec: float | None = None
         self._first_image_sec: float | None = None
         self._newest_image_sec: float | None = None
 
     def add(self, sensor: str, stamp_sec: float, sample: GnssSample | Pose2 | GravitySample) -> bool:
         """Append; True where time has jumped back. Raises SampleError."""
         self._received.add(sensor)
+        self._arrived.add(sensor)
         jumped = (
             self.odometry.add_pose(stamp_sec, sample)
             if isinstance(sample, Pose2)
@@ -88,6 +91,8 @@ class Sensors:
         if self._first_image_sec is None:
             self._first_image_sec = stamp_sec
         self._clock_problem = self._compare_clocks(stamp_sec)
+        self._announced_sec = stamp_sec
+        self._arrived.clear()
         return jumped
 
     def image_searched(self, stamp_sec: float) -> None:
@@ -133,7 +138,7 @@ class Sensors:
             *self.gravity.between(stamp_sec, stamp_sec + GRAVITY_REACH_SEC)[:1],
         ]
         if not near and self.present("gravity", stamp_sec):
-            raise SampleError(f"no attitude from the IMU within {GRAVITY_REACH_SEC} s of the image")
+            raise SampleError(self._no_attitude(stamp_sec))
         if not near:
             return None
         if near[-1][1].from_acceleration:
@@ -166,16 +171,47 @@ class Sensors:
         ]
         return np.mean([sample.down_base for _, sample in near], axis=0)
 
+    def _no_attitude(self, stamp_sec: float) -> str:
+        text = f"no attitude from the IMU within {GRAVITY_REACH_SEC} s of the image"
+        newest_sec = self.gravity.newest_sec
+        if newest_sec is None or newest_sec > stamp_sec:
+            return text
+        behind_sec = stamp_sec - newest_sec
+        return (
+            f"{text}, which is stamped {behind_sec:.1f} s after the newest one; is the camera's clock ahead, or the "
+            "IMU late?"
+        )
+
     def _compare_clocks(self, stamp_sec: float) -> str:
-        for sensor, buffer in self._buffers.items():
-            lead_sec = -np.inf if buffer.newest_sec is None else buffer.newest_sec - stamp_sec
-            if lead_sec > CLOCK_LEAD_SEC:
-                return (
-                    f"{TOPIC[sensor]} is stamped {lead_sec:.1f} s ahead of the images; "
-                    "let one clock (UTC) stamp all sensors"
-                )
+        """Whose clock is another one: the camera's where several sensors differ from it alike."""
+        lead_sec = {
+            name: buffer.newest_sec - stamp_sec
+            for name, buffer in self._buffers.items()
+            if buffer.newest_sec is not None
+        }
+        ahead = {name: lead for name, lead in lead_sec.items() if lead > CLOCK_LEAD_SEC}
+        if ahead:
+            return _other_clock(ahead, set(lead_sec), "ahead of", "behind")
+        # A sensor that still sends, but from before the image. GNSS alone is too slow to tell that from silence.
+        steady = self._announced_sec is not None and 0 <= stamp_sec - self._announced_sec < CLOCK_LEAD_SEC
+        sending = self._arrived & set(lead_sec) if steady else set()
+        behind = {name: -lead_sec[name] for name in sending if lead_sec[name] < -CLOCK_LEAD_SEC}
+        if behind.keys() - {"gnss"}:
+            return _other_clock(behind, sending, "behind", "ahead of")
         return ""
 
     def _forget_images(self) -> None:
-        self._first_image_sec = self._newest_image_sec = None
+        self._first_image_sec = self._newest_image_sec = self._announced_sec = None
         self._clock_problem = ""
+
+
+def _other_clock(off_sec: Mapping[str, float], sending: set[str], sensors_are: str, images_are: str) -> str:
+    """What is wrong where the sensors in `off_sec`, of those `sending`, are off the images by so much."""
+    topics = " and ".join(TOPIC[name] for name in TOPIC if name in off_sec)
+    advice = "let one clock (UTC) stamp all sensors"
+    alike = max(off_sec.values()) - min(off_sec.values()) < CLOCK_LEAD_SEC
+    if len(off_sec) > 1 and off_sec.keys() == sending and alike:
+        off = float(np.median(list(off_sec.values())))
+        return f"the images are stamped {off:.1f} s {images_are} {topics}: the camera has another clock; {advice}"
+    name = max(off_sec, key=off_sec.__getitem__)
+    return f"{TOPIC[name]} is stamped {off_sec[name]:.1f} s {sensors_are} the images; {advice}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -38,6 +38,8 @@ from xview_localizer.tracking.track import PoseEstimate, carry
 EXPECTED_WEIGHT, MAX_EXPECTED = 1e-3, 6
 # Cameras that are triggered together are stamped within this; at driving speed it is some decimetres.
 SAME_MOMENT_SEC = 0.02
+# When asked to relocalize, the next image searches so many times as far around GNSS, and each one more by as much.
+RELOCALIZE_FACTOR = 3.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class _Memory:
     keyframes: tuple[Observation, ...] = ()
     published: PoseEstimate | None = None  # the last accepted pose
     unlocalized_m: float = 0.0  # driven since then
+    gnss_factor: float = 1.0  # how much wider than GNSS reports it is searched
 
 
 class DriveTracker:
@@ -152,6 +155,17 @@ class DriveTracker:
         with self._lock:
             self._sensors.clear()
             self._forget()
+
+    def forget_belief(self) -> None:
+        """Forget hypotheses, keyframes and the published pose, not what the sensors measured."""
+        with self._lock:
+            self._forget()
+
+    def relocalize(self) -> None:
+        """`forget_belief`, and trust GNSS less: search ever wider around it until an image is accepted."""
+        with self._lock:
+            self._forget()
+            self._memory.gnss_factor = RELOCALIZE_FACTOR
 
     def awaits(self, stamp_sec: float) -> list[str]:
         """Of odometry and gravity, those that are present and have not reached `stamp_sec` yet."""
@@ -241,7 +255,7 @@ class DriveTracker:
             return _rejected(observation, rejection, estimate)
         config = self._config.search
         belief, travelled_m = self._predicted(stamp_sec)
-        disc = gnss_disc(self._sensors, stamp_sec, config)
+        disc = self._widened(gnss_disc(self._sensors, stamp_sec, config))
         search = search_around(
             self._with_gnss(belief, disc), disc, self._memory.unlocalized_m + (travelled_m or 0.0), config
         )
@@ -258,6 +272,13 @@ class DriveTracker:
         self._sensors.image_searched(stamp_sec)
         placed = self._placed(observation)
         return _Task(belief, search, disc, placed, travelled_m, estimate, self._epoch)
+
+    def _widened(self, disc: Prior | None) -> Prior | None:
+        """GNSS's disc as wide as relocalizing has made it by now, within the largest that is searched."""
+        if disc is None or self._memory.gnss_factor == 1.0:
+            return disc
+        limit_m = max(disc.radius_m, self._config.search.gnss_max_radius_m)
+        return replace(disc, radius_m=min(limit_m, self._memory.gnss_factor * disc.radius_m))
 
     def _predicted(self, stamp_sec: float) -> tuple[Belief, float | None]:
         """What was believed after the last image, moved on, and how far; None without odometry."""
@@ -311,6 +332,8 @@ class DriveTracker:
         self._memory.unlocalized_m = (
             0.0 if fix.accepted else self._memory.unlocalized_m + (travelled_m or 0.0)
         )
+        if self._memory.gnss_factor > 1.0:
+            self._memory.gnss_factor = 1.0 if fix.accepted else self._memory.gnss_factor + RELOCALIZE_FACTOR
         return fix
 
     def _with_gnss(self, belief: Belief, disc: Prior | None) -> Belief:
@@ -342,7 +365,7 @@ class DriveTracker:
     # --- time ---
 
     def _forget(self) -> None:
-        """Time has jumped: what earlier images left counts no more, nor do those still in work."""
+        """What earlier images left counts no more, nor do those still in work."""
         self._epoch += 1
         self._memory = _Memory()
 
