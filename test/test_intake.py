@@ -163,7 +163,10 @@ def test_an_image_without_attitude_is_rejected_not_taken_as_level():
     intake.on_imu(imu_message(100))
     assert observe(100) == "seen"
     unseen = observe(101)
-    assert unseen.reason == "no attitude from the IMU within 0.5 s of the image"
+    assert unseen.reason == (
+        "no attitude from the IMU within 0.5 s of the image, which is stamped 1.3 s after the newest one; is the "
+        "camera's clock ahead, or the IMU late?"
+    )
     assert len(unseen.ground_xy_m) == 0
     assert intake.tracker.locate(unseen).fix.reason == unseen.reason
     assert observe(106) == "seen"
@@ -263,3 +266,18 @@ def test_a_moment_waits_for_the_mountings_of_all_its_cameras():
         intake.mountings.on_transforms(Message(transforms=frames[: sec - 98]), static=False)
         intake.mountings.on_transforms(Message(transforms=frames), static=False)
     assert intake.is_mounted(moment)
+
+
+def test_what_is_doubtful_in_the_data_is_collected():
+    class Solves(Looks):
+        def scale_bounds(self, scale_known):
+            return (0.9, 1.1) if scale_known else (0.6, 1.6)
+
+    intake = DriveIntake(Solves(), SETTINGS)
+    known = len(intake.doubts.current())
+    for _ in range(12):
+        intake.on_answer(Message(scale_known=True), 0.9)
+    assert "stays at its bound, 0.9" in intake.doubts.current()[known]
+    for _ in range(12):
+        intake.on_answer(Message(scale_known=False), 1.2)
+    assert len(intake.doubts.current()) == known

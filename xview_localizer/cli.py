@@ -223,7 +223,7 @@ def replay(
 def map_server(
     path: Annotated[Path, typer.Argument(help="GeoTIFF, COG or MBTiles file.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: a free one.")] = 8080,
 ) -> None:
     """Serve a map file as XYZ tiles.
 
@@ -236,14 +236,17 @@ def map_server(
 
 @app.command("check-config")
 def check_config(path: Annotated[Path, typer.Argument(help="ROS parameter file of the node.")]) -> None:
-    """Check a parameter file: unknown names, missing and invalid values.
+    """Check a parameter file: unknown names, missing and invalid values, and those that an expert would doubt.
 
     Example: xview-localizer check-config localizer.yaml
     """
+    from xview_localizer.doubts import doubts_of_settings
     from xview_localizer.settings import Settings, read_parameter_file
 
-    Settings.from_values(read_parameter_file(path))
-    console.print(f"{path} is fine", highlight=False)
+    doubts = doubts_of_settings(Settings.from_values(read_parameter_file(path)).values)
+    for doubt in doubts:
+        console.print(f"doubtful: {doubt}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{path} is {'valid' if doubts else 'fine'}", highlight=False)
 
 
 for command in (train, calibrate, adapt, export, evaluate, bench):

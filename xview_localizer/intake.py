@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from xview_localizer import messages
+from xview_localizer.doubts import DriveDoubts
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.ground_view import GroundView
 from xview_localizer.localizer import Localizer
@@ -56,12 +57,14 @@ class DriveIntake:
         self._localizer, self._settings, self._rgb_from_image = localizer, settings, rgb_from_image
         self.mountings = Mountings(settings.mountings)
         self._odometry_check = OdometryCheck()
+        self.doubts = DriveDoubts(settings.values)
         self._imu_problem = ""  # why the last attitude could not be turned into base_link
         self.cameras: dict[str, CameraModel] = {}  # by name, those whose CameraInfo has come
         self.odometry_frame = ""  # the frame in which odometry's poses are
 
     def on_camera_info(self, message, camera: str = ONLY_CAMERA) -> None:
         self.cameras[camera] = messages.camera_from_info(message)
+        self.doubts.on_lens(self.cameras[camera].horizontal_fov_rad, camera)
 
     def on_fix(self, message) -> None:
         position = messages.position_from_nav_sat_fix(message, self._settings.values["gnss.default_sigma_m"])
@@ -76,6 +79,7 @@ class DriveIntake:
         with _refusals_as_message_errors():
             antenna_m = self.mountings.antenna_in_base_m(message.header.frame_id, stamp_sec)
             self.tracker.on_gnss(stamp_sec, *geodetic, position.sigma_m, antenna_m)
+        self.doubts.on_status(message.status.status)
 
     def on_odom(self, message) -> None:
         stamp_sec = _stamp_sec(message)
@@ -135,6 +139,10 @@ class DriveIntake:
         except SampleError as error:
             return empty_observation(messages.stamp_sec(message), str(error))
         return self._localizer.observe(view)
+
+    def on_answer(self, observation: Observation, scale: float) -> None:
+        """The scale that was solved for an observation, NaN where none was: one that never varies is doubtful."""
+        self.doubts.on_scale(scale, self._localizer.scale_bounds(observation.scale_known))
 
     def view(self, message, camera: str = ONLY_CAMERA) -> GroundView:
         """A sensor_msgs/Image or CompressedImage as the localizer takes it.

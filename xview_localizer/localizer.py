@@ -75,6 +75,11 @@ class Localizer:
         other.spec = replace(self.spec, calibration=calibration)
         return other
 
+    @property
+    def map_warnings(self) -> tuple[str, ...]:
+        """What makes poses found in the map doubtful, as far as it was read."""
+        return self._aerial.warnings
+
     def localize(self, view: GroundView, prior: Prior) -> Fix:
         """Where base_link was when `view` was taken."""
         return self.judge(self.modes([PlacedObservation(self.observe(view), HERE)], prior))
@@ -228,12 +233,14 @@ class Localizer:
             independence_m=self.spec.calibration.independence_m,
         )
 
-    def _solver_config(self, scale_known: bool) -> DenseSolverConfig:
+    def scale_bounds(self, scale_known: bool) -> tuple[float, float]:
+        """What the scale is solved within."""
         config = self.config
+        return config.known_height_scale_bounds if scale_known else config.unknown_height_scale_bounds
+
+    def _solver_config(self, scale_known: bool) -> DenseSolverConfig:
         return DenseSolverConfig(
-            scale_bounds=config.known_height_scale_bounds
-            if scale_known
-            else config.unknown_height_scale_bounds,
+            scale_bounds=self.scale_bounds(scale_known),
             evidence_temperature=self.spec.calibration.evidence_temperature,
         )
 

@@ -125,7 +125,7 @@ def camera_from_info(message) -> CameraModel:
     """sensor_msgs/CameraInfo to a camera model. Raises MessageError."""
     roi = message.roi
     try:
-        return camera_from_info_fields(
+        camera = camera_from_info_fields(
             message.width,
             message.height,
             message.distortion_model,
@@ -134,8 +134,10 @@ def camera_from_info(message) -> CameraModel:
             binning=(message.binning_x, message.binning_y),
             roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
         )
+        _ = camera.horizontal_fov_rad  # a lens that gives no rays is found out here
     except ValueError as error:
         raise MessageError(f"CameraInfo: {error}") from error
+    return camera
 
 
 def position_from_nav_sat_fix(message, default_sigma_m: float) -> GnssPosition:
