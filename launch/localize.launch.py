@@ -3,7 +3,9 @@
 ros2 launch xview_localizer localize.launch.py params_file:=my_robot.yaml map:=/data/orthophoto.tif
 """
 
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
@@ -15,10 +17,9 @@ from launch.actions import (
     OpaqueFunction,
     RegisterEventHandler,
 )
-from launch.conditions import IfCondition
-from launch.event_handlers import OnProcessExit
-from launch.events import matches_action
-from launch.events.process import ShutdownProcess
+from launch.event_handlers import OnProcessExit, OnProcessIO
+from launch.events import Shutdown, matches_action
+from launch.events.process import ProcessIO, ShutdownProcess
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -53,7 +54,7 @@ ARGUMENTS = {
         "Serve the file given by map:= as tiles over HTTP, and read it from there",
         ["true", "false"],
     ),
-    "map_server_port": ("8080", "TCP port of the map server", None),
+    "map_server_port": ("0", "TCP port of the map server; 0: a free one", None),
     "autostart": (
         "true",
         "Configure and activate the node; false leaves that to a lifecycle manager",
@@ -61,6 +62,11 @@ ARGUMENTS = {
     ),
     "ekf": ("false", "Fuse poses and odometry with robot_localization's ekf_node", ["true", "false"]),
     "ekf_params_file": (str(CONFIG / "ekf.yaml"), "Parameter file of the EKF", None),
+    "ekf_publish_tf": (
+        "",
+        "Let the EKF broadcast map → odom, which needs odom → base_link; empty: publish_tf of ekf_params_file",
+        ["", "true", "false"],
+    ),
     "use_sim_time": (
         "",
         "Take the time from /clock; empty: use_sim_time of the parameter files",
@@ -86,45 +92,92 @@ def generate_launch_description() -> LaunchDescription:
 def _actions(context: LaunchContext) -> list:
     given = {name: LaunchConfiguration(name).perform(context) for name in (*ARGUMENTS, *TOPICS)}
     sim_time = [{"use_sim_time": given["use_sim_time"] == "true"}] if given["use_sim_time"] else []
-    map_server = _map_server(given) if given["map_server"] == "true" else None
-    if map_server:
-        given["map"] = f"http://127.0.0.1:{given['map_server_port']}/{{z}}/{{x}}/{{y}}.png"
-    localizer = LifecycleNode(
+    parameters = [_parameter_file(given["params_file"]), _overrides(given), *sim_time]
+    ekf = _after_first_pose(context, given, sim_time) if given["ekf"] == "true" else []
+    if given["map_server"] == "true":
+        return [*_served(context, given, parameters), *ekf]
+    return [_localizer(context, given, parameters), *ekf]
+
+
+def _localizer(context: LaunchContext, given: dict[str, str], parameters: list) -> LifecycleNode:
+    logger = ".".join([*filter(None, _namespace(context, given).split("/")), "localizer"])
+    return LifecycleNode(
         package="xview_localizer",
         executable="localizer",
         name="localizer",
         namespace=given["namespace"],
-        parameters=[_parameter_file(given["params_file"]), _overrides(given), *sim_time],
+        parameters=parameters,
         remappings=[(topic, given[name]) for name, (topic, _) in TOPICS.items()],
-        arguments=["--ros-args", "--log-level", f"{_logger(context, given)}:={given['log_level']}"],
+        arguments=["--ros-args", "--log-level", f"{logger}:={given['log_level']}"],
         output="screen",
     )
-    ekf = Node(
-        package="robot_localization",
-        executable="ekf_node",
-        name="ekf_filter_node",
-        namespace=given["namespace"],
-        parameters=[_parameter_file(given["ekf_params_file"]), *sim_time],
-        remappings=[("odom", given["odom"])],
-        output="screen",
-        condition=IfCondition(given["ekf"]),
-    )
-    return [*(_run_beside(map_server, localizer) if map_server else []), localizer, ekf]
 
 
-def _map_server(given: dict[str, str]) -> ExecuteProcess:
+def _served(context: LaunchContext, given: dict[str, str], parameters: list) -> list:
+    """The map server, and the localizer once it serves. Either ends with the other."""
     source = Path(given["map"]).expanduser()
     if not source.is_file():
         raise ValueError(f"map_server:=true serves a file, but map:={given['map']!r} is none")
     module = [sys.executable, "-m", "xview_localizer.cli"]  # its executable need not be on PATH
     command = [*module, "map-server", str(source), "--port", given["map_server_port"]]
-    return ExecuteProcess(cmd=command, name="map_server", output="screen")
+    server = ExecuteProcess(cmd=command, name="map_server", output="screen")
+
+    def start(address: str) -> list:
+        source = {"map.source": ParameterValue(address, value_type=str)}
+        localizer = _localizer(context, given, [*parameters, source])
+        # Alone, the server would keep the launch going.
+        end = EmitEvent(event=ShutdownProcess(process_matcher=matches_action(server)))
+        return [localizer, RegisterEventHandler(OnProcessExit(target_action=localizer, on_exit=[end]))]
+
+    died = EmitEvent(event=Shutdown(reason="the map server has ended"))
+    return [
+        server,
+        _on_first_line(server, r"serving .* as (\S+)\s", start),
+        RegisterEventHandler(OnProcessExit(target_action=server, on_exit=[died])),
+    ]
 
 
-def _run_beside(helper: ExecuteProcess, node: LifecycleNode) -> list:
-    """Actions that start `helper`, and end it with the node: alone it would keep the launch going."""
-    end = EmitEvent(event=ShutdownProcess(process_matcher=matches_action(helper)))
-    return [helper, RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[end]))]
+def _after_first_pose(context: LaunchContext, given: dict[str, str], sim_time: list[dict]) -> list:
+    """The EKF, started at the localizer's first pose: from its own zero, it would jump there from the datum."""
+    file = _parameter_file(given["ekf_params_file"])
+    tf = [{"publish_tf": given["ekf_publish_tf"] == "true"}] if given["ekf_publish_tf"] else []
+    command = [sys.executable, "-m", "xview_localizer.ros.first_pose"]
+    command += ["--ros-args", "-r", f"__ns:={_namespace(context, given)}"]
+    waiting = ExecuteProcess(cmd=command, name="first_pose", output="screen")
+
+    def start(pose: str) -> list:
+        x_m, y_m, yaw_rad = map(float, pose.split())
+        state = [x_m, y_m, 0.0, 0.0, 0.0, yaw_rad, *[0.0] * 9]
+        ekf = Node(
+            package="robot_localization",
+            executable="ekf_node",
+            name="ekf_filter_node",
+            namespace=given["namespace"],
+            parameters=[file, {"initial_state": state}, *tf, *sim_time],
+            remappings=[("odom", given["odom"])],
+            output="screen",
+        )
+        return [ekf]
+
+    return [waiting, _on_first_line(waiting, r"first pose: (\S+ \S+ \S+)\s", start)]
+
+
+def _on_first_line(
+    process: ExecuteProcess, pattern: str, start: Callable[[str], list]
+) -> RegisterEventHandler:
+    """`start` with what `pattern` captures, the first time that it is in the output of `process`."""
+    said, started = "", False
+
+    def look(event: ProcessIO) -> list | None:
+        nonlocal said, started
+        if started:
+            return None
+        said += event.text.decode(errors="replace")
+        found = re.search(pattern, said)
+        started = found is not None
+        return start(found[1]) if found else None
+
+    return RegisterEventHandler(OnProcessIO(target_action=process, on_stdout=look))
 
 
 def _parameter_file(path: str) -> str:
@@ -152,8 +205,7 @@ def _overrides(given: dict[str, str]) -> dict:
     return values
 
 
-def _logger(context: LaunchContext, given: dict[str, str]) -> str:
-    """Name of the localizer's logger, which contains the namespace."""
+def _namespace(context: LaunchContext, given: dict[str, str]) -> str:
+    """That of the nodes, with what a launch file around this one has pushed."""
     pushed = context.launch_configurations.get("ros_namespace")  # by PushRosNamespace
-    namespace = make_namespace_absolute(prefix_namespace(pushed, given["namespace"]))
-    return ".".join(filter(None, [*namespace.split("/"), "localizer"]))
+    return make_namespace_absolute(prefix_namespace(pushed, given["namespace"])) or "/"

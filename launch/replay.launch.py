@@ -73,6 +73,7 @@ def _actions(context: LaunchContext) -> list:
         "map_server": given["map_server"],
         "transport": "compressed" if compressed else "raw",
         "ekf": given["ekf"],
+        "ekf_publish_tf": "false",  # nobody broadcasts odom → base_link
         "use_sim_time": "true",
     }
     play = ExecuteProcess(

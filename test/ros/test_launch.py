@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -175,12 +174,6 @@ def output_of(path, *arguments):
         return process.communicate(timeout=60)[0]
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def datum(drive):
     return [f"{name}:={drive.values[f'datum.{name}']}" for name in ("latitude_deg", "longitude_deg")]
 
@@ -191,7 +184,6 @@ def test_localize_launch_serves_the_map_activates_the_node_and_ends_on_sigint(
     arguments = [
         f"map:={drive.values['map.source']}",
         "map_server:=true",
-        f"map_server_port:={free_port()}",
         "transport:=compressed",
         *datum(drive),
     ]
@@ -210,6 +202,85 @@ def test_localize_launch_serves_the_map_activates_the_node_and_ends_on_sigint(
     assert "Traceback" not in output
 
 
+def test_two_robots_read_a_map_server_each(installed, client, drive):
+    def map_of(robot):
+        """The address of the robot's map."""
+        values = [
+            {entry.key: entry.value for entry in status.values}
+            for status in client.diagnostics
+            if status.name == f"{robot}/localizer: state"
+        ]
+        return values[-1]["map"] if values else ""
+
+    def arguments(robot):
+        return [
+            f"map:={drive.values['map.source']}",
+            "map_server:=true",
+            f"namespace:={robot}",
+            *datum(drive),
+        ]
+
+    path = installed / "localize.launch.py"
+    with launched(path, *arguments("one")) as first, launched(path, *arguments("two")) as second:
+        client.until(lambda: map_of("one") and map_of("two"), timeout_sec=120.0)
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\{z\}/\{x\}/\{y\}\.png", map_of("one"))
+        assert map_of("one") != map_of("two")
+        for process in (first, second):
+            os.killpg(process.pid, signal.SIGINT)
+        outputs = [process.communicate(timeout=60)[0] for process in (first, second)]
+    for output in outputs:
+        assert output.index("serving orthophoto.tif") < output.index("[localizer-2]: process started")
+        assert "100% imagery" in output
+
+
+def test_launch_ends_with_its_map_server(installed, client, drive):
+    arguments = [f"map:={drive.values['map.source']}", "map_server:=true", *datum(drive)]
+    with launched(installed / "localize.launch.py", *arguments) as process:
+        client.until(lambda: client.diagnostics, timeout_sec=60.0)
+        (server,) = subprocess.run(
+            ["pgrep", "-g", str(process.pid), "-f", "map-server"], capture_output=True, text=True, check=True
+        ).stdout.split()
+        os.kill(int(server), signal.SIGKILL)
+        output, _ = process.communicate(timeout=60)
+    assert "the map server has ended" in output
+    assert re.search(r"localizer-\d\]: process has finished cleanly", output)
+
+
+def test_ekf_starts_at_the_first_pose(installed, client, drive, tmp_path):
+    import numpy as np
+    from geometry_msgs.msg import PoseWithCovarianceStamped
+
+    # Stands in for ekf_node, which is C++: what it is started with is looked at.
+    folder = tmp_path / "lib" / "robot_localization"
+    folder.mkdir()
+    (tmp_path / "share/ament_index/resource_index/packages/robot_localization").touch()
+    write_command(
+        folder / "ekf_node", f'for argument; do cat "$argument" >> {tmp_path}/ekf.txt 2>/dev/null; done'
+    )
+    arguments = [f"map:={drive.values['map.source']}", "ekf:=true", "ekf_publish_tf:=false", *datum(drive)]
+    pose = PoseWithCovarianceStamped()
+    pose.pose.pose.position.x, pose.pose.pose.position.y = 31.5, -7.25
+    pose.pose.pose.orientation.z, pose.pose.pose.orientation.w = np.sin(0.6), np.cos(0.6)
+    with launched(installed / "localize.launch.py", *arguments) as process:
+        publisher = client.node.create_publisher(PoseWithCovarianceStamped, "/localizer/pose", 1)
+        client.until(lambda: publisher.get_subscription_count() == 2, timeout_sec=60.0)  # and our own
+        assert not (tmp_path / "ekf.txt").exists()
+        publisher.publish(pose)
+        client.until(lambda: "initial_state" in read_if_there(tmp_path / "ekf.txt"), timeout_sec=60.0)
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=60)
+    given = {}
+    for part in yaml.safe_load_all(read_if_there(tmp_path / "ekf.txt").replace("/**:", "---\n/**:")):
+        given |= (part or {}).get("/**", {}).get("ros__parameters", {})
+    np.testing.assert_allclose(given["initial_state"], [31.5, -7.25, 0, 0, 0, 1.2, *[0] * 9], atol=1e-3)
+    assert given["publish_tf"] is False
+    assert given["pose0"] == "localizer/pose"
+
+
+def read_if_there(path):
+    return path.read_text() if path.exists() else ""
+
+
 def test_map_and_namespace_reach_the_node_and_its_logger(installed, drive):
     arguments = ["map:=/no #1: map.tif", "namespace:=robot", "log_level:=debug", *datum(drive)]
     output = output_of(installed / "localize.launch.py", *arguments)
@@ -225,7 +296,6 @@ def test_map_server_ends_with_a_node_that_refuses_its_parameters(installed, driv
         f"params_file:={parameters}",
         f"map:={drive.values['map.source']}",
         "map_server:=true",
-        f"map_server_port:={free_port()}",
     )
     assert "did you mean gate.min_confidence?" in output
 
