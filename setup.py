@@ -6,7 +6,8 @@ from setuptools import find_packages, setup
 
 PACKAGE = "xview_localizer"
 ROS_WHEELS = [
-    "rclpy[fastrtps]", "sensor-msgs", "geometry-msgs", "nav-msgs", "diagnostic-msgs", "std-msgs", "visualization-msgs",
+    "rclpy[fastrtps]", "sensor-msgs", "geometry-msgs", "nav-msgs", "diagnostic-msgs", "std-msgs", "std-srvs",
+    "visualization-msgs",
 ]  # fmt: skip
 SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.11"]
 MAP_SERVER = ["fastapi>=0.101", "uvicorn>=0.27"]

@@ -15,15 +15,15 @@ def clock(monkeypatch):
     return now
 
 
-def after_silence_of(clock, silent, heard):
-    """The report once `heard` have spoken, and all but `silent` again 3.5 s later."""
+def after_silence_of(clock, silent, received):
+    """The report once `received` have come, and all but `silent` again 3.5 s later."""
     health = Health({})
-    for name in heard:
-        health.heard(name)
+    for name in received:
+        health.received(name)
     clock[0] += 3.5
-    for name in heard:
+    for name in received:
         if name != silent:
-            health.heard(name)
+            health.received(name)
     return health.report("active", 0)[:2]
 
 
@@ -51,7 +51,7 @@ def test_inputs_that_a_robot_does_without_are_not_missed(clock):
 def test_reasons_that_are_the_operator_s_business(clock, reason, level, message):
     health = Health({})
     for name in ("image", "camera_info", "fix"):
-        health.heard(name)
+        health.received(name)
     rejection = Rejection.of(reason, detail="somehow", x_m=1.0, y_m=2.0)
     health.localized(ImageRecord.rejected(7.0, rejection), 10.0)
     found, text, values = health.report("active", 0)
@@ -59,3 +59,46 @@ def test_reasons_that_are_the_operator_s_business(clock, reason, level, message)
     assert (values["last_reason"], values["last_reason_code"]) == (rejection.text, reason.name)
     health.localized(ImageRecord(8.0, accepted=True, reason=""), 10.0)
     assert health.report("active", 0)[:2] == (OK, "active")
+
+
+def test_lost_messages_are_told_where_they_are_many(clock):
+    health = Health({})
+    for name in ("image", "camera_info", "fix"):
+        for _ in range(10):
+            health.received(name)
+    health.lost("image", 1)
+    assert health.report("active", 0)[:2] == (OK, "active")
+    health.received("image")
+    health.lost("image", 1)
+    level, message, values = health.report("active", 0)
+    assert (level, values["image_lost"], values["image_received"]) == (WARN, "2", "11")
+    assert message == (
+        "1 of 2 messages on image were lost; let its publisher be reliable, or compress images"
+    )
+    assert health.report("active", 0)[:2] == (OK, "active")
+
+
+def after_ten_seconds(clock, rate_hz, answered_per_sec, dropped_per_sec):
+    health = Health({}, rate_hz)
+    for second in range(12):
+        for name in ("image", "camera_info", "fix"):
+            health.received(name)
+        for _ in range(answered_per_sec):
+            health.localized(ImageRecord(8.0, accepted=True, reason=""), 10.0)
+        level, message, _ = health.report("active", second * dropped_per_sec)
+        clock[0] += 1.0
+    return level, message
+
+
+def test_dropping_images_is_normal_where_no_rate_is_asked_for(clock):
+    assert after_ten_seconds(clock, 0.0, answered_per_sec=2, dropped_per_sec=28) == (OK, "active")
+
+
+def test_rate_that_is_asked_for_and_not_kept(clock):
+    assert after_ten_seconds(clock, 5.0, answered_per_sec=5, dropped_per_sec=0) == (OK, "active")
+    level, message = after_ten_seconds(clock, 5.0, answered_per_sec=2, dropped_per_sec=3)
+    assert (level, message.startswith("images are localized at 2.0 Hz, slower than")) == (WARN, True)
+
+
+def test_doubts_are_warned_of(clock):
+    assert Health({}).report("inactive", 0, ["odd mounting"])[:2] == (WARN, "odd mounting")

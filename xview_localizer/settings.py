@@ -199,9 +199,8 @@ SETTINGS: dict[str, Setting] = {
         Setting("inputs.wait_sec", 0.25,
             "Longest wait for odometry and IMU to reach an image's stamp, seconds.",
             minimum=0.0, maximum=5.0),
-        Setting("inputs.reliable", False,
-            "Ask for reliable delivery of all inputs; needed for raw images above 0.5 MB over shared memory.",
-            bool),
+        Setting("inputs.rate_hz", 0.0,
+            "Images taken per second at most; 0: as many as can be localized.", minimum=0.0, maximum=100.0),
     )
 }  # fmt: skip
 

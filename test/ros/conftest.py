@@ -1,10 +1,9 @@
-"""A short recorded drive, and a client that talks to the node in another process over DDS."""
+"""A short recorded drive, and the node's client."""
 
 from __future__ import annotations
 
 import itertools
 import os
-import time
 
 import pytest
 
@@ -29,7 +28,7 @@ def drive(tmp_path_factory):
 @pytest.fixture(scope="session")
 def values(drive):
     """Parameters of the drive, one thread."""
-    return {**drive.values, **ACCEPT_ALL, "model.threads": 1, "inputs.reliable": True, "inputs.wait_sec": 5.0}
+    return {**drive.values, **ACCEPT_ALL, "model.threads": 1, "inputs.wait_sec": 5.0}
 
 
 @pytest.fixture(scope="session")
@@ -48,124 +47,7 @@ def domain(monkeypatch):
 
 @pytest.fixture
 def client(domain):
+    from node_client import Client
+
     with Client() as client:
         yield client
-
-
-class Client:
-    """Publishers to the node, and everything it says."""
-
-    def __init__(self) -> None:
-        import rclpy
-        from diagnostic_msgs.msg import DiagnosticArray
-        from geometry_msgs.msg import PoseWithCovarianceStamped
-        from rclpy.executors import SingleThreadedExecutor
-        from rclpy.node import Node
-        from sensor_msgs.msg import NavSatFix
-        from std_msgs.msg import Float64
-
-        self.context = rclpy.Context()
-        rclpy.init(context=self.context)
-        self.node = Node("client", context=self.context)
-        self.executor = SingleThreadedExecutor(context=self.context)
-        self.executor.add_node(self.node)
-        self.records, self.status_names = [], []
-        self.poses, self.fixes, self.scales, self.diagnostics = [], [], [], []
-        for message_type, topic, keep in (
-            (PoseWithCovarianceStamped, "/localizer/pose", self.poses.append),
-            (NavSatFix, "/localizer/fix", self.fixes.append),
-            (Float64, "/localizer/scale", self.scales.append),
-            (DiagnosticArray, "/localizer/status", self._keep_record),
-            (DiagnosticArray, "/diagnostics", lambda message: self.diagnostics.append(message.status[0])),
-        ):
-            self.node.create_subscription(message_type, topic, keep, 50)
-        self._publishers = {}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.executor.shutdown()
-        self.node.destroy_node()
-        self.context.try_shutdown()
-
-    def _keep_record(self, message) -> None:
-        from xview_localizer.records import ImageRecord
-
-        self.status_names.append(message.status[0].name)
-        self.records.append(
-            ImageRecord.from_texts({entry.key: entry.value for entry in message.status[0].values})
-        )
-
-    def publish(self, topic, message_type, message, qos=1000) -> None:
-        """Publish once somebody listens."""
-        if topic not in self._publishers:
-            publisher = self._publishers[topic] = self.node.create_publisher(message_type, topic, qos)
-            self.until(lambda: publisher.get_subscription_count() > 0)
-            # The node has found our subscriptions when its diagnostics come through.
-            self.until(lambda: any(entry.value == "active" for d in self.diagnostics for entry in d.values))
-        self._publishers[topic].publish(message)
-
-    def play(self, messages) -> None:
-        """Publish recorded messages on the node's own topic names."""
-        from xview_localizer.ros.replay import MESSAGE_TYPES
-
-        for message in messages:
-            topic = "image/compressed" if message.role == "image" else message.role
-            self.publish(topic, MESSAGE_TYPES[message.type_name], message.cdr)
-
-    def play_until(self, messages, condition):
-        """Play a drive, each image once the one before is answered, until `condition` holds.
-
-        In one burst the last image could overtake the sensors, and nobody would ask again.
-        """
-        for message in messages:
-            if condition():
-                return
-            answered = len(self.records)
-            self.play([message])
-            if message.role == "image":
-                self._await_answer(answered + 1, at_most_sec=5.0)
-        self.until(condition)
-
-    def _await_answer(self, count, at_most_sec) -> None:
-        end = time.monotonic() + at_most_sec
-        self.until(lambda: len(self.records) >= count or time.monotonic() > end)
-
-    def until(self, condition, timeout_sec=30.0):
-        """Spin until `condition` gives something true, and return it."""
-        end = time.monotonic() + timeout_sec
-        while not (found := condition()):
-            assert time.monotonic() < end, f"waited {timeout_sec} s in vain"
-            self.executor.spin_once(timeout_sec=0.05)
-        return found
-
-    def spin_for(self, duration_sec) -> None:
-        end = time.monotonic() + duration_sec
-        while time.monotonic() < end:
-            self.executor.spin_once(timeout_sec=0.05)
-
-    def await_records(self, count) -> None:
-        self.until(lambda: len(self.records) >= count)
-
-    def record_with(self, text):
-        """The first record whose reason holds `text`."""
-        return self.until(lambda: next((r for r in self.records if text in r.reason), None))
-
-    def diagnostic_with(self, text):
-        return self.until(lambda: next((d for d in self.diagnostics if text in d.message), None))
-
-    def call(self, service_type, name, request):
-        service = self.node.create_client(service_type, name)
-        assert service.wait_for_service(30.0)
-        answer = service.call_async(request)
-        self.until(answer.done)
-        self.node.destroy_client(service)
-        return answer.result()
-
-    def change_state(self, transition_id) -> bool:
-        from lifecycle_msgs.srv import ChangeState
-
-        request = ChangeState.Request()
-        request.transition.id = transition_id
-        return self.call(ChangeState, "/localizer/change_state", request).success

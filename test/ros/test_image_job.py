@@ -38,6 +38,9 @@ class Intake:
         self._error = error
         self.tracker = SimpleNamespace(awaits=lambda stamp: [], locate=lambda observation: tracked)
 
+    def on_answer(self, observation, scale):
+        pass
+
     def on_image(self, message):
         return 7.0
 
@@ -177,7 +180,7 @@ def test_camera_info_may_come_once(monkeypatch):
     clock = iter([100.0, 101.0] + [1000.0] * 50)
     monkeypatch.setattr("xview_localizer.ros.diagnostics.time.monotonic", lambda: next(clock))
     health = Health({})
-    health.heard("camera_info")
+    health.received("camera_info")
     level, message, _ = health.report("active", 0)
     assert level == WARN
     assert "nothing on image" in message

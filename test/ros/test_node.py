@@ -221,24 +221,50 @@ def test_lifecycle_there_and_back_again(client, values, recorded):
         assert process.stop() == 0, process.log
 
 
+def test_operator_relocalizes_and_clears_and_doubts_are_warned_of(client, values, recorded):
+    from std_srvs.srv import Trigger
+
+    low = {"camera.height_m": 0.5}
+    with NodeProcess(values | COMPRESSED | low):
+        assert client.diagnostic_with("camera.height_m is 0.5").level == b"\x01"
+        images = of(recorded, "image")
+        upto = recorded.index(images[2])
+        client.play_until(recorded[:upto], lambda: len(client.records) >= 2)
+        usual_m = client.records[-1].prior_radius_m
+        answer = client.call(Trigger, "/localizer/relocalize", Trigger.Request())
+        assert answer.success and "up to 200 m" in answer.message
+        count = len(client.records)
+        client.play([images[2]])
+        client.await_records(count + 1)
+        assert client.records[-1].prior_radius_m > 1.5 * usual_m
+        answer = client.call(Trigger, "/localizer/clear", Trigger.Request())
+        assert answer.success and "starts afresh" in answer.message
+
+
 def test_looped_recording_starts_afresh(client, values, recorded):
     images = of(recorded, "image")
     first_image = recorded.index(images[0])
     last_sec = stamp_sec(deserialize_message(images[-1].cdr, CompressedImage))
+    roles = ("fix", "odom", "imu")
 
-    def sensors_are_heard():
-        heard = {entry.key for entry in client.diagnostics[-1].values if entry.value}
-        return heard >= {"camera_info_age_sec", "fix_age_sec", "odom_age_sec", "imu_age_sec"}
+    def received():
+        return np.array([int(client.values.get(f"{role}_received", 0)) for role in roles])
+
+    def at_least(wanted):
+        return lambda: np.all(received() >= wanted)
 
     with NodeProcess(values | COMPRESSED):
+        wanted = np.array([len(of(recorded[:first_image], role)) for role in roles])
         for _ in range(2):
             count = len(client.records)
             client.play(recorded[:first_image])
-            client.until(sensors_are_heard)
+            client.until(at_least(wanted), timeout_sec=60.0)
             client.play(images[:1])
             client.await_records(count + 1)
             client.play(recorded[first_image + 1 :])
             client.until(lambda: client.records[-1].stamp_sec == last_sec, timeout_sec=60.0)
+            client.spin_for(2.5)  # until the diagnostics count all of it
+            wanted = received() + wanted
         stamps = [record.stamp_sec for record in client.records]
         firsts = [record for record in client.records if record.stamp_sec == stamps[0]]
         assert len(firsts) == 2

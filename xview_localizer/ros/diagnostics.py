@@ -5,25 +5,28 @@
 | ERROR | the map could not be read for the last image |
 | ERROR | the last image met an internal error (a model or library failed) |
 | WARN | no image or GNSS position for more than 3 s while active, or no CameraInfo at all |
-| WARN | no odometry or no IMU for more than 3 s while active, though it was heard before |
+| WARN | no odometry or no IMU for more than 3 s while active, though it was received before |
 | WARN | a sensor is stamped by another clock than the images |
 | WARN | 5 or more images in a row were rejected |
 | WARN | a malformed message came in since the last report |
-| WARN | more images were dropped than localized since the last report |
-| WARN | a publisher's QoS is incompatible with our subscription |
+| WARN | images are asked for at a rate (`inputs.rate_hz`) that was not kept for 10 s |
+| WARN | settings or data are valid, but an expert would doubt them (see doubts.py) |
+| WARN | of an input's messages more than a tenth was lost since the last report |
 | OK | none of these |
 
-Values: state, model, map, images (accepted or rejected; malformed ones count by themselves), accepted,
-rejected, accepted_ratio, dropped, last_reason, last_reason_code, latency_ms, latency_max_ms, and for each input its
-age in
-seconds, its count of malformed messages and the last problem.
+Values: state, model, map, images (accepted or rejected; malformed ones count by themselves), accepted, rejected,
+accepted_ratio, dropped (for a newer one), skipped (by the rate asked for), last_reason, last_reason_code, latency_ms,
+latency_max_ms, and for each input the age of its last message in seconds, how many were received, lost (as far as the
+middleware counts them) and malformed, and the last problem.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason
@@ -34,6 +37,10 @@ REJECTED_IN_A_ROW = 5
 EXPECTED_INPUTS = ("image", "camera_info", "fix")
 STAYS_VALID = "camera_info"  # may be published only once
 OPTIONAL_INPUTS = ("odom", "imu")  # a robot may do without, but none should lose them
+# Over this time, and with less than this share of the images that were to be localized, the node is too slow.
+RATE_WINDOW_SEC, KEPT_SHARE = 10.0, 0.8
+# A larger share of lost messages is worth a warning.
+LOST_SHARE = 0.1
 ERRORS = (Reason.MAP_UNREADABLE.name, Reason.INTERNAL.name)
 
 
@@ -41,38 +48,59 @@ ERRORS = (Reason.MAP_UNREADABLE.name, Reason.INTERNAL.name)
 class InputHealth:
     """What came in on one topic."""
 
-    heard_at: float | None = None  # time.monotonic
+    received_at: float | None = None  # time.monotonic
+    received: int = 0
+    lost: int = 0
     malformed: int = 0
-    malformed_reported: int = 0
     problem: str = ""
 
 
-class Health:
-    """Counts what happens; thread-safe. `report` judges it by the table above."""
+@dataclass(frozen=True)
+class Work:
+    """How many images were dropped for a newer one, and answered, until `at_sec` (time.monotonic)."""
 
-    def __init__(self, about: dict[str, str]) -> None:
-        self._about = about
+    at_sec: float
+    dropped: int
+    answered: int
+
+
+class Health:
+    """Counts what happens; thread-safe. `report` judges it by the table above.
+
+    `about` are values that do not change, `rate_hz` how many images a second are asked for (0: none in particular).
+    """
+
+    def __init__(self, about: dict[str, str], rate_hz: float = 0.0) -> None:
+        self._about, self._rate_hz = about, rate_hz
         self._lock = threading.Lock()
         self._inputs = {name: InputHealth() for name in EXPECTED_INPUTS + OPTIONAL_INPUTS}
+        self._inputs_reported = self._snapshot()
         self._accepted = self._rejected = self._in_a_row = 0
-        self._localized_reported = self._dropped_reported = 0
+        self._skipped = 0
+        self._work: deque[Work] = deque()  # within RATE_WINDOW_SEC, and the last one before
         self._last_reason = self._last_reason_code = ""
         self._latency_ms = self._latency_max_ms = 0.0
-        self._incompatible_qos: set[str] = set()
         self._began_at = time.monotonic()
 
-    def heard(self, name: str) -> None:
+    def received(self, name: str) -> None:
         with self._lock:
-            self._inputs[name].heard_at = time.monotonic()
+            self._inputs[name].received += 1
+            self._inputs[name].received_at = time.monotonic()
+
+    def lost(self, name: str, count: int) -> None:
+        """The middleware has lost messages of an input."""
+        with self._lock:
+            self._inputs[name].lost += count
 
     def malformed(self, name: str, problem: str) -> None:
         with self._lock:
             self._inputs[name].malformed += 1
             self._inputs[name].problem = problem
 
-    def incompatible_qos(self, topic: str) -> None:
+    def skipped(self) -> None:
+        """An image was not taken, because it came sooner than the rate asks for."""
         with self._lock:
-            self._incompatible_qos.add(topic)
+            self._skipped += 1
 
     def localized(self, record: ImageRecord, latency_ms: float) -> None:
         with self._lock:
@@ -82,10 +110,12 @@ class Health:
             self._last_reason, self._last_reason_code = record.reason, record.reason_code
             self._latency_ms, self._latency_max_ms = latency_ms, max(latency_ms, self._latency_max_ms)
 
-    def report(self, state: str, dropped: int) -> tuple[int, str, dict[str, str]]:
+    def report(self, state: str, dropped: int, doubts: Sequence[str] = ()) -> tuple[int, str, dict[str, str]]:
         """Level, message and values. Conditions about news since the last report start afresh."""
         with self._lock:
-            findings = self._findings(dropped) if state == "active" else []
+            self._note_work(state, dropped)
+            findings = self._findings() if state == "active" else []
+            findings += [(WARN, doubt) for doubt in doubts]
             level = max((found for found, _ in findings), default=OK)
             text = "; ".join(message for found, message in findings if found == level) or state
             total = self._accepted + self._rejected
@@ -96,23 +126,25 @@ class Health:
                 "rejected": str(self._rejected),
                 "accepted_ratio": f"{self._accepted / total:.3f}" if total else "",
                 "dropped": str(dropped),
+                "skipped": str(self._skipped),
                 "last_reason": self._last_reason,
                 "last_reason_code": self._last_reason_code,
                 "latency_ms": f"{self._latency_ms:.0f}",
                 "latency_max_ms": f"{self._latency_max_ms:.0f}",
             }
             for name, entry in self._inputs.items():
-                age_sec = "" if entry.heard_at is None else f"{time.monotonic() - entry.heard_at:.1f}"
+                age_sec = "" if entry.received_at is None else f"{time.monotonic() - entry.received_at:.1f}"
                 values |= {
                     f"{name}_age_sec": age_sec,
+                    f"{name}_received": str(entry.received),
+                    f"{name}_lost": str(entry.lost),
                     f"{name}_malformed": str(entry.malformed),
                     f"{name}_problem": entry.problem,
                 }
-                entry.malformed_reported = entry.malformed
-            self._localized_reported, self._dropped_reported = total, dropped
+            self._inputs_reported = self._snapshot()
             return level, text, values
 
-    def _findings(self, dropped: int) -> list[tuple[int, str]]:
+    def _findings(self) -> list[tuple[int, str]]:
         now = time.monotonic()
         findings = []
         if self._last_reason_code in ERRORS:
@@ -120,25 +152,54 @@ class Health:
         if self._last_reason_code == Reason.CLOCKS_DISAGREE.name:
             findings.append((WARN, self._last_reason))
         for name, entry in self._inputs.items():
-            heard = entry.heard_at is not None
-            if (heard and name == STAYS_VALID) or (not heard and name in OPTIONAL_INPUTS):
+            received = entry.received_at is not None
+            if (received and name == STAYS_VALID) or (not received and name in OPTIONAL_INPUTS):
                 continue
-            if now - (entry.heard_at or self._began_at) > SILENT_AFTER_SEC:
+            if now - (entry.received_at or self._began_at) > SILENT_AFTER_SEC:
                 findings.append((WARN, f"nothing on {name} for more than {SILENT_AFTER_SEC:.0f} s"))
         if self._in_a_row >= REJECTED_IN_A_ROW:
             findings.append((WARN, f"{self._in_a_row} images in a row rejected, last: {self._last_reason}"))
-        findings += [
-            (WARN, f"malformed {name}: {entry.problem}")
-            for name, entry in self._inputs.items()
-            if entry.malformed > entry.malformed_reported
-        ]
-        localized = self._accepted + self._rejected - self._localized_reported
-        if dropped - self._dropped_reported > localized:
-            findings.append(
-                (WARN, f"{dropped - self._dropped_reported} images dropped, {localized} localized: too slow")
-            )
-        findings += [
-            (WARN, f"QoS of a publisher on {topic} is incompatible")
-            for topic in sorted(self._incompatible_qos)
-        ]
+        for name, entry in self._inputs.items():
+            findings += self._news_of(name, entry, self._inputs_reported[name])
+        if too_slow := self._too_slow():
+            findings.append((WARN, too_slow))
         return findings
+
+    def _note_work(self, state: str, dropped: int) -> None:
+        if state != "active":
+            self._work.clear()
+            return
+        now = Work(time.monotonic(), dropped, self._accepted + self._rejected)
+        self._work.append(now)
+        while len(self._work) > 1 and now.at_sec - self._work[1].at_sec >= RATE_WINDOW_SEC:
+            self._work.popleft()
+
+    def _too_slow(self) -> str:
+        """Whether the rate that is asked for is not kept, or an empty string; dropping images is normal without one."""
+        first, last = self._work[0], self._work[-1]
+        elapsed_sec = last.at_sec - first.at_sec
+        dropped, answered = last.dropped - first.dropped, last.answered - first.answered
+        if (
+            not self._rate_hz
+            or elapsed_sec < RATE_WINDOW_SEC
+            or answered >= KEPT_SHARE * (answered + dropped)
+        ):
+            return ""
+        return (
+            f"images are localized at {answered / elapsed_sec:.1f} Hz, slower than they come and than inputs.rate_hz "
+            f"({self._rate_hz:g}) asks for; ask for less, or see docs/tuning.md"
+        )
+
+    def _news_of(self, name: str, now: InputHealth, reported: InputHealth) -> list[tuple[int, str]]:
+        """What went wrong with an input since it was `reported`."""
+        findings = []
+        if now.malformed > reported.malformed:
+            findings.append((WARN, f"malformed {name}: {now.problem}"))
+        lost, received = now.lost - reported.lost, now.received - reported.received
+        if lost > LOST_SHARE * (lost + received):
+            advice = "let its publisher be reliable" + (", or compress images" if name == "image" else "")
+            findings.append((WARN, f"{lost} of {lost + received} messages on {name} were lost; {advice}"))
+        return findings
+
+    def _snapshot(self) -> dict[str, InputHealth]:
+        return {name: replace(entry) for name, entry in self._inputs.items()}

@@ -64,7 +64,8 @@ class ImageJob:
         """Process an image; never raises."""
         try:
             record, observation, tracked = self._localize(image.moment, worker)
-            self.health.localized(record, 1e3 * (time.monotonic() - image.received_at))
+            if not worker.stopping:  # else reading the map may have been broken off
+                self.health.localized(record, 1e3 * (time.monotonic() - image.received_at))
         except MessageError as error:
             self.health.malformed("image", str(error))
             rejection = Rejection.of(Reason.BAD_MESSAGE, detail=str(error))
@@ -134,6 +135,7 @@ class ImageJob:
             observation = self.intake.observe_moment(moment, lambda bad: self.health.malformed("image", bad))
             worker.wait_until(lambda: not tracker.awaits(stamp), self.wait_sec)
             tracked = tracker.locate(observation)
+            self.intake.on_answer(observation, tracked.fix.scale)
             if self.map_to_odom is not None:
                 self._broadcast(tracked, stamp)
             if tracked.estimate is not None:

@@ -6,25 +6,20 @@ Publishes what outputs.py lists, and `/diagnostics`. Parameters: settings.py and
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockChange, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
-from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 from std_msgs.msg import Header
 
+from xview_localizer.aerial.interruption import Interruption
 from xview_localizer.aerial.open import probe_map
 from xview_localizer.aerial.redact import redacted
 from xview_localizer.aerial.source import MapSourceError
@@ -39,20 +34,17 @@ from xview_localizer.ros import qos, tf
 from xview_localizer.ros.conversions import diagnostics_message, diagnostics_name, image_decoder
 from xview_localizer.ros.diagnostics import WARN, Health
 from xview_localizer.ros.image_job import ImageJob, ReceivedMoment
+from xview_localizer.ros.image_pace import ImagePace
+from xview_localizer.ros.matched_input import MatchedInput
 from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.parameters import check_change, declare_parameters, read_settings
+from xview_localizer.ros.services import Services
 from xview_localizer.ros.worker import NewestItemWorker
 from xview_localizer.settings import Settings, SettingsError
 
 STOP_TIMEOUT_SEC = 3.0
 DIAGNOSTICS_PERIOD_SEC = 1.0
 NO_CLOCK = "use_sim_time is set, but nothing comes on /clock"
-HELP = """The localizer's node: images, GNSS and odometry in, poses out, until SIGINT, SIGTERM or shutdown.
-
-Usage: localizer --ros-args --params-file my_robot.yaml [-r image:=/front/image_raw …]
-
-config/localizer.yaml explains every parameter; check a copy with: xview-localizer check-config my_robot.yaml
-It waits for a lifecycle manager to configure and activate it, unless the parameter autostart is true."""
 
 
 class LocalizerNode(LifecycleNode):
@@ -64,8 +56,11 @@ class LocalizerNode(LifecycleNode):
         self._prefetcher: NewestItemWorker | None = None
         self._abandoned: list[NewestItemWorker] = []
         self._intake: DriveIntake | None = None
+        self._interruption = Interruption()  # of whoever waits for the map
+        self._pace = ImagePace(0.0)
         self._resources: list[Callable[[], None]] = []  # undo steps of on_configure
-        self._inputs: list = []
+        self._inputs: list[MatchedInput] = []
+        self._tf_inputs: list[Subscription] = []
         self._state = "unconfigured"
         try:
             declare_parameters(self)
@@ -81,17 +76,20 @@ class LocalizerNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             settings = self._settings = read_settings(self)
-            self._map = open_map(settings)
+            self._interruption.clear()
+            self._map = open_map(settings, self._interruption)
             localizer = self._localizer = self._load_model(settings)
             self._probe_map(settings, localizer.spec.aerial.metres_per_pixel)
             self._health = Health(
-                {"model": localizer.spec.name, "map": redacted(settings.values["map.source"])}
+                {"model": localizer.spec.name, "map": redacted(settings.values["map.source"])},
+                settings.values["inputs.rate_hz"],
             )
             self._create_outputs(settings)
             self._start_diagnostics()
             self._watch_clock()
             self._intake = DriveIntake(localizer, settings, image_decoder())
             self._start_tf(settings)
+            self._start_services(settings)
         except (SettingsError, ModelPackageError, EngineError, MapSourceError) as error:
             return self._cannot("configure", str(error), self._release)
         except Exception as error:  # rclpy would swallow it without a word
@@ -101,6 +99,7 @@ class LocalizerNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
+            self._interruption.clear()
             self._start_workers()
             self._subscribe()
             self._state = "active"
@@ -166,7 +165,7 @@ class LocalizerNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.OUTPUT)
         # Simulated time may stand still, and that is something to report.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        timer = self.create_timer(DIAGNOSTICS_PERIOD_SEC, self._publish_diagnostics, clock=steady)
+        timer = self.create_timer(DIAGNOSTICS_PERIOD_SEC, self._every_second, clock=steady)
         self._resources += [
             lambda: self.destroy_publisher(self._diagnostics),
             lambda: self.destroy_timer(timer),
@@ -179,6 +178,10 @@ class LocalizerNode(LifecycleNode):
             self._map_to_odom = tf.MapToOdom(self, settings.values["frames.map"])
             self._resources.append(self._map_to_odom.destroy)
 
+    def _start_services(self, settings: Settings) -> None:
+        services = Services(self, self._intake.tracker, settings.values["gnss.max_radius_m"])
+        self._resources.append(services.destroy)
+
     def _watch_clock(self) -> None:
         threshold = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1.0), on_clock_change=True)
         handle = self.get_clock().create_jump_callback(threshold, post_callback=self._on_clock_jump)
@@ -188,7 +191,8 @@ class LocalizerNode(LifecycleNode):
         """The steps of on_configure undone, last first."""
         while self._resources:
             self._resources.pop()()
-        self._intake = None
+        # Nothing of it is used until the next configuration, and it is large.
+        self._intake = self._localizer = self._map = None
         self._state = "unconfigured"
 
     # --- steps of on_activate ---
@@ -209,64 +213,64 @@ class LocalizerNode(LifecycleNode):
             self._map_to_odom,
         )
         self._worker = NewestItemWorker(job.run)
+        self._pace = ImagePace(self._settings.values["inputs.rate_hz"])
 
     def _subscribe(self) -> None:
-        reliable = self._settings.values["inputs.reliable"]
-        newest, every = qos.newest_input(reliable), qos.sensor_input(reliable)
         intake = self._intake
         self._moments = MomentCollector(self._settings.cameras)
         for camera in self._settings.cameras:
-            self._subscribe_camera(camera, newest)
-        self._listen(NavSatFix, "fix", every, self._checked("fix", intake.on_fix))
-        self._listen(Odometry, "odom", every, self._checked("odom", intake.on_odom))
-        self._listen(Imu, "imu", every, self._checked("imu", intake.on_imu))
-        self._inputs += tf.subscribe(self, intake.mountings, self._settings, self._worker.notify)
+            self._subscribe_camera(camera)
+        self._listen("fix", NavSatFix, qos.SENSORS, self._checked("fix", intake.on_fix))
+        self._listen("odom", Odometry, qos.SENSORS, self._checked("odom", intake.on_odom))
+        self._listen("imu", Imu, qos.SENSORS, self._checked("imu", intake.on_imu))
+        self._tf_inputs = tf.subscribe(self, intake.mountings, self._settings, self._worker.notify)
 
-    def _subscribe_camera(self, camera: str, newest: QoSProfile) -> None:
+    def _subscribe_camera(self, camera: str) -> None:
         """Of several cameras each has its name before its topics."""
         prefix = f"{camera}/" if camera else ""
         on_camera_info = self._checked("camera_info", partial(self._intake.on_camera_info, camera=camera))
-        self._listen(CameraInfo, f"{prefix}camera_info", newest, on_camera_info)
-        # No warning of publishers that keep no message for it: the other subscription hears them.
-        silent = SubscriptionEventCallbacks(use_default_callbacks=False)
-        self._inputs.append(
-            self.create_subscription(
-                CameraInfo, f"{prefix}camera_info", on_camera_info, qos.LATCHED_INPUT, event_callbacks=silent
-            )
-        )
+        self._listen("camera_info", CameraInfo, qos.CAMERA_INFO, on_camera_info, prefix)
         on_image = partial(self._on_image, camera)
         if self._settings.transport(camera) == "compressed":
-            self._listen(CompressedImage, f"{prefix}image/compressed", newest, on_image)
+            self._listen("image", CompressedImage, qos.IMAGES, on_image, prefix, "/compressed")
         else:
-            self._listen(Image, f"{prefix}image", newest, on_image)
+            self._listen("image", Image, qos.IMAGES, on_image, prefix)
 
-    def _listen(self, message_type: type, topic: str, profile: QoSProfile, callback: Callable) -> None:
-        def warn_of_qos(_) -> None:
-            self._health.incompatible_qos(topic)
-            self.get_logger().warning(
-                f"a publisher on {topic} offers an incompatible QoS, its messages are lost; "
-                "set inputs.reliable to false"
-            )
+    def _listen(
+        self,
+        name: str,
+        message_type: type,
+        kind: qos.InputKind,
+        callback: Callable,
+        prefix: str = "",
+        suffix: str = "",
+    ) -> None:
+        """Subscribe to the topic of the input `name`, with what stands before and after it."""
 
-        events = SubscriptionEventCallbacks(incompatible_qos=warn_of_qos)
-        self._inputs.append(
-            self.create_subscription(message_type, topic, callback, profile, event_callbacks=events)
-        )
+        def on_lost(count: int) -> None:
+            self._health.lost(name, count)
+
+        topic = f"{prefix}{name}{suffix}"
+        self._inputs.append(MatchedInput(self, message_type, topic, kind, callback, on_lost))
 
     def _stop_listening(self) -> None:
         while self._inputs:
-            self.destroy_subscription(self._inputs.pop())
+            self._inputs.pop().destroy()
+        while self._tf_inputs:
+            self.destroy_subscription(self._tf_inputs.pop())
+        self._interruption.set()
+        self._abandoned = [worker for worker in self._abandoned if worker.alive]
         for worker in (self._worker, self._prefetcher):
             if worker is not None and not worker.stop(STOP_TIMEOUT_SEC):
                 self._abandoned.append(worker)
                 self.get_logger().warning(
-                    f"work did not end within {STOP_TIMEOUT_SEC:.0f} s; it is abandoned"
+                    f"work did not end within {STOP_TIMEOUT_SEC:.0f} s; it goes on in the background until it does"
                 )
         self._worker = self._prefetcher = None
 
     def _checked(self, name: str, handle: Callable[[object], None]) -> Callable[[object], None]:
         def callback(message) -> None:
-            self._health.heard(name)
+            self._health.received(name)
             try:
                 handle(message)
             except MessageError as error:
@@ -277,9 +281,12 @@ class LocalizerNode(LifecycleNode):
         return callback
 
     def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
-        self._health.heard("image")
+        self._health.received("image")
         for moment in self._moments.add(CameraImage(camera, message)):
-            self._worker.submit(ReceivedMoment(moment, time.monotonic()))
+            if self._pace.takes(moment[-1].stamp_sec):
+                self._worker.submit(ReceivedMoment(moment, time.monotonic()))
+            else:
+                self._health.skipped()
 
     def _on_clock_jump(self, jump: TimeJump) -> None:
         if jump.clock_change == ClockChange.ROS_TIME_NO_CHANGE and jump.delta.nanoseconds >= 0:
@@ -295,59 +302,24 @@ class LocalizerNode(LifecycleNode):
             # The drive meets this itself when it gets there, and reports it with the image.
             self.get_logger().debug(f"cannot prefetch around {xy_m}: {error}")
 
+    def _every_second(self) -> None:
+        for entry in self._inputs:
+            entry.match()
+        self._publish_diagnostics()
+
+    def _doubts(self) -> list[str]:
+        if self._intake is None:
+            return []
+        return [
+            *self._intake.doubts.current(),
+            *(f"map: {warning}" for warning in self._localizer.map_warnings),
+        ]
+
     def _publish_diagnostics(self) -> None:
         dropped = self._worker.dropped if self._worker is not None else 0
-        level, text, values = self._health.report(self._state, dropped)
+        level, text, values = self._health.report(self._state, dropped, self._doubts())
         now = self.get_clock().now()
         if self.get_clock().ros_time_is_active and now.nanoseconds == 0:
             level, text = max(level, WARN), f"{NO_CLOCK}; {text}"
         name = diagnostics_name(self, "state")
         self._diagnostics.publish(diagnostics_message(Header(stamp=now.to_msg()), name, level, text, values))
-
-
-def main(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT, SIGTERM or shutdown; `--help` only says how."""
-    arguments = sys.argv[1:] if args is None else args
-    if {"-h", "--help"} & set(arguments):
-        print(HELP)
-        return 0
-    try:
-        rclpy.init(args=arguments)
-        return _run()
-    except SettingsError as error:
-        print(f"localizer: {error}", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
-    except rclpy_implementation.RCLError:
-        # What ROS calls raise when a signal has ended the context under them.
-        if rclpy.ok():
-            raise
-        return 0
-    finally:
-        rclpy.try_shutdown()
-
-
-def _run() -> int:
-    node = LocalizerNode()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        if node.get_parameter("autostart").value and not _autostart(node):
-            return 1 if rclpy.ok() else 0
-        # spin() can hang on SIGTERM; short turns notice the shutdown.
-        while rclpy.ok():
-            executor.spin_once(timeout_sec=0.25)
-        return 0
-    finally:
-        ended = node.close()
-        executor.shutdown()
-        node.destroy_node()
-        if not ended:
-            # A thread inside a native library would abort the interpreter on its way out.
-            os._exit(0)
-
-
-def _autostart(node: LocalizerNode) -> bool:
-    success = TransitionCallbackReturn.SUCCESS
-    return node.trigger_configure() == success and node.trigger_activate() == success

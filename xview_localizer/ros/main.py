@@ -11,7 +11,7 @@ from types import FrameType
 def main() -> int:
     """Import the node, which takes seconds on a small computer, and run it; returns the exit code."""
     before = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
-    from xview_localizer.ros.localizer_node import main as run_node
+    from xview_localizer.ros.run import main as run_node
 
     # rclpy has handlers of its own, and calls those it finds.
     for number, handler in before.items():

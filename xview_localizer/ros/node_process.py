@@ -57,6 +57,10 @@ class NodeProcess:
         return self._process.poll() is None
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         return self._log_path.read_text(errors="replace")
 

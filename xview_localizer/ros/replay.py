@@ -12,7 +12,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 
 from xview_localizer.bag import ROLES_AND_TF, TF_ROLES, TF_TOPICS, BagMessage, BagReader, Drive, kind_of
@@ -29,6 +30,12 @@ START_TIMEOUT_SEC = 60.0
 ANSWER_TIMEOUT_SEC = 60.0
 # A replay comes in bursts; however slow the machine, the sensors' messages are to count.
 PATIENT_WAIT_SEC = 5.0
+# Whatever the robot's own parameters are: every image is answered, as offline.
+REPLAY_VALUES: dict[str, Value] = {
+    "inputs.wait_sec": PATIENT_WAIT_SEC,
+    "inputs.rate_hz": 0.0,
+    "autostart": True,
+}
 
 MESSAGE_TYPES = {
     "sensor_msgs/msg/CompressedImage": CompressedImage,
@@ -75,11 +82,7 @@ def replay_drive(
                 for role, type_name in bag.types.items()
                 if role not in TF_ROLES
             }
-            node_values = (
-                dict(values)
-                | transports(bag.types)
-                | {"inputs.reliable": True, "inputs.wait_sec": PATIENT_WAIT_SEC, "autostart": True}
-            )
+            node_values = dict(values) | transports(bag.types) | REPLAY_VALUES
             with (
                 NodeProcess(node_values, remaps) as process,
                 _Player(context, drive.topics, bag.types, process, on_record) as player,
@@ -108,7 +111,7 @@ def _is_compressed(type_name: str) -> bool:
 
 
 def _profile(role: str) -> QoSProfile:
-    return qos.STATIC_TF_INPUT if role == "tf_static" else qos.sensor_input(reliable=True)
+    return qos.STATIC_TF_INPUT if role == "tf_static" else qos.REPLAY
 
 
 class _Player:
@@ -136,9 +139,7 @@ class _Player:
         }
         self._active = False
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.OUTPUT)
-        self._node.create_subscription(
-            DiagnosticArray, "/localizer/status", self._on_status, qos.sensor_input(reliable=True)
-        )
+        self._node.create_subscription(DiagnosticArray, "/localizer/status", self._on_status, qos.REPLAY)
 
     def __enter__(self) -> _Player:
         return self
@@ -153,17 +154,25 @@ class _Player:
             self._publish(message)
 
     def await_node(self) -> None:
-        """Wait until the active node listens to all topics and is heard."""
+        """Wait until the active node receives reliably from all topics, and its answers come through."""
 
         def ready() -> bool:
             # Diagnostics that come through show that the node has found our subscriptions.
+            # The node follows TF only where a mounting needs it.
             return self._active and all(
-                publisher.get_subscription_count()
+                self._received_reliably(publisher)
                 for role, publisher in self._publishers.items()
-                if role != "tf"  # the node follows it only where a mounting needs it
+                if role != "tf"
             )
 
         self._spin_until(ready, START_TIMEOUT_SEC, "did not become active")
+
+    def _received_reliably(self, publisher: Publisher) -> bool:
+        """Whether the node has found `publisher` and matched its QoS; until then, messages may be lost."""
+        found = self._node.get_subscriptions_info_by_topic(publisher.topic_name)
+        of_node = [one for one in found if one.node_name == "localizer"]
+        reliable = all(one.qos_profile.reliability == ReliabilityPolicy.RELIABLE for one in of_node)
+        return bool(of_node) and reliable and publisher.get_subscription_count() >= len(found)
 
     def play(self, bag: BagReader, pace: ReplayPace, cameras: Sequence[str]) -> None:
         began_at, began_ns, moments, collector = time.monotonic(), None, 0, MomentCollector(cameras)

@@ -55,8 +55,7 @@ def subscribe(
 
     subscriptions = [node.create_subscription(TFMessage, "/tf_static", callback(True), qos.STATIC_TF_INPUT)]
     if settings.mountings.from_tf:
-        every = qos.sensor_input(reliable=False)  # also hears reliable publishers, which those of TF are
-        subscriptions.append(node.create_subscription(TFMessage, "/tf", callback(False), every))
+        subscriptions.append(node.create_subscription(TFMessage, "/tf", callback(False), qos.TF_INPUT))
     return subscriptions
 
 

@@ -71,3 +71,4 @@ class NewestItemWorker(Generic[Item]):
                     return
                 item, self._waiting = self._waiting, None
             self._process(item, self)
+            del item  # an image is large, and the next one may be long in coming

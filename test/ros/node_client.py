@@ -1,0 +1,137 @@
+"""A client that talks to the node in another process over DDS."""
+
+from __future__ import annotations
+
+import time
+
+
+class Client:
+    """Publishers to the node, and everything it says."""
+
+    def __init__(self) -> None:
+        import rclpy
+        from diagnostic_msgs.msg import DiagnosticArray
+        from geometry_msgs.msg import PoseWithCovarianceStamped
+        from rclpy.executors import SingleThreadedExecutor
+        from rclpy.node import Node
+        from sensor_msgs.msg import NavSatFix
+        from std_msgs.msg import Float64
+
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = Node("client", context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.records, self.status_names = [], []
+        self.poses, self.fixes, self.scales, self.diagnostics = [], [], [], []
+        for message_type, topic, keep in (
+            (PoseWithCovarianceStamped, "/localizer/pose", self.poses.append),
+            (NavSatFix, "/localizer/fix", self.fixes.append),
+            (Float64, "/localizer/scale", self.scales.append),
+            (DiagnosticArray, "/localizer/status", self._keep_record),
+            (DiagnosticArray, "/diagnostics", lambda message: self.diagnostics.append(message.status[0])),
+        ):
+            self.node.create_subscription(message_type, topic, keep, 50)
+        self._publishers = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.executor.shutdown()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+    def _keep_record(self, message) -> None:
+        from xview_localizer.records import ImageRecord
+
+        self.status_names.append(message.status[0].name)
+        self.records.append(
+            ImageRecord.from_texts({entry.key: entry.value for entry in message.status[0].values})
+        )
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Of the last diagnostics."""
+        return {entry.key: entry.value for entry in self.diagnostics[-1].values} if self.diagnostics else {}
+
+    def publish(self, topic, message_type, message, qos=1000) -> None:
+        """Publish once somebody listens."""
+        if topic not in self._publishers:
+            publisher = self._publishers[topic] = self.node.create_publisher(message_type, topic, qos)
+            self.until(lambda: self._is_matched(publisher))
+            # The node has found our subscriptions when its diagnostics come through.
+            self.until(lambda: any(entry.value == "active" for d in self.diagnostics for entry in d.values))
+        self._publishers[topic].publish(message)
+
+    def _is_matched(self, publisher) -> bool:
+        """Whether all who listen do so with the publisher's reliability: the node looks for publishers each second."""
+        found = self.node.get_subscriptions_info_by_topic(publisher.topic_name)
+        matched = publisher.get_subscription_count() >= len(found) > 0
+        # The subscriptions to the clock (rclpy's own) and to moving transforms are best effort for good.
+        as_offered = [one.qos_profile.reliability == publisher.qos_profile.reliability for one in found]
+        return matched and (publisher.topic_name in ("/clock", "/tf") or all(as_offered))
+
+    def play(self, messages) -> None:
+        """Publish recorded messages on the node's own topic names."""
+        from xview_localizer.ros.replay import MESSAGE_TYPES
+
+        for message in messages:
+            topic = "image/compressed" if message.role == "image" else message.role
+            self.publish(topic, MESSAGE_TYPES[message.type_name], message.cdr)
+
+    def play_until(self, messages, condition):
+        """Play a drive, each image once the one before is answered, until `condition` holds.
+
+        In one burst the last image could overtake the sensors, and nobody would ask again.
+        """
+        for message in messages:
+            if condition():
+                return
+            answered = len(self.records)
+            self.play([message])
+            if message.role == "image":
+                self._await_answer(answered + 1, at_most_sec=5.0)
+        self.until(condition)
+
+    def _await_answer(self, count, at_most_sec) -> None:
+        end = time.monotonic() + at_most_sec
+        self.until(lambda: len(self.records) >= count or time.monotonic() > end)
+
+    def until(self, condition, timeout_sec=30.0):
+        """Spin until `condition` gives something true, and return it."""
+        end = time.monotonic() + timeout_sec
+        while not (found := condition()):
+            assert time.monotonic() < end, f"waited {timeout_sec} s in vain"
+            self.executor.spin_once(timeout_sec=0.05)
+        return found
+
+    def spin_for(self, duration_sec) -> None:
+        end = time.monotonic() + duration_sec
+        while time.monotonic() < end:
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def await_records(self, count) -> None:
+        self.until(lambda: len(self.records) >= count)
+
+    def record_with(self, text):
+        """The first record whose reason holds `text`."""
+        return self.until(lambda: next((r for r in self.records if text in r.reason), None))
+
+    def diagnostic_with(self, text):
+        return self.until(lambda: next((d for d in self.diagnostics if text in d.message), None))
+
+    def call(self, service_type, name, request):
+        service = self.node.create_client(service_type, name)
+        assert service.wait_for_service(30.0)
+        answer = service.call_async(request)
+        self.until(answer.done)
+        self.node.destroy_client(service)
+        return answer.result()
+
+    def change_state(self, transition_id) -> bool:
+        from lifecycle_msgs.srv import ChangeState
+
+        request = ChangeState.Request()
+        request.transition.id = transition_id
+        return self.call(ChangeState, "/localizer/change_state", request).success
