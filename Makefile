@@ -9,7 +9,7 @@ HAVE_ROS := $(shell $(PYTHON) -c "import rclpy" 2>/dev/null && echo yes)
 comma := ,
 WHEELS := $(if $(HAVE_ROS),,wheels$(comma))
 
-.PHONY: demo test quick lint mutants docs pictures test-noble clean
+.PHONY: demo test quick lint mutants faults soak docs pictures test-noble clean
 
 demo: $(VENV)/.demo
 	$(BIN)/xview-localizer demo
@@ -30,6 +30,15 @@ lint: $(VENV)/.test
 # Whether the tests can fail: breaks one place at a time. MUTANTS: rooms and options, as MUTANTS="tracking --sample 50".
 mutants: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python test/mutants.py $(MUTANTS)
+
+# Every fault of the campaign, each in a node process of its own: some 20 minutes. Names matching ONLY alone.
+faults: $(VENV)/.test
+	$(BIN)/python test/faults/campaign.py --only "$(ONLY)"
+
+# The node at full rate for MINUTES, and how much memory it takes meanwhile.
+MINUTES ?= 20
+soak: $(VENV)/.test
+	PYTHONPATH=. $(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
 
 docs: $(VENV)/.test
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -86,6 +86,10 @@ def test_each_of_several_cameras_is_doubted_by_its_name():
     doubts = DriveDoubts(values)
     doubts.on_lens(np.radians(4.0), "left")
     found = doubts.current()
-    assert [doubt.split(" ")[0] for doubt in found] == ["camera.left.rpy_deg", "camera.rear.height_m", "left:"]
+    assert [doubt.split(" ")[0] for doubt in found] == [
+        "camera.left.rpy_deg",
+        "camera.rear.height_m",
+        "left:",
+    ]
     doubts.on_lens(np.radians(90.0), "left")
     assert doubts.current() == found[:2]
