@@ -19,7 +19,7 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit, OnProcessIO
 from launch.events import Shutdown, matches_action
-from launch.events.process import ProcessIO, ShutdownProcess
+from launch.events.process import ProcessExited, ProcessIO, ShutdownProcess
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -121,19 +121,28 @@ def _served(context: LaunchContext, given: dict[str, str], parameters: list) -> 
     module = [sys.executable, "-m", "xview_localizer.cli"]  # its executable need not be on PATH
     command = [*module, "map-server", str(source), "--port", given["map_server_port"]]
     server = ExecuteProcess(cmd=command, name="map_server", output="screen")
+    needed = True
 
     def start(address: str) -> list:
         source = {"map.source": ParameterValue(address, value_type=str)}
         localizer = _localizer(context, given, [*parameters, source])
-        # Alone, the server would keep the launch going.
-        end = EmitEvent(event=ShutdownProcess(process_matcher=matches_action(server)))
-        return [localizer, RegisterEventHandler(OnProcessExit(target_action=localizer, on_exit=[end]))]
+        return [localizer, RegisterEventHandler(OnProcessExit(target_action=localizer, on_exit=end_server))]
 
-    died = EmitEvent(event=Shutdown(reason="the map server has ended"))
+    def end_server(event: ProcessExited, context: LaunchContext) -> EmitEvent:
+        """Alone, the server would keep the launch going."""
+        nonlocal needed
+        needed = False
+        return EmitEvent(event=ShutdownProcess(process_matcher=matches_action(server)))
+
+    def server_ended(event: ProcessExited, context: LaunchContext) -> EmitEvent | None:
+        if context.is_shutdown or not needed:
+            return None
+        return EmitEvent(event=Shutdown(reason="the map server has ended"))
+
     return [
         server,
         _on_first_line(server, r"serving .* as (\S+)\s", start),
-        RegisterEventHandler(OnProcessExit(target_action=server, on_exit=[died])),
+        RegisterEventHandler(OnProcessExit(target_action=server, on_exit=server_ended)),
     ]
 
 
