@@ -184,3 +184,20 @@ def test_a_jump_of_time_forgets_moving_transforms():
     robot.clear()
     with pytest.raises(MountingError, match="no transform base_link → gps"):
         robot.mountings.antenna_in_base_m("gps", 100.0)
+
+
+def test_sensors_take_a_transform_that_lags_a_little():
+    """None of them waits as images do; what is older than tf.timeout_sec is refused."""
+    pan = stamped("base_link", "pan", (0.2, 0.0, 1.0), sec=100)
+    late = Mountings(MountingConfig(hold_sec=0.5))
+    late.on_transforms(Message(transforms=[pan]), static=False)
+    np.testing.assert_array_equal(late.R_base_imu("pan", 100.4), np.eye(3))
+    np.testing.assert_array_equal(late.antenna_in_base_m("pan", 100.4), [0.2, 0.0, 1.0])
+    np.testing.assert_array_equal(late.T_child_base("pan", 100.4).t_m, [-0.2, 0.0, -1.0])
+    for lookup in (late.R_base_imu, late.antenna_in_base_m, late.T_child_base, late.camera):
+        with pytest.raises(MountingError, match="pan is known from 100.000 to 100.000 s"):
+            lookup("pan", 100.6)
+    with pytest.raises(
+        MountingError, match=r"no transform base_link → pan at 100.400 s: .*; publish it or set"
+    ):
+        late.camera("pan", 100.4)
