@@ -16,6 +16,8 @@ from xview_localizer.engines.tensorrt.cache import EngineCache, read_engine
 from xview_localizer.engines.tensorrt.cuda import this_gpu
 from xview_localizer.engines.tensorrt.library import load_library
 from xview_localizer.engines.tensorrt.open import cached_plan, engine_key, unfit_reason
+from xview_localizer.engines.tensorrt.progress import progress_monitor
+from xview_localizer.engines.tensorrt.timings import TimingCache
 
 pytest.importorskip("onnxruntime_ep_nv_tensorrt_rtx")
 
@@ -92,3 +94,28 @@ def test_graphs_of_an_updated_package_build_too(library, cache, tmp_path, name):
 
     graph = update_package(default_package_path(), tmp_path / "package").graphs[name]
     assert len(cached_plan(graph, library, "fp16", cache, ADA)) > 10_000
+
+
+def test_a_build_tells_how_far_it_is(library, caplog):
+    told = progress_monitor(library.trt, "backbone", period_sec=0.0)
+    with caplog.at_level("INFO"):
+        told.phase_start("Building engine", None, 4)
+        told.phase_start("Timing kernels", "Building engine", 90)
+        assert told.step_complete("Timing kernels", 3) and told.step_complete("Building engine", 1)
+        told.phase_finish("Building engine")
+        told.step_complete("Building engine", 2)
+    assert caplog.messages == ["backbone: Building engine, step 2 of 4"]
+
+
+def test_timings_of_a_gpu_are_kept_and_damaged_ones_begun_anew(library, tmp_path):
+    builder = library.trt.Builder(library.trt.Logger())
+    timings = TimingCache(tmp_path, library, "NVIDIA Orin / AGX")
+    assert timings.path.parent == tmp_path
+    for content in (None, b"damaged"):
+        if content is not None:
+            timings.path.write_bytes(content)
+        config = builder.create_builder_config()
+        timings.load(config)
+        timings.save(config)
+        assert timings.path.read_bytes() not in (b"", b"damaged")
+    assert [path.name for path in tmp_path.iterdir()] == [timings.path.name]

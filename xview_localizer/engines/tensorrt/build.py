@@ -10,6 +10,8 @@ from onnx import ModelProto
 
 from xview_localizer.engines.engine import EngineError, InputSizes, SizeRange
 from xview_localizer.engines.tensorrt.library import TensorRtLibrary
+from xview_localizer.engines.tensorrt.progress import progress_monitor
+from xview_localizer.engines.tensorrt.timings import TimingCache
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +41,11 @@ def build_plan(
     sizes: InputSizes,
     library: TensorRtLibrary,
     ahead_of_time_for: ComputeCapability | None = None,
+    timings: TimingCache | None = None,
 ) -> bytes:
     """The serialized engine, for this machine's GPU or ahead of time for one of the given compute capability.
+
+    `timings` keeps what is found out about this GPU's kernels for later builds; the log tells how far the build is.
 
     Raises EngineError with TensorRT's own words on what it does not support.
     """
@@ -63,11 +68,16 @@ def build_plan(
         shapes = profile_shapes(tuple(tensor.shape), sizes.get(tensor.name, {}), name, tensor.name)
         profile.set_shape(tensor.name, *shapes)
     config.add_optimization_profile(profile)
+    config.progress_monitor = progress_monitor(trt, name)
+    if timings is not None:
+        timings.load(config)
     began = time.perf_counter()
     log.info("building the %s engine of %s, once", library.name, name)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise EngineError(f"{library.name} {library.version} cannot build {name}: {messages.last}")
+    if timings is not None:
+        timings.save(config)
     log.info("built the %s engine of %s in %.0f s", library.name, name, time.perf_counter() - began)
     return bytes(plan)
 

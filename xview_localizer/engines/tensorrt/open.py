@@ -8,6 +8,7 @@ from xview_localizer.engines.tensorrt.cache import EngineCache, EngineKey
 from xview_localizer.engines.tensorrt.cuda import this_gpu
 from xview_localizer.engines.tensorrt.library import TensorRtLibrary, load_library
 from xview_localizer.engines.tensorrt.tensorrt_engine import TensorRtEngine
+from xview_localizer.engines.tensorrt.timings import TimingCache
 
 ANY_GPU = "any"
 
@@ -28,9 +29,11 @@ def cached_plan(
     Raises EngineError.
     """
     key = engine_key(graph, library, precision, capability)
+    # TensorRT-RTX times nothing when it builds: it does at run time.
     aim = capability if library.ahead_of_time else None
+    timings = None if library.ahead_of_time else TimingCache(cache.folder, library, key.gpu)
     return cache.get(
-        key, lambda: build_plan(graph.name, _lowered(graph, precision), graph.sizes, library, aim)
+        key, lambda: build_plan(graph.name, _lowered(graph, precision), graph.sizes, library, aim, timings)
     )
 
 

@@ -1,0 +1,34 @@
+"""TensorRT's timing cache: how long kernels take on this GPU, kept so that a later build need not try them again."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from xview_localizer.engines.tensorrt.library import TensorRtLibrary
+
+log = logging.getLogger(__name__)
+
+
+class TimingCache:
+    """One file for each runtime, version and GPU; a damaged or foreign one is begun anew."""
+
+    def __init__(self, folder: Path, library: TensorRtLibrary, gpu: str) -> None:
+        about = f"{library.name}-{library.version}-{gpu}".replace("/", "_").replace(" ", "_")
+        self.path = folder / f"{about}.timings"
+
+    def load(self, config) -> None:
+        """Give a builder's config what is known."""
+        known = self.path.read_bytes() if self.path.is_file() else b""
+        cache = config.create_timing_cache(known)
+        if cache is None or not config.set_timing_cache(cache, False):
+            log.warning("%s is not usable here; kernels are timed again", self.path)
+            config.set_timing_cache(config.create_timing_cache(b""), False)
+
+    def save(self, config) -> None:
+        """Keep what a build with `config` has found out, in one step."""
+        fresh = self.path.with_suffix(f".{os.getpid()}.part")
+        fresh.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(bytes(config.get_timing_cache().serialize()))
+        fresh.replace(self.path)
