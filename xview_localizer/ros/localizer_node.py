@@ -6,8 +6,9 @@ Publishes what outputs.py lists, and `/diagnostics`. Parameters: settings.py and
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -32,7 +33,8 @@ from xview_localizer.models.package import ModelPackageError
 from xview_localizer.moments import CameraImage, MomentCollector
 from xview_localizer.ros import qos, tf
 from xview_localizer.ros.conversions import diagnostics_message, diagnostics_name, image_decoder
-from xview_localizer.ros.diagnostics import WARN, Health
+from xview_localizer.ros.diagnostics import OK, WARN, Health
+from xview_localizer.ros.engine_log import forwarded_engine_log
 from xview_localizer.ros.image_job import ImageJob, ReceivedMoment
 from xview_localizer.ros.image_pace import ImagePace
 from xview_localizer.ros.matched_input import MatchedInput
@@ -77,6 +79,7 @@ class LocalizerNode(LifecycleNode):
         try:
             settings = self._settings = read_settings(self)
             self._interruption.clear()
+            self._open_diagnostics()
             self._map = open_map(settings, self._interruption)
             localizer = self._localizer = self._load_model(settings)
             self._probe_map(settings, localizer.spec.aerial.metres_per_pixel)
@@ -139,7 +142,8 @@ class LocalizerNode(LifecycleNode):
     # --- steps of on_configure ---
 
     def _load_model(self, settings: Settings) -> Localizer:
-        localizer = build_localizer(settings, self._map)
+        with forwarded_engine_log(self._report_configuring):
+            localizer = build_localizer(settings, self._map)
         self.get_logger().info(
             f"model {localizer.spec.name} from {settings.package_path}, aerial images at "
             f"{localizer.spec.aerial.metres_per_pixel:.3f} m/px"
@@ -161,15 +165,24 @@ class LocalizerNode(LifecycleNode):
         self._outputs = Outputs(self, settings.frame, *frames)
         self._resources.append(self._outputs.destroy)
 
-    def _start_diagnostics(self) -> None:
+    def _open_diagnostics(self) -> None:
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.OUTPUT)
+        self._resources.append(lambda: self.destroy_publisher(self._diagnostics))
+
+    def _report_configuring(self, level: int, text: str) -> None:
+        """Engines may take minutes to build, during which nothing else is published."""
+        worrying = level >= logging.WARNING
+        if worrying:  # rclpy wants a line of its own for each severity
+            self.get_logger().warning(text)
+        else:
+            self.get_logger().info(text)
+        self._diagnose(WARN if worrying else OK, f"configuring: {text}", {"state": "configuring"})
+
+    def _start_diagnostics(self) -> None:
         # Simulated time may stand still, and that is something to report.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         timer = self.create_timer(DIAGNOSTICS_PERIOD_SEC, self._every_second, clock=steady)
-        self._resources += [
-            lambda: self.destroy_publisher(self._diagnostics),
-            lambda: self.destroy_timer(timer),
-        ]
+        self._resources.append(lambda: self.destroy_timer(timer))
 
     def _start_tf(self, settings: Settings) -> None:
         tf.check(self, settings)
@@ -318,8 +331,11 @@ class LocalizerNode(LifecycleNode):
     def _publish_diagnostics(self) -> None:
         dropped = self._worker.dropped if self._worker is not None else 0
         level, text, values = self._health.report(self._state, dropped, self._doubts())
-        now = self.get_clock().now()
-        if self.get_clock().ros_time_is_active and now.nanoseconds == 0:
+        if self.get_clock().ros_time_is_active and self.get_clock().now().nanoseconds == 0:
             level, text = max(level, WARN), f"{NO_CLOCK}; {text}"
+        self._diagnose(level, text, values)
+
+    def _diagnose(self, level: int, text: str, values: Mapping[str, str]) -> None:
+        now = self.get_clock().now()
         name = diagnostics_name(self, "state")
         self._diagnostics.publish(diagnostics_message(Header(stamp=now.to_msg()), name, level, text, values))
