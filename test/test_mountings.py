@@ -125,6 +125,7 @@ def test_odometry_of_a_camera_becomes_that_of_base_link():
     robot.on_odom(odometry("camera_optical_frame", at_m, yaw @ DOWN_5_DEG))
     pose = robot.tracker.odometry_at(100.0).pose
     np.testing.assert_allclose([pose.x_m, pose.y_m, pose.yaw_rad], [3.0, 4.0, 0.7], atol=1e-9)
+    assert robot.odometry_frame == "odom"  # that which is broadcast in map
 
 
 def test_odometry_of_another_frame_is_refused_unless_it_is_the_footprint():
@@ -175,6 +176,8 @@ def test_an_image_is_not_taken_as_level_while_the_imu_hangs_somewhere():
     robot.mountings.on_transforms(Message(transforms=[stamped("base_link", "imu_link")]), static=True)
     robot.on_imu(imu)
     assert robot.view(image).gravity_base is not None
+    image.header.stamp.sec = 110  # the IMU has been silent for long
+    assert robot.view(image).gravity_base is None
 
 
 def test_a_jump_of_time_forgets_moving_transforms():
