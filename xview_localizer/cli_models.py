@@ -91,6 +91,22 @@ def loc2(
     console.print(f"licence: {package.licence}", highlight=False)
 
 
+@imports.command("dinov2")
+def dinov2_weights(
+    weights: Annotated[Path, typer.Argument(help="Official weights, as dinov2_vits14_pretrain.pth.")],
+    variant: Annotated[str, typer.Option(help="vits, vitb or vitl (without registers).")],
+    out: Annotated[Path, typer.Option(help="Safetensors file to write.")],
+) -> None:
+    """Check DINOv2's official weights and keep them as safetensors, for train, export and import loc2.
+
+    Example: xview-localizer models import dinov2 dinov2_vits14_pretrain.pth --variant vits --out vits14.safetensors
+    """
+    from xview_localizer.models.dinov2_import import import_dinov2
+
+    import_dinov2(weights, variant, out)
+    console.print(f"wrote {out}; licence of the weights: Apache-2.0", highlight=False)
+
+
 @imports.command()
 def depth(
     network: Annotated[Path, typer.Argument(help="ONNX graph, or weights (.safetensors, .pth).")],
