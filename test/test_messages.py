@@ -5,6 +5,7 @@ from types import SimpleNamespace as Message
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
 from xview_localizer.messages import (
@@ -12,9 +13,12 @@ from xview_localizer.messages import (
     camera_from_info,
     gravity_from_imu,
     pose_from_odometry,
+    pose_from_reference,
     position_from_nav_sat_fix,
     rgb_from_compressed_image,
     rgb_from_image,
+    stamp_sec,
+    transform_from_message,
 )
 
 HEIGHT, WIDTH = 12, 16
@@ -275,7 +279,12 @@ def test_nav_sat_fix():
         500.0,
         3.0,
     )
-    assert position_from_nav_sat_fix(fix(position_covariance_type=0), 7.0).sigma_m == 7.0
+    worse_to_the_east = fix(position_covariance=[16.0, 1.0, 0, 1.0, 9.0, 0, 0, 0, 100.0])
+    assert position_from_nav_sat_fix(worse_to_the_east, 7.0).sigma_m == 4.0
+    unknown = position_from_nav_sat_fix(fix(position_covariance_type=0), 7.0)
+    assert (unknown.latitude_deg, unknown.longitude_deg) == (48.0, 11.0)
+    assert (unknown.altitude_m, unknown.sigma_m) == (500.0, 7.0)
+    assert position_from_nav_sat_fix(fix(position_covariance_type=1), 7.0).sigma_m == 3.0
     assert position_from_nav_sat_fix(fix(altitude=float("nan")), 7.0).altitude_m == 0.0
     # STATUS_UNKNOWN, what a driver that never sets a status sends.
     assert position_from_nav_sat_fix(fix(status=Message(status=-2)), 7.0).sigma_m == 3.0
@@ -321,6 +330,53 @@ def test_odometry():
         pose_from_odometry(odometry(Message(x=0.0, y=0.0, z=0.0, w=0.0)))
     with pytest.raises(MessageError, match="not finite"):
         pose_from_odometry(odometry(quaternion(), x=float("inf")))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_transforms_turn_as_their_quaternion_does(seed):
+    rotation = Rotation.random(random_state=seed)
+    x, y, z, w = rotation.as_quat()
+    transform = Message(translation=Message(x=1.0, y=-2.0, z=3.0), rotation=Message(x=x, y=y, z=z, w=w))
+    read = transform_from_message(Message(child_frame_id="camera", transform=transform))
+    np.testing.assert_allclose(read.R, rotation.as_matrix(), atol=1e-12)
+    np.testing.assert_array_equal(read.t_m, [1.0, -2.0, 3.0])
+
+
+def test_stamp_is_in_seconds():
+    header = Message(stamp=Message(sec=1_750_000_000, nanosec=250_000_000))
+    assert stamp_sec(Message(header=header)) == 1_750_000_000.25
+
+
+def reference(covariance=None):
+    """A PoseStamped, or a PoseWithCovarianceStamped."""
+    pose = Message(position=Message(x=1.0, y=2.0, z=0.0), orientation=quaternion(yaw_rad=0.5))
+    if covariance is not None:
+        pose = Message(pose=pose, covariance=covariance)
+    return Message(header=Message(frame_id="map"), pose=pose)
+
+
+def test_reference_poses_have_their_worse_sigma_or_that_by_default():
+    covariance = np.diag([4.0, 9.0, 100.0, 1.0, 1.0, 0.01])
+    covariance[0, 1] = covariance[1, 0] = 25.0
+    for message, sigma_m in (
+        (reference(), 7.0),
+        (reference(covariance.ravel().tolist()), 3.0),
+        (reference(covariance[[1, 0, 2, 3, 4, 5]][:, [1, 0, 2, 3, 4, 5]].ravel().tolist()), 3.0),
+        (reference([0.0] * 36), 7.0),
+        (reference([float("inf")] * 36), 7.0),
+    ):
+        pose, sigma = pose_from_reference(message, default_sigma_m=7.0)
+        assert (pose.x_m, pose.y_m, pose.yaw_rad, sigma) == pytest.approx((1.0, 2.0, 0.5, sigma_m))
+
+
+@pytest.mark.parametrize(("length", "gravity"), [(5.1, True), (4.9, False), (14.9, True), (15.1, False)])
+def test_acceleration_is_gravity_within_bounds(length, gravity):
+    message = imu(False, (0.0, 0.0, length))
+    if gravity:
+        np.testing.assert_allclose(gravity_from_imu(message), [0.0, 0.0, -1.0])
+    else:
+        with pytest.raises(MessageError, match="is not gravity"):
+            gravity_from_imu(message)
 
 
 @pytest.mark.parametrize(
