@@ -108,7 +108,7 @@ def test_odometry_with_a_twist_only_is_refused():
         try:
             intake.on_odom(odometry_message(tenth // 10, speed_mps=2.0, nanosec=tenth % 10 * 10**8))
         except MessageError as error:
-            assert "stands still while its twist says 2.0 m/s" in str(error)
+            assert "stands still while its twist is 2.0 m/s" in str(error)
             refused += 1
     assert refused == 19  # the first 0.3 m are not known from a standing robot
     intake.on_odom(odometry_message(14, x_m=0.1, speed_mps=2.0))

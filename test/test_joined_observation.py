@@ -7,7 +7,7 @@ import pytest
 
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.observation import (
-    HERE,
+    IDENTITY_POSE,
     Observation,
     PlacedObservation,
     empty_observation,
@@ -32,7 +32,11 @@ def observation(seed, cells, stamp_sec=7.0, **changes):
 def test_cells_stay_where_they_are_at_any_scale():
     front, left, rear = observation(0, 5), observation(1, 7, 6.8), observation(2, 3)
     joined = joined_observation(
-        [PlacedObservation(left, THEN), PlacedObservation(rear, HERE), PlacedObservation(front, HERE)]
+        [
+            PlacedObservation(left, THEN),
+            PlacedObservation(rear, IDENTITY_POSE),
+            PlacedObservation(front, IDENTITY_POSE),
+        ]
     )
     for scale in (0.7, 1.0, 1.4):
         expected = [THEN.transform(left.points_m(scale)), rear.points_m(scale), front.points_m(scale)]
@@ -48,23 +52,25 @@ def test_cells_stay_where_they_are_at_any_scale():
 
 def test_one_camera_is_itself():
     alone = observation(0, 5)
-    assert joined_observation([PlacedObservation(alone, HERE)]) is alone
+    assert joined_observation([PlacedObservation(alone, IDENTITY_POSE)]) is alone
 
 
 def test_what_cannot_be_used_is_left_out():
     front, blank = observation(0, 5), empty_observation(7.0, "image is blank")
     for placed in ([blank, front], [front, blank]):
-        joined = joined_observation([PlacedObservation(item, HERE) for item in placed])
+        joined = joined_observation([PlacedObservation(item, IDENTITY_POSE) for item in placed])
         assert joined.reason == "" and len(joined.ground_xy_m) == 5 and joined.stamp_sec == 7.0
     dark = replace(blank, reason="too dark")
-    nothing = joined_observation([PlacedObservation(dark, HERE), PlacedObservation(blank, HERE)])
+    nothing = joined_observation(
+        [PlacedObservation(dark, IDENTITY_POSE), PlacedObservation(blank, IDENTITY_POSE)]
+    )
     assert nothing.reason == "image is blank"
 
 
 def test_a_scale_that_one_camera_does_not_know_is_not_known():
     unknown = observation(1, 4, scale_known=False, depth_source="flat ground: no depth")
     joined = joined_observation(
-        [PlacedObservation(unknown, HERE), PlacedObservation(observation(0, 5), HERE)]
+        [PlacedObservation(unknown, IDENTITY_POSE), PlacedObservation(observation(0, 5), IDENTITY_POSE)]
     )
     assert not joined.scale_known
     assert joined.depth_source == "flat ground: no depth; network"

@@ -9,7 +9,7 @@ from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Pose2, Prior, wrap_angle_rad
 from xview_localizer.localizer import Localizer, unusable_reason
-from xview_localizer.observation import HERE, PlacedObservation
+from xview_localizer.observation import IDENTITY_POSE, PlacedObservation
 from xview_localizer.rejection import Reason
 
 
@@ -78,7 +78,7 @@ def joined(localizer, placed, prior):
 
 
 def test_past_observations_join_through_odometry(localizer, small_town, prior):
-    now = PlacedObservation(localizer.observe(small_town.view()), HERE)
+    now = PlacedObservation(localizer.observe(small_town.view()), IDENTITY_POSE)
     past = seen_from_the_past(localizer, small_town)
     fix = joined(localizer, [PlacedObservation(past, T_CURRENT_PAST), now], prior)
     assert error_m(fix, small_town.pose) < 0.5
@@ -94,7 +94,7 @@ def test_a_wrong_camera_height_moves_nothing(localizer, small_town, prior, given
     """8 % off: the cells are scaled back, and neither the lever arm nor odometry is scaled with them."""
     lever = Pose2(lever_m, 0.0, 0.0)
     view = {"camera_height_m": given_m, "camera_in_base_m": np.array([lever_m, 0.0, 1.8])}
-    placed = [PlacedObservation(localizer.observe(small_town.view(**view)), HERE)]
+    placed = [PlacedObservation(localizer.observe(small_town.view(**view)), IDENTITY_POSE)]
     if keyframe:
         camera = T_CURRENT_PAST.inverse() @ lever
         past = small_town.view(
@@ -113,7 +113,7 @@ def test_a_wrong_camera_height_moves_nothing(localizer, small_town, prior, given
 
 def test_an_expected_pose_that_matches_is_among_the_modes(localizer, small_town, prior):
     """And one that does not match changes nothing else."""
-    placed = [PlacedObservation(localizer.observe(small_town.view()), HERE)]
+    placed = [PlacedObservation(localizer.observe(small_town.view()), IDENTITY_POSE)]
     near = small_town.pose @ Pose2(0.8, -0.5, 0.05)
     nowhere = Pose2(small_town.pose.x_m + 500.0, 0.0, 0.0)
     plain, expecting = (localizer.modes(placed, prior, expected) for expected in ((), (near, nowhere)))
@@ -123,7 +123,7 @@ def test_an_expected_pose_that_matches_is_among_the_modes(localizer, small_town,
 
 def test_unusable_keyframes_are_left_out(localizer, small_town, prior):
     blank = localizer.observe(small_town.view(image=np.zeros_like(small_town.image)))
-    now = PlacedObservation(localizer.observe(small_town.view()), HERE)
+    now = PlacedObservation(localizer.observe(small_town.view()), IDENTITY_POSE)
     joined_modes = localizer.modes([PlacedObservation(blank, T_CURRENT_PAST), now], prior)
     assert joined_modes.images == 1
     assert joined_modes.modes[0].pose == localizer.modes([now], prior).modes[0].pose
@@ -170,7 +170,7 @@ def test_rejects_where_the_map_ends_before_the_search(localizer, small_town):
 def test_a_search_half_off_the_map_is_believed_less(localizer, small_town):
     modes = [
         localizer.modes(
-            [PlacedObservation(localizer.observe(small_town.view()), HERE)], Prior(x_m, 0.0, 15.0)
+            [PlacedObservation(localizer.observe(small_town.view()), IDENTITY_POSE)], Prior(x_m, 0.0, 15.0)
         )
         for x_m in (0.0, 60.0)
     ]
@@ -193,7 +193,7 @@ def test_unknown_camera_height_is_solved_for(localizer, small_town, prior, assum
     monkeypatch.setattr(localizer, "config", replace(localizer.config, assumed_camera_height_m=assumed_m))
     now = localizer.observe(small_town.view(camera_height_m=None))
     past = seen_from_the_past(localizer, small_town, camera_height_m=None)
-    placed = [PlacedObservation(past, T_CURRENT_PAST), PlacedObservation(now, HERE)]
+    placed = [PlacedObservation(past, T_CURRENT_PAST), PlacedObservation(now, IDENTITY_POSE)]
     fix = joined(localizer, placed, prior)
     assert fix.scale == pytest.approx(1.8 / assumed_m, rel=0.1)
     assert error_m(fix, small_town.pose) < 0.7

@@ -15,7 +15,7 @@ from xview_localizer.matching import (
     match_cells,
     select_cells,
 )
-from xview_localizer.observation import HERE, Observation, PlacedObservation
+from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 
 GRID = RasterGrid.centred(0.0, 0.0, 1.2, 30, 30)
 CONFIG = MatchConfig(inverse_temperature=10.0, trained_cells=900, max_cells=600, independence_m=16.0)
@@ -89,7 +89,7 @@ def test_descriptors_that_are_all_alike_are_no_evidence():
     rng = np.random.default_rng(3)
     alike = np.full((900, DIMENSIONS), 1 / np.sqrt(DIMENSIONS), np.float32)
     aerial = AerialDescriptors(alike, (np.arange(900) % 30) < 15, GRID)
-    field = match([PlacedObservation(observation_of(rng, 80), HERE)], aerial, CONFIG, 0)
+    field = match([PlacedObservation(observation_of(rng, 80), IDENTITY_POSE)], aerial, CONFIG, 0)
     evidence = Evidence.of(field, field.inlier_probability > 0)
     t = np.linspace(-15, 15, 7) + 0j
     np.testing.assert_allclose(evidence.score(np.ones(7, complex), t), 0.0, atol=1e-2)
@@ -98,7 +98,7 @@ def test_descriptors_that_are_all_alike_are_no_evidence():
 def test_one_image_of_few_cells_counts_as_it_is():
     rng = np.random.default_rng(4)
     observation = observation_of(rng, 90, camera_xy_m=(2.0, 0.5))
-    field = match([PlacedObservation(observation, HERE)], aerial_of(rng), CONFIG, 0)
+    field = match([PlacedObservation(observation, IDENTITY_POSE)], aerial_of(rng), CONFIG, 0)
     np.testing.assert_array_equal(field.lifted_xy_m, observation.ground_xy_m)
     np.testing.assert_array_equal(field.offset_xy_m, np.tile([2.0, 0.5], (90, 1)))
     assert field.weight.tolist() == [1.0] * 90 and field.current.all()
@@ -111,7 +111,10 @@ def test_keyframes_and_lever_arms_are_placed_in_metres():
     past, now = observation_of(rng, 40, (1.5, -0.2)), observation_of(rng, 50, (1.5, -0.2))
     T_current_past = Pose2(-6.0, 1.0, 0.4)
     field = match(
-        [PlacedObservation(past, T_current_past), PlacedObservation(now, HERE)], aerial_of(rng), CONFIG, 0
+        [PlacedObservation(past, T_current_past), PlacedObservation(now, IDENTITY_POSE)],
+        aerial_of(rng),
+        CONFIG,
+        0,
     )
     assert field.current.tolist() == [False] * 40 + [True] * 50
     for scale in (0.8, 1.0, 1.3):
@@ -152,14 +155,16 @@ def test_images_far_apart_are_independent():
 def test_the_way_counts_not_the_distance():
     rng = np.random.default_rng(8)
     observation = observation_of(rng, 5)
-    there_and_back = [PlacedObservation(observation, pose) for pose in (HERE, Pose2(8.0, 0.0, 0.0), HERE)]
+    there_and_back = [
+        PlacedObservation(observation, pose) for pose in (IDENTITY_POSE, Pose2(8.0, 0.0, 0.0), IDENTITY_POSE)
+    ]
     assert independent_images(there_and_back, 16.0) == 2.0
     assert independent_images(there_and_back[:1], 16.0) == 1.0
 
 
 def test_same_seed_same_cells():
     rng = np.random.default_rng(9)
-    placed = [PlacedObservation(observation_of(rng, 2000), HERE)]
+    placed = [PlacedObservation(observation_of(rng, 2000), IDENTITY_POSE)]
     aerial = aerial_of(rng)
     first, second, other = (match(placed, aerial, CONFIG, seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first.lifted_xy_m, second.lifted_xy_m)

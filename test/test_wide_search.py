@@ -10,7 +10,7 @@ from xview_localizer.geometry.dense import DenseSolverConfig
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.matching import MatchConfig
-from xview_localizer.observation import HERE, Observation, PlacedObservation
+from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 from xview_localizer.wide_search import DISC_RADIUS_M, WHOLE_RADIUS_M, discs_to_solve
 
 CONFIG = MatchConfig(inverse_temperature=10.0, trained_cells=3600, max_cells=900, independence_m=16.0)
@@ -38,7 +38,7 @@ def observed_at(truth: Pose2, aerial) -> PlacedObservation:
     observation = Observation(
         ground_xy_m, np.zeros(2), descriptor, np.full(600, -5.0, np.float32), True, "network", 0.0
     )
-    return PlacedObservation(observation, HERE)
+    return PlacedObservation(observation, IDENTITY_POSE)
 
 
 def test_a_narrow_search_is_solved_whole(aerial):

@@ -23,7 +23,7 @@ ROLES = {
     "odom": ("nav_msgs/msg/Odometry",),
     "imu": ("sensor_msgs/msg/Imu",),
 }
-# Transforms, for those who ask for them, and where they are unless drive.yaml says otherwise.
+# Transforms, read where the caller wants them, and their topics unless drive.yaml names others.
 TF_ROLES = {"tf_static": ("tf2_msgs/msg/TFMessage",), "tf": ("tf2_msgs/msg/TFMessage",)}
 ROLES_AND_TF = ROLES | TF_ROLES
 TF_TOPICS = {"tf_static": "/tf_static", "tf": "/tf"}
@@ -200,7 +200,7 @@ class BagReader:
     def messages(self) -> Iterator[BagMessage]:
         """All messages in the order of recording, images IMAGE_DELAY_SEC later than the rest.
 
-        Static transforms come before all others: they hold for all time, and a robot knows them from the start.
+        Static transforms come before all others: they hold for all time, and a robot has them from the start.
         """
         yield from self._recorded(lambda role: role == "tf_static")
         late: list[BagMessage] = []

@@ -26,23 +26,23 @@ from xview_localizer.records import ImageRecord, write_records
 from xview_localizer.settings import Settings, parameter_file_text
 from xview_localizer.tum import write_tum
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 Track = Callable[[str], Callable[[Iterable], Iterable]]
-# Of the project's own map server, whatever the drive's parameters say about the user's.
+# Of the project's own map server, whatever the drive's parameters set for the user's own map.
 SERVED_MAP = {"map.max_zoom": 20, "map.tile_px": 256}
 
 
 def run_demo(
-    runs: Path, seed: int, length_m: float, kind: str, recording: Path | None, say: Say, track: Track
+    runs: Path, seed: int, length_m: float, kind: str, recording: Path | None, report: Report, track: Track
 ) -> tuple[Path, dict]:
     """Simulate a drive with a camera of `kind` and replay it; returns the run's folder and its metrics."""
     from xview_localizer.simulation.drive import DriveConfig, simulate_drive
 
     drive = runs / "drives" / f"seed{seed}_{length_m:.0f}m_{kind}"
     if not (drive / "truth.tum").is_file():
-        say(f"simulating a town and a drive (seed {seed})")
+        report(f"simulating a town and a drive (seed {seed})")
         simulate_drive(drive, seed, DriveConfig(length_m=length_m, kind=kind), track("rendering images"))
-    return replay_and_report(open_drive(drive), None, runs, None, None, recording, say, track)
+    return replay_and_report(open_drive(drive), None, runs, None, None, recording, report, track)
 
 
 def replay_and_report(
@@ -52,7 +52,7 @@ def replay_and_report(
     rate: float | None,
     model: Path | None,
     recording: Path | None,
-    say: Say,
+    report: Report,
     track: Track,
 ) -> tuple[Path, dict]:
     """Serve the drive's map, replay its bag through the node over DDS, judge by the reference and report.
@@ -67,19 +67,19 @@ def replay_and_report(
     reference = read_reference(reference_name, drive, settings)  # what cannot be judged need not be played
     folder = _new_run(runs)
     with served_map(str(settings.values["map.source"])) as source:
-        say(f"map: {redacted(source)}")
+        report(f"map: {redacted(source)}")
         values = {**settings.values}
         if source != settings.values["map.source"]:
             values |= SERVED_MAP | {"map.source": source, "map.cache_dir": str(folder / "tiles")}
         (folder / "localizer.yaml").write_text(parameter_file_text(values))
-        say("replaying through the localizer node")
+        report("replaying through the localizer node")
         answered: list[float] = []
         began = time.monotonic()
 
         def on_record(record: ImageRecord) -> None:
             answered.append(time.monotonic())
             state = "accepted" if record.accepted else record.reason
-            say(f"  {record.stamp_sec:.1f}  ({record.x_m:7.2f}, {record.y_m:7.2f}) m  {state}")
+            report(f"  {record.stamp_sec:.1f}  ({record.x_m:7.2f}, {record.y_m:7.2f}) m  {state}")
 
         records = replay_drive(drive, values, ReplayPace(rate), on_record)
     if not records:

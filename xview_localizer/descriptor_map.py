@@ -22,7 +22,7 @@ from xview_localizer.models.spec import AerialSpec
 MARGIN_CELLS = 6
 # A block with less imagery than this is not worth encoding; its cells count as missing.
 MIN_VALID_RATIO = 0.25
-# What the map failed to give is asked for again after this long: a dead server is not waited for with every image,
+# What the map failed to give is requested again after this long: a dead server is not waited for with every image,
 # and one that is back is noticed soon.
 HOLD_OFF_SEC = 3.0
 
@@ -31,7 +31,7 @@ HOLD_OFF_SEC = 3.0
 class AerialDescriptors:
     """Descriptors [rows * columns, D] of the cells of `grid`; zero where `valid` [rows * columns] is False.
 
-    `problems` tells what of the map could not be read although it may exist.
+    `problems` names what of the map could not be read although it may exist.
     """
 
     descriptor: np.ndarray
@@ -78,9 +78,9 @@ class _Block:
 
 @dataclass
 class _Entry:
-    """A block, or what the map said instead, and until when (on the monotonic clock) it is good.
+    """A block, or the text of the map's failure, and until when (on the monotonic clock) it is valid.
 
-    The map's failure is kept as text: a kept exception would keep the frames of all who were told.
+    The failure is kept as text: a kept exception would keep the stack frames of all callers that it was raised to.
     """
 
     made: Future[_Block | str] = field(default_factory=Future)
@@ -91,7 +91,7 @@ class DescriptorMap:
     """Encodes blocks of a map on demand and keeps the most recent ones. Thread-safe.
 
     At least `capacity` are kept, and twice as many as the widest read needed, so that the next one like it
-    and what is read ahead find theirs. What the map failed to give is asked for again after HOLD_OFF_SEC.
+    and what is read ahead find theirs. What the map failed to give is requested again after HOLD_OFF_SEC.
     Raises MapSourceError from `read` when the map cannot be read.
     """
 
@@ -133,7 +133,7 @@ class DescriptorMap:
             inside_r, inside_c = (row >= 0) & (row < size), (column >= 0) & (column < size)
             target = np.ix_(inside_r, inside_c)
             taken = np.ix_(row[inside_r], column[inside_c])
-            # Where blocks overlap, the one in which the cell lies most centrally knows it best.
+            # Where blocks overlap, the one in which the cell lies most centrally describes it best.
             depth = np.minimum.outer(
                 np.minimum(row[inside_r], size - 1 - row[inside_r]),
                 np.minimum(column[inside_c], size - 1 - column[inside_c]),
@@ -164,7 +164,7 @@ class DescriptorMap:
                 yield block_row, block_column
 
     def _block(self, key: tuple[int, int]) -> _Block:
-        """Encoded by whoever asks first; who asks meanwhile waits for that."""
+        """Encoded by the first thread that requests it; others that request it meanwhile wait for that."""
         with self._lock:
             entry = self._entries.get(key)
             mine = entry is None or time.monotonic() >= entry.until_sec

@@ -1,6 +1,6 @@
 """A drive as a user has it: a folder with drive.yaml or a bare recording, and the robot's own parameter file.
 
-Topics that nothing names are found by type where there is one of a kind; what is missing is asked for by name.
+Topics that nothing names are found by type where there is one of a kind; what is missing is requested by name.
 """
 
 from __future__ import annotations

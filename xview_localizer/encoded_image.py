@@ -19,7 +19,7 @@ _END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 
 
 class EncodedImageError(ValueError):
-    """An encoded image cannot be used; the text says what is wrong with it."""
+    """An encoded image cannot be used; the text names what is wrong with it."""
 
 
 def image_format(data: bytes) -> str | None:

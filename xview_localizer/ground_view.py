@@ -48,7 +48,7 @@ def unusable_reason(view: GroundView) -> str:
         return f"image must be [H, W, 3] uint8 RGB, got shape {image.shape} of {image.dtype}"
     if image.shape[:2] != (camera.height, camera.width):
         return (
-            f"image is {image.shape[1]} × {image.shape[0]} but the camera model says {camera.width} × {camera.height}; "
+            f"image is {image.shape[1]} × {image.shape[0]} but the camera model has {camera.width} × {camera.height}; "
             "check that CameraInfo belongs to this image"
         )
     if not (np.all(np.isfinite(view.R_base_camera)) and np.all(np.isfinite(view.camera_in_base_m))):

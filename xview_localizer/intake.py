@@ -184,7 +184,7 @@ class DriveIntake:
 
 @contextmanager
 def _refusals_as_message_errors() -> Iterator[None]:
-    """The tracker knows nothing of messages, and those who count bad ones nothing of samples or mountings."""
+    """A sample that the tracker refuses, as a MessageError: callers count bad messages, whatever the cause."""
     try:
         yield
     except (SampleError, MountingError) as error:
@@ -192,7 +192,7 @@ def _refusals_as_message_errors() -> Iterator[None]:
 
 
 def _stamp_sec(message) -> float:
-    """The header's stamp; a driver that sets none is told so, before its zeros pass for a time."""
+    """The header's stamp. Raises MessageError for a driver that sets none, whose zeros would pass for a time."""
     stamp_sec = messages.stamp_sec(message)
     if stamp_sec <= 0:
         raise messages.MessageError("header.stamp is not set (0)")

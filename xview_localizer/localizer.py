@@ -28,7 +28,7 @@ from xview_localizer.ground_view import GroundView, LevelView, unusable_reason
 from xview_localizer.matching import MatchConfig, match, match_cells
 from xview_localizer.models.contracts import Networks
 from xview_localizer.modes import Modes
-from xview_localizer.observation import HERE, Observation, PlacedObservation, empty_observation
+from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation, empty_observation
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.stages import recorded_stages, stage
 from xview_localizer.wide_search import discs_to_solve
@@ -82,7 +82,7 @@ class Localizer:
 
     def localize(self, view: GroundView, prior: Prior) -> Fix:
         """Where base_link was when `view` was taken."""
-        return self.judge(self.modes([PlacedObservation(self.observe(view), HERE)], prior))
+        return self.judge(self.modes([PlacedObservation(self.observe(view), IDENTITY_POSE)], prior))
 
     def judge(self, modes: Modes) -> Fix:
         """The answer for an image about which nothing else is known: the belief that it alone gives."""

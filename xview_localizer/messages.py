@@ -53,12 +53,12 @@ NO_FIX = -1
 
 
 class MessageError(ValueError):
-    """A message cannot be used; the text says what is wrong with it."""
+    """A message cannot be used; the text names what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class GnssPosition:
-    """What a NavSatFix says, with one standard deviation per horizontal axis."""
+    """The position of a NavSatFix, with one standard deviation per horizontal axis."""
 
     latitude_deg: float
     longitude_deg: float

@@ -31,7 +31,7 @@ class MomentCollector:
     """Collects one image of each camera; a single camera's images are moments by themselves.
 
     A moment ends when all cameras are in it, or when one of them sends its next image: a camera that is slower, or has
-    fallen silent, holds the others up for no longer than that.
+    stopped sending, holds the others up for no longer than that.
     """
 
     def __init__(self, cameras: Sequence[str]) -> None:

@@ -56,7 +56,7 @@ class MountingConfig:
 
     @property
     def from_tf(self) -> list[str]:
-        """Names of the parameters in whose place TF is asked."""
+        """Names of the parameters in whose place TF is looked up."""
         values = (
             {"imu.rpy_deg": self.R_base_imu}
             | {

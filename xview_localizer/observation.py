@@ -9,7 +9,7 @@ import numpy as np
 
 from xview_localizer.geometry.pose import Pose2
 
-HERE = Pose2(0.0, 0.0, 0.0)
+IDENTITY_POSE = Pose2(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class OdometryCheck:
             self._twist_path_m += speed_mps * gap_sec
         if self._twist_path_m > STILL_PATH_M:
             raise MessageError(
-                f"Odometry's pose stands still while its twist says {speed_mps:.1f} m/s: the driver fills in the twist "
+                f"Odometry's pose stands still while its twist is {speed_mps:.1f} m/s: the driver fills in the twist "
                 "only; let it integrate the pose, or feed robot_localization's output"
             )
 

@@ -30,7 +30,7 @@ def moments_of_drive(
 ) -> Iterator[Moment]:
     """The images of the drive in order, each moment when `intake` has got what the sensors measured until then.
 
-    `on_bad` is told what is wrong with a message that is left out. Raises BagError.
+    `on_bad` receives what is wrong with a message that is left out. Raises BagError.
     """
     collector = MomentCollector(cameras)
     handlers = {

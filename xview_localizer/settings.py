@@ -33,8 +33,8 @@ class SettingsError(ValueError):
 class Setting:
     """One parameter. `kind` is a value's or a list item's type; `length` None is a scalar, 0 any length.
 
-    `default` None means that the user must give a value, unless it is `optional`: then the description says what stands
-    for it. A path may begin with `~`.
+    `default` None means that the user must give a value, unless it is `optional`: then the description states what
+    replaces it. A path may begin with `~`.
     """
 
     name: str

@@ -425,7 +425,7 @@ def put(index, value):
         ({"lifted_xy_m": put((slice(None), 1), 4.0)}, "ground points are collinear"),
         (
             {"likelihood_ratio": put(slice(None), 1.0)},
-            "say nothing about the poses",
+            "are no evidence for any pose",
         ),
     ],
 )

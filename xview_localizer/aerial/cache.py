@@ -32,7 +32,7 @@ class TileCache:
     """A folder of tiles, safe for several threads and processes: files appear and vanish whole.
 
     A tile that does not match its note (a crash, a full disk) counts as absent. Every process bounds the
-    bytes that it knows of. Raises MapSourceError where the folder cannot be used.
+    bytes that it holds. Raises MapSourceError where the folder cannot be used.
     """
 
     def __init__(self, folder: Path | str, max_bytes: int = 2_000_000_000) -> None:

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 class FetchConfig:
     """`timeout_sec` is the longest wait for one tile, whatever the server does meanwhile.
 
-    Within it, a server that says it is overloaded or broken (429, 5xx) is asked again after growing pauses.
+    Within it, a server that reports that it is overloaded or broken (429, 5xx) is queried again after growing pauses.
     A server's own Retry-After is ignored: it must not make a robot wait for minutes. `interruption` breaks off waiting.
     """
 

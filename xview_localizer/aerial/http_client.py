@@ -28,7 +28,7 @@ _MAX_CONNECTIONS = 16
 
 
 class HttpError(Exception):
-    """There is no answer; the text says why, without the address."""
+    """There is no answer; the text gives the cause, without the address."""
 
 
 class HttpTimeout(HttpError):

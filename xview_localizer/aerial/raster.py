@@ -159,7 +159,9 @@ def _opened(place: Path | str | RemoteFile) -> rasterio.DatasetReader:
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # told as an error, with what to do
+            warnings.simplefilter(
+                "ignore", NotGeoreferencedWarning
+            )  # raised as an error instead, with what to do
             return _opened_remote(remote) if remote else rasterio.open(path)
     except _READ_ERRORS as error:
         if remote and remote.failure:

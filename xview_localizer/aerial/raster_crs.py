@@ -12,7 +12,7 @@ from pyproj.exceptions import CRSError
 from pyproj.transformer import AreaOfInterest, TransformerGroup
 from rasterio import DatasetReader
 
-# Transformations that are said to be worse than this are worth a warning.
+# Transformations whose stated accuracy is worse than this give a warning.
 POOR_ACCURACY_M = 3.0
 # Side of the area, in degrees, for which the best transformation is looked for.
 _AREA_DEG = 0.1
@@ -77,7 +77,7 @@ def place_warning(crs: CRS, latitude_deg: float, longitude_deg: float) -> str | 
     south_deg = max(latitude_deg - _AREA_DEG / 2, -90.0)
     area = AreaOfInterest(west_deg, south_deg, west_deg + _AREA_DEG, min(south_deg + _AREA_DEG, 90.0))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # says less about the same
+        warnings.simplefilter("ignore", UserWarning)  # our warning below is more specific
         group = TransformerGroup(4326, crs, always_xy=True, area_of_interest=area)
     if not group.transformers:
         return None

@@ -51,7 +51,7 @@ def decode_tile(data: bytes, tile_px: int, name: str) -> tuple[np.ndarray, np.nd
 
 
 def _quoted(data: bytes) -> str:
-    """What a server says in place of a tile, such as the exception of a WMS."""
+    """The text that a server sends in place of a tile, such as the exception of a WMS."""
     text = "".join(c if c.isprintable() else " " for c in data[:600].decode("utf-8", "ignore"))
     if "<ServiceException" not in text:
         return ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class CalibrationSpec:
     """`evidence_temperature`: how many neighbouring ground cells count as one, for a mode's covariance.
 
-    The others say how much a mode's log evidence (score / temperature) is worth, see belief/evidence.py:
+    The others weigh a mode's log evidence (score / temperature), see belief/evidence.py:
     `mode_weight` per unit of it, against "none of these", which matches `none_share` times as well as the second best
     mode and has the head start `none_bias`; after `independence_m` driven an image shows other ground.
     """

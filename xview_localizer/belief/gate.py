@@ -11,7 +11,7 @@ from xview_localizer.belief.hypotheses import Belief, Hypothesis, position_sigma
 from xview_localizer.modes import Modes
 from xview_localizer.rejection import Reason, Rejection
 
-# A second place with less than this is not worth a word.
+# A second place with less probability than this is not named in a reason.
 RIVAL_PROBABILITY = 0.02
 TURNED_RAD = float(np.radians(20.0))
 

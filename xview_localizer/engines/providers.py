@@ -24,7 +24,7 @@ TIMED_RUNS = 3
 
 
 def fastest_engine(graph: Graph, threads: int = 0) -> OnnxEngine:
-    """The graph on the provider that runs it fastest, with those that cannot run it left out; the log says why.
+    """The graph on the provider that runs it fastest, with those that cannot run it left out; the log gives the cause.
 
     Raises EngineError where none can.
     """

@@ -90,7 +90,7 @@ def drive_images(drive: Drive, stamps_sec: Sequence[float]) -> list[np.ndarray |
                 decode = messages.rgb_from_compressed_image if compressed else messages.rgb_from_image
                 try:
                     found[messages.stamp_sec(image)] = decode(image)
-                except messages.MessageError:  # the record of this image says what is wrong with it
+                except messages.MessageError:  # the record of this image names what is wrong with it
                     found[messages.stamp_sec(image)] = None
     return [found[stamp] for stamp in stamps_sec]
 

@@ -11,7 +11,7 @@ from xview_localizer.evaluation.metrics import Frame, summarize
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.localizer import Localizer, LocalizerConfig
 from xview_localizer.models.contracts import Networks
-from xview_localizer.observation import HERE, Observation, PlacedObservation
+from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 from xview_localizer.pairs import PairRecord, PairsDataset, PairsError, ground_view
 
 
@@ -76,5 +76,5 @@ def _windows(records: Sequence[PairRecord], keyframes: int) -> list[list[PairRec
 def _relative(current: PairRecord, past: PairRecord) -> Pose2:
     """T_current_past by odometry."""
     if current is past:
-        return HERE
+        return IDENTITY_POSE
     return current.odom.inverse() @ past.odom

@@ -23,7 +23,7 @@ DEFAULT_SIGMA_M = 0.05
 MAX_GAP_SEC = 1.2
 # Files round stamps.
 SAME_STAMP_SEC = 1e-4
-# Positions of an antenna say where base_link looks by the course driven around an image: odometry's path is laid onto
+# Positions of an antenna give base_link's yaw by the course driven around an image: odometry's path is laid onto
 # theirs. How far they may wander meanwhile, and the least path.
 COURSE_WINDOW_SEC, COURSE_DRIFT_M, COURSE_BASELINE_M = 10.0, 0.1, 3.0
 

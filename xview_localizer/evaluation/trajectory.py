@@ -16,7 +16,7 @@ from xview_localizer.records import ImageRecord
 
 @dataclass(frozen=True)
 class DriveResult:
-    """Records of a drive with what was true (and what GNSS said of base_link) at each one's stamp."""
+    """Records of a drive with the true pose (and base_link's position by GNSS) at each one's stamp."""
 
     records: Sequence[ImageRecord]
     truth: Sequence[Pose2]

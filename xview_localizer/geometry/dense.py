@@ -62,7 +62,7 @@ class PoseMode:
     covariance: np.ndarray  # [3, 3] of (x, y, yaw)
     log_evidence: float  # of all images
     log_evidence_current: float  # of the current image alone, as if it stood alone
-    log_prior: float  # of the prior's soft edge and heading, 0 where it says nothing against the pose
+    log_prior: float  # of the prior's soft edge and heading, 0 where the prior does not penalise the pose
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def _describe(
 def _summary(evidence: Evidence, modes: tuple[PoseMode, ...]) -> PoseModes:
     log_ratios = evidence.cell_log_ratios(*_complex_pose(modes[0].pose, modes[0].scale))[0]
     if np.abs(log_ratios).max() < NO_EVIDENCE:
-        return PoseModes(reason="the ground cells say nothing about the poses within the prior")
+        return PoseModes(reason="the ground cells are no evidence for any pose within the prior")
     probability = 1 - (1 - evidence.inlier_probability) * np.exp(-log_ratios)
     inliers = int(np.count_nonzero(((probability > 0.5) & (log_ratios > 0))[evidence.current]))
     count = max(1, int(np.count_nonzero(evidence.current)))

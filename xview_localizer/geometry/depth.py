@@ -2,7 +2,7 @@
 
 A ray that points below the horizon meets level ground at the range h / sin(-elevation), h the camera's
 height. Cells that do look at the ground therefore fix the unknown scale (and shift) of a prediction, and
-tell whether the prediction can be believed. Walls, cars and slopes are outliers of that fit.
+show whether the prediction can be believed. Walls, cars and slopes are outliers of that fit.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ class DepthKind(Enum):
 
 @dataclass(frozen=True)
 class DepthPrediction:
-    """What a network says of the depth of some rays. `axis_cosine` is the cosine between each ray and the optical axis
-    where the depth is planar; None where it is a range along the ray."""
+    """A network's prediction of the depth of some rays.
+
+    `axis_cosine` is the cosine between each ray and the optical axis where the depth is planar; None where it is a range
+    along the ray.
+    """
 
     values: np.ndarray
     kind: DepthKind

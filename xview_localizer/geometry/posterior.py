@@ -18,7 +18,7 @@ PRIOR_SAMPLES = 10.0  # weight of the proposal's covariance against the effectiv
 class Posterior:
     """log posterior(pose) = score / temperature + log prior.
 
-    Neighbouring ground cells see the same thing and err together; the temperature says how many of them
+    Neighbouring ground cells see the same thing and err together; the temperature is how many of them
     count as one.
     """
 
@@ -42,7 +42,7 @@ class Posterior:
         proposal. `covariance` is the first proposal's. Few effective samples leave the proposal in force.
         """
         mean = np.array([t.real, t.imag, np.angle(a), np.log(np.abs(a))])
-        free = np.diag(covariance) > 0  # a known scale has no variance, and no say in the weights
+        free = np.diag(covariance) > 0  # a known scale has no variance, and no part in the weights
         for _ in range(ROUNDS):
             # Cholesky's factor changes little where the covariance does; eigenvectors of equal variances may turn.
             root = np.zeros((4, np.count_nonzero(free)))

@@ -1,8 +1,8 @@
-"""Calibrated doubt: fit what evidence is worth, and the evidence temperature, on validation images.
+"""Calibration: fit what evidence is worth, and the evidence temperature, on validation images.
 
 Which mode of an image is the true one, or none, is a conditional logit of the modes' log evidence
-(belief/evidence.py). The evidence temperature says how many neighbouring cells amount to one witness; it is
-chosen so that the normalized estimation error squared (NEES) of right modes averages 3 on the data set where it is
+(belief/evidence.py). The evidence temperature is the number of neighbouring cells that count as one independent cell;
+it is chosen so that the normalized estimation error squared (NEES) of right modes averages 3 on the data set where it is
 worst: a covariance must hold for every camera.
 """
 
@@ -81,7 +81,7 @@ def fit_weights(
 
     def loss(parameters: np.ndarray) -> float:
         weight, share, c = np.exp(parameters[0]), *parameters[1:]
-        # A few images may be told apart perfectly, by any weight however large: what was known keeps it finite.
+        # A few images may be separated perfectly, by any weight however large: the prior on it keeps it finite.
         total = 0.5 * float(np.sum(((parameters - expected) / KNOWN_SIGMAS) ** 2))
         for image in judged:
             second = np.sort(image.log_evidence)[-2] if len(image.log_evidence) > 1 else 0.0

@@ -26,7 +26,7 @@ from xview_localizer.learning.progress import Progress
 from xview_localizer.localizer import Localizer
 from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage, write_manifest
-from xview_localizer.observation import HERE, Observation, PlacedObservation
+from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
 
 HEADING_SIGMA_DEG = 10.0
@@ -58,7 +58,7 @@ def calibrate_package(
         for number, localizer, record, observation in cases:
             tempered = localizer.calibrated(replace(before, evidence_temperature=temperature))
             for prior in _priors(record):
-                modes = tempered.modes([PlacedObservation(observation, HERE)], prior)
+                modes = tempered.modes([PlacedObservation(observation, IDENTITY_POSE)], prior)
                 if modes.modes:
                     judged[number].append(judge_modes(modes, record.truth))
         return judged
@@ -98,7 +98,9 @@ def _searched_elsewhere(
         other = next(others, None)
         if other is not None:
             modes = (
-                other[1].calibrated(calibration).modes([PlacedObservation(observation, HERE)], other[2].prior)
+                other[1]
+                .calibrated(calibration)
+                .modes([PlacedObservation(observation, IDENTITY_POSE)], other[2].prior)
             )
             if modes.modes:
                 yield judge_modes(modes, None)

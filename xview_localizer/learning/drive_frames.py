@@ -41,7 +41,7 @@ JPEG_QUALITY = 95
 
 @dataclass(frozen=True)
 class Frame:
-    """One image of a drive. `anchor` is what a reference, or the tracker, knows of base_link at its stamp."""
+    """One image of a drive. `anchor` is the pose of base_link at its stamp by a reference, or by the tracker."""
 
     id: str
     stamp_sec: float
@@ -165,7 +165,7 @@ def _check(frames: list[Frame], drive: Drive, reference: Reference | None, compl
         if frame.prior is not None
     ]
     if not off_m:
-        raise AdaptError(f"{drive.bag}: no image has a GNSS position to say where to look; record one on fix")
+        raise AdaptError(f"{drive.bag}: no image has a GNSS position to search around; record one on fix")
     if np.median(off_m) > REFERENCE_FAR_M:
         raise AdaptError(
             f"{drive.bag}: the poses lie {np.median(off_m) / 1000:.1f} km from GNSS; give those of base_link in "

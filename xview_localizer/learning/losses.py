@@ -138,7 +138,7 @@ def mean_where(values: Tensor, mask: Tensor) -> Tensor:
 def sample_pose_hypotheses(
     true_pose: Tensor, prior_radius_m: float, generator: torch.Generator
 ) -> Hypotheses:
-    """What the solver must tell the truth [B, 3] from, about the grid's middle; the truth comes first.
+    """Poses that the solver must distinguish from the truth [B, 3], about the grid's middle; the truth comes first.
 
     Near misses (at least half a cell away), slips along and across the street, and poses anywhere in a prior
     disc that holds the truth: with any heading, with the true heading, and turned around.

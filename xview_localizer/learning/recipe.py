@@ -42,7 +42,7 @@ VALIDATION_FIRST_SEED = 500_000
 
 
 class RecipeError(ValueError):
-    """The work folder belongs to another recipe; the message says in what they differ."""
+    """The work folder belongs to another recipe; the message names in what they differ."""
 
 
 @dataclass(frozen=True)

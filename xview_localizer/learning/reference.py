@@ -1,4 +1,4 @@
-"""What a reference knows of base_link at an image, as an anchor of the path that is learnt from."""
+"""The reference pose of base_link at an image, as an anchor of the path that is learnt from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class AdaptError(ValueError):
 
 
 def anchor_at(reference: Reference, stamp_sec: float, tracker: DriveTracker) -> Anchor | None:
-    """What the reference knows at an image's stamp; None in its gaps."""
+    """The reference pose at an image's stamp; None in its gaps."""
     if reference.yaw_rad is None:
         return _antenna_before(reference, stamp_sec, tracker)
     found = reference.pose_at(stamp_sec)

@@ -1,4 +1,4 @@
-"""A family of networks: which graphs its packages hold, what their spec says, and how the graphs are put to work."""
+"""A family of networks: which graphs its packages hold, what their spec contains, and how the graphs are run."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class SeparateDepth:
         self._input_name = _image_input(engine, spec.input)
 
     def estimate(self, view: LevelView, cells: GroundCells) -> DepthPrediction | None:
-        """The prediction at the cells' rays, NaN where the network says nothing. None without valid cells."""
+        """The prediction at the cells' rays, NaN where the network predicts none. None without valid cells."""
         if not cells.valid.any():
             return None
         with stage("depth"):

@@ -1,4 +1,4 @@
-"""What every model package says about itself, whatever its family."""
+"""The specification that every model package has, whatever its family."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class KnownByUser:
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo ready to be localized. `notes` say what was assumed."""
+    """A photo ready to be localized. `notes` list what was assumed."""
 
     name: str
     image: np.ndarray  # [H, W, 3] uint8 RGB, upright
@@ -92,7 +92,7 @@ class Photo:
 
 
 def read_photo(path: Path | str, known: KnownByUser = KnownByUser()) -> Photo:
-    """Read a photo and complete its metadata with what the user knows.
+    """Read a photo and complete its metadata with what the user gave.
 
     Raises PhotoError that names all that is missing and how to give it.
     """

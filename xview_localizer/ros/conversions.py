@@ -16,7 +16,7 @@ from xview_localizer import messages
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.tracking.track import PoseEstimate
 
-# The method says nothing about height, roll and pitch; large but finite keeps filters well-conditioned.
+# The method does not estimate height, roll and pitch; large but finite keeps filters well-conditioned.
 UNKNOWN_HEIGHT_VARIANCE_M2 = 1e4
 UNKNOWN_TILT_VARIANCE_RAD2 = 1.0
 
@@ -39,7 +39,7 @@ def pose_message(header: Header, estimate: PoseEstimate) -> PoseWithCovarianceSt
 def nav_sat_fix_message(header: Header, estimate: PoseEstimate, frame: LocalFrame) -> NavSatFix:
     """base_link (`header.frame_id`) in WGS84.
 
-    Its altitude is the datum's, with a variance that says how little that means.
+    Its altitude is the datum's, with a large variance, as it is no measurement.
     """
     latitude, longitude, altitude = frame.geodetic_from_enu([estimate.pose.x_m, estimate.pose.y_m, 0.0])
     covariance = np.zeros((3, 3))

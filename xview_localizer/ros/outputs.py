@@ -34,7 +34,7 @@ AERIAL_HALF_EXTENT_M, AERIAL_STEP_M, AERIAL_METRES_PER_PIXEL = 60.0, 20.0, 0.2
 
 
 class Outputs:
-    """Lifecycle publishers; silent while the node is not active.
+    """Lifecycle publishers, which send nothing while the node is not active.
 
     - `~/pose`, `~/fix`, `~/scale`: an accepted fix, nothing otherwise.
     - `~/estimate`: the pose at every image: the accepted fix, else the last one carried on by odometry.
@@ -75,7 +75,7 @@ class Outputs:
         return self._aerial.get_subscription_count() > 0
 
     def publish(self, image_header: Header, record: ImageRecord, tracked: TrackedFix | None) -> None:
-        """The status comes last: who hears it has been sent the pose."""
+        """The status comes last: whoever receives it has been sent the pose."""
         header = Header(stamp=image_header.stamp, frame_id=self._map_frame)
         if tracked is not None and tracked.estimate is not None:
             self._estimate.publish(pose_message(header, tracked.estimate))

@@ -26,7 +26,7 @@ _Quaternion, _Vector3, _Point = (
 _Pose = _TYPES["geometry_msgs/msg/Pose"]
 
 _TF_TYPE = "tf2_msgs/msg/TFMessage"
-# tf2 offers static transforms to late listeners; a player has to do the same.
+# tf2 offers static transforms to late subscribers; a player has to do the same.
 _LATCHED = Qos(
     QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, QosTime(0, 0), QosTime(0, 0),
     QosLiveliness.SYSTEM_DEFAULT, QosTime(0, 0), False,

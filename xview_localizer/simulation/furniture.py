@@ -11,7 +11,7 @@ KERB_M = 0.6  # from the carriageway's edge to what stands beside it
 
 
 def furnish(site: Site, street: Street, pavement_m: float, on_road) -> None:
-    """Put furniture along both sides of a street; `on_road` tells of points [N, 2] whether cars drive there."""
+    """Put furniture along both sides of a street; `on_road` is a mask of the points [N, 2] where cars drive."""
     for side in (-1.0, 1.0):
         for kind, spacing_m in site.family.furniture.items():
             if site.rng.random() < 0.25:

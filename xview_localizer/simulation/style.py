@@ -105,7 +105,7 @@ class TownStyle:
     def repeating(cls, rng: np.random.Generator) -> TownStyle:
         """Straight streets of one house, one tree and one dash over and over; see repeating.py.
 
-        What could tell two periods apart is rare: about one thing in 70 m on the ground, one plot in 70 m
+        Features by which two periods differ are rare: about one thing in 70 m on the ground, one plot in 70 m
         left vacant, and few parked cars.
         """
         return replace(

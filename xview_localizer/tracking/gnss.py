@@ -1,4 +1,4 @@
-"""What GNSS says about base_link: a disc for the position and, from the course driven, a heading."""
+"""What GNSS gives about base_link: a disc for the position and, from the course driven, a heading."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.tracking.motion import OdometryBuffer
 
-# Further off the path than this, a position says nothing about the course.
+# A position that lies further off the path than this is no evidence for the course.
 OUTLIER_SIGMAS = 3.0
 
 

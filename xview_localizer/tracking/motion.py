@@ -14,7 +14,7 @@ Sample = TypeVar("Sample")
 
 # Smaller steps back in time are messages out of order; larger ones a restarted recording or simulation.
 TIME_JUMP_SEC = 1.0
-# Sensors fall silent for a while, GNSS in a tunnel; a larger step ahead is rather a wrong clock.
+# Sensors may send nothing for a while, GNSS in a tunnel; a larger step ahead is rather a wrong clock.
 LARGEST_GAP_SEC = 60.0
 # Odometry was reset where a step departs by more than this from the motion just before it and from what a robot can
 # change of that motion: brakes and tyres give 10 m/s², and skid steering turns by 3 rad/s.
@@ -26,7 +26,7 @@ VELOCITY_SPAN_SEC, RESET_SPEED_RATIO = 0.2, 3.0
 
 
 class SampleError(ValueError):
-    """A sensor's sample was not used, or breaks with those before it; the text says why."""
+    """A sensor's sample was not used, or does not continue those before it; the text names the reason."""
 
 
 class StampedBuffer(Generic[Sample]):

@@ -69,7 +69,7 @@ def search_around(
     """
     leader = belief.hypotheses[0] if belief.hypotheses else None
     spread_m = 3 * leader.position_sigma_m if leader is not None else 0.0
-    # Without odometry a leader spreads soon; then GNSS knows better where it is.
+    # Without odometry a leader's covariance grows soon; from then on GNSS is the sharper prior.
     sharper = disc is None or spread_m <= disc.radius_m
     if leader is not None and belief.confidence >= SETTLED and sharper:
         pose = leader.pose

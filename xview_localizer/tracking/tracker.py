@@ -26,7 +26,7 @@ from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
 from xview_localizer.localizer import Localizer
 from xview_localizer.modes import Modes
-from xview_localizer.observation import HERE, Observation, PlacedObservation, joined_observation
+from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation, joined_observation
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.tracking.gnss import GnssSample
 from xview_localizer.tracking.motion import Motion, PathPose
@@ -188,7 +188,7 @@ class DriveTracker:
             return self._sensors.odometry.motion(from_sec, to_sec)
 
     def gnss_disc_at(self, stamp_sec: float) -> Prior | None:
-        """What GNSS alone says about base_link; None without a recent position."""
+        """Where base_link is by GNSS alone; None without a recent position."""
         with self._lock:
             return gnss_disc(self._sensors, stamp_sec, self._config.search)
 
@@ -201,7 +201,7 @@ class DriveTracker:
         with self._lock:
             placed = [(observation, self._moved_since(observation, current)) for observation in others]
         known = [PlacedObservation(observation, T) for observation, T in placed if T is not None]
-        return joined_observation([*known, PlacedObservation(current, HERE)])
+        return joined_observation([*known, PlacedObservation(current, IDENTITY_POSE)])
 
     def localize(self, view: GroundView) -> TrackedFix:
         """`locate` what the localizer observes in `view`."""
@@ -234,7 +234,7 @@ class DriveTracker:
         motion = self._sensors.odometry.motion(earlier.stamp_sec, current.stamp_sec)
         if motion is not None:
             return motion.T_then_now.inverse()
-        return HERE if current.stamp_sec - earlier.stamp_sec <= SAME_MOMENT_SEC else None
+        return IDENTITY_POSE if current.stamp_sec - earlier.stamp_sec <= SAME_MOMENT_SEC else None
 
     def _task(self, observation: Observation) -> _Task | TrackedFix:
         """What to search for, or the answer where nothing can be."""
@@ -296,7 +296,7 @@ class DriveTracker:
 
     def _placed(self, observation: Observation) -> list[PlacedObservation]:
         """Keyframes that odometry still joins, half a spacing away or more, and the current observation."""
-        placed = [PlacedObservation(observation, HERE)]
+        placed = [PlacedObservation(observation, IDENTITY_POSE)]
         for keyframe in reversed(self._memory.keyframes):
             motion = self._sensors.odometry.motion(keyframe.stamp_sec, observation.stamp_sec)
             if motion is None or len(placed) == self._config.keyframes:
@@ -337,7 +337,7 @@ class DriveTracker:
         return fix
 
     def _with_gnss(self, belief: Belief, disc: Prior | None) -> Belief:
-        """The belief with GNSS's say about where each hypothesis is now."""
+        """The belief with each hypothesis weighted by GNSS at its current position."""
         if disc is None or not belief.hypotheses:
             return belief
         residual_m = np.array(

@@ -1,4 +1,4 @@
-"""Engines kept on disk: one file each, which says what it was built from and for, and proves that it is whole.
+"""Engines kept on disk: one file each, which records what it was built from and for, with a checksum.
 
 A file is replaced in one step and built under a lock, so that two nodes starting at once build an engine once, and a
 reader never sees half of one.
@@ -44,7 +44,7 @@ class EngineKey:
 
 
 class CacheError(ValueError):
-    """An engine file cannot be used; the message says why."""
+    """An engine file cannot be used; the message gives the cause."""
 
 
 class EngineCache:

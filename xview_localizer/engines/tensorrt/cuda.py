@@ -1,4 +1,4 @@
-"""The few calls of the CUDA runtime that an engine needs, with errors that say what to do."""
+"""The few calls of the CUDA runtime that an engine needs, with errors that name the remedy."""
 
 from __future__ import annotations
 

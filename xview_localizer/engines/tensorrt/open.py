@@ -66,7 +66,7 @@ def engine_key(
 
 
 def unfit_reason(key: EngineKey) -> str:
-    """Why this machine cannot use an engine, or an empty string; a machine without a GPU cannot tell of the GPU."""
+    """Why this machine cannot use an engine, or an empty string; a machine without a GPU does not judge the GPU."""
     try:
         version = load_library(key.runtime).version
     except EngineError as error:

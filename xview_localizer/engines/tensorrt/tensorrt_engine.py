@@ -23,7 +23,7 @@ class TensorRtEngine:
 
     def __init__(self, name: str, plan: bytes, library: TensorRtLibrary) -> None:
         self._name, trt = name, library.trt
-        cuda.this_gpu()  # TensorRT's own message does not say what is missing
+        cuda.this_gpu()  # TensorRT's own message does not name what is missing
         self._runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
