@@ -1,4 +1,4 @@
-"""Many localized drives judged together: the poses that a robot would have received, and how well they were calibrated."""
+"""Many localized drives judged together: the poses that a robot would have received, and how well calibrated."""
 
 from __future__ import annotations
 

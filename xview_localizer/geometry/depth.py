@@ -28,8 +28,8 @@ class DepthKind(Enum):
 class DepthPrediction:
     """A network's prediction of the depth of some rays.
 
-    `axis_cosine` is the cosine between each ray and the optical axis where the depth is planar; None where it is a range
-    along the ray.
+    `axis_cosine` is the cosine between each ray and the optical axis where the depth is planar; None where it is a
+    range along the ray.
     """
 
     values: np.ndarray

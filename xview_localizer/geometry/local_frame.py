@@ -1,7 +1,7 @@
 """The `map` frame: east and north on the WGS84 tangent plane of a datum, up as height over the datum's altitude.
 
 On the plane itself a point's east and north depend on its altitude, the more the further off the datum is: at 100 km by
-16 m for 1 km. GNSS has an altitude, a map has none, so their positions would differ. Here both are projected vertically.
+16 m for 1 km. GNSS has an altitude, a map has none, so positions would differ. Here both are projected vertically.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Calibration: fit what evidence is worth, and the evidence temperature, on validation images.
 
 Which mode of an image is the true one, or none, is a conditional logit of the modes' log evidence
-(belief/evidence.py). The evidence temperature is the number of neighbouring cells that count as one independent cell;
-it is chosen so that the normalized estimation error squared (NEES) of right modes averages 3 on the data set where it is
-worst: a covariance must hold for every camera.
+(belief/evidence.py). The evidence temperature is the number of neighbouring cells that count as one; it is chosen so
+that the normalized estimation error squared (NEES) of right modes averages 3 on the data set where it is worst: a
+covariance must hold for every camera.
 """
 
 from __future__ import annotations
