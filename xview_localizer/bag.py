@@ -28,7 +28,7 @@ TF_ROLES = {"tf_static": ("tf2_msgs/msg/TFMessage",), "tf": ("tf2_msgs/msg/TFMes
 ROLES_AND_TF = ROLES | TF_ROLES
 TF_TOPICS = {"tf_static": "/tf_static", "tf": "/tf"}
 REQUIRED_ROLES = ("image", "camera_info", "fix")
-# Where the robot really was, by whatever measured it: what drives are judged and learnt by.
+# The reference pose, by whatever sensor: drives are judged by it and learnt from it.
 REFERENCE_ROLES = {
     "reference": (
         "geometry_msgs/msg/PoseStamped",
@@ -110,7 +110,7 @@ def read_drive(path: Path | str) -> Drive:
 
 
 def _described_values(document: Mapping, folder: Path) -> dict[str, Value | None]:
-    """The settings that a drive.yaml holds. Raises what its oddities lead to."""
+    """The settings that a drive.yaml holds. Raises whatever a malformed entry leads to."""
     values: dict[str, Value | None] = {}
     if "datum" in document:
         datum = {"altitude_m": 0.0, **document["datum"]}

@@ -186,7 +186,7 @@ class DescriptorMap:
             made = self._encode(key)
         except Exception as error:
             if not isinstance(error, MapSourceError) or isinstance(error, MapReadInterrupted):
-                # Not the map's fault, so the next image may well try again.
+                # The failure is not the map's, so the next image may try again.
                 with self._lock:
                     if self._entries.get(key) is entry:
                         del self._entries[key]

@@ -1,6 +1,6 @@
 """A drive as a user has it: a folder with drive.yaml or a bare recording, and the robot's own parameter file.
 
-Topics that nothing names are found by type where there is one of a kind; what is missing is requested by name.
+Topics that are named nowhere are found by type where there is one of a kind; what is missing is requested by name.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _info_beside(image: str) -> str:
 
 
 def _what_is_missing(drive: Drive, missing: Sequence[str]) -> str:
-    """The values that nobody gave, and a parameter file that gives them, with the first position as the datum."""
+    """The values that are missing, and a parameter file that gives them, with the first position as the datum."""
     latitude_deg, longitude_deg = 48.137, 11.575
     with BagReader(drive.bag, drive.topics, required=()) as bag:
         for recorded in bag.messages():

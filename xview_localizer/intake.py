@@ -42,7 +42,7 @@ class NotMountedError(NotReadyError):
 
 
 class DriveIntake:
-    """Checks messages at the door and hands them to a DriveTracker; raises MessageError on bad ones.
+    """Checks messages and passes them to a DriveTracker; raises MessageError on bad ones.
 
     `rgb_from_image` converts a sensor_msgs/Image.
     """

@@ -1,4 +1,4 @@
-"""Images of several cameras brought together: one of each, as they come, in step or not."""
+"""Images of several cameras brought together: one of each, synchronised or not."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class Mountings:
             raise problem
 
     def clear(self) -> None:
-        """Time has jumped: moving transforms count no more."""
+        """Time has jumped: moving transforms are dropped."""
         self._tree.clear_moving()
 
     def view(

@@ -29,7 +29,8 @@ class ImageEvidence:
 
         How well wrong places match differs from image to image: on a street that repeats nearly as well as the right
         one. The second best mode is a sample of that, so "none of these" is taken to match `none_share` times as well.
-        The best modes of a search had their pick of all places, which a hypothesis had not that was expected there.
+        The best modes of a search are the best of many places, which biases their evidence upwards; `none_bias` takes
+        that off. A mode found where a hypothesis was expected has no such bias.
         """
         joined = _log_ratio([mode.log_evidence for mode in modes], calibration)
         return cls(

@@ -24,7 +24,7 @@ class GateConfig:
     max_position_sigma_m: float = 3.0
 
 
-# An image on its own: nothing more will come to wait for, and a wrong pose is not carried on.
+# A single image: no later image can decide, and a wrong pose is not carried on to others.
 SINGLE_IMAGE_GATE = GateConfig(min_confidence=0.9)
 
 

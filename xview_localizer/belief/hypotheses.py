@@ -4,7 +4,7 @@ Hypothesis i has a pose N(mu_i, P_i) and a weight w_i; "none of these", that the
 w_0; all weights sum to 1.
 
 Predict. Motion by odometry moves every mu_i and adds its drift to P_i. A share LOSS_PER_M of every weight goes to w_0
-per metre driven: tracks get lost, and a filter that is sure for ever cannot be convinced of the contrary.
+per metre driven: tracks get lost, and a weight that reached 1 could never be lowered by later images.
 
 Update. An image has modes m with pose N(nu_m, S_m) and log evidence e_m, and "none of these" has the log evidence
 e_0 = (none_bias + none_share * second best e) of evidence.py. With d_im the Mahalanobis distance:
@@ -86,7 +86,7 @@ class Belief:
         return self._after(moved, travelled_m)
 
     def blurred(self, elapsed_sec: float, max_speed_mps: float, max_yaw_rate_radps: float) -> Belief:
-        """After a time without odometry: within a speed bound, anything may have happened."""
+        """After a time without odometry, in which the robot may have moved anywhere within a speed bound."""
         reach = elapsed_sec * np.array([max_speed_mps, max_speed_mps, max_yaw_rate_radps])
         spread = [
             replace(hypothesis, covariance=hypothesis.covariance + np.diag(reach**2), mode=None)
@@ -109,7 +109,7 @@ class Belief:
         return _normalised(_merged(grown), self.log_none)
 
     def reweighted(self, log_weight: Iterable[float]) -> Belief:
-        """With every hypothesis's weight multiplied, to look at: not to be kept as the filter's state."""
+        """With every hypothesis's weight multiplied, for a decision on this image: not kept as the filter's state."""
         hypotheses = [
             replace(hypothesis, log_weight=hypothesis.log_weight + extra)
             for hypothesis, extra in zip(self.hypotheses, log_weight, strict=True)

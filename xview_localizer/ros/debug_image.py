@@ -1,4 +1,4 @@
-"""The overlay that answers "is it right?": the ground cells laid over the aerial crop at the pose found."""
+"""The overlay that shows whether a pose is right: the ground cells laid over the aerial crop at the pose found."""
 
 from __future__ import annotations
 

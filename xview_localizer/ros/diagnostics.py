@@ -1,4 +1,4 @@
-"""What the node says about itself on /diagnostics, once a second.
+"""The state of the node on /diagnostics, once a second.
 
 | Level | Condition (message) |
 |---|---|

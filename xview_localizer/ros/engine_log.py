@@ -1,6 +1,6 @@
-"""What engines say while they are opened or built, passed on to whom it may concern.
+"""Log records of engines while they are opened or built, passed on to the node's log.
 
-TensorRT's engines take minutes to build; a node that configures without a word for so long looks like one that hangs.
+TensorRT's engines take minutes to build; without a log entry the node would seem to hang meanwhile.
 """
 
 from __future__ import annotations

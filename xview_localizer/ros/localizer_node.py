@@ -95,7 +95,7 @@ class LocalizerNode(LifecycleNode):
             self._start_services(settings)
         except (SettingsError, ModelPackageError, EngineError, MapSourceError) as error:
             return self._cannot("configure", str(error), self._release)
-        except Exception as error:  # rclpy would swallow it without a word
+        except Exception as error:  # rclpy would drop it without a log entry
             return self._cannot("configure", f"internal error: {error!r}", self._release)
         self._state = "inactive"
         return TransitionCallbackReturn.SUCCESS
@@ -107,7 +107,7 @@ class LocalizerNode(LifecycleNode):
             self._subscribe()
             self._state = "active"
             return super().on_activate(state)
-        except Exception as error:  # rclpy would swallow it without a word
+        except Exception as error:  # rclpy would drop it without a log entry
             self._state = "inactive"
             return self._cannot("activate", f"internal error: {error!r}", self._stop_listening)
 
@@ -134,7 +134,7 @@ class LocalizerNode(LifecycleNode):
         return not any(worker.alive for worker in self._abandoned)
 
     def _cannot(self, step: str, why: str, undo: Callable[[], None]) -> TransitionCallbackReturn:
-        if self.context.ok():  # else a signal has ended ROS under the step, and nobody needs to be told
+        if self.context.ok():  # else a signal has ended ROS during the step, and the failure needs no report
             self.get_logger().error(f"cannot {step}: {why}")
         undo()
         return TransitionCallbackReturn.FAILURE

@@ -13,14 +13,14 @@ def main() -> int:
     before = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
     from xview_localizer.ros.run import main as run_node
 
-    # rclpy has handlers of its own, and calls those it finds.
+    # rclpy installs its own handlers, which call the earlier ones.
     for number, handler in before.items():
         signal.signal(number, handler)
     return run_node()
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    # There is nothing to put away yet; an exception would come out of some import as a broken library.
+    # Nothing needs to be released yet; an exception within an import would look like a broken library.
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""Markers that show in RViz and Foxglove, in the map's frame, why an image was placed where it was."""
+"""Markers for RViz and Foxglove in the map's frame: where an image was searched for and placed, and by what matches."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _rivals(fix: Fix) -> Iterator[Marker]:
 
 
 def _found(tracked: TrackedFix, observation: Observation, matches: Correspondences) -> Iterator[Marker]:
-    """What hangs on the pose."""
+    """The markers that need a pose."""
     fix = tracked.fix
     pose, rgb = Pose2(fix.x_m, fix.y_m, fix.yaw_rad), ACCEPTED_RGB if fix.accepted else REJECTED_RGB
     yield _arrow("pose", pose, rgb)

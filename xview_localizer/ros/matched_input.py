@@ -61,7 +61,7 @@ class MatchedInput:
             return self._subscribe_with()
 
     def _subscribe_with(self, **events: Callable) -> Subscription:
-        # Until `match` runs, a new publisher may well be incompatible; that is no news.
+        # Until `match` runs, a new publisher may be incompatible, which needs no warning.
         callbacks = SubscriptionEventCallbacks(incompatible_qos=lambda event: None, **events)
         return self._node.create_subscription(
             self._message_type, self._topic, self._on_message, self._profile, event_callbacks=callbacks

@@ -96,7 +96,7 @@ def replay_drive(
 
 
 def transports(types: Mapping[str, str]) -> dict[str, Value]:
-    """The parameters that say how the images of a recording come."""
+    """The parameters by which the node takes the images of a recording: raw or compressed."""
     images = {role: kind for role, kind in types.items() if kind_of(role) == "image"}
     return {
         f"{parameter_prefix(role.rpartition('/')[0])}.transport": "compressed"
@@ -115,7 +115,7 @@ def _profile(role: str) -> QoSProfile:
 
 
 class _Player:
-    """Publishers for the roles of a bag, and the listener for the node's answers."""
+    """Publishers for the roles of a bag, and the subscriber to the node's answers."""
 
     def __init__(
         self,

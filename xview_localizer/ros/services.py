@@ -1,4 +1,4 @@
-"""What an operator may ask of the node while it runs."""
+"""The services that an operator may call while the node runs."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def subscribe(
 
 
 class MapToOdom:
-    """Broadcasts map → odom: what the last pose and odometry say, again and again, so that listeners need not wait.
+    """Broadcasts map → odom by the last pose and odometry, at a fixed rate, so that subscribers need not wait.
 
     Raises SettingsError without tf2_msgs.
     """

@@ -1,4 +1,4 @@
-"""One background thread that works on the newest item and lets go of older ones."""
+"""One background thread that works on the newest item and drops older ones."""
 
 from __future__ import annotations
 
@@ -71,4 +71,4 @@ class NewestItemWorker(Generic[Item]):
                     return
                 item, self._waiting = self._waiting, None
             self._process(item, self)
-            del item  # an image is large, and the next one may be long in coming
+            del item  # an image is large, and the next one may come late

@@ -87,7 +87,7 @@ class StampedBuffer(Generic[Sample]):
             self._append(*kept)
 
     def covers(self, stamp_sec: float) -> bool:
-        """Whether nothing older than `stamp_sec` can still arrive. An empty buffer promises nothing."""
+        """Whether nothing older than `stamp_sec` can still arrive. False for an empty buffer."""
         return bool(self._stamps) and self._stamps[-1] >= stamp_sec
 
     def between(self, after_sec: float, until_sec: float) -> list[tuple[float, Sample]]:
@@ -154,7 +154,7 @@ class OdometryBuffer(StampedBuffer[PathPose]):
         return jumped_back
 
     def _append(self, stamp_sec: float, sample: PathPose) -> None:
-        """Every sample comes through here, one that was held back too, and belongs to the path it continues."""
+        """Every sample, also one that was held back, is appended here and belongs to the path that it continues."""
         super()._append(stamp_sec, replace(sample, path=self._path))
         if len(self._samples) > 1:
             if self._elapsed_sec(-2) > self._max_gap_sec or self._was_reset():

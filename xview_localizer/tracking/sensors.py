@@ -12,7 +12,7 @@ from xview_localizer.geometry.pose import Pose2
 from xview_localizer.tracking.gnss import GnssSample
 from xview_localizer.tracking.motion import TIME_JUMP_SEC, OdometryBuffer, SampleError, StampedBuffer
 
-# Longer than any bridge or keyframe window; bounds memory.
+# Longer than odometry bridges and any keyframe window; bounds memory.
 BUFFER_SEC = 120.0
 # Odometry or an IMU without a sample for so long before an image counts as absent until its next one.
 ABSENT_AFTER_SEC = 5.0
@@ -40,9 +40,9 @@ class GravitySample:
 class Sensors:
     """Buffers of all sensors, which jump back in time together. Not thread-safe.
 
-    `add` raises SampleError for a sample that does not follow the one before. One odd stamp changes nothing. Where
-    the sensor's next stamp follows the odd one, or an image steps back with it, time has jumped: back, and
-    everything starts afresh; ahead, and that is only a gap in the data.
+    `add` raises SampleError for a sample that does not follow the one before. A single odd stamp has no effect. Where
+    the sensor's next stamp follows the odd one, or an image steps back with it, time has jumped. A jump back clears
+    all buffers; a jump ahead is a gap in the data.
     """
 
     def __init__(self, odometry_max_gap_sec: float, max_speed_mps: float) -> None:
@@ -116,7 +116,7 @@ class Sensors:
     def awaits(self, stamp_sec: float) -> list[str]:
         """Of odometry and gravity, those that are present and have not reached `stamp_sec` yet.
 
-        GNSS is slow and its newest position before the image is as good as any: nobody should wait for it.
+        GNSS is slow and its newest position before the image is as good as any: no image waits for it.
         """
         return [
             name

@@ -34,7 +34,7 @@ from xview_localizer.tracking.search import SearchConfig, gnss_disc, search_arou
 from xview_localizer.tracking.sensors import GravitySample, Sensors
 from xview_localizer.tracking.track import PoseEstimate, carry
 
-# Hypotheses below this weight are not looked for by name, nor more than so many.
+# Hypotheses below this weight are not passed to the search as expected poses, nor more than so many.
 EXPECTED_WEIGHT, MAX_EXPECTED = 1e-3, 6
 # Cameras that are triggered together are stamped within this; at driving speed it is some decimetres.
 SAME_MOMENT_SEC = 0.02
@@ -104,7 +104,7 @@ class DriveTracker:
     stamp (see `awaits`). The same inputs give the same answers.
 
     `on_gnss`, `on_odometry` and `on_gravity` raise SampleError as `Sensors.add` does. An image's stamp has to come
-    after that of the last image searched for, which one stamped too far ahead of the sensors is not.
+    after that of the last image searched for; an image stamped too far ahead of the sensors is not searched for.
     """
 
     def __init__(
@@ -267,7 +267,8 @@ class DriveTracker:
                 Reason.PRIOR_TOO_WIDE, radius_m=search.radius_m, limit_m=config.gnss_max_radius_m
             )
             return _rejected(observation, too_wide, estimate, search)
-        # One from too far ahead of the sensors has no such prior, and must not shut out those that follow.
+        # An image from too far ahead of the sensors has no prior and was answered above: its stamp must not make those
+        # that follow stale.
         self._memory.searched_sec = stamp_sec
         self._sensors.image_searched(stamp_sec)
         placed = self._placed(observation)
@@ -365,7 +366,7 @@ class DriveTracker:
     # --- time ---
 
     def _forget(self) -> None:
-        """What earlier images left counts no more, nor do those still in work."""
+        """Drop what earlier images left; answers to images that are still worked on are discarded."""
         self._epoch += 1
         self._memory = _Memory()
 
