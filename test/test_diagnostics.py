@@ -33,6 +33,23 @@ def test_an_input_that_falls_silent_is_named(clock, silent):
     assert (level, message) == (WARN, f"nothing on {silent} for more than 3 s")
 
 
+def test_the_camera_that_falls_silent_is_named(clock):
+    health = Health({}, cameras=("front", "left"))
+    inputs = [f"{camera}/{kind}" for camera in ("front", "left") for kind in ("image", "camera_info")]
+    for name in (*inputs, "fix"):
+        health.received(name)
+    clock[0] += 3.5
+    health.received("front/image")
+    health.received("fix")
+    health.malformed("front/image", "cut off")
+    level, message, values = health.report("active", 0)
+    assert (level, message) == (
+        WARN,
+        "nothing on left/image for more than 3 s; malformed front/image: cut off",
+    )
+    assert values["left/image_age_sec"] == "3.5" and "image_age_sec" not in values
+
+
 def test_inputs_that_a_robot_does_without_are_not_missed(clock):
     assert after_silence_of(clock, None, ("image", "camera_info", "fix")) == (OK, "active")
 

@@ -228,17 +228,18 @@ def test_cameras_that_fail_are_named_and_left_out():
     intake = DriveIntake(localizer, settings, rgb_from_image=rgb)
     intake.cameras |= {"front": object(), "rear": object()}
 
+    def complain(camera, problem):
+        bad.append((camera, problem))
+
     def image(name, encoding="rgb8"):
         return CameraImage(name, Message(header=header(100), encoding=encoding))
 
     moment = (image("front"), image("left"), image("rear", "broken"))
-    assert intake.observe_moment(moment, bad.append).reason == ""
-    assert bad == [
-        "no CameraInfo yet; publish it on left/camera_info, or remap the topic",
-        "image data is cut off",
-    ]
+    assert intake.observe_moment(moment, complain).reason == ""
+    no_info = "no CameraInfo yet; publish it on left/camera_info, or remap the topic"
+    assert bad == [("left", no_info), ("rear", "image data is cut off")]
     with pytest.raises(MessageError, match="image data is cut off"):
-        intake.observe_moment(moment[1:], bad.append)
+        intake.observe_moment(moment[1:], complain)
     assert len(bad) == 2
 
 

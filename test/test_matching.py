@@ -123,6 +123,17 @@ def test_keyframes_and_lever_arms_are_placed_in_metres():
         np.testing.assert_allclose(points[40:], now.points_m(scale), atol=1e-9)
 
 
+def test_cells_of_several_cameras_keep_their_own_lever_arm():
+    rng = np.random.default_rng(6)
+    cells, cameras_m = 1500, np.random.default_rng(7).normal(0, 1, (1500, 2))
+    observation = observation_of(rng, cells, cameras_m)
+    field = match([PlacedObservation(observation, Pose2(1.0, 2.0, 0.3))], aerial_of(rng), CONFIG, 0)
+    assert 0 < len(field.weight) < cells
+    points_m = Pose2(1.0, 2.0, 0.3).transform(observation.points_m(1.0))
+    known = {tuple(row) for row in points_m.round(6)}
+    assert all(tuple(row) in known for row in (field.lifted_xy_m + field.offset_xy_m).round(6))
+
+
 def joined(rng, counts, spacing_m, max_cells=600):
     """The match field of images one behind the other, the last the current one."""
     config = MatchConfig(10.0, 900, max_cells, 16.0)

@@ -114,22 +114,23 @@ class DriveIntake:
         self.tracker.on_image(stamp_sec)
         return stamp_sec
 
-    def observe_moment(self, moment: Moment, on_bad: Callable[[str], None]) -> Observation:
-        """What the images of a moment show together; `on_bad` gets what is wrong with those that are left out.
+    def observe_moment(self, moment: Moment, on_bad: Callable[[str, str], None]) -> Observation:
+        """What the images of a moment show together; `on_bad` gets the cameras of those that are left out, and why.
 
         Raises the MessageError of the current image where none can be used.
         """
-        observations, errors = [], []
+        observations: list[Observation] = []
+        errors: list[tuple[str, messages.MessageError]] = []
         for image in moment:
             try:
                 observations.append(self.observe(image.message, image.camera))
             except messages.MessageError as error:
-                errors.append(error)
+                errors.append((image.camera, error))
                 observations.append(empty_observation(image.stamp_sec, str(error)))
         if len(errors) == len(moment):
-            raise errors[-1]
-        for error in errors:
-            on_bad(str(error))
+            raise errors[-1][1]
+        for camera, error in errors:
+            on_bad(camera, str(error))
         return self.tracker.joined(observations)
 
     def observe(self, message, camera: str = ONLY_CAMERA) -> Observation:

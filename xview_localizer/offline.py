@@ -59,7 +59,7 @@ def _localized(intake: DriveIntake, moment: Moment) -> ImageRecord:
     current = moment[-1].message
     try:
         intake.on_image(current)
-        observation = intake.observe_moment(moment, on_bad=lambda complaint: None)
+        observation = intake.observe_moment(moment, on_bad=lambda camera, problem: None)
         return ImageRecord.of(intake.tracker.locate(observation))
     except messages.MessageError as error:
         reason = error.reason if isinstance(error, NotReadyError) else Reason.BAD_MESSAGE

@@ -28,13 +28,15 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from xview_localizer.mountings import ONLY_CAMERA
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason
 
 OK, WARN, ERROR = 0, 1, 2
 SILENT_AFTER_SEC = 3.0
 REJECTED_IN_A_ROW = 5
-EXPECTED_INPUTS = ("image", "camera_info", "fix")
+CAMERA_INPUTS = ("image", "camera_info")  # of each camera
+EXPECTED_INPUTS = ("fix",)
 STAYS_VALID = "camera_info"  # may be published only once
 OPTIONAL_INPUTS = ("odom", "imu")  # a robot may do without, but none should lose them
 # Over this time, and with less than this share of the images that were to be localized, the node is too slow.
@@ -55,6 +57,16 @@ class InputHealth:
     problem: str = ""
 
 
+def input_of(camera: str, kind: str) -> str:
+    """The input `kind` of a camera; of several, each has its name before its topics."""
+    return f"{camera}/{kind}" if camera else kind
+
+
+def kind_of(name: str) -> str:
+    """Which input it is, of whichever camera."""
+    return name.rpartition("/")[2]
+
+
 @dataclass(frozen=True)
 class Work:
     """How many images were dropped for a newer one, and answered, until `at_sec` (time.monotonic)."""
@@ -67,13 +79,17 @@ class Work:
 class Health:
     """Counts what happens; thread-safe. `report` judges it by the table above.
 
-    `about` are values that do not change, `rate_hz` how many images a second are asked for (0: none in particular).
+    `about` are values that do not change, `rate_hz` how many images a second are asked for (0: none in particular),
+    `cameras` the names of several cameras: their inputs are such as front/image.
     """
 
-    def __init__(self, about: dict[str, str], rate_hz: float = 0.0) -> None:
+    def __init__(
+        self, about: dict[str, str], rate_hz: float = 0.0, cameras: Sequence[str] = (ONLY_CAMERA,)
+    ) -> None:
         self._about, self._rate_hz = about, rate_hz
         self._lock = threading.Lock()
-        self._inputs = {name: InputHealth() for name in EXPECTED_INPUTS + OPTIONAL_INPUTS}
+        of_cameras = [input_of(camera, kind) for camera in cameras for kind in CAMERA_INPUTS]
+        self._inputs = {name: InputHealth() for name in (*of_cameras, *EXPECTED_INPUTS, *OPTIONAL_INPUTS)}
         self._inputs_reported = self._snapshot()
         self._accepted = self._rejected = self._in_a_row = 0
         self._skipped = 0
@@ -153,7 +169,7 @@ class Health:
             findings.append((WARN, self._last_reason))
         for name, entry in self._inputs.items():
             received = entry.received_at is not None
-            if (received and name == STAYS_VALID) or (not received and name in OPTIONAL_INPUTS):
+            if (received and kind_of(name) == STAYS_VALID) or (not received and name in OPTIONAL_INPUTS):
                 continue
             if now - (entry.received_at or self._began_at) > SILENT_AFTER_SEC:
                 findings.append((WARN, f"nothing on {name} for more than {SILENT_AFTER_SEC:.0f} s"))
@@ -197,7 +213,9 @@ class Health:
             findings.append((WARN, f"malformed {name}: {now.problem}"))
         lost, received = now.lost - reported.lost, now.received - reported.received
         if lost > LOST_SHARE * (lost + received):
-            advice = "let its publisher be reliable" + (", or compress images" if name == "image" else "")
+            advice = "let its publisher be reliable" + (
+                ", or compress images" if kind_of(name) == "image" else ""
+            )
             findings.append((WARN, f"{lost} of {lost + received} messages on {name} were lost; {advice}"))
         return findings
 

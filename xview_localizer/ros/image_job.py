@@ -20,7 +20,7 @@ from xview_localizer.observation import Observation
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.ros.debug_image import HALF_EXTENT_M, render_overlay
-from xview_localizer.ros.diagnostics import Health
+from xview_localizer.ros.diagnostics import Health, input_of
 from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.tf import MapToOdom
 from xview_localizer.ros.worker import NewestItemWorker
@@ -67,7 +67,7 @@ class ImageJob:
             if not worker.stopping:  # else reading the map may have been broken off
                 self.health.localized(record, 1e3 * (time.monotonic() - image.received_at))
         except MessageError as error:
-            self.health.malformed("image", str(error))
+            self._malformed(image.moment[-1].camera, str(error))
             rejection = Rejection.of(Reason.BAD_MESSAGE, detail=str(error))
             record, observation, tracked = _refused(image.message, rejection)
         try:
@@ -77,6 +77,9 @@ class ImageJob:
             # A signal ends the context, and deactivation the publishers, at any moment.
             if not worker.stopping and self.outputs.alive:
                 self.logger.error(f"cannot publish: {error!r}")
+
+    def _malformed(self, camera: str, problem: str) -> None:
+        self.health.malformed(input_of(camera, "image"), problem)
 
     def _publish(
         self, header: Header, record: ImageRecord, observation: Observation | None, tracked: TrackedFix | None
@@ -132,7 +135,7 @@ class ImageJob:
             # Odometry joins the images of several cameras, so they wait for it first.
             if len(moment) > 1:
                 worker.wait_until(lambda: not tracker.awaits(stamp), self.wait_sec)
-            observation = self.intake.observe_moment(moment, lambda bad: self.health.malformed("image", bad))
+            observation = self.intake.observe_moment(moment, self._malformed)
             worker.wait_until(lambda: not tracker.awaits(stamp), self.wait_sec)
             tracked = tracker.locate(observation)
             self.intake.on_answer(observation, tracked.fix.scale)

@@ -33,7 +33,7 @@ from xview_localizer.models.package import ModelPackageError
 from xview_localizer.moments import CameraImage, MomentCollector
 from xview_localizer.ros import qos, tf
 from xview_localizer.ros.conversions import diagnostics_message, diagnostics_name, image_decoder
-from xview_localizer.ros.diagnostics import OK, WARN, Health
+from xview_localizer.ros.diagnostics import OK, WARN, Health, input_of
 from xview_localizer.ros.engine_log import forwarded_engine_log
 from xview_localizer.ros.image_job import ImageJob, ReceivedMoment
 from xview_localizer.ros.image_pace import ImagePace
@@ -86,6 +86,7 @@ class LocalizerNode(LifecycleNode):
             self._health = Health(
                 {"model": localizer.spec.name, "map": redacted(settings.values["map.source"])},
                 settings.values["inputs.rate_hz"],
+                settings.cameras,
             )
             self._create_outputs(settings)
             self._start_diagnostics()
@@ -239,15 +240,14 @@ class LocalizerNode(LifecycleNode):
         self._tf_inputs = tf.subscribe(self, intake.mountings, self._settings, self._worker.notify)
 
     def _subscribe_camera(self, camera: str) -> None:
-        """Of several cameras each has its name before its topics."""
-        prefix = f"{camera}/" if camera else ""
-        on_camera_info = self._checked("camera_info", partial(self._intake.on_camera_info, camera=camera))
-        self._listen("camera_info", CameraInfo, qos.CAMERA_INFO, on_camera_info, prefix)
+        info, image = input_of(camera, "camera_info"), input_of(camera, "image")
+        on_camera_info = self._checked(info, partial(self._intake.on_camera_info, camera=camera))
+        self._listen(info, CameraInfo, qos.CAMERA_INFO, on_camera_info)
         on_image = partial(self._on_image, camera)
         if self._settings.transport(camera) == "compressed":
-            self._listen("image", CompressedImage, qos.IMAGES, on_image, prefix, "/compressed")
+            self._listen(image, CompressedImage, qos.IMAGES, on_image, "/compressed")
         else:
-            self._listen("image", Image, qos.IMAGES, on_image, prefix)
+            self._listen(image, Image, qos.IMAGES, on_image)
 
     def _listen(
         self,
@@ -255,15 +255,14 @@ class LocalizerNode(LifecycleNode):
         message_type: type,
         kind: qos.InputKind,
         callback: Callable,
-        prefix: str = "",
         suffix: str = "",
     ) -> None:
-        """Subscribe to the topic of the input `name`, with what stands before and after it."""
+        """Subscribe to the topic of the input `name`, with what stands after it."""
 
         def on_lost(count: int) -> None:
             self._health.lost(name, count)
 
-        topic = f"{prefix}{name}{suffix}"
+        topic = f"{name}{suffix}"
         self._inputs.append(MatchedInput(self, message_type, topic, kind, callback, on_lost))
 
     def _stop_listening(self) -> None:
@@ -294,7 +293,7 @@ class LocalizerNode(LifecycleNode):
         return callback
 
     def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
-        self._health.received("image")
+        self._health.received(input_of(camera, "image"))
         for moment in self._moments.add(CameraImage(camera, message)):
             if self._pace.takes(moment[-1].stamp_sec):
                 self._worker.submit(ReceivedMoment(moment, time.monotonic()))
