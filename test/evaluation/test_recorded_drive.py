@@ -118,11 +118,14 @@ def test_other_truth_is_refused(tmp_path, text):
 
 def test_images_in_gaps_of_the_reference_are_not_judged(tmp_path):
     folder, elsewhere = write_drive(tmp_path, raw_image), tmp_path / "rtk.tum"
-    write_tum(elsewhere, [(99.0, 3.0, 3.0, 0.1), (100.0, 3.0, 4.0, 0.2), (100.1, 3.0, 4.1, 0.3)])
+    write_tum(
+        elsewhere,
+        [(99.0, 3.0, 3.0, 0.1), (100.0, 3.0, 4.0, 0.2), (100.1, 3.0, 4.1, 0.3), (103.0, 3.0, 4.2, 0.4)],
+    )
     records = [ImageRecord(stamp, False, "") for stamp in (100.05, 102.0, 98.9)]
     result = judged(folder, records, "rtk.tum")  # a file beside drive.yaml
     assert [record.stamp_sec for record in result.records] == [100.05]
     (pose,) = result.truth
     assert (pose.x_m, pose.y_m, pose.yaw_rad) == pytest.approx((3.0, 4.05, 0.25), abs=1e-3)
-    with pytest.raises(BagError, match="from 99.0 to 100.1 s has no pose for 1 images from 102.0 to 102.0 s"):
+    with pytest.raises(BagError, match="from 99.0 to 103.0 s has no pose for 1 images from 102.0 to 102.0 s"):
         judged(folder, records[1:2], str(elsewhere))

@@ -82,6 +82,14 @@ def test_moving_transforms_are_interpolated_and_never_extrapolated(tree):
         tree.lookup("base_link", "pan", 11.3, hold_sec=0.4)
 
 
+def test_a_static_transform_stays_unless_its_frame_gets_another_parent(tree):
+    """Publishers of ROS 1 send the same joints on both topics."""
+    tree.set_moving("base_link", "antenna", 5.0, transform((9.0, 0.0, 0.0)))
+    np.testing.assert_array_equal(tree.lookup("base_link", "antenna", 100.0).t_m, [-0.3, 0.0, 1.7])
+    tree.set_moving("mast", "antenna", 5.0, transform())
+    np.testing.assert_array_equal(tree.lookup("base_link", "antenna", 5.0).t_m, [0.4, 0.0, 1.0])
+
+
 def test_old_transforms_are_let_go_and_a_jump_back_starts_afresh(tree):
     for stamp_sec in np.arange(0.0, 3 * KEPT_SEC):
         tree.set_moving("base_link", "pan", stamp_sec, transform((stamp_sec, 0.0, 0.0)))
