@@ -22,6 +22,7 @@ def evidence_at(lifted, offset):
         1.0,
         np.full(n, 0.5, np.float32),
         np.zeros((n, 12, 12), np.float32),
+        np.arange(n, dtype=np.int32),
         np.zeros(n, np.float32),
         GRID,
     )

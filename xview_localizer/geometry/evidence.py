@@ -26,7 +26,7 @@ CELLS_AT_ONCE = 64  # of a match field: few enough to stay in a core's cache
 class Evidence:
     """A match field prepared for looking up many poses.
 
-    `excess` [N, rows + 2 margin, columns + 2 margin] is pi * (p * M - 1), the part of the likelihood ratio
+    `excess` [K, rows + 2 margin, columns + 2 margin] is pi * (p * M - 1), the part of the likelihood ratio
     (against "the match is uniform") that depends on the pose. It is 0 outside the grid: nothing was
     looked at there, so a cell sent outside is evidence neither for nor against a pose.
     """
@@ -38,6 +38,7 @@ class Evidence:
     overlap_discount: float
     inlier_probability: np.ndarray  # [N] float32
     excess: np.ndarray  # float32
+    raster: np.ndarray  # [N] int32, which one of `excess` is each ground cell's
     peak: np.ndarray  # [N] float32, the greatest excess of each cell within the grid; NaN if any is
     grid: RasterGrid
 
@@ -64,12 +65,13 @@ class Evidence:
             field.overlap_discount,
             probability,
             excess,
+            np.arange(len(probability), dtype=np.int32),
             peak,
             field.grid,
         )
 
     def take(self, cells: np.ndarray) -> Evidence:
-        """The evidence of some ground cells (indices or mask)."""
+        """The evidence of some ground cells (indices or mask); the rasters are shared, not copied."""
         return Evidence(
             self.lifted[cells],
             self.offset[cells],
@@ -77,15 +79,21 @@ class Evidence:
             self.current[cells],
             self.overlap_discount,
             self.inlier_probability[cells],
-            self.excess[cells],
+            self.excess,
+            self.raster[cells],
             self.peak[cells],
             self.grid,
         )
 
     @property
     def inside(self) -> np.ndarray:
-        """`excess` [N, rows, columns] without the neutral border."""
-        return self.excess[:, MARGIN_CELLS:-MARGIN_CELLS, MARGIN_CELLS:-MARGIN_CELLS]
+        """The ground cells' rasters [N, rows, columns] without the neutral border; a copy."""
+        return self.excess[self.raster, MARGIN_CELLS:-MARGIN_CELLS, MARGIN_CELLS:-MARGIN_CELLS]
+
+    @property
+    def raster_start(self) -> np.ndarray:
+        """Where each ground cell's raster begins in the flattened `excess`, [N, 1]."""
+        return (self.raster * np.int32(self.excess.shape[1] * self.excess.shape[2]))[:, None]
 
     def points(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Where the poses (a, t) [H] send the ground cells: complex [H, N], `map`."""
@@ -111,13 +119,13 @@ class Evidence:
         """`cell_log_ratios` as [N, H]: poses near each other look at the same part of a cell's raster, one after
         the other."""
         column, row = self.raster_coordinates(a, t)
-        stride, size = self.excess.shape[2], self.excess.shape[1] * self.excess.shape[2]
+        stride = self.excess.shape[2]
         index, top = column.astype(np.int32), row.astype(np.int32)
         column -= index
         row -= top
         top *= stride
         index += top
-        index += (np.arange(len(self.lifted), dtype=np.int32) * size)[:, None]
+        index += self.raster_start
         flat = self.excess.ravel()
         upper, lower = flat.take(index), flat.take(index + stride)
         index += 1

@@ -10,6 +10,8 @@ from xview_localizer.geometry.similarity import procrustes_with_offset
 WINDOW_CELLS = 2  # of the assignment on either side of the predicted cell
 # Standard deviations of the assignment's kernel, cells: wide enough to pull from the coarse search's error.
 KERNEL_CELLS = (1.6, 1.3, 1.0, 0.8, 0.8)
+NARROWEST_CELLS = min(KERNEL_CELLS)
+SCOUTS = 300  # ground cells that bring a pose near before all of them, with the narrowest kernel, place it
 
 
 def refine(
@@ -19,10 +21,12 @@ def refine(
 
     A pose near which nothing matches stays as it is.
     """
+    few = evidence.take(np.arange(0, len(evidence.lifted), max(1, len(evidence.lifted) // SCOUTS)))
     for kernel_cells in KERNEL_CELLS:
-        target, weight = soft_assignment(evidence, a, t, kernel_cells)
+        cells = few if kernel_cells > NARROWEST_CELLS else evidence
+        target, weight = soft_assignment(cells, a, t, kernel_cells)
         refined_a, refined_t = procrustes_with_offset(
-            evidence.lifted, evidence.offset, target, weight * evidence.weight, np.abs(a), scale_bounds
+            cells.lifted, cells.offset, target, weight * cells.weight, np.abs(a), scale_bounds
         )
         matched = np.isfinite(refined_a)
         a, t = np.where(matched, refined_a, a), np.where(matched, refined_t, t)
@@ -46,7 +50,7 @@ def soft_assignment(
     )
     corner = (centre_row.astype(np.int32) - WINDOW_CELLS) * padded_columns
     corner += centre_column.astype(np.int32) - WINDOW_CELLS
-    corner += (np.arange(len(evidence.lifted), dtype=np.int32) * (padded_rows * padded_columns))[:, None]
+    corner += evidence.raster_start
 
     flat = evidence.excess.ravel()
     total, d_column, d_row = (np.zeros_like(column) for _ in range(3))
