@@ -570,3 +570,16 @@ def test_image_in_work_while_relocalizing_is_asked_for_does_not_count(tracker, s
     tracker.on_image(2.0)
     tracker.relocalize()
     assert reason_of(tracker.locate(observation(2.0))) is Reason.OVERTAKEN
+
+
+def test_search_grows_anew_from_the_last_pose(tracker, scripted):
+    """What was driven without a pose before that pose counts no more."""
+    scripted.places = (Place(-40.0),)
+    drive_on(tracker, np.arange(2.0, 16.0), 0.0)  # 70 m
+    scripted.places = (Place(),)
+    (found,) = drive_on(tracker, [17.0], 15.05)
+    assert found.fix.accepted
+    scripted.places = (Place(-40.0),)
+    radii_m = [answer.prior.radius_m for answer in drive_on(tracker, np.arange(18.0, 28.0), 17.05)]
+    first_widened_m = next(radius_m for radius_m in radii_m if radius_m > 1.1 * MIN_RADIUS_M)
+    assert first_widened_m < 2.5 * MIN_RADIUS_M  # by some 40 m driven, not by 110 m: that would be three times as far
