@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace as Message
 
@@ -282,3 +283,23 @@ def test_what_is_doubtful_in_the_data_is_collected():
     for _ in range(12):
         intake.on_answer(Message(scale_known=False), 1.2)
     assert len(intake.doubts.current()) == known
+
+
+@pytest.mark.parametrize(("latitude_deg", "taken"), [(49.75, True), (49.85, False)])  # 195 and 206 km
+def test_positions_are_taken_up_to_200_km_from_the_datum(latitude_deg, taken):
+    intake = DriveIntake(None, SETTINGS)
+    with nullcontext() if taken else pytest.raises(MessageError, match="km from the datum"):
+        intake.on_fix(fix_message(1, latitude_deg=latitude_deg))
+
+
+def test_simulated_time_may_begin_at_its_first_second():
+    intake = DriveIntake(None, SETTINGS)
+    assert intake.on_image(Message(header=header(0, nanosec=500_000_000))) == 0.5
+
+
+def test_clearing_forgets_what_was_measured():
+    intake = DriveIntake(None, SETTINGS)
+    intake.on_fix(fix_message(1))
+    assert intake.tracker.gnss_disc_at(1.5) is not None
+    intake.clear()
+    assert intake.tracker.gnss_disc_at(1.5) is None

@@ -582,4 +582,6 @@ def test_search_grows_anew_from_the_last_pose(tracker, scripted):
     scripted.places = (Place(-40.0),)
     radii_m = [answer.prior.radius_m for answer in drive_on(tracker, np.arange(18.0, 28.0), 17.05)]
     first_widened_m = next(radius_m for radius_m in radii_m if radius_m > 1.1 * MIN_RADIUS_M)
-    assert first_widened_m < 2.5 * MIN_RADIUS_M  # by some 40 m driven, not by 110 m: that would be three times as far
+    assert (
+        first_widened_m < 2.5 * MIN_RADIUS_M
+    )  # by some 40 m driven, not by 110 m: that would be three times as far
