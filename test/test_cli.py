@@ -1,4 +1,4 @@
-"""The command line explains itself, and tells what a user can mend without a traceback."""
+"""Every command has help, and errors that a user can mend are reported without a traceback."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""What /diagnostics says of inputs that fall silent."""
+"""What /diagnostics reports of inputs that stop."""
 
 import pytest
 

@@ -189,7 +189,7 @@ def test_rejects_when_the_map_cannot_be_read(small_town, networks, prior):
 
 @pytest.mark.parametrize("assumed_m", [1.4, 2.6])
 def test_unknown_camera_height_is_solved_for(localizer, small_town, prior, assumed_m, monkeypatch):
-    """The lever arm and what odometry says are metres, whatever the scale of the depth."""
+    """The lever arm and odometry are in metres, whatever the scale of the depth."""
     monkeypatch.setattr(localizer, "config", replace(localizer.config, assumed_camera_height_m=assumed_m))
     now = localizer.observe(small_town.view(camera_height_m=None))
     past = seen_from_the_past(localizer, small_town, camera_height_m=None)

@@ -1,4 +1,4 @@
-"""Which images belong together: in step or not, and whatever camera falls silent."""
+"""Which images belong together: in step or not, and whatever camera stops sending."""
 
 from types import SimpleNamespace as Message
 

@@ -1,4 +1,4 @@
-"""What README.md and the documentation tell people to type exists."""
+"""Commands and options that README.md and the documentation show exist."""
 
 import re
 import subprocess

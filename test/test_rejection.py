@@ -7,7 +7,7 @@ import pytest
 from xview_localizer.rejection import Reason, Rejection
 
 VALUES = {
-    "detail": "the sensor fell silent",
+    "detail": "the sensor stopped",
     "direction": "along the street",
     "max_age_sec": 10.0,
     "radius_m": 250.4,

@@ -1,4 +1,4 @@
-"""Colours and opacity are found by what a file says of its bands, wherever they stand."""
+"""Colours and opacity are found by the bands' interpretation, in whatever order."""
 
 from __future__ import annotations
 

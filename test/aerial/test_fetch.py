@@ -38,7 +38,7 @@ def test_a_slow_server_holds_nobody_beyond_the_timeout(server: TileServer, reply
     fetcher = Fetcher(FetchConfig(TIMEOUT_SEC, retries=2))
     with within_the_timeout(), pytest.raises(MapSourceError, match="does not answer within 0.4 s; start it"):
         fetcher.fetch(server.url + "/1")
-    assert server.requests["/1"] == 1  # who is silent is not asked again
+    assert server.requests["/1"] == 1  # a server that does not answer is not queried again
 
 
 def test_a_slow_look_up_of_the_name_holds_nobody_beyond_the_timeout(monkeypatch) -> None:

@@ -83,9 +83,9 @@ def test_free_port_is_said_once_it_is_bound_and_a_taken_one_is_refused(geotiff) 
         second = subprocess.run([*command, port], capture_output=True, text=True, timeout=60, check=False)
         process.terminate()
     assert second.returncode != 0
-    said = second.stdout + second.stderr
-    assert f"cannot serve at 127.0.0.1:{port}" in said
-    assert "serving" not in said
+    output = second.stdout + second.stderr
+    assert f"cannot serve at 127.0.0.1:{port}" in output
+    assert "serving" not in output
 
 
 def test_edges_are_transparent_and_beyond_is_404(tmp_path, frame) -> None:

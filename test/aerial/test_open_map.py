@@ -1,4 +1,4 @@
-"""From what a user writes to a map: what is accepted, and what a start-up probe says."""
+"""From what a user writes to a map: what is accepted, and what the start-up probe reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other places that maps come from: each shows the same ground as its plain twin, and says what is wrong."""
+"""Other places that maps come from: each shows the same ground as its plain twin, and names what is wrong."""
 
 from __future__ import annotations
 
@@ -131,8 +131,10 @@ def test_wms_over_http_says_what_the_server_says(server, frame) -> None:
     with pytest.raises(MapSourceError, match="asked for EPSG:25832; leave it out"):
         open_map_source(server.url + "/wms?service=WMS&layers=a&crs=EPSG:25832", frame)
     source = open_map_source(server.url + "/wms?request=GetMap&layers=a&key=SECRET", frame, fetch=QUICK)
-    said = b"<ServiceExceptionReport><ServiceException>Layer a is not there, key=SECRET</ServiceException>"
-    server.default = Reply(said, content_type="text/xml")
+    exception_report = (
+        b"<ServiceExceptionReport><ServiceException>Layer a is not there, key=SECRET</ServiceException>"
+    )
+    server.default = Reply(exception_report, content_type="text/xml")
     with pytest.raises(MapSourceError, match="Layer a is not there") as raised:
         probe_map(source, 0.0, 0.0, 0.2)
     assert "SECRET" not in str(raised.value)

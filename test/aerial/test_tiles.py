@@ -1,4 +1,4 @@
-"""Tiled maps: templates, tile sizes and formats give the same ground; holes and failures are told apart."""
+"""Tiled maps: templates, tile sizes and formats give the same ground; holes and failures are distinguished."""
 
 from __future__ import annotations
 

@@ -229,7 +229,7 @@ def test_new_ground_share(travelled_m, share):
 
 @pytest.mark.parametrize("sigma_m", [2.0, 5.0, 40.0, 1e6])
 def test_gnss_weight_is_one_on_average_over_the_search(sigma_m):
-    """Against the mean over points all over the disc; so that "none of these", anywhere in it, has no say."""
+    """Against the mean over points all over the disc; so that "none of these", anywhere in it, is not weighted."""
     rng = np.random.default_rng(0)
     distance_m = 25.0 * np.sqrt(rng.random(400_000))
     weight = np.exp(gnss_log_weight(distance_m, sigma_m, 25.0))

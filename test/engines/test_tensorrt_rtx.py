@@ -97,13 +97,13 @@ def test_graphs_of_an_updated_package_build_too(library, cache, tmp_path, name):
 
 
 def test_a_build_tells_how_far_it_is(library, caplog):
-    told = progress_monitor(library.trt, "backbone", period_sec=0.0)
+    monitor = progress_monitor(library.trt, "backbone", period_sec=0.0)
     with caplog.at_level("INFO"):
-        told.phase_start("Building engine", None, 4)
-        told.phase_start("Timing kernels", "Building engine", 90)
-        assert told.step_complete("Timing kernels", 3) and told.step_complete("Building engine", 1)
-        told.phase_finish("Building engine")
-        told.step_complete("Building engine", 2)
+        monitor.phase_start("Building engine", None, 4)
+        monitor.phase_start("Timing kernels", "Building engine", 90)
+        assert monitor.step_complete("Timing kernels", 3) and monitor.step_complete("Building engine", 1)
+        monitor.phase_finish("Building engine")
+        monitor.step_complete("Building engine", 2)
     assert caplog.messages == ["backbone: Building engine, step 2 of 4"]
 
 

@@ -1,4 +1,4 @@
-"""True poses from whatever a recording holds: the same drive, told by poses and by an antenna."""
+"""True poses from whatever a recording holds: the same drive by poses and by an antenna."""
 
 import numpy as np
 import pytest

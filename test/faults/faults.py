@@ -212,7 +212,7 @@ def _image_faults() -> Iterator[Fault]:
     yield Fault("CameraInfo: zero", "not calibrated", NO_CALIBRATION, from_start=True)
     yield Fault("CameraInfo: NaN", "CameraInfo", NAN_CALIBRATION, from_start=True)
     wrong_size = only("camera_info", with_fields(width=320, height=200))
-    yield Fault("CameraInfo: wrong size", "CameraInfo|camera model says", wrong_size, from_start=True)
+    yield Fault("CameraInfo: wrong size", "CameraInfo|camera model has", wrong_size, from_start=True)
 
 
 def _sensor_faults() -> Iterator[Fault]:

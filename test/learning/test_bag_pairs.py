@@ -1,4 +1,4 @@
-"""Pairs cut from a recording: their truth is that of the drive, whatever kind of reference told it."""
+"""Pairs cut from a recording: their truth is that of the drive, whatever kind of reference it comes from."""
 
 from dataclasses import replace
 
@@ -70,8 +70,8 @@ def folder(tmp_path_factory):
 def frames_of(folder, localizer, reference, out, **values):
     drive = read_drive(folder)
     settings = Settings.from_values(drive.values | values)
-    told = read_reference(reference, drive, settings)
-    return cut_frames(drive, settings, localizer, told, out)
+    reference_poses = read_reference(reference, drive, settings)
+    return cut_frames(drive, settings, localizer, reference_poses, out)
 
 
 @pytest.mark.parametrize("reference", ["/ground_truth/pose", "truth.tum", "/gnss/fix"])
@@ -89,7 +89,7 @@ def test_truth_is_the_camera_s_pose(folder, localizer, tmp_path, reference):
         camera = base @ Pose2(*CAMERA_M, np.radians(120.0))
         here = base.inverse() @ item.label.pose
         assert np.hypot(here.x_m, here.y_m) < 0.05 and abs(here.yaw_rad) < 0.01
-        # The aerial image tells where its middle is: there it shows what the map shows.
+        # The aerial image is centred where its entry places it: there it shows what the map shows.
         aerial = record.load_aerial()
         middle_m = np.array([camera.x_m - record.truth.x_m, camera.y_m - record.truth.y_m])
         uv = (town.grid.uv_from_xy(middle_m) - 0.5).round().astype(int)

@@ -1,4 +1,4 @@
-"""From pairs to a package: training goes on from a package, and calibration tells right from wrong."""
+"""From pairs to a package: training goes on from a package, and calibration separates right from wrong places."""
 
 import json
 from dataclasses import replace
@@ -92,8 +92,8 @@ def test_train_on_own_pairs_and_an_orthophoto_from_a_package(pairs, site, embedd
         orthophotos=(site,), scenes=1, start=default_package_path(), start_share=0.25, workers=1, threads=1,
         train=TrainConfig(steps=2, learning_rate=1e-5),
     )  # fmt: skip
-    work, said = tmp_path / "work", []
-    progress = Progress(said.append)
+    work, lines = tmp_path / "work", []
+    progress = Progress(lines.append)
     package = train_package(work, default_package_path(), tmp_path / "out", config, progress)
     assert package.spec.inverse_temperature == pytest.approx(embedded.spec.inverse_temperature, rel=0.02)
     assert f"the pairs of {pairs}" in package.provenance
@@ -108,11 +108,11 @@ def test_train_on_own_pairs_and_an_orthophoto_from_a_package(pairs, site, embedd
     )
     assert not np.array_equal(learned.load_aerial().image, held_out.load_aerial().image)
 
-    for other, told in (
+    for other, difference in (
         (replace(config, towns=3), "towns 0, not 3"),
         (replace(config, scenes=2), "scenes 1, not 2"),
     ):
-        with pytest.raises(RecipeError, match=f"was made with {told}"):
+        with pytest.raises(RecipeError, match=f"was made with {difference}"):
             train_package(work, default_package_path(), tmp_path / "out", other)
 
 

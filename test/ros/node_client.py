@@ -6,7 +6,7 @@ import time
 
 
 class Client:
-    """Publishers to the node, and everything it says."""
+    """Publishers to the node, and everything that it publishes."""
 
     def __init__(self) -> None:
         import rclpy
@@ -56,7 +56,7 @@ class Client:
         return {entry.key: entry.value for entry in self.diagnostics[-1].values} if self.diagnostics else {}
 
     def publish(self, topic, message_type, message, qos=1000) -> None:
-        """Publish once somebody listens."""
+        """Publish once somebody subscribes."""
         if topic not in self._publishers:
             publisher = self._publishers[topic] = self.node.create_publisher(message_type, topic, qos)
             self.until(lambda: self._is_matched(publisher))
@@ -65,7 +65,7 @@ class Client:
         self._publishers[topic].publish(message)
 
     def _is_matched(self, publisher) -> bool:
-        """Whether all who listen do so with the publisher's reliability: the node looks for publishers each second."""
+        """Whether all subscribers have the publisher's reliability: the node looks for publishers each second."""
         found = self.node.get_subscriptions_info_by_topic(publisher.topic_name)
         matched = publisher.get_subscription_count() >= len(found) > 0
         # The subscriptions to the clock (rclpy's own) and to moving transforms are best effort for good.

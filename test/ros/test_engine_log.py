@@ -1,4 +1,4 @@
-"""What engines say while the node configures is passed on, and nothing afterwards."""
+"""Log records of engines are passed on while the node configures, and not afterwards."""
 
 import logging
 from importlib.util import find_spec
@@ -12,18 +12,18 @@ from xview_localizer.ros.node_process import NodeProcess
 
 
 def test_records_of_the_engines_are_passed_on_while_they_are_opened():
-    told = []
+    received = []
     build, elsewhere = (
         logging.getLogger(name)
         for name in ("xview_localizer.engines.tensorrt.build", "xview_localizer.aerial")
     )
-    with forwarded_engine_log(lambda level, text: told.append((level, text))):
+    with forwarded_engine_log(lambda level, text: received.append((level, text))):
         build.info("building the %s engine of %s, once", "tensorrt", "backbone")
         build.debug("detail")
         build.warning("damaged")
         elsewhere.info("a tile")
     build.info("later")
-    assert told == [
+    assert received == [
         (logging.INFO, "building the tensorrt engine of backbone, once"),
         (logging.WARNING, "damaged"),
     ]

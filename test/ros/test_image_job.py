@@ -188,7 +188,7 @@ def test_camera_info_may_come_once(monkeypatch):
 
 
 def test_an_image_waits_for_its_transforms():
-    """For as long as tf.timeout_sec says, beside the wait for sensors."""
+    """For up to tf.timeout_sec, beside the wait for sensors."""
     waits = []
     worker = SimpleNamespace(
         wait_until=lambda wanted, timeout_sec: waits.append((wanted(), timeout_sec)), stopping=True

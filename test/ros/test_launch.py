@@ -169,7 +169,7 @@ def launched(path, *arguments):
 
 
 def output_of(path, *arguments):
-    """What a launch says that ends by itself."""
+    """The output of a launch that ends by itself."""
     with launched(path, *arguments) as process:
         return process.communicate(timeout=60)[0]
 

@@ -87,13 +87,13 @@ def test_broadcast_needs_tf2_msgs(domain, values, monkeypatch):
 def test_map_to_odom_carries_odometry_into_the_map(client, drive, values, recorded):
     from tf2_msgs.msg import TFMessage
 
-    heard = []
-    client.node.create_subscription(TFMessage, "/tf", heard.append, 100)
+    received = []
+    client.node.create_subscription(TFMessage, "/tf", received.append, 100)
     with NodeProcess(values | COMPRESSED | {"tf.broadcast_map_to_odom": True}):
         client.play_until(recorded, lambda: client.poses)
-        accepted = len(heard)
-        client.until(lambda: len(heard) > accepted + 2)
-        stamped = heard[-1].transforms[0]
+        accepted = len(received)
+        client.until(lambda: len(received) > accepted + 2)
+        stamped = received[-1].transforms[0]
     assert (stamped.header.frame_id, stamped.child_frame_id) == ("map", "odom")
     yaw_rad = 2 * np.arctan2(stamped.transform.rotation.z, stamped.transform.rotation.w)
     T_map_odom = Pose2(stamped.transform.translation.x, stamped.transform.translation.y, yaw_rad)

@@ -20,7 +20,10 @@ from scripted_drive import (
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.rejection import Reason
 
-WRONG = (6.0, 5.0)  # metres east and north of the truth: another place, which GNSS can hardly tell from it
+WRONG = (
+    6.0,
+    5.0,
+)  # metres east and north of the truth: another place, which GNSS can hardly distinguish from it
 
 
 def reasons(answers) -> list[Reason | None]:
