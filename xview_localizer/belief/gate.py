@@ -25,7 +25,7 @@ class GateConfig:
 
 
 # A single image: no later image can decide, and a wrong pose is not carried on to others.
-SINGLE_IMAGE_GATE = GateConfig(min_confidence=0.9)
+SINGLE_IMAGE_GATE = GateConfig(min_confidence=0.93)
 
 
 def decide(modes: Modes, belief: Belief, config: GateConfig) -> Fix:
