@@ -36,7 +36,7 @@ def mountings(*transforms, camera=CameraMounting(), **config):
 
 def test_the_camera_sits_where_its_optical_frame_is():
     by_tf = mountings(stamped("/base_link", "/camera_optical_frame", (0.4, 0.0, 1.6), DOWN_5_DEG))
-    R, t_m = by_tf.camera("camera_optical_frame", 1.0)
+    R, t_m = by_tf.camera(header("camera_optical_frame", 1.0))
     np.testing.assert_allclose(R, DOWN_5_DEG, atol=1e-12)
     np.testing.assert_array_equal(t_m, [0.4, 0.0, 1.6])
 
@@ -45,7 +45,7 @@ def test_the_camera_sits_where_its_optical_frame_is():
 def test_a_body_frame_is_understood_by_its_z(frame):
     """Simulators name the link, x along the view: its z points up, where no camera on wheels looks."""
     body = DOWN_5_DEG @ R_BODY_OPTICAL.T
-    R, _ = mountings(stamped("base_link", frame, R=body)).camera(frame, 1.0)
+    R, _ = mountings(stamped("base_link", frame, R=body)).camera(header(frame, 1.0))
     np.testing.assert_allclose(R, DOWN_5_DEG, atol=1e-12)
 
 
@@ -53,40 +53,40 @@ def test_an_optical_frame_that_looks_at_the_sky_is_refused():
     with pytest.raises(
         MountingError, match=r"z of camera_optical_frame points up.*REP 103.*set camera.rpy_deg"
     ):
-        mountings(stamped("base_link", "camera_optical_frame")).camera("camera_optical_frame", 1.0)
+        mountings(stamped("base_link", "camera_optical_frame")).camera(header("camera_optical_frame", 1.0))
 
 
 def test_parameters_overrule_tf_one_by_one():
     at_m, R = np.array([1.0, 2.0, 3.0]), np.eye(3)
     tf = stamped("base_link", "camera", (0.4, 0.0, 1.6), DOWN_5_DEG)
-    by_position = mountings(tf, camera=CameraMounting(in_base_m=at_m)).camera("camera", 1.0)
+    by_position = mountings(tf, camera=CameraMounting(in_base_m=at_m)).camera(header("camera", 1.0))
     np.testing.assert_allclose(by_position[0], DOWN_5_DEG, atol=1e-12)
     assert by_position[1] is at_m
-    by_rotation = mountings(tf, camera=CameraMounting(R_base_camera=R)).camera("camera", 1.0)
+    by_rotation = mountings(tf, camera=CameraMounting(R_base_camera=R)).camera(header("camera", 1.0))
     assert by_rotation[0] is R
     np.testing.assert_array_equal(by_rotation[1], [0.4, 0.0, 1.6])
-    assert mountings(camera=CameraMounting(at_m, R)).camera("", 1.0) == (R, at_m)
+    assert mountings(camera=CameraMounting(at_m, R)).camera(header("", 1.0)) == (R, at_m)
 
 
 def test_what_is_missing_is_named_with_what_to_set():
     nothing = mountings()
     both = "publish it or set camera.position_in_base_m and camera.rpy_deg"
     with pytest.raises(MountingError, match=f"^no transform base_link → camera_optical_frame; {both}$"):
-        nothing.camera("camera_optical_frame", 1.0)
+        nothing.camera(header("camera_optical_frame", 1.0))
     with pytest.raises(MountingError, match="→ eye; publish it or set camera.rpy_deg$"):
-        mountings(camera=CameraMounting(in_base_m=np.zeros(3))).camera("eye", 1.0)
+        mountings(camera=CameraMounting(in_base_m=np.zeros(3))).camera(header("eye", 1.0))
     with pytest.raises(MountingError, match="→ eye; publish it or set camera.position_in_base_m$"):
-        mountings(camera=CameraMounting(R_base_camera=np.eye(3))).camera("eye", 1.0)
+        mountings(camera=CameraMounting(R_base_camera=np.eye(3))).camera(header("eye", 1.0))
     with pytest.raises(MountingError, match="no transform base_link → gps; .* set gnss.antenna_in_base_m"):
-        nothing.antenna_in_base_m("gps", 1.0)
+        nothing.antenna_in_base_m(header("gps", 1.0))
     with pytest.raises(MountingError, match="no transform chassis → imu_link; publish it or set imu.rpy_deg"):
-        mountings(base_frame="chassis").R_base_imu("imu_link", 1.0)
+        mountings(base_frame="chassis").R_base_imu(header("imu_link", 1.0))
     with pytest.raises(MountingError, match="the image names no frame_id"):
-        nothing.camera("", 1.0)
+        nothing.camera(header("", 1.0))
 
 
 def test_an_imu_in_base_link_needs_no_transform():
-    np.testing.assert_array_equal(mountings().R_base_imu("base_link", 1.0), np.eye(3))
+    np.testing.assert_array_equal(mountings().R_base_imu(header("base_link", 1.0)), np.eye(3))
 
 
 def test_a_bad_transform_leaves_the_others():
@@ -97,7 +97,7 @@ def test_a_bad_transform_leaves_the_others():
         known.on_transforms(
             Message(transforms=[bad, stamped("base_link", "gps", (1.0, 0.0, 2.0))]), static=True
         )
-    np.testing.assert_array_equal(known.antenna_in_base_m("gps", 1.0), [1.0, 0.0, 2.0])
+    np.testing.assert_array_equal(known.antenna_in_base_m(header("gps", 1.0)), [1.0, 0.0, 2.0])
 
 
 def odometry(child_frame_id, position=(0.0, 0.0, 0.0), R=np.eye(3), sec=100, frame_id="odom"):
@@ -183,10 +183,10 @@ def test_an_image_is_not_taken_as_level_while_the_imu_hangs_somewhere():
 def test_a_jump_of_time_forgets_moving_transforms():
     robot = intake()
     robot.mountings.on_transforms(Message(transforms=[stamped("base_link", "gps", sec=100)]), static=False)
-    robot.mountings.antenna_in_base_m("gps", 100.0)
+    robot.mountings.antenna_in_base_m(header("gps", 100.0))
     robot.clear()
     with pytest.raises(MountingError, match="no transform base_link → gps"):
-        robot.mountings.antenna_in_base_m("gps", 100.0)
+        robot.mountings.antenna_in_base_m(header("gps", 100.0))
 
 
 def test_sensors_take_a_transform_that_lags_a_little():
@@ -194,13 +194,17 @@ def test_sensors_take_a_transform_that_lags_a_little():
     pan = stamped("base_link", "pan", (0.2, 0.0, 1.0), sec=100)
     late = Mountings(MountingConfig(hold_sec=0.5))
     late.on_transforms(Message(transforms=[pan]), static=False)
-    np.testing.assert_array_equal(late.R_base_imu("pan", 100.4), np.eye(3))
-    np.testing.assert_array_equal(late.antenna_in_base_m("pan", 100.4), [0.2, 0.0, 1.0])
+    np.testing.assert_array_equal(late.R_base_imu(header("pan", 100.4)), np.eye(3))
+    np.testing.assert_array_equal(late.antenna_in_base_m(header("pan", 100.4)), [0.2, 0.0, 1.0])
     np.testing.assert_array_equal(late.T_child_base("pan", 100.4).t_m, [-0.2, 0.0, -1.0])
-    for lookup in (late.R_base_imu, late.antenna_in_base_m, late.T_child_base, late.camera):
+    too_late = header("pan", 100.6)
+    for lookup, asked in (
+        (late.R_base_imu, (too_late,)), (late.antenna_in_base_m, (too_late,)), (late.camera, (too_late,)),
+        (late.T_child_base, ("pan", 100.6)),
+    ):  # fmt: skip
         with pytest.raises(MountingError, match="pan is known from 100.000 to 100.000 s"):
-            lookup("pan", 100.6)
+            lookup(*asked)
     with pytest.raises(
         MountingError, match=r"no transform base_link → pan at 100.400 s: .*; publish it or set"
     ):
-        late.camera("pan", 100.4)
+        late.camera(header("pan", 100.4))

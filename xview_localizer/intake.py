@@ -77,7 +77,7 @@ class DriveIntake:
             )
         stamp_sec = _stamp_sec(message)
         with _refusals_as_message_errors():
-            antenna_m = self.mountings.antenna_in_base_m(message.header.frame_id, stamp_sec)
+            antenna_m = self.mountings.antenna_in_base_m(message.header)
             self.tracker.on_gnss(stamp_sec, *geodetic, position.sigma_m, antenna_m)
         self.doubts.on_status(message.status.status)
 
@@ -94,7 +94,7 @@ class DriveIntake:
     def on_imu(self, message) -> None:
         stamp_sec, gravity_imu = _stamp_sec(message), messages.gravity_from_imu(message)
         try:
-            gravity_base = self.mountings.R_base_imu(message.header.frame_id, stamp_sec) @ gravity_imu
+            gravity_base = self.mountings.R_base_imu(message.header) @ gravity_imu
         except MountingError as error:
             self._imu_problem = str(error)
             raise messages.MessageError(self._imu_problem) from error
@@ -172,7 +172,7 @@ class DriveIntake:
         """Whether it is known where the cameras were when the images were taken; transforms may still come in."""
         try:
             for image in moment:
-                self.mountings.camera(image.message.header.frame_id, image.stamp_sec, image.camera)
+                self.mountings.camera(image.message.header, image.camera)
         except MountingError:
             return False
         return True

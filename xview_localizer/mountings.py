@@ -106,37 +106,37 @@ class Mountings:
         self, image: np.ndarray, model: CameraModel, gravity_base: np.ndarray | None, header, camera: str
     ) -> GroundView:
         """`image` [H, W, 3] RGB of a camera's message with this header as the localizer takes it."""
-        stamp_sec = header.stamp.sec + 1e-9 * header.stamp.nanosec
-        R_base_camera, camera_in_base_m = self.camera(header.frame_id, stamp_sec, camera)
+        stamp_sec = _stamp_sec(header)
+        R_base_camera, camera_in_base_m = self.camera(header, camera)
         height_m = self._config.cameras[camera].height_m
         return GroundView(image, model, R_base_camera, camera_in_base_m, gravity_base, height_m, stamp_sec)
 
-    def camera(
-        self, frame_id: str, stamp_sec: float, camera: str = ONLY_CAMERA
-    ) -> tuple[np.ndarray, np.ndarray]:
+    # These take a message's std_msgs/Header; its frame_id and stamp are used where TF is asked.
+
+    def camera(self, header, camera: str = ONLY_CAMERA) -> tuple[np.ndarray, np.ndarray]:
         """`R_base_camera` [3, 3] of the optical frame and the camera's position [3] in base_link."""
         mounting = self._config.cameras[camera]
         R, t_m = mounting.R_base_camera, mounting.in_base_m
         if R is None or t_m is None:
             left_out, prefix = {"position_in_base_m": t_m, "rpy_deg": R}, parameter_prefix(camera)
             unset = " and ".join(f"{prefix}.{key}" for key, value in left_out.items() if value is None)
-            T = self._lookup(frame_id, stamp_sec, 0.0, unset, "the image")
-            R = _R_base_optical(T.R, _frame(frame_id)) if R is None else R
+            T = self._lookup(header, 0.0, unset, "the image")
+            R = _R_base_optical(T.R, _frame(header.frame_id)) if R is None else R
             t_m = T.t_m if t_m is None else t_m
         return R, t_m
 
-    def R_base_imu(self, frame_id: str, stamp_sec: float) -> np.ndarray:
+    def R_base_imu(self, header) -> np.ndarray:
         """Rotation [3, 3] from the IMU's axes into base_link's."""
         if self._config.R_base_imu is not None:
             return self._config.R_base_imu
-        return self._lookup(frame_id, stamp_sec, self._config.hold_sec, "imu.rpy_deg", "the Imu").R
+        return self._lookup(header, self._config.hold_sec, "imu.rpy_deg", "the Imu").R
 
-    def antenna_in_base_m(self, frame_id: str, stamp_sec: float) -> np.ndarray:
+    def antenna_in_base_m(self, header) -> np.ndarray:
         """The GNSS antenna [3] in base_link."""
         if self._config.antenna_in_base_m is not None:
             return self._config.antenna_in_base_m
         unset = "gnss.antenna_in_base_m"
-        return self._lookup(frame_id, stamp_sec, self._config.hold_sec, unset, "the NavSatFix").t_m
+        return self._lookup(header, self._config.hold_sec, unset, "the NavSatFix").t_m
 
     def T_child_base(self, child_frame_id: str, stamp_sec: float) -> Transform:
         """base_link in the frame whose pose an odometry is; an empty name stands for base_link."""
@@ -153,14 +153,14 @@ class Mountings:
                 f"set frames.base to {child} if all mountings are given in it"
             ) from error
 
-    def _lookup(self, frame_id: str, stamp_sec: float, hold_sec: float, unset: str, what: str) -> Transform:
-        frame, base = _frame(frame_id), self._config.base_frame
+    def _lookup(self, header, hold_sec: float, unset: str, what: str) -> Transform:
+        frame, base = _frame(header.frame_id), self._config.base_frame
         if not frame:
             raise MountingError(
                 f"{what} names no frame_id to look up on TF; let its driver fill it in, or set {unset}"
             )
         try:
-            return self._tree.lookup(base, frame, stamp_sec, hold_sec)
+            return self._tree.lookup(base, frame, _stamp_sec(header), hold_sec)
         except TransformError as error:
             raise MountingError(f"{error}; publish it or set {unset}") from error
 
@@ -185,3 +185,7 @@ def _R_base_optical(R_base_frame: np.ndarray, frame: str) -> np.ndarray:
 def _frame(frame_id: str) -> str:
     """A frame's name; ROS 1 wrote them with a slash in front."""
     return frame_id.lstrip("/")
+
+
+def _stamp_sec(header) -> float:
+    return header.stamp.sec + 1e-9 * header.stamp.nanosec

@@ -37,12 +37,11 @@ def with_mountings_of(drive: Drive, values: Mapping[str, Value | None]) -> dict[
 
 
 def _mounting(mountings: Mountings, recorded: BagMessage, message) -> dict[str, Value]:
-    at = (message.header.frame_id, messages.stamp_sec(message))
     if recorded.role == "fix":
-        return {"gnss.antenna_in_base_m": tuple(mountings.antenna_in_base_m(*at).tolist())}
+        return {"gnss.antenna_in_base_m": tuple(mountings.antenna_in_base_m(message.header).tolist())}
     if recorded.role == "imu":
-        return {"imu.rpy_deg": _rpy_deg(mountings.R_base_imu(*at))}
-    R, t_m = mountings.camera(*at, recorded.camera)
+        return {"imu.rpy_deg": _rpy_deg(mountings.R_base_imu(message.header))}
+    R, t_m = mountings.camera(message.header, recorded.camera)
     prefix = parameter_prefix(recorded.camera)
     return {
         f"{prefix}.position_in_base_m": tuple(t_m.tolist()),

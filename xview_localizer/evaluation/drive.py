@@ -68,7 +68,7 @@ def _antenna_positions(drive: Drive, settings: Settings) -> list[tuple[float, np
                     continue
                 stamp_sec = messages.stamp_sec(message)
                 fix = messages.position_from_nav_sat_fix(message, default_sigma_m=1.0)
-                lever_m = mountings.antenna_in_base_m(message.header.frame_id, stamp_sec)[:2]
+                lever_m = mountings.antenna_in_base_m(message.header)[:2]
             except (messages.MessageError, MountingError):
                 continue
             geodetic = (fix.latitude_deg, fix.longitude_deg, fix.altitude_m)

@@ -180,5 +180,5 @@ def _pose_row(message) -> tuple[float, ...]:
 def _position_row(message, settings: Settings, mountings: Mountings) -> tuple[float, ...]:
     fix, stamp_sec = messages.position_from_nav_sat_fix(message, DEFAULT_SIGMA_M), messages.stamp_sec(message)
     x_m, y_m = settings.frame.enu_from_geodetic(fix.latitude_deg, fix.longitude_deg, fix.altitude_m)[:2]
-    lever_m = mountings.antenna_in_base_m(message.header.frame_id, stamp_sec)[:2]
+    lever_m = mountings.antenna_in_base_m(message.header)[:2]
     return stamp_sec, float(x_m), float(y_m), 0.0, fix.sigma_m, *map(float, lever_m)
