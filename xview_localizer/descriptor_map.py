@@ -76,14 +76,27 @@ class _Block:
     problems: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """Why the map could not be read. Kept as text: a kept exception would keep its callers' stack frames."""
+
+    text: str
+    interrupted: bool  # nothing is wrong with the map
+
+    @classmethod
+    def of(cls, error: MapSourceError) -> _Failure:
+        return cls(str(error), isinstance(error, MapReadInterrupted))
+
+    @property
+    def error(self) -> MapSourceError:
+        return MapReadInterrupted(self.text) if self.interrupted else MapSourceError(self.text)
+
+
 @dataclass
 class _Entry:
-    """A block, or the text of the map's failure, and until when (on the monotonic clock) it is valid.
+    """A block, or why there is none, and until when (on the monotonic clock) that is valid."""
 
-    The failure is kept as text: a kept exception would keep the stack frames of all callers that it was raised to.
-    """
-
-    made: Future[_Block | str] = field(default_factory=Future)
+    made: Future[_Block | _Failure] = field(default_factory=Future)
     until_sec: float = math.inf
 
 
@@ -176,26 +189,30 @@ class DescriptorMap:
         if mine:
             self._fill(entry, key)
         made = entry.made.result()
-        if isinstance(made, str):
-            raise MapSourceError(made)
+        if isinstance(made, _Failure):
+            raise made.error
         return made
 
     def _fill(self, entry: _Entry, key: tuple[int, int]) -> None:
-        made: _Block | str
+        made: _Block | _Failure
         try:
             made = self._encode(key)
-        except Exception as error:
-            if not isinstance(error, MapSourceError) or isinstance(error, MapReadInterrupted):
-                # The failure is not the map's, so the next image may try again.
-                with self._lock:
-                    if self._entries.get(key) is entry:
-                        del self._entries[key]
-                entry.made.set_exception(error)
-                return
-            made = str(error)
-        if isinstance(made, str) or made.problems:
+        except MapSourceError as error:
+            made = _Failure.of(error)
+        except Exception as error:  # the failure is not the map's, so the next image may try again
+            self._drop(key, entry)
+            entry.made.set_exception(error)
+            return
+        if isinstance(made, _Failure) and made.interrupted:
+            self._drop(key, entry)
+        elif isinstance(made, _Failure) or made.problems:
             entry.until_sec = time.monotonic() + HOLD_OFF_SEC
         entry.made.set_result(made)
+
+    def _drop(self, key: tuple[int, int], entry: _Entry) -> None:
+        with self._lock:
+            if self._entries.get(key) is entry:
+                del self._entries[key]
 
     def _encode(self, key: tuple[int, int]) -> _Block:
         spec = self._spec

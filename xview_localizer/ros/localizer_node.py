@@ -6,6 +6,7 @@ Publishes what outputs.py lists, and `/diagnostics`. Parameters: settings.py and
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -207,6 +208,7 @@ class LocalizerNode(LifecycleNode):
             self._resources.pop()()
         # Nothing of it is used until the next configuration, and it is large.
         self._intake = self._localizer = self._map = None
+        gc.collect()  # what holds itself in circles would otherwise stay until much else has come and gone
         self._state = "unconfigured"
 
     # --- steps of on_activate ---
