@@ -41,7 +41,7 @@ ANSWER_SEC, START_SEC = 30.0, 120.0
 WRONG_M, RECOVERY_SEC, GROWTH_MB = 5.0, 5.0, 150.0
 # Between an answer and the next image, as of a camera of some Hz.
 PAUSE_SEC = 0.2
-VALUES = {"model.threads": 1, "inputs.wait_sec": 1.0, "map.timeout_sec": 1.0, "autostart": True}
+VALUES = {"model.threads": 1, "inputs.wait_sec": 2.0, "map.timeout_sec": 1.0, "autostart": True}
 
 
 @dataclass

@@ -59,6 +59,7 @@ def run_cycles(drive: Drive, count: int) -> tuple[list[Remains], str]:
                 "map.cache_dir": cache,
                 "map.timeout_sec": MAP_TIMEOUT_SEC,
                 "camera.transport": "compressed",
+                "inputs.wait_sec": 5.0,  # however slow the machine, images wait for their sensors
                 "model.threads": 1,
             }
         ) as node,
