@@ -6,7 +6,6 @@ Publishes what outputs.py lists, and `/diagnostics`. Parameters: settings.py and
 
 from __future__ import annotations
 
-import gc
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -39,6 +38,7 @@ from xview_localizer.ros.engine_log import forwarded_engine_log
 from xview_localizer.ros.image_job import ImageJob, ReceivedMoment
 from xview_localizer.ros.image_pace import ImagePace
 from xview_localizer.ros.matched_input import MatchedInput
+from xview_localizer.ros.memory import give_back_memory
 from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.parameters import check_change, declare_parameters, read_settings
 from xview_localizer.ros.services import Services
@@ -208,7 +208,7 @@ class LocalizerNode(LifecycleNode):
             self._resources.pop()()
         # Nothing of it is used until the next configuration, and it is large.
         self._intake = self._localizer = self._map = None
-        gc.collect()  # what holds itself in circles would otherwise stay until much else has come and gone
+        give_back_memory()
         self._state = "unconfigured"
 
     # --- steps of on_activate ---
