@@ -64,14 +64,16 @@ def test_rows_that_are_left_out_repeat_their_neighbour(updated):
 
 def test_the_rows_worth_encoding(small_town):
     view = canonical_view(small_town.camera, AHEAD, ViewSpec())
-    assert rows_worth_encoding(view) == slice(3, 15)  # from 5° to 37° below the horizon, in rows of 3.5°
+    assert rows_worth_encoding(view) == slice(
+        2, 15
+    )  # from 8.5° above to 37° below the horizon, in rows of 3.5°
 
 
 def test_depth_is_the_same_from_a_graph_of_its_own(updated_networks, networks, small_town):
     view = LevelView(small_town.image, small_town.camera, AHEAD, 1.8)
     cells, before = updated_networks.ground.describe(view), networks.ground.describe(view)
     assert cells.depth is None and cells.features is not None
-    assert cells.valid.sum() == 24 / 36 * before.valid.sum()
+    assert cells.valid.sum() == 26 / 36 * before.valid.sum()
     depth = updated_networks.depth.estimate(view, cells)
     expected = networks.depth.estimate(view, before)
     assert depth.kind is expected.kind
