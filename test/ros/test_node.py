@@ -228,9 +228,10 @@ def test_operator_relocalizes_and_clears_and_doubts_are_warned_of(client, values
     with NodeProcess(values | COMPRESSED | low):
         assert client.diagnostic_with("camera.height_m is 0.5").level == b"\x01"
         images = of(recorded, "image")
-        upto = recorded.index(images[2])
-        client.play_until(recorded[:upto], lambda: len(client.records) >= 2)
+        second, third = recorded.index(images[1]), recorded.index(images[2])
+        client.play_until(recorded[: second + 1], lambda: len(client.records) >= 2)
         usual_m = client.records[-1].prior_radius_m
+        client.play(recorded[second + 1 : third])
         answer = client.call(Trigger, "/localizer/relocalize", Trigger.Request())
         assert answer.success and "up to 200 m" in answer.message
         count = len(client.records)
