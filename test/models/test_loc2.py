@@ -16,11 +16,13 @@ from xview_localizer.ground_view import LevelView
 from xview_localizer.imaging import network_image, render_rays
 from xview_localizer.localizer import Localizer
 from xview_localizer.models.backbone import bicubic_weights_with_margin
+from xview_localizer.models.dinov2_import import dinov2
 from xview_localizer.models.loc2 import GroundImageSpec, spec_from_dict, spec_to_dict
 from xview_localizer.models.loc2_head import Loc2Heads
-from xview_localizer.models.loc2_import import VARIANTS, dinov2, import_loc2, read_weights
+from xview_localizer.models.loc2_import import VARIANTS, import_loc2
 from xview_localizer.models.manifest import ModelPackageError
 from xview_localizer.models.networks import open_networks
+from xview_localizer.models.weights import read_weights
 
 WIDTH, DEPTH, GRID = 64, 2, 37
 FORWARD = R_base_optical_from_rpy(0.0, 0.0, 0.0)

@@ -10,10 +10,9 @@ from xview_localizer.engines.engine import EngineError
 from xview_localizer.engines.onnx_engine import OnnxEngine
 from xview_localizer.geometry.depth import DepthKind
 from xview_localizer.models.depth_package import GRAPH_FILE, DepthPackage, DepthSpec, write_depth_manifest
+from xview_localizer.models.dinov2 import HEAD_WIDTH
 from xview_localizer.models.manifest import ModelPackageError
 from xview_localizer.models.separate_depth import SeparateDepth
-
-HEAD_WIDTH = 64  # of every DINOv2's attention heads
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def import_depth_anything(
 
     Raises ModelPackageError naming the first missing and unexpected tensors.
     """
-    from xview_localizer.models.loc2_import import load_exactly, read_weights
+    from xview_localizer.models.weights import load_exactly, read_weights
 
     metric = spec.kind is DepthKind.METRIC
     network = depth_anything(architecture, spec.maximum_m if metric else None)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from xview_localizer.models.loc2_import import dinov2, read_weights
+from torch import Tensor
+
+from xview_localizer.models.backbone import Backbone, BackboneConfig, backbone_state
+from xview_localizer.models.dinov2 import HEAD_WIDTH
 from xview_localizer.models.manifest import ModelPackageError
+from xview_localizer.models.weights import load_exactly, read_weights
+
+# DINOv2's own code adds this when it resizes its position table.
+POSITION_MARGIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -39,3 +47,30 @@ def import_dinov2(weights: Path, variant: str, out: Path) -> None:
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: tensor.contiguous() for name, tensor in official.items()}, str(out))
+
+
+def dinov2(weights: Mapping[str, Tensor], path: Path) -> Backbone:
+    """A whole DINOv2 of the official layout (ViT-S, -B, -L without registers): its last layer's normalized tokens.
+
+    Raises ModelPackageError.
+    """
+    blocks = {name.split(".")[1] for name in weights if name.startswith("blocks.")}
+    if "pos_embed" not in weights or not blocks:
+        first = next(iter(weights), "none")
+        raise ModelPackageError(
+            f"{path} is of another layout: first missing tensor pos_embed, first unexpected {first}"
+        )
+    if "register_tokens" in weights:
+        raise ModelPackageError(f"{path} is of another layout: first unexpected tensor register_tokens")
+    width, tokens = weights["pos_embed"].shape[-1], weights["pos_embed"].shape[1] - 1
+    config = BackboneConfig(
+        width, width // HEAD_WIDTH, round(tokens**0.5), (len(blocks) - 1,), True, False, POSITION_MARGIN
+    )
+    backbone = Backbone(config)
+    try:
+        load_exactly(backbone, backbone_state(backbone, dict(weights)), path)
+    except KeyError as error:
+        raise ModelPackageError(
+            f"{path} is of another layout: first missing tensor {error.args[0]}"
+        ) from error
+    return backbone.float().eval().requires_grad_(False)

@@ -13,7 +13,8 @@ from torch import nn
 
 from xview_localizer.geometry.canonical_view import ViewSpec
 from xview_localizer.geometry.plan_view import PlanSpec
-from xview_localizer.models.backbone import PATCH_PX, Backbone
+from xview_localizer.models.backbone import Backbone
+from xview_localizer.models.dinov2 import PATCH_PX
 from xview_localizer.models.heads import AerialHead, GroundHead
 from xview_localizer.models.manifest import ModelPackageError
 

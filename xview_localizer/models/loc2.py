@@ -22,12 +22,12 @@ from xview_localizer.geometry.canonical_view import directions
 from xview_localizer.ground_view import LevelView
 from xview_localizer.imaging import network_image, render_rays
 from xview_localizer.models.contracts import GroundCells, Networks, OwnDepth
+from xview_localizer.models.dinov2 import PATCH_PX
 from xview_localizer.models.family import Family
 from xview_localizer.models.manifest import Entries
 from xview_localizer.models.spec import AerialSpec, ModelSpec, calibration_from, calibration_to_dict
 from xview_localizer.stages import stage
 
-PATCH_PX = 14
 PANORAMA, PINHOLE = "panorama", "pinhole"
 
 

@@ -24,10 +24,11 @@ from xview_localizer.geometry.plan_view import PlanSpec, plan_coordinates, plan_
 from xview_localizer.ground_view import LevelView
 from xview_localizer.imaging import network_image, render_views
 from xview_localizer.models.contracts import GroundCells, Networks, OwnDepth
+from xview_localizer.models.dinov2 import PATCH_PX
 from xview_localizer.models.family import Family
 from xview_localizer.models.manifest import Entries
 from xview_localizer.models.spec import AerialSpec, ModelSpec, calibration_from, calibration_to_dict
-from xview_localizer.models.token_rows import PATCH_PX, leaves_tokens_out, rows_worth_encoding, tokens_of
+from xview_localizer.models.token_rows import leaves_tokens_out, rows_worth_encoding, tokens_of
 from xview_localizer.stages import stage
 
 TYPICAL_COLUMNS_PX = 364  # a 90° camera's; engines are optimized for it

@@ -1,0 +1,48 @@
+"""Published weights read safely, and given to a module whose names and shapes must be theirs."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from xview_localizer.models.manifest import ModelPackageError
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file or a PyTorch checkpoint, without running what it may hold.
+
+    Raises ModelPackageError.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(str(path))
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        raise ModelPackageError(f"{path} cannot be read as weights: {error}") from error
+    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise ModelPackageError(f"{path} holds no plain dictionary of tensors; save its state_dict() alone")
+    return dict(loaded)
+
+
+def load_exactly(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Give `module` these weights. Raises ModelPackageError where names or shapes are others."""
+    expected = module.state_dict()
+    missing = [name for name in expected if name not in weights]
+    unexpected = [name for name in weights if name not in expected]
+    if missing or unexpected:
+        raise ModelPackageError(
+            f"{path} is of another layout: first missing tensor {next(iter(missing), 'none')}, "
+            f"first unexpected {next(iter(unexpected), 'none')}"
+        )
+    for name, value in expected.items():
+        if value.shape != weights[name].shape:
+            raise ModelPackageError(
+                f"{path}: {name} has shape {list(weights[name].shape)}, {list(value.shape)} is expected"
+            )
+    module.load_state_dict(weights)
