@@ -5,6 +5,8 @@ It keeps most of what fine-tuning gained on new images, and most of what the pac
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import torch
 
 from xview_localizer.learning import lora
@@ -19,14 +21,7 @@ def averaged(start: Matcher, tuned: Matcher, start_share: float) -> Matcher:
     """
     if not 0.0 <= start_share <= 1.0:
         raise ValueError(f"the start's share of the weights must lie in [0, 1], got {start_share}")
-    mean = Matcher(backbone=lora.merged(tuned.backbone) if tuned.backbone else None)
-    begun = Matcher(backbone=lora.merged(start.backbone) if start.backbone else None)
-    for matcher, trained in ((mean, tuned), (begun, start)):
-        own = {
-            name: value for name, value in trained.state_dict().items() if not name.startswith("backbone.")
-        }
-        matcher.load_state_dict(own, strict=False)
-    before = begun.state_dict()
+    mean, before = _merged(tuned), _merged(start).state_dict()
     mean.load_state_dict(
         {
             name: start_share * before[name] + (1 - start_share) * value
@@ -34,3 +29,11 @@ def averaged(start: Matcher, tuned: Matcher, start_share: float) -> Matcher:
         }
     )
     return mean
+
+
+def _merged(matcher: Matcher) -> Matcher:
+    """A copy whose backbone, where it has one, is a plain one."""
+    plain = deepcopy(matcher)
+    if plain.backbone:
+        plain.backbone = lora.merged(plain.backbone)
+    return plain
