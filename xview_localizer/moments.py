@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xview_localizer import messages
-
-# A larger step back is a restarted recording or simulation; the images before it belong to no moment any more.
-TIME_JUMP_SEC = 1.0
+from xview_localizer.geometry.time_jump import has_jumped_back
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,8 @@ class MomentCollector:
         """The moments that the image ends, in order: none, one, or two."""
         ended: list[Moment] = []
         newest_sec = max((other.stamp_sec for other in self._images.values()), default=image.stamp_sec)
-        if image.stamp_sec < newest_sec - TIME_JUMP_SEC:
-            self._images.clear()
+        if has_jumped_back(image.stamp_sec, newest_sec):
+            self._images.clear()  # the images before belong to no moment any more
         if image.camera in self._images:
             ended.append(self._end())
         self._images[image.camera] = image

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from xview_localizer.geometry.time_jump import has_jumped_back
+
 # As long as tf2 keeps moving transforms; an image is never worked on so late.
 KEPT_SEC = 10.0
-# Smaller steps back in time are transforms out of order; larger ones a restarted recording or simulation.
-TIME_JUMP_SEC = 1.0
 
 
 class TransformError(LookupError):
@@ -66,7 +66,7 @@ class TransformTree:
             edge = self._edges.get(child)
             if edge is not None and edge.static is not None and edge.parent == parent:
                 return
-            jumped = edge is not None and bool(edge.stamps) and stamp_sec < edge.stamps[-1] - TIME_JUMP_SEC
+            jumped = edge is not None and bool(edge.stamps) and has_jumped_back(stamp_sec, edge.stamps[-1])
             if edge is None or edge.parent != parent or edge.static is not None or jumped:
                 edge = self._edges[child] = _Edge(parent)
             at = bisect_right(edge.stamps, stamp_sec)

@@ -9,11 +9,10 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
+from xview_localizer.geometry.time_jump import TIME_JUMP_SEC
 
 Sample = TypeVar("Sample")
 
-# Smaller steps back in time are messages out of order; larger ones a restarted recording or simulation.
-TIME_JUMP_SEC = 1.0
 # Sensors may send nothing for a while, GNSS in a tunnel; a larger step ahead is rather a wrong clock.
 LARGEST_GAP_SEC = 60.0
 # Odometry was reset where a step departs by more than this from the motion just before it and from what a robot can

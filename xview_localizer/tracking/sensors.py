@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from xview_localizer.geometry.pose import Pose2
+from xview_localizer.geometry.time_jump import has_jumped_back
 from xview_localizer.tracking.gnss import GnssSample
-from xview_localizer.tracking.motion import TIME_JUMP_SEC, OdometryBuffer, SampleError, StampedBuffer
+from xview_localizer.tracking.motion import OdometryBuffer, SampleError, StampedBuffer
 
 # Longer than odometry bridges and any keyframe window; bounds memory.
 BUFFER_SEC = 120.0
@@ -82,7 +83,7 @@ class Sensors:
         The clocks are compared now: while an image is worked on, sensors get ahead of it.
         """
         newest_sec = self._newest_image_sec
-        steps_back = newest_sec is not None and stamp_sec < newest_sec - TIME_JUMP_SEC
+        steps_back = newest_sec is not None and has_jumped_back(stamp_sec, newest_sec)
         jumped = steps_back and any(buffer.holds_back(stamp_sec) for buffer in self._buffers.values())
         if jumped:
             for buffer in self._buffers.values():
