@@ -68,7 +68,12 @@ class GnssPosition:
 
 def stamp_sec(message) -> float:
     """The header's stamp in seconds."""
-    return message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
+    return header_stamp_sec(message.header)
+
+
+def header_stamp_sec(header) -> float:
+    """The stamp of a std_msgs/Header in seconds."""
+    return header.stamp.sec + 1e-9 * header.stamp.nanosec
 
 
 def rgb_from_image(message) -> np.ndarray:

@@ -106,7 +106,7 @@ class Mountings:
         self, image: np.ndarray, model: CameraModel, gravity_base: np.ndarray | None, header, camera: str
     ) -> GroundView:
         """`image` [H, W, 3] RGB of a camera's message with this header as the localizer takes it."""
-        stamp_sec = _stamp_sec(header)
+        stamp_sec = messages.header_stamp_sec(header)
         R_base_camera, camera_in_base_m = self.camera(header, camera)
         height_m = self._config.cameras[camera].height_m
         return GroundView(image, model, R_base_camera, camera_in_base_m, gravity_base, height_m, stamp_sec)
@@ -160,7 +160,7 @@ class Mountings:
                 f"{what} names no frame_id to look up on TF; let its driver fill it in, or set {unset}"
             )
         try:
-            return self._tree.lookup(base, frame, _stamp_sec(header), hold_sec)
+            return self._tree.lookup(base, frame, messages.header_stamp_sec(header), hold_sec)
         except TransformError as error:
             raise MountingError(f"{error}; publish it or set {unset}") from error
 
@@ -185,7 +185,3 @@ def _R_base_optical(R_base_frame: np.ndarray, frame: str) -> np.ndarray:
 def _frame(frame_id: str) -> str:
     """A frame's name; ROS 1 wrote them with a slash in front."""
     return frame_id.lstrip("/")
-
-
-def _stamp_sec(header) -> float:
-    return header.stamp.sec + 1e-9 * header.stamp.nanosec

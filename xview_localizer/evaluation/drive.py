@@ -10,12 +10,14 @@ from xview_localizer import messages
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.assembly import open_map
 from xview_localizer.bag import ROLES_AND_TF, TF_ROLES, BagError, BagReader, Drive
-from xview_localizer.evaluation.reference import Reference
+from xview_localizer.evaluation.reference import Reference, antenna_sample
 from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.mountings import MountingError, Mountings
+from xview_localizer.observation import IDENTITY_POSE
 from xview_localizer.records import ImageRecord
 from xview_localizer.settings import Settings
+from xview_localizer.tracking.gnss import GnssSample, base_position
 
 MAP_METRES_PER_PIXEL, MAP_MARGIN_M = 0.25, 40.0
 
@@ -32,14 +34,14 @@ def judge_drive(
     if not judged:
         raise BagError(_no_truth(reference, records))
     truth = [pose for _, pose in judged]
-    fixes = _antenna_positions(drive, settings)
+    fixes = _antenna_samples(drive, settings)
     if not fixes:
         raise BagError(f"{drive.bag} has no GNSS position on {drive.topics['fix']} to compare with")
     # The newest position at each image; through an outage a robot has only the last one.
     stamps = [record.stamp_sec for record, _ in judged]
     newest = np.clip(np.searchsorted([fix[0] for fix in fixes], stamps, side="right") - 1, 0, None)
     base_xy_m = [
-        fixes[number][1] - (pose.transform(fixes[number][2]) - (pose.x_m, pose.y_m))
+        base_position(fixes[number][1], IDENTITY_POSE, pose.yaw_rad)
         for number, pose in zip(newest, truth, strict=True)
     ]
     return DriveResult([record for record, _ in judged], truth, np.array(base_xy_m), rate_hz)
@@ -54,8 +56,8 @@ def _no_truth(reference: Reference, records: Sequence[ImageRecord]) -> str:
     return f"reference {reference.name} from {first:.1f} to {last:.1f} s has no pose for {images}; {advice}"
 
 
-def _antenna_positions(drive: Drive, settings: Settings) -> list[tuple[float, np.ndarray, np.ndarray]]:
-    """Stamp, position [2] in `map` and lever arm [2] of each GNSS position that the node would take."""
+def _antenna_samples(drive: Drive, settings: Settings) -> list[tuple[float, GnssSample]]:
+    """Stamp and sample of each GNSS position that the node would take."""
     mountings, found = Mountings(settings.mountings), []
     with BagReader(drive.bag, drive.topics, ROLES_AND_TF) as bag:
         for recorded in bag.messages():
@@ -65,14 +67,11 @@ def _antenna_positions(drive: Drive, settings: Settings) -> list[tuple[float, np
             try:
                 if recorded.role in TF_ROLES:
                     mountings.on_transforms(message, static=recorded.role == "tf_static")
-                    continue
-                stamp_sec = messages.stamp_sec(message)
-                fix = messages.position_from_nav_sat_fix(message, default_sigma_m=1.0)
-                lever_m = mountings.antenna_in_base_m(message.header)[:2]
+                else:
+                    sample = antenna_sample(message, settings, mountings)
+                    found.append((messages.stamp_sec(message), sample))
             except (messages.MessageError, MountingError):
                 continue
-            geodetic = (fix.latitude_deg, fix.longitude_deg, fix.altitude_m)
-            found.append((stamp_sec, settings.frame.enu_from_geodetic(*geodetic)[:2], lever_m))
     return found
 
 

@@ -178,7 +178,13 @@ def _pose_row(message) -> tuple[float, ...]:
 
 
 def _position_row(message, settings: Settings, mountings: Mountings) -> tuple[float, ...]:
-    fix, stamp_sec = messages.position_from_nav_sat_fix(message, DEFAULT_SIGMA_M), messages.stamp_sec(message)
-    x_m, y_m = settings.frame.enu_from_geodetic(fix.latitude_deg, fix.longitude_deg, fix.altitude_m)[:2]
-    lever_m = mountings.antenna_in_base_m(message.header)[:2]
-    return stamp_sec, float(x_m), float(y_m), 0.0, fix.sigma_m, *map(float, lever_m)
+    sample = antenna_sample(message, settings, mountings)
+    (x_m, y_m), lever_m = map(float, sample.antenna_xy_m), map(float, sample.antenna_in_base_m)
+    return messages.stamp_sec(message), x_m, y_m, 0.0, sample.sigma_m, *lever_m
+
+
+def antenna_sample(message, settings: Settings, mountings: Mountings) -> GnssSample:
+    """A NavSatFix as a position in `map`. Raises MessageError, MountingError."""
+    fix = messages.position_from_nav_sat_fix(message, DEFAULT_SIGMA_M)
+    xy_m = settings.frame.enu_from_geodetic(fix.latitude_deg, fix.longitude_deg, fix.altitude_m)[:2]
+    return GnssSample(xy_m, fix.sigma_m, mountings.antenna_in_base_m(message.header)[:2])
