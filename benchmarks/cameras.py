@@ -6,26 +6,18 @@ Drives are made once and kept in the folder; benchmarks/README.md says how to re
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import numpy as np
-from drives import GNSS_BIAS_M, print_table
+from drives import gnss_error, localize, make_drive, print_table
 
-from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.bag import Drive, read_drive
-from xview_localizer.evaluation.drive import judge_drive
 from xview_localizer.evaluation.drive_summary import summarize_drives
 from xview_localizer.evaluation.metrics import write_json
-from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.evaluation.trajectory import DriveResult
-from xview_localizer.offline import localize_drive
-from xview_localizer.settings import Settings
-from xview_localizer.simulation.drive import SURROUND, DriveConfig, RigCamera, simulate_drive
-from xview_localizer.simulation.sensors import GnssError
+from xview_localizer.simulation.drive import SURROUND, DriveConfig, RigCamera
 from xview_localizer.simulation.town import TownError
 
 TOWN_SIZE_M, LATE_SEC = 260.0, 0.2
@@ -40,17 +32,15 @@ SETS = {
 PANORAMA = "panorama"
 
 
-def make_drive(folder: Path, seed: int, config: DriveConfig) -> Path | None:
-    """The drive unless it is there; None where its town has no free route."""
-    if folder.is_dir():
-        return folder
-    unfinished = folder.with_name(f".{folder.name}")  # a drive that was cut off is made anew
-    try:
-        simulate_drive(unfinished, seed, config)
-    except TownError as error:
-        print(error, flush=True)
-        return None
-    return unfinished.rename(folder)
+def drive_there(folder: Path, seed: int, config: DriveConfig) -> Path | None:
+    """The drive, made unless it is there; None where its town has no free route."""
+    if not folder.is_dir():
+        try:
+            make_drive(folder, seed, config)
+        except TownError as error:
+            print(error, flush=True)
+            return None
+    return folder
 
 
 def only(drive: Drive, cameras: Sequence[RigCamera]) -> Drive:
@@ -63,16 +53,6 @@ def only(drive: Drive, cameras: Sequence[RigCamera]) -> Drive:
         role: topic for role, topic in drive.topics.items() if "/" not in role or role.split("/")[0] in names
     }
     return replace(drive, values=values | {"cameras": tuple(names)}, topics=topics)
-
-
-def localize(drive: Drive, model: Path | None) -> DriveResult:
-    """The drive localized on one thread and held against its truth. Raises BagError."""
-    settings = Settings.from_values({**drive.values, "model.threads": 1, "model.package": str(model or "")})
-    localizer = build_localizer(settings, open_map(settings))
-    began = time.perf_counter()
-    records = list(localize_drive(drive, localizer, settings))
-    rate_hz = len(records) / (time.perf_counter() - began)
-    return judge_drive(drive, read_reference(None, drive, settings), settings, records, rate_hz)
 
 
 def main() -> None:
@@ -88,17 +68,18 @@ def main() -> None:
     cv2.setNumThreads(1)
     results: dict[str, list[DriveResult]] = {name: [] for name in (*SETS, PANORAMA)}
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
-        bias_m = float(np.random.default_rng((seed, 7)).uniform(*GNSS_BIAS_M))
         config = DriveConfig(
             length_m=arguments.length,
             town_size_m=TOWN_SIZE_M,
             kind="pinhole",
             streets="repeating" if seed % 2 else "plain",
             image_rate_hz=arguments.rate,
-            gnss_error=GnssError(bias_sigma_m=bias_m / np.sqrt(2)),
+            gnss_error=gnss_error(seed),
         )
-        rig = make_drive(arguments.out / f"{seed}_rig", seed, replace(config, cameras=(*SURROUND, LATE)))
-        wide = make_drive(arguments.out / f"{seed}_{PANORAMA}", seed, replace(config, kind="equirectangular"))
+        rig = drive_there(arguments.out / f"{seed}_rig", seed, replace(config, cameras=(*SURROUND, LATE)))
+        wide = drive_there(
+            arguments.out / f"{seed}_{PANORAMA}", seed, replace(config, kind="equirectangular")
+        )
         if rig is None or wide is None:
             continue
         for name, cameras in SETS.items():

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from xview_localizer.assembly import build_localizer, open_map
-from xview_localizer.bag import read_drive
+from xview_localizer.bag import Drive, read_drive
 from xview_localizer.evaluation.drive import judge_drive
 from xview_localizer.evaluation.drive_summary import summarize_drives
 from xview_localizer.evaluation.metrics import write_json
@@ -63,41 +63,57 @@ class DriveJob:
         """Simulate the drive unless it is there; returns what there is to say. Raises TownError."""
         if self.folder.is_dir():
             return f"{self.folder.name}: already there"
-        bias_m = np.random.default_rng((self.seed, 7)).uniform(*GNSS_BIAS_M)
         config = DriveConfig(
             length_m=self.length_m,
             town_size_m=TOWN_SIZE_M,
             kind=self.kind,
             streets=self.streets,
-            gnss_error=GnssError(bias_sigma_m=float(bias_m / np.sqrt(2))),
+            gnss_error=gnss_error(self.seed),
         )
-        unfinished = self.folder.with_name(f".{self.folder.name}")  # a drive that was cut off is made anew
         said = []
         for seed in range(self.seed, self.seed + ATTEMPTS * NEXT_SEED, NEXT_SEED):
-            shutil.rmtree(unfinished, ignore_errors=True)
             try:
-                simulate_drive(unfinished, seed, config)
+                make_drive(self.folder, seed, config)
             except TownError as error:
                 said.append(str(error))
                 continue
-            unfinished.rename(self.folder)
             return f"{self.folder.name}: made" + "".join(f" ({entry})" for entry in said)
-        shutil.rmtree(unfinished, ignore_errors=True)
         raise TownError(f"{self.folder.name}: none of {ATTEMPTS} towns has a free route: {said[-1]}")
 
     def localize(self, model: Path | None, records_to: Path | None) -> DriveResult:
-        """The drive localized on one thread and held against its truth. Raises BagError."""
-        drive = read_drive(self.folder)
-        settings = Settings.from_values(
-            {**drive.values, "model.threads": 1, "model.package": str(model or "")}
-        )
-        localizer = build_localizer(settings, open_map(settings))
-        began = time.perf_counter()
-        records = list(localize_drive(drive, localizer, settings))
-        if records_to:
-            write_records(records_to / f"{self.folder.name}.jsonl", records)
-        reference = read_reference(None, drive, settings)
-        return judge_drive(drive, reference, settings, records, len(records) / (time.perf_counter() - began))
+        """See `localize`."""
+        records_file = records_to / f"{self.folder.name}.jsonl" if records_to else None
+        return localize(read_drive(self.folder), model, records_file)
+
+
+def gnss_error(seed: int) -> GnssError:
+    """A bias of the length that a drive's seed draws from GNSS_BIAS_M."""
+    bias_m = np.random.default_rng((seed, 7)).uniform(*GNSS_BIAS_M)
+    return GnssError(bias_sigma_m=float(bias_m / np.sqrt(2)))
+
+
+def make_drive(folder: Path, seed: int, config: DriveConfig) -> None:
+    """Simulate a drive into `folder`; one that was cut off before is made anew. Raises TownError."""
+    unfinished = folder.with_name(f".{folder.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        simulate_drive(unfinished, seed, config)
+    except TownError:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    unfinished.rename(folder)
+
+
+def localize(drive: Drive, model: Path | None, records_file: Path | None = None) -> DriveResult:
+    """A drive localized on one thread and held against its truth. Raises BagError."""
+    settings = Settings.from_values({**drive.values, "model.threads": 1, "model.package": str(model or "")})
+    localizer = build_localizer(settings, open_map(settings))
+    began = time.perf_counter()
+    records = list(localize_drive(drive, localizer, settings))
+    rate_hz = len(records) / (time.perf_counter() - began)
+    if records_file:
+        write_records(records_file, records)
+    return judge_drive(drive, read_reference(None, drive, settings), settings, records, rate_hz)
 
 
 def run_job(
