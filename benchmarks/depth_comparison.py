@@ -71,7 +71,7 @@ class Scaled:
 
 @dataclass
 class RememberedAerial:
-    """Encodes each aerial block once, whoever asks."""
+    """Encodes each aerial block once for all the localizers that are compared."""
 
     encoder: AerialEncoder
     known: dict[int, np.ndarray] = field(default_factory=dict)

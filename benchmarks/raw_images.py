@@ -30,7 +30,7 @@ SETTLE_SEC = 4.0  # the node looks for publishers once a second
 VALUES = {
     "datum.latitude_deg": 48.0,
     "datum.longitude_deg": 11.0,
-    "map.source": "http://127.0.0.1:9/{z}/{x}/{y}.png",  # nobody there: reception alone is measured
+    "map.source": "http://127.0.0.1:9/{z}/{x}/{y}.png",  # no server: reception alone is measured
     "map.timeout_sec": 0.5,
     "autostart": True,
 }

@@ -55,7 +55,7 @@ def soak(folder: Path, minutes: float) -> list[tuple[float, float, int]]:
                 continue
             client.until(lambda: client.records, ANSWER_SEC)
             answered += len(client.records)
-            # What the client keeps of the node is of no use here.
+            # The client would otherwise keep all that the node publishes, for the whole soak.
             for kept in (client.records, client.status_names, client.poses, client.fixes, client.scales):
                 kept.clear()
             del client.diagnostics[:-1]

@@ -73,7 +73,7 @@ def _actions(context: LaunchContext) -> list:
         "map_server": given["map_server"],
         "transport": "compressed" if compressed else "raw",
         "ekf": given["ekf"],
-        "ekf_publish_tf": "false",  # nobody broadcasts odom → base_link
+        "ekf_publish_tf": "false",  # it would need odom → base_link, which few recordings hold
         "use_sim_time": "true",
     }
     play = ExecuteProcess(

@@ -115,7 +115,7 @@ def _is_call(node: ast.AST) -> bool:
 
 
 def mutable_nodes(tree: ast.Module) -> list[ast.AST]:
-    """All nodes but those of annotations and of texts, whose wording is nobody's contract."""
+    """All nodes but those of annotations and of texts: a test need not fail where a message is worded otherwise."""
     nodes: list[ast.AST] = []
 
     def visit(node: ast.AST) -> None:

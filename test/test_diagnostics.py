@@ -16,7 +16,7 @@ def clock(monkeypatch):
 
 
 def after_silence_of(clock, silent, received):
-    """The report once `received` have come, and all but `silent` again 3.5 s later."""
+    """The report after a message of each of `received`, and 3.5 s later another of each but `silent`."""
     health = Health({})
     for name in received:
         health.received(name)

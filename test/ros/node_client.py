@@ -56,7 +56,7 @@ class Client:
         return {entry.key: entry.value for entry in self.diagnostics[-1].values} if self.diagnostics else {}
 
     def publish(self, topic, message_type, message, qos=1000) -> None:
-        """Publish once somebody subscribes."""
+        """Publish a message once the topic has a subscription."""
         if topic not in self._publishers:
             publisher = self._publishers[topic] = self.node.create_publisher(message_type, topic, qos)
             self.until(lambda: self._is_matched(publisher))

@@ -32,7 +32,7 @@ def offer(reliability, durability=VOLATILE):
         ([offer(RELIABLE, LATCHED)], qos.CAMERA_INFO, RELIABLE, LATCHED),
         ([offer(RELIABLE, LATCHED), offer(RELIABLE)], qos.CAMERA_INFO, RELIABLE, VOLATILE),
         ([offer(BEST_EFFORT, LATCHED)], qos.CAMERA_INFO, BEST_EFFORT, VOLATILE),
-        # An image from before the node was there is of no use.
+        # An image that was published before the node started is stale.
         ([offer(RELIABLE, LATCHED)], qos.IMAGES, RELIABLE, VOLATILE),
     ],
 )
