@@ -11,6 +11,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2 or its wheels")
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
+from two_cells import OBSERVATION
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.aerial.source import AerialImage
@@ -21,7 +22,6 @@ from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.intake import NoCameraError
 from xview_localizer.messages import MessageError
 from xview_localizer.moments import CameraImage
-from xview_localizer.observation import Observation
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.ros.debug_image import HALF_EXTENT_M, METRES_PER_PIXEL, render_overlay
 from xview_localizer.ros.diagnostics import WARN, Health
@@ -53,15 +53,6 @@ class Intake:
         return OBSERVATION
 
 
-OBSERVATION = Observation(
-    ground_xy_m=np.array([[5.0, 3.0], [12.0, -4.0]]),
-    camera_xy_m=np.array([1.0, 0.5]),
-    descriptor=np.zeros((2, 4), np.float32),
-    dustbin=np.zeros(2, np.float32),
-    scale_known=True,
-    depth_source="network",
-    stamp_sec=7.0,
-)
 NO_MATCHES = Correspondences(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0))
 GREY = 90
 GREY_MAP = InMemoryMap(

@@ -14,6 +14,7 @@ from nav_msgs.msg import OccupancyGrid
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Header
+from two_cells import OBSERVATION
 from visualization_msgs.msg import Marker, MarkerArray
 
 from xview_localizer.aerial.memory import InMemoryMap
@@ -23,7 +24,6 @@ from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
-from xview_localizer.observation import Observation
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.ros import qos
 from xview_localizer.ros.markers import aerial_grid, markers
@@ -32,15 +32,6 @@ from xview_localizer.tracking.tracker import TrackedFix
 
 HEADER = Header(stamp=Time(sec=7), frame_id="map")
 POSE = Pose2(10.0, -5.0, np.pi / 2)
-OBSERVATION = Observation(
-    ground_xy_m=np.array([[5.0, 3.0], [12.0, -4.0]]),
-    camera_xy_m=np.array([1.0, 0.5]),
-    descriptor=np.zeros((2, 4), np.float32),
-    dustbin=np.zeros(2, np.float32),
-    scale_known=True,
-    depth_source="network",
-    stamp_sec=7.0,
-)
 MATCHES = Correspondences(
     OBSERVATION.points_m(2.0), np.array([[6.0, 6.0], [14.0, 20.0]]), np.array([0.2, 0.9])
 )
