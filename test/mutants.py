@@ -115,13 +115,17 @@ def _is_call(node: ast.AST) -> bool:
 
 
 def mutable_nodes(tree: ast.Module) -> list[ast.AST]:
-    """All nodes but those of annotations and of texts: a test need not fail where a message is worded otherwise."""
+    """All nodes that a test can be asked to notice.
+
+    Left out are texts, since a message may be worded otherwise, and annotations and decorators: `frozen=True` keeps
+    programmers from mistakes and changes no result.
+    """
     nodes: list[ast.AST] = []
 
     def visit(node: ast.AST) -> None:
         nodes.append(node)
         for field, value in ast.iter_fields(node):
-            if field not in ("annotation", "returns"):
+            if field not in ("annotation", "returns", "decorator_list"):
                 for child in value if isinstance(value, list) else [value]:
                     if isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr):
                         visit(child)

@@ -2,10 +2,11 @@ from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace as Message
 
+import cv2
 import numpy as np
 import pytest
 
-from xview_localizer.intake import DriveIntake, NoCameraError
+from xview_localizer.intake import DriveIntake, NoCameraError, NotMountedError
 from xview_localizer.messages import MessageError
 from xview_localizer.moments import CameraImage
 from xview_localizer.observation import empty_observation
@@ -29,13 +30,34 @@ SEEN = replace(empty_observation(0.0, ""), depth_source="network")
 UPRIGHT = Message(x=0.0, y=0.0, z=0.0, w=1.0)
 
 
-def header(sec, nanosec=0):
-    return Message(stamp=Message(sec=sec, nanosec=nanosec), frame_id="")
+def settings_without(*names):
+    return Settings.from_values({name: value for name, value in SETTINGS.values.items() if name not in names})
 
 
-def fix_message(sec, latitude_deg=48.0, longitude_deg=11.0, altitude_m=0.0):
+def header(sec, nanosec=0, frame_id=""):
+    return Message(stamp=Message(sec=sec, nanosec=nanosec), frame_id=frame_id)
+
+
+def transforms_message(*children, sec=100):
+    """A tf2_msgs/TFMessage: each child 1 m above base_link, upright but for cameras, which look ahead."""
+    ahead = Message(x=-0.5, y=0.5, z=-0.5, w=0.5)
     return Message(
-        header=header(sec), status=Message(status=0), latitude=latitude_deg, longitude=longitude_deg,
+        transforms=[
+            Message(
+                header=header(sec, frame_id="base_link"),
+                child_frame_id=child,
+                transform=Message(
+                    translation=Message(x=0.0, y=0.0, z=1.0), rotation=UPRIGHT if child == "imu" else ahead
+                ),
+            )
+            for child in children
+        ]
+    )
+
+
+def fix_message(sec, latitude_deg=48.0, longitude_deg=11.0, altitude_m=0.0, status=0):
+    return Message(
+        header=header(sec), status=Message(status=status), latitude=latitude_deg, longitude=longitude_deg,
         altitude=altitude_m, position_covariance=[1.0] * 9, position_covariance_type=2,
     )  # fmt: skip
 
@@ -48,8 +70,12 @@ def odometry_message(sec, x_m=0.0, speed_mps=0.0, z_m=0.0, nanosec=0):
     )
 
 
-def imu_message(sec):
-    return Message(header=header(sec), orientation=UPRIGHT, orientation_covariance=[0.0])
+def imu_message(sec, frame_id=""):
+    return Message(header=header(sec, 0, frame_id), orientation=UPRIGHT, orientation_covariance=[0.0])
+
+
+def black(message):
+    return np.zeros((4, 6, 3), np.uint8)
 
 
 def test_messages_without_a_stamp_are_refused_and_change_nothing():
@@ -154,7 +180,7 @@ class Looks:
 
 def test_an_image_without_attitude_is_rejected_not_taken_as_level():
     localizer = Looks()
-    intake = DriveIntake(localizer, SETTINGS, rgb_from_image=lambda message: np.zeros((4, 6, 3), np.uint8))
+    intake = DriveIntake(localizer, SETTINGS, rgb_from_image=black)
     intake.cameras[""] = object()
 
     def observe(sec):
@@ -176,7 +202,7 @@ def test_an_image_without_attitude_is_rejected_not_taken_as_level():
 
 def test_an_imu_with_another_clock_is_named_rather_than_missed():
     """18 s ahead, it has no attitude for the image; that is not what the user has to mend."""
-    intake = DriveIntake(Looks(), SETTINGS, rgb_from_image=lambda message: np.zeros((4, 6, 3), np.uint8))
+    intake = DriveIntake(Looks(), SETTINGS, rgb_from_image=black)
     intake.cameras[""] = object()
     intake.on_imu(imu_message(118))
     image = Message(header=header(100), encoding="rgb8")
@@ -184,6 +210,46 @@ def test_an_imu_with_another_clock_is_named_rather_than_missed():
     rejection = intake.tracker.locate(intake.observe(image)).fix.rejection
     assert rejection.reason is Reason.CLOCKS_DISAGREE
     assert "imu is stamped 18.0 s ahead of the images" in rejection.text
+
+
+def test_an_image_is_not_taken_as_level_while_the_mounting_of_the_imu_is_unknown():
+    """Its attitudes are refused then, which must not look like a robot without IMU."""
+    localizer = Looks()
+    intake = DriveIntake(localizer, settings_without("imu.rpy_deg"), rgb_from_image=black)
+    intake.cameras[""] = object()
+    image = Message(header=header(100), encoding="rgb8")
+    assert intake.observe(image) == "seen"
+    with pytest.raises(MessageError, match="publish it or set imu.rpy_deg"):
+        intake.on_imu(imu_message(100, "imu"))
+    with pytest.raises(NotMountedError, match="publish it or set imu.rpy_deg"):
+        intake.observe(image)
+    intake.mountings.on_transforms(transforms_message("imu"), static=True)
+    intake.on_imu(imu_message(100, "imu"))
+    assert intake.observe(image) == "seen"
+    assert [gravity is None for gravity in localizer.gravity] == [True, False]
+
+
+def test_an_image_of_a_camera_whose_mounting_is_unknown_is_not_ready():
+    intake = DriveIntake(Looks(), settings_without("camera.rpy_deg"), rgb_from_image=black)
+    intake.cameras[""] = object()
+    image = Message(header=header(100, frame_id="camera"), encoding="rgb8")
+    with pytest.raises(NotMountedError, match="publish it or set camera.rpy_deg"):
+        intake.observe(image)
+    intake.mountings.on_transforms(transforms_message("camera"), static=True)
+    assert intake.observe(image) == "seen"
+
+
+def test_a_compressed_image_may_not_be_larger_than_its_camera_info():
+    intake = DriveIntake(Looks(), SETTINGS)
+    intake.cameras[""] = Message(width=6, height=4)
+
+    def image(width, height):
+        data = cv2.imencode(".png", np.zeros((height, width, 3), np.uint8))[1].tobytes()
+        return Message(header=header(100), format="png", data=data)
+
+    assert intake.observe(image(6, 4)) == "seen"
+    with pytest.raises(MessageError, match="6 × 5 px.*it was not decoded"):
+        intake.observe(image(6, 5))
 
 
 def test_gravity_is_turned_from_the_imu_into_base_link():
@@ -232,15 +298,21 @@ def test_cameras_that_fail_are_named_and_left_out():
     def complain(camera, problem):
         bad.append((camera, problem))
 
-    def image(name, encoding="rgb8"):
-        return CameraImage(name, Message(header=header(100), encoding=encoding))
+    def image(name, nanosec=0, encoding="rgb8"):
+        return CameraImage(name, Message(header=header(100, nanosec), encoding=encoding))
 
-    moment = (image("front"), image("left"), image("rear", "broken"))
-    assert intake.observe_moment(moment, complain).reason == ""
+    later = 400_000_000
+    for nanosec in (0, later):
+        intake.on_odom(odometry_message(100, nanosec=nanosec))
+    moment = (image("front"), image("left"), image("rear", later, "broken"))
+    joined = intake.observe_moment(moment, complain)
+    assert (joined.reason, joined.stamp_sec) == ("", 100.4)
     no_info = "no CameraInfo yet; publish it on left/camera_info, or remap the topic"
     assert bad == [("left", no_info), ("rear", "image data is cut off")]
     with pytest.raises(MessageError, match="image data is cut off"):
         intake.observe_moment(moment[1:], complain)
+    with pytest.raises(NoCameraError, match="publish it on left/camera_info"):
+        intake.observe_moment(moment[1:2], complain)
     assert len(bad) == 2
 
 
@@ -248,26 +320,15 @@ def test_a_moment_waits_for_the_mountings_of_all_its_cameras():
     given = {name: value for name, value in SETTINGS.values.items() if not name.startswith("camera.")}
     intake = DriveIntake(None, Settings.from_values(given | {"cameras": ("front", "left")}))
     moment = tuple(
-        CameraImage(name, Message(header=Message(stamp=Message(sec=100, nanosec=0), frame_id=name)))
-        for name in ("front", "left")
+        CameraImage(name, Message(header=header(100, frame_id=name))) for name in ("front", "left")
     )
-    upright = Message(x=-0.5, y=0.5, z=-0.5, w=0.5)
-
-    def moving(child, sec):
-        translation = Message(x=0.0, y=0.0, z=1.0)
-        transform = Message(translation=translation, rotation=upright)
-        return Message(
-            header=Message(stamp=Message(sec=sec, nanosec=0), frame_id="base_link"),
-            child_frame_id=child,
-            transform=transform,
-        )
-
-    for sec in (99, 101):
-        assert not intake.is_mounted(moment)
-        frames = [moving(name, sec) for name in ("front", "left")]
-        intake.mountings.on_transforms(Message(transforms=frames[: sec - 98]), static=False)
-        intake.mountings.on_transforms(Message(transforms=frames), static=False)
+    for name in ("front", "left"):
+        for sec in (99, 101):
+            assert not intake.is_mounted(moment)
+            intake.mountings.on_transforms(transforms_message(name, sec=sec), static=False)
     assert intake.is_mounted(moment)
+    intake.clear()
+    assert not intake.is_mounted(moment)
 
 
 def test_what_is_doubtful_in_the_data_is_collected():
@@ -283,6 +344,20 @@ def test_what_is_doubtful_in_the_data_is_collected():
     for _ in range(12):
         intake.on_answer(Message(scale_known=False), 1.2)
     assert len(intake.doubts.current()) == known
+
+
+def test_a_narrow_lens_and_a_status_that_is_never_set_are_doubtful():
+    intake = DriveIntake(None, SETTINGS)
+    known = intake.doubts.current()
+    narrow = Message(
+        width=640, height=480, distortion_model="", d=[], k=[9000.0, 0, 320, 0, 9000, 240, 0, 0, 1],
+        binning_x=0, binning_y=0, roi=Message(x_offset=0, y_offset=0, width=0, height=0),
+    )  # fmt: skip
+    intake.on_camera_info(narrow)
+    intake.on_fix(fix_message(100, status=-2))
+    lens, status = intake.doubts.current()[len(known) :]
+    assert "sees only 4.1° across" in lens
+    assert "never sets the status of NavSatFix" in status
 
 
 @pytest.mark.parametrize(("latitude_deg", "taken"), [(49.75, True), (49.85, False)])  # 195 and 206 km

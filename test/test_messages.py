@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from xview_localizer.encoded_image import MAX_IMAGE_PX
 from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
 from xview_localizer.messages import (
     MessageError,
@@ -93,9 +94,10 @@ def test_compressed_images(suffix):
     np.testing.assert_allclose(rgb.astype(int), picture().astype(int), atol=30)
 
 
+@pytest.mark.parametrize("order", [[2, 1, 0], [2, 1, 0, 0]])  # the second one has an alpha channel
 @pytest.mark.parametrize("raw", ["rgb8", "bgr8", "bgra8", "yuv422"])
-def test_compressed_colours_are_the_usual_ones_whatever_the_raw_image_was(raw):
-    encoded = cv2.imencode(".png", picture()[..., ::-1])[1].tobytes()
+def test_compressed_colours_are_the_usual_ones_whatever_the_raw_image_was(raw, order):
+    encoded = cv2.imencode(".png", picture()[..., order])[1].tobytes()
     message = Message(format=f"{raw}; png compressed bgr8", data=encoded)
     np.testing.assert_array_equal(rgb_from_compressed_image(message), picture())
 
@@ -126,6 +128,19 @@ def test_16_bit_images_use_their_own_range(bits, is_bigendian):
     encoded = cv2.imencode(".png", deep)[1].tobytes()
     compressed = Message(format="mono16; png compressed ", data=encoded)
     np.testing.assert_array_equal(rgb_from_compressed_image(compressed), expected)
+
+
+def test_dark_16_bit_images_are_not_brightened():
+    dark = picture()[..., 0].astype(np.uint16) >> 3
+    encoded = cv2.imencode(".png", dark)[1].tobytes()
+    rgb = rgb_from_compressed_image(Message(format="mono16; png compressed ", data=encoded))
+    np.testing.assert_array_equal(rgb[..., 0], dark)
+
+
+def test_pictures_of_floats_are_refused():
+    encoded = cv2.imencode(".tiff", picture()[..., 0].astype(np.float32))[1].tobytes()
+    with pytest.raises(MessageError, match=r"compressed image \(tiff\) holds float32, not 8 or 16 bits"):
+        rgb_from_compressed_image(Message(format="tiff", data=encoded))
 
 
 def test_16_bit_mosaics_and_colours():
@@ -211,6 +226,9 @@ def test_broken_compressed_images_are_refused(data):
         ({"data": b"123"}, "cut off"),
         ({"step": 3}, "impossible"),
         ({"width": 0}, "impossible"),
+        ({"width": 1, "height": MAX_IMAGE_PX + 1, "step": 3}, "impossible"),
+        ({"encoding": "uyvy", "width": 15}, "cannot convert 15 × 12 of uyvy"),
+        ({"encoding": "nv12", "height": 7}, "cannot convert 16 × 10 of nv12"),
     ],
 )
 def test_broken_images_are_refused(change, complaint):
@@ -288,6 +306,10 @@ def test_nav_sat_fix():
     assert position_from_nav_sat_fix(fix(altitude=float("nan")), 7.0).altitude_m == 0.0
     # STATUS_UNKNOWN, what a driver that never sets a status sends.
     assert position_from_nav_sat_fix(fix(status=Message(status=-2)), 7.0).sigma_m == 3.0
+    rtk = fix(position_covariance=[0.0001] * 9)
+    assert position_from_nav_sat_fix(rtk, 7.0).sigma_m == pytest.approx(0.01)
+    pole = position_from_nav_sat_fix(fix(latitude=-90.0, longitude=360.0), 7.0)
+    assert (pole.latitude_deg, pole.longitude_deg) == (-90.0, 360.0)
 
 
 @pytest.mark.parametrize(
@@ -295,7 +317,9 @@ def test_nav_sat_fix():
     [
         ({"status": Message(status=-1)}, "no fix"),
         ({"latitude": float("nan")}, "not finite"),
-        ({"latitude": 91.0}, "out of range"),
+        ({"latitude": 90.01}, "out of range"),
+        ({"latitude": -90.01}, "out of range"),
+        ({"longitude": 360.01}, "out of range"),
         ({"position_covariance": [0.0] * 9}, "not positive"),
         ({"position_covariance": [4.0, 0, 0, 0, float("nan"), 0, 0, 0, 1.0]}, "not positive and finite: nan"),
         ({"position_covariance": [float("inf"), 0, 0, 0, 4.0, 0, 0, 0, 1.0]}, "not positive and finite: inf"),
@@ -342,6 +366,23 @@ def test_transforms_turn_as_their_quaternion_does(seed):
     np.testing.assert_array_equal(read.t_m, [1.0, -2.0, 3.0])
 
 
+def test_transforms_that_are_not_finite_are_refused():
+    translation = Message(x=1.0, y=float("nan"), z=3.0)
+    transform = Message(translation=translation, rotation=quaternion())
+    with pytest.raises(MessageError, match=r"transform of camera is not finite: \[1.0, nan, 3.0\]"):
+        transform_from_message(Message(child_frame_id="camera", transform=transform))
+
+
+@pytest.mark.parametrize(("norm", "taken"), [(0.991, True), (1.009, True), (0.989, False), (1.011, False)])
+def test_quaternions_may_be_rounded_but_not_scaled(norm, taken):
+    message = odometry(Message(x=0.0, y=0.0, z=0.6 * norm, w=0.8 * norm))
+    if taken:
+        assert pose_from_odometry(message).yaw_rad == pytest.approx(2 * np.arctan2(0.6, 0.8), abs=0.02)
+    else:
+        with pytest.raises(MessageError, match="unit quaternion"):
+            pose_from_odometry(message)
+
+
 def test_stamp_is_in_seconds():
     header = Message(stamp=Message(sec=1_750_000_000, nanosec=250_000_000))
     assert stamp_sec(Message(header=header)) == 1_750_000_000.25
@@ -362,6 +403,7 @@ def test_reference_poses_have_their_worse_sigma_or_that_by_default():
         (reference(), 7.0),
         (reference(covariance.ravel().tolist()), 3.0),
         (reference(covariance[[1, 0, 2, 3, 4, 5]][:, [1, 0, 2, 3, 4, 5]].ravel().tolist()), 3.0),
+        (reference((covariance / 1e4).ravel().tolist()), 0.03),
         (reference([0.0] * 36), 7.0),
         (reference([float("inf")] * 36), 7.0),
     ):

@@ -1,12 +1,15 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from xview_localizer.belief.gate import GateConfig
 from xview_localizer.belief.hypotheses import OdometryDrift
 from xview_localizer.localizer import LocalizerConfig
+from xview_localizer.models.package import default_package_path
 from xview_localizer.mountings import MountingConfig
 from xview_localizer.settings import (
     SETTINGS,
@@ -15,6 +18,7 @@ from xview_localizer.settings import (
     find_problems,
     parameter_file_text,
     read_parameter_file,
+    settings_table,
 )
 from xview_localizer.tracking.tracker import TrackerConfig
 
@@ -32,6 +36,55 @@ def test_manual_shows_every_setting_with_its_default():
     assert find_problems(manual | REQUIRED) == []
 
 
+def manual_lines():
+    """Name, value and comment of each setting in the manual, those that are commented out included."""
+    group = ""
+    for line in MANUAL.read_text().splitlines():
+        line = re.sub(r"^( +)# ?", r"\1", line)
+        if match := re.fullmatch(r"    (\w+):", line):
+            group = f"{match[1]}."
+        elif match := re.fullmatch(r"(?:    |(      ))(\w+): (.*?)(?: +# (.*))?", line):
+            name = (group if match[1] else "") + match[2]
+            if name in SETTINGS:
+                yield name, match[3], match[4] or ""
+
+
+def as_value(setting, number):
+    return number if setting.length is None else (number,) * setting.length
+
+
+def test_manual_gives_the_range_of_every_number_and_no_other_is_accepted():
+    documented = {}
+    for name, _, comment in manual_lines():
+        if match := re.match(r"\[(\S+), (\S+)[])]", comment):
+            documented[name] = tuple(float(bound.replace("∞", "inf")) for bound in match.groups())
+    numbers = {
+        name for name, setting in SETTINGS.items() if setting.kind in (int, float) and not setting.choices
+    }
+    assert documented.keys() == numbers
+    for name, (lowest, highest) in documented.items():
+        setting = SETTINGS[name]
+        for inside in {lowest, highest} - {np.inf}:
+            assert setting.problem(as_value(setting, setting.kind(inside))) == ""
+        step = 1 if setting.kind is int else 1e-9
+        for outside in {lowest - step, highest + step} - {np.inf}:
+            assert "must lie in" in setting.problem(as_value(setting, setting.kind(outside)))
+
+
+def test_manual_names_the_choices_and_its_examples_are_valid():
+    seen = set()
+    for name, example, comment in manual_lines():
+        value = yaml.safe_load(example)
+        assert SETTINGS[name].problem(tuple(value) if isinstance(value, list) else value) == ""
+        assert all(str(choice) in f"{example} {comment}" for choice in SETTINGS[name].choices)
+        seen.add(name)
+    assert seen == SETTINGS.keys()
+
+
+def test_only_what_the_node_needs_before_it_is_configured_is_read_only():
+    assert {name for name, setting in SETTINGS.items() if setting.read_only} == {"autostart", "cameras"}
+
+
 def test_required_settings_are_named():
     with pytest.raises(SettingsError) as error:
         Settings.from_values({})
@@ -46,6 +99,8 @@ def test_required_settings_are_named():
         ("keyframes.count", True, "must be of type int"),
         ("track.max_misses", 8, "unknown parameter track.max_misses"),
         ("gate.min_confidence", 1, "write 1.0"),
+        ("gate.min_confidence", "high", "must be of type float, got 'high'$"),
+        ("keyframes.count", 2.5, "must be of type int, got 2.5$"),
         ("gate.min_confidence", float("nan"), "must be finite"),
         ("camera.rpy_deg", (0.0, 1.0), "list of 3"),
         ("camera.rpy_deg", (0.0, 1.0, 400.0), "must lie in"),
@@ -56,6 +111,8 @@ def test_required_settings_are_named():
         ("map.source", "~no_such_user/x.tif", "map.source: there is no home folder ~no_such_user, got"),
         ("map.cache_dir", "~no_such_user", "map.cache_dir: there is no home folder ~no_such_user, got"),
         ("model.package", "~no_such_user/model", "model.package: there is no home folder ~no_such_user"),
+        ("model.depth", "~no_such_user", "model.depth: there is no home folder"),
+        ("model.engine_cache_dir", "~no_such_user", "model.engine_cache_dir: there is no home folder"),
     ],
 )
 def test_wrong_values_are_named(name, value, complaint):
@@ -94,6 +151,13 @@ def test_values_reach_the_rooms():
     assert camera.height_m == 1.5
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"), [("", default_package_path()), ("~/model", Path.home() / "model")]
+)
+def test_model_package_is_the_embedded_one_unless_a_folder_is_given(given, expected):
+    assert Settings.from_values(REQUIRED | {"model.package": given}).package_path == expected
+
+
 RIG = {
     "cameras": ("front", "left"),
     "camera.front.rpy_deg": (0.0, 0.0, 0.0),
@@ -116,6 +180,7 @@ def test_each_of_several_cameras_has_its_own_values_or_those_of_all():
     np.testing.assert_allclose(front.R_base_camera[:, 2], [1.0, 0.0, 0.0], atol=1e-12)
     np.testing.assert_allclose(left.R_base_camera[:, 2], [0.0, 1.0, 0.0], atol=1e-12)
     assert front.in_base_m is None
+    assert not settings_table(given)["camera.left.height_m"].required
     assert Settings.from_values(settings.values).cameras == settings.cameras
 
 
@@ -159,6 +224,12 @@ def test_parameter_files_round_trip(tmp_path):
     path.write_text(parameter_file_text(values))
     assert find_problems(read_parameter_file(path)) == []
     assert Settings.from_values(read_parameter_file(path)).values == Settings.from_values(values).values
+
+
+def test_use_sim_time_belongs_to_ros_and_may_stand_in_the_file(tmp_path):
+    path = tmp_path / "robot.yaml"
+    path.write_text("/**: {ros__parameters: {use_sim_time: true, map.source: a.tif}}")
+    assert read_parameter_file(path) == {"map.source": "a.tif"}
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def rgb_from_image(message) -> np.ndarray:
     pixels = np.ascontiguousarray(data[: rows * step].reshape(rows, step)[:, :row_bytes])
     if deep:
         pixels = _to_8_bits(pixels.view(">u2" if message.is_bigendian else "<u2"))
-    return _rgb(pixels.reshape((rows, width, channels) if channels > 1 else (rows, width)), encoding)
+    return _rgb(pixels.reshape(rows, width, channels), encoding)
 
 
 def rgb_from_compressed_image(message, max_px: int = MAX_IMAGE_PX) -> np.ndarray:
@@ -123,7 +123,7 @@ def rgb_from_compressed_image(message, max_px: int = MAX_IMAGE_PX) -> np.ndarray
         )
     if image.ndim == 2:
         return _rgb(image, encoding if mosaic else "mono8")
-    return _rgb(image, "bgra8" if image.shape[2] == 4 else "bgr8")
+    return _rgb(image, "bgr8")  # OpenCV leaves out the alpha of a fourth channel
 
 
 def camera_from_info(message) -> CameraModel:
@@ -248,12 +248,12 @@ def _of_8_bits(encoding: str) -> str:
 
 def _to_8_bits(pixels: np.ndarray) -> np.ndarray:
     """uint16 to uint8. Cameras of 10, 12 or 14 bits leave the upper bits 0, so the image's own range counts."""
-    bits = max(8, int(pixels.max(initial=0)).bit_length())
+    bits = max(8, int(pixels.max()).bit_length())
     return (pixels >> (bits - 8)).astype(np.uint8)
 
 
 def _rgb(pixels: np.ndarray, encoding: str) -> np.ndarray:
-    """Pixels [H, W] or [H, W, channels] of a supported encoding as RGB [H, W, 3]."""
+    """Pixels [H, W] or [H, W, channels] of a supported encoding as RGB [H, W, 3]. Raises MessageError."""
     conversion = _TO_RGB[encoding][1]
     if conversion is None:
         return pixels
