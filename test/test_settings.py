@@ -158,6 +158,11 @@ def test_model_package_is_the_embedded_one_unless_a_folder_is_given(given, expec
     assert Settings.from_values(REQUIRED | {"model.package": given}).package_path == expected
 
 
+def test_lists_of_any_length_take_several_items():
+    providers = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    assert Settings.from_values(REQUIRED | {"model.providers": providers}).engines.providers == providers
+
+
 RIG = {
     "cameras": ("front", "left"),
     "camera.front.rpy_deg": (0.0, 0.0, 0.0),

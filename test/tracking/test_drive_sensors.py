@@ -219,6 +219,23 @@ def test_camera_whose_clock_is_off_is_named_and_not_the_sensors(sensors, off_sec
     )
 
 
+def test_camera_whose_clock_is_off_is_named_where_only_two_sensors_send(sensors):
+    for image_sec in (40.0, 41.0):
+        add_all(sensors, [image_sec - 18.0], only=["odometry", "gravity"])
+        sensors.on_image(image_sec)
+    assert sensors.clock_problem().startswith(
+        "the images are stamped 18.0 s ahead of odom and imu: the camera"
+    )
+
+
+def test_two_sensors_that_differ_among_themselves_do_not_make_it_the_cameras_clock(sensors):
+    for image_sec in (40.0, 41.0):
+        add_all(sensors, [image_sec + 18.0], only=["odometry"])
+        add_all(sensors, [image_sec + 37.0], only=["gravity"])
+        sensors.on_image(image_sec)
+    assert sensors.clock_problem().startswith("imu is stamped 37.0 s ahead of the images")
+
+
 def test_sensor_that_sends_what_is_long_past_has_another_clock(sensors):
     for image_sec in (40.0, 41.0):
         add_all(sensors, [image_sec], only=["gnss", "odometry"])

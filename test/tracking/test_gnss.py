@@ -42,13 +42,25 @@ def test_course_heading_is_as_good_as_it_says():
     assert abs(np.mean(normalized)) < 0.3
 
 
-@pytest.mark.parametrize("outliers", [[4], [0, 9], [3, 11, 18]])
+@pytest.mark.parametrize("outliers", [[4], [0, 9], [3, 11, 18], list(range(1, 19, 2))])
 def test_course_heading_leaves_outliers_out(outliers):
     samples = samples_at(
         0.5 * np.arange(20), lambda i: np.array([400.0, -90.0 * i]) if i in outliers else np.zeros(2)
     )
     heading = heading_from_course(samples, odometry_until(10.0, 0.5), 2.0, 8.0)
     assert abs(wrap_angle_rad(heading.yaw_map_odom_rad - T_MAP_ODOM.yaw_rad)) < 1e-6
+
+
+def test_three_positions_give_a_course_heading_and_two_none():
+    samples, odometry = samples_at([0.0, 2.0, 4.0]), odometry_until(4.0, 0.5)
+    heading = heading_from_course(samples, odometry, 2.0, 8.0)
+    assert abs(wrap_angle_rad(heading.yaw_map_odom_rad - T_MAP_ODOM.yaw_rad)) < 1e-6
+    assert heading_from_course(samples[1:], odometry, 2.0, 8.0) is None
+
+
+def test_half_of_the_positions_is_no_majority():
+    samples = samples_at(0.5 * np.arange(20), lambda i: np.array([400.0, -90.0 * i]) * (i % 2))
+    assert heading_from_course(samples, odometry_until(10.0, 0.5), 2.0, 8.0) is None
 
 
 def test_noise_that_the_receiver_reports_makes_no_outliers():

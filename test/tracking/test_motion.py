@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from xview_localizer.belief.hypotheses import OdometryDrift
 from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
@@ -163,6 +165,29 @@ def test_buffers_are_bounded_and_refuse_old_stamps():
     with pytest.raises(SampleError, match=r"stamp 999\.000 is not after the previous one, 999\.000"):
         buffer.add(999.0, 0)
     assert len(buffer.between(-1.0, 2000.0)) == 11
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.5, 50.0, 61.0, 61.5, 100.0, 130.0]), max_size=12))
+def test_stamps_increase_whatever_arrives(stamps_sec):
+    """Above all where a step back confirms that the newest stamp was a wrong one."""
+    buffer = StampedBuffer(90.0)
+    for stamp_sec in stamps_sec:
+        with suppress(SampleError):
+            buffer.add(stamp_sec, stamp_sec)
+    kept = buffer.between(-1.0, 200.0)
+    assert np.all(np.diff([stamp_sec for stamp_sec, _ in kept]) > 0)
+    assert all(stamp_sec == sample for stamp_sec, sample in kept)
+    assert not kept or kept[-1][0] - kept[0][0] <= 90.0
+
+
+def test_first_stamp_of_all_may_be_the_wrong_one():
+    buffer = StampedBuffer(100.0)
+    buffer.add(500.0, "odd")
+    with pytest.raises(SampleError):
+        buffer.add(1.0, "first")
+    assert buffer.add(1.1, "second")
+    assert [sample for _, sample in buffer.between(0.0, 1000.0)] == ["first", "second"]
 
 
 def test_between_leaves_its_start_out_and_takes_its_end():

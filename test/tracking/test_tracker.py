@@ -332,9 +332,10 @@ def test_one_stamp_ahead_that_might_be_a_gap_does_not_cost_the_belief(tracker, s
 
 def test_image_stamps_must_grow_and_time_may_restart(tracker, scripted):
     answers = drive(tracker, [2.0, 3.0])
-    stale = tracker.locate(observation(2.5))
-    assert reason_of(stale) is Reason.STALE_IMAGE
-    assert "image stamp 2.500 is not after the previous one, 3.000" in stale.fix.reason
+    for stamp_sec in (2.5, 3.0):
+        stale = tracker.locate(observation(stamp_sec))
+        assert reason_of(stale) is Reason.STALE_IMAGE
+        assert f"image stamp {stamp_sec:.3f} is not after the previous one, 3.000" in stale.fix.reason
     again = drive(tracker, [2.0, 3.0])
     assert [repr(answer) for answer in again] == [repr(answer) for answer in answers]
     assert len(scripted.asked) == 4
@@ -563,6 +564,11 @@ def test_relocalizing_searches_ever_wider_around_gnss_until_a_pose_is_accepted(t
     assert found.fix.accepted
     assert found.prior.radius_m <= CONFIG.search.gnss_max_radius_m
     assert after.prior.radius_m < 2 * MIN_RADIUS_M
+    scripted.places = (
+        Place(CLEAR, 6.0, 5.0),
+    )  # contradicts, so that the next image is searched for around GNSS
+    unsettled = drive_on(tracker, [8.0, 9.0], 7.05)[-1]
+    assert unsettled.prior.radius_m == pytest.approx(MIN_RADIUS_M, abs=1.0)
 
 
 def test_image_in_work_while_relocalizing_is_asked_for_does_not_count(tracker, scripted):
