@@ -15,7 +15,7 @@ demo: $(VENV)/.demo
 	$(BIN)/xview-localizer demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: lint
 	$(BIN)/python -m pytest -q -x $$($(BIN)/python test/changed_rooms.py)

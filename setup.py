@@ -17,7 +17,7 @@ RERUN = ["rerun-sdk>=0.24"]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.24", "l2m4m>=1.0.4"]
 # As in .pre-commit-config.yaml: another version of the formatter formats otherwise, and one of mypy finds other errors.
 LINT = ["ruff==0.17.6", "codespell>=2.3", "mypy==2.4.1"]
-TEST = ["pytest>=8", "pytest-timeout", "hypothesis", "selenium>=4"]
+TEST = ["pytest>=8", "pytest-timeout", "pytest-xdist>=3.6", "hypothesis", "selenium>=4"]
 # Engines for NVIDIA GPUs. TensorRT itself comes with JetPack or NVIDIA's packages; TensorRT-RTX from wheels.
 TENSORRT = ["onnx", "cuda-bindings"]
 X86_LINUX = "sys_platform == 'linux' and platform_machine == 'x86_64'"

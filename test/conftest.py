@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from dataclasses import dataclass
@@ -23,6 +24,13 @@ from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage, default_package_path
 
 CAMERA_HEIGHT_M = 1.8
+_domains = itertools.count()
+# pytest-xdist runs tests in several processes at once; those of one run share their parent, and each has a number.
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+RUN = os.getppid() if WORKERS > 1 else os.getpid()
+# Domains that every platform has ports for, a multiple of 2, 4 and 8 workers.
+FIRST_DOMAIN, DOMAINS = 10, 88
 EXIT_STATUS = int(pytest.ExitCode.INTERNAL_ERROR)  # until the session has finished
 
 
@@ -82,6 +90,14 @@ def networks(package) -> Networks:
 @pytest.fixture(scope="session")
 def localizer(small_town, networks) -> Localizer:
     return Localizer(networks, InMemoryMap(small_town.aerial))
+
+
+@pytest.fixture
+def domain(monkeypatch):
+    """A DDS domain that neither another test of this run uses nor, most likely, another run beside it."""
+    number = RUN + WORKER + WORKERS * next(_domains)
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(FIRST_DOMAIN + number % DOMAINS))
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 
 @pytest.hookimpl(trylast=True)

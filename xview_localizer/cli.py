@@ -132,7 +132,9 @@ def locate(
     answers = locate_photos(find_photos(photo), locator, known, out, tracked("localizing"))
     for answer in answers:
         _print_answer(answer)
-    console.print(f"table, GeoJSON and pictures; open me: {out / 'index.html'}", highlight=False)
+    console.print(
+        f"table, GeoJSON and pictures; open me: {out / 'index.html'}", highlight=False, soft_wrap=True
+    )
 
 
 @app.command()

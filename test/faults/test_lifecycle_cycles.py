@@ -1,7 +1,5 @@
 """Deactivating while the map hangs leaves nothing behind."""
 
-import os
-
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 or its wheels")
@@ -14,9 +12,7 @@ CYCLES = 5
 GROWTH_MB = 60.0
 
 
-def test_nothing_stays_behind_of_a_node_that_is_deactivated_while_its_map_hangs(monkeypatch, tmp_path):
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(10 + (os.getpid() + 45) % 90))
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+def test_nothing_stays_behind_of_a_node_that_is_deactivated_while_its_map_hangs(domain, tmp_path):
     remains, log = run_cycles(make_drive(tmp_path)[0], CYCLES)
     assert "goes on in the background" not in log
     assert remains[-1].threads <= remains[1].threads

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-
 import pytest
 
 from xview_localizer.bag import BagReader, read_drive
 
-_domains = itertools.count()
 # Accept whatever is found: these tests are about the node, not about the network's quality.
 ACCEPT_ALL = {
     "gate.min_confidence": 0.0,
@@ -36,13 +32,6 @@ def recorded(drive):
     """All sensors' messages of the drive, in the order of a replay."""
     with BagReader(drive.bag, drive.topics) as bag:
         return list(bag.messages())
-
-
-@pytest.fixture
-def domain(monkeypatch):
-    """A DDS domain of the test's own."""
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(10 + (os.getpid() + next(_domains)) % 90))
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 
 @pytest.fixture

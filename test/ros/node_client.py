@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+
+# Parameters of a node that starts by itself and takes the recorded images as they are.
+COMPRESSED = {"camera.transport": "compressed", "autostart": True}
 
 
 class Client:
@@ -135,3 +139,13 @@ class Client:
         request = ChangeState.Request()
         request.transition.id = transition_id
         return self.call(ChangeState, "/localizer/change_state", request).success
+
+
+def of(recorded, role):
+    """The recorded messages of one role."""
+    return [message for message in recorded if message.role == role]
+
+
+def without_timings(records):
+    """The image records as texts, less their timings. NaN differs from itself, its text does not."""
+    return [repr(replace(record, timings_ms={})) for record in records]

@@ -6,6 +6,8 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from node_client import without_timings
+
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.bag import read_drive
 from xview_localizer.offline import localize_drive
@@ -30,10 +32,6 @@ def rig_drive(tmp_path_factory):
         cameras=RIG,
     )
     return read_drive(simulate_drive(tmp_path_factory.mktemp("rig"), 5, config))
-
-
-def without_timings(records):
-    return [repr(replace(record, timings_ms={})) for record in records]
 
 
 def test_two_cameras_out_of_step_give_one_pose_a_moment(domain, rig_drive):

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("rclpy")
 from geometry_msgs.msg import Transform as TransformMessage
 from geometry_msgs.msg import TransformStamped
+from node_client import COMPRESSED
 from std_msgs.msg import Header
 
 from xview_localizer.assembly import build_localizer, open_map
@@ -20,7 +21,6 @@ from xview_localizer.ros.replay import replay_drive
 from xview_localizer.settings import Settings
 
 MOUNTINGS = ("camera.position_in_base_m", "camera.rpy_deg", "gnss.antenna_in_base_m")
-COMPRESSED = {"camera.transport": "compressed", "autostart": True}
 needs_tf2_msgs = pytest.mark.skipif(
     not importlib.util.find_spec("tf2_msgs"), reason="tf2_msgs is not installed"
 )
