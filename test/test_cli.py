@@ -107,6 +107,8 @@ def test_towns_by_default_are_no_training_towns():
         (["replay", "EMPTY/none.mcap"], "there is no such file or folder"),
         (["replay", "DRIVE"], "correct `bag` in drive.yaml"),
         (["evaluate", "--pairs", "EMPTY"], "it has no pairs.jsonl"),
+        (["evaluate", "--vigor", "EMPTY"], "EMPTY has no labels of VIGOR"),
+        (["evaluate", "--kitti", "EMPTY"], "there is no EMPTY/test1_files.txt"),
         (["check-config", "EMPTY/none.yaml"], "none.yaml"),
         (["map-server", "EMPTY/none.tif"], "there is no map file"),
         (["models", "check", "EMPTY"], "it has no model.yaml"),
@@ -167,10 +169,11 @@ def test_bugs_keep_their_traceback(monkeypatch):
     ("words", "message"),
     [
         (["simulate", "out", "--kind", "fisheye"], "'fisheye' is not one of 'equirectangular', 'pinhole'"),
-        (["evaluate"], "give either --pairs or --bag"),
+        (["evaluate"], "give one of --pairs, --bag, --vigor and --kitti"),
         (["evaluate", "--pairs", "a", "--reference", "/odom"], "--reference go with --bag"),
         (["replay", "out", "--topic", "image=/front"], "image=/front is not INPUT:=TOPIC"),
-        (["evaluate", "--pairs", "a", "--bag", "b"], "give either --pairs or --bag"),
+        (["evaluate", "--pairs", "a", "--bag", "b"], "give one of --pairs, --bag, --vigor and --kitti"),
+        (["evaluate", "--pairs", "a", "--limit", "5"], "--limit go with --vigor and --kitti"),
     ],
 )
 def test_wrong_options_are_explained(run, monkeypatch, words, message):

@@ -41,9 +41,9 @@ app.add_typer(engines, name="engines")
 TOWN_SEED = 900_002
 # Errors that a user can mend; by name, so that no command imports what it does not need.
 MENDABLE = {
-    "AdaptError", "BagError", "CalibrationError", "EngineError", "FileNotFoundError", "MapSourceError",
-    "ModelPackageError", "OrthophotoError", "PairsError", "PhotoError", "RecipeError", "ReplayError", "SettingsError",
-    "TownError",
+    "AdaptError", "BagError", "CalibrationError", "CrossViewError", "EngineError", "FileNotFoundError",
+    "MapSourceError", "ModelPackageError", "OrthophotoError", "PairsError", "PhotoError", "RecipeError", "ReplayError",
+    "SettingsError", "TownError",
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from xview_localizer.cli_common import (
     open_recorded,
     tracked,
 )
+from xview_localizer.cli_cross_view import judge_data_set
 
 if TYPE_CHECKING:
     from xview_localizer.bag import Drive
@@ -31,11 +32,28 @@ def evaluate(
     bag: Annotated[
         Optional[Path], typer.Option(help="Drive folder (with drive.yaml), or any recording.")
     ] = None,
+    vigor: Annotated[Optional[Path], typer.Option(help="Folder of the VIGOR data set.")] = None,
+    kitti: Annotated[
+        Optional[Path], typer.Option(help="Folder of KITTI with aerial images (satmap).")
+    ] = None,
     params_file: Parameters = None,
     topic: Topics = None,
     reference: TrueTrack = None,
     model: Package = None,
     out: Out = Path("evaluation.json"),
+    area: Annotated[
+        Optional[str],
+        typer.Option(help="same or cross: test images of VIGOR, KITTI's test 1 or 2. [default: same]"),
+    ] = None,
+    heading_within: Annotated[
+        Optional[float],
+        typer.Option(
+            help="Degrees within which the heading is known, of VIGOR and KITTI; 180: unknown. [default: 180, 10]"
+        ),
+    ] = None,
+    limit: Annotated[
+        Optional[int], typer.Option(help="At most so many images of VIGOR or KITTI, evenly spread.")
+    ] = None,
     keyframes: Annotated[int, typer.Option(help="Images of a sequence solved together (pairs).")] = 1,
     threads: Annotated[
         Optional[int], typer.Option(help="Threads of ONNX Runtime; 0: its own choice. [default: 0]")
@@ -47,16 +65,26 @@ def evaluate(
     Example: xview-localizer evaluate --pairs val --out val.json
     Example: xview-localizer evaluate --bag drive1 --out drive1.json
     Example: xview-localizer evaluate --bag rosbag2_2026 --params-file my_robot.yaml --reference /rtk/odometry
+    Example: xview-localizer evaluate --vigor VIGOR --area cross --model loc2
+    Example: xview-localizer evaluate --kitti KITTI --heading-within 10 --limit 500 --model loc2
     """
     from xview_localizer.evaluation.evaluate import evaluate_pairs
     from xview_localizer.evaluation.metrics import write_json
 
-    if (pairs is None) == (bag is None):
-        raise typer.BadParameter("give either --pairs or --bag")
+    if sum(source is not None for source in (pairs, bag, vigor, kitti)) != 1:
+        raise typer.BadParameter("give one of --pairs, --bag, --vigor and --kitti")
     if recording is not None and bag is None:
         raise typer.BadParameter("--rerun goes with --bag: only a drive has a time line")
     if bag is None and (params_file or topic or reference):
         raise typer.BadParameter("--params-file, --topic and --reference go with --bag")
+    if pairs is None and keyframes != 1:
+        raise typer.BadParameter("--keyframes goes with --pairs")
+    protocol = {"area": area, "heading_within_deg": heading_within, "limit": limit}
+    protocol = {name: value for name, value in protocol.items() if value is not None}
+    if vigor is not None or kitti is not None:
+        return judge_data_set(vigor, kitti, protocol, model, threads or 0, out)
+    if protocol:
+        raise typer.BadParameter("--area, --heading-within and --limit go with --vigor and --kitti")
     if pairs is not None:
         from xview_localizer.engines.factory import EngineConfig
         from xview_localizer.models.networks import open_networks

@@ -1,5 +1,6 @@
-"""A drive of five images whose every figure can be worked out by hand."""
+"""A drive of five images whose every figure can be worked out by hand, and the field's data sets, rendered tiny."""
 
+import field_sets
 import numpy as np
 import pytest
 
@@ -68,3 +69,18 @@ def drive() -> DriveResult:
         gnss_xy_m=np.array([(6.0, 10.0 * number) for number in range(5)]),
         rate_hz=2.5,
     )
+
+
+@pytest.fixture(scope="session")
+def field_town():
+    return field_sets.FieldTown.make()
+
+
+@pytest.fixture(scope="session")
+def vigor(field_town, tmp_path_factory):
+    return field_sets.write_vigor(tmp_path_factory.mktemp("VIGOR"), field_town)
+
+
+@pytest.fixture(scope="session")
+def kitti(field_town, tmp_path_factory):
+    return field_sets.write_kitti(tmp_path_factory.mktemp("KITTI"), field_town)
