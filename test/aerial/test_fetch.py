@@ -60,8 +60,8 @@ def test_retries_end_with_the_timeout(server: TileServer) -> None:
 
 
 @pytest.mark.parametrize("address", ["http://a..b/1", "http://localhost:80a/1", "http://[::1/1"])
-def test_what_is_no_address_is_named(address) -> None:
-    with pytest.raises(MapSourceError, match="download of .* failed|is no address"):
+def test_a_malformed_address_is_named(address) -> None:
+    with pytest.raises(MapSourceError, match="download of .* failed|is not a valid address"):
         Fetcher().fetch(address)
 
 
@@ -108,7 +108,7 @@ def test_redirects_stay_on_the_configured_host(server: TileServer) -> None:
     server.replies["/1"] = Reply(status=302, headers={"Location": "/2"})
     server.replies["/circle"] = Reply(status=302, headers={"Location": "/circle"})
     assert Fetcher().fetch(server.url + "/1") == TILE
-    with pytest.raises(MapSourceError, match="redirects in a circle"):
+    with pytest.raises(MapSourceError, match="redirects more than 3 times"):
         Fetcher().fetch(server.url + "/circle")
     other = TileServer()
     try:

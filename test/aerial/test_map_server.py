@@ -155,7 +155,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path) -> None:
     path = tmp_path / "map.tif"
     path.write_bytes(b"rubbish")
     with (
-        pytest.raises(MapSourceError, match="did not come up: .*cannot open the map"),
+        pytest.raises(MapSourceError, match="did not start: .*cannot open the map"),
         MapServerProcess(path),
     ):
         pass

@@ -264,7 +264,7 @@ def test_a_folder_of_rasters_shows_the_finest(tmp_path, frame) -> None:
     assert (crop.image[80, 80] == 90).all() and (crop.image[5, 5] == 50).all()
     assert "fine.tif, one of 3 files" in str(probe_map(source, 0.0, 0.0, 0.2))
     assert not source.read(Bounds.around(500, 0, 40), 0.5).valid.any()
-    with pytest.raises(MapSourceError, match="none of 3 files of sheets is there"):
+    with pytest.raises(MapSourceError, match="none of 3 files in sheets covers this place"):
         probe_map(source, 500.0, 0.0, 0.2)
     fine.write_bytes(b"rubbish")
     with pytest.raises(MapSourceError, match="cannot open the map .*fine.tif"):
@@ -272,7 +272,7 @@ def test_a_folder_of_rasters_shows_the_finest(tmp_path, frame) -> None:
 
 
 def test_a_folder_without_rasters(tmp_path, frame) -> None:
-    with pytest.raises(MapSourceError, match="holds no map files.*of a folder of tiles give the template"):
+    with pytest.raises(MapSourceError, match="holds no map files.*for a folder of tiles give the template"):
         open_map_source(str(tmp_path), frame)
 
 

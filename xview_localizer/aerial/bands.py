@@ -1,4 +1,4 @@
-"""Which bands of a raster are its colours, and which of its pixels are ground."""
+"""The colour and opacity bands of a raster, and the mask of its pixels that hold imagery."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def alpha_band(raster: DatasetReader) -> int | None:
 
 
 def band_problem(raster: DatasetReader) -> str | None:
-    """What keeps the bands from being 8-bit colours, and the remedy."""
+    """The reason why the bands are not 8-bit colours, with the remedy; None where they are."""
     if any(colour is ColorInterp.palette for colour in raster.colorinterp):
         return "holds palette colours; convert it with gdal_translate -expand rgb"
     if other := [colour.name for colour in raster.colorinterp if colour in _OTHER_COLOURS]:
@@ -61,13 +61,13 @@ def band_problem(raster: DatasetReader) -> str | None:
 def read_colours(
     raster: DatasetReader, window: Window, shape: tuple[int, int], resampling: Resampling
 ) -> tuple[np.ndarray, np.ndarray]:
-    """RGB [*shape, 3] of a window and which of its pixels are ground [*shape]. Raises what rasterio raises."""
+    """RGB [*shape, 3] of a window and the mask [*shape] of pixels with imagery. Passes on rasterio's errors."""
     bands, alpha = colour_bands(raster), alpha_band(raster)
     image = raster.read(bands, window=window, out_shape=(3, *shape), resampling=resampling)
-    # Nodata is what is nodata in all colours; other bands, such as infrared, don't count.
+    # A pixel is nodata where all its colours are; other bands, such as infrared, do not count.
     masks = raster.read_masks(bands, window=window, out_shape=(3, *shape))
     seen = masks.any(axis=0)
     if alpha:
-        # Averaged as the colours are: a pixel that is partly transparent is a mixture of ground and nothing.
+        # Resampled like the colours: a partly transparent pixel is a mixture of imagery and nothing.
         seen &= raster.read(alpha, window=window, out_shape=shape, resampling=resampling) >= OPAQUE_FROM
     return np.ascontiguousarray(image.transpose(1, 2, 0)), seen

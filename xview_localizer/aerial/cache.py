@@ -1,4 +1,4 @@
-"""Tiles on disk: bounded in size, least recently used first out, each with a note of where it came from."""
+"""A tile cache on disk: bounded in size, least recently used first out, with the origin of every tile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xview_localizer.aerial.redact import redacted
 from xview_localizer.aerial.source import MapSourceError
 
 _EVICT_TO = 0.9  # of the limit, so that not every new tile evicts
-_ABANDONED_AFTER_SEC = 3600.0
+_ABANDONED_AFTER_SEC = 3600.0  # a partial file this old was left by a process that died
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Provenance:
 
 
 class TileCache:
-    """A folder of tiles, safe for several threads and processes: files appear and vanish whole.
+    """A folder of tiles, safe for several threads and processes: files are written and deleted as a whole.
 
-    A tile that does not match its note (a crash, a full disk) counts as absent. Every process bounds the
-    bytes that it holds. Raises MapSourceError where the folder cannot be used.
+    A tile whose bytes do not match the checksum in its provenance (a crash, a full disk) counts as absent. Every
+    process enforces the size limit. Raises MapSourceError where the folder cannot be used.
     """
 
     def __init__(self, folder: Path | str, max_bytes: int = 2_000_000_000) -> None:
@@ -42,7 +42,7 @@ class TileCache:
         try:
             self.folder = Path(folder).expanduser()
             self.folder.mkdir(parents=True, exist_ok=True)
-        except (OSError, RuntimeError) as error:  # RuntimeError: the home of a user that there is not
+        except (OSError, RuntimeError) as error:  # RuntimeError: ~name of an unknown user
             raise MapSourceError(f"cannot use the tile cache {folder}: {error}; choose another") from error
         self._drop_abandoned()
         self._bytes = sum(size for _, size, _ in self._tiles())
@@ -62,7 +62,7 @@ class TileCache:
         return data
 
     def put(self, url: str, data: bytes, content_type: str) -> None:
-        """Keep a tile; older ones go when the size limit is passed. Raises OSError where the disk refuses."""
+        """Store a tile; the least recently used ones are deleted above the size limit. Raises OSError."""
         tile, note = self._paths(url)
         tile.parent.mkdir(parents=True, exist_ok=True)
         provenance = Provenance(redacted(url), time.time(), content_type, hashlib.sha256(data).hexdigest())
@@ -74,10 +74,10 @@ class TileCache:
                 self._evict()
 
     def provenance(self, url: str) -> Provenance | None:
-        """The note beside a cached tile."""
+        """Origin of a cached tile, from the JSON file beside it; None where that is absent or corrupt."""
         try:
             return Provenance(**json.loads(self._paths(url)[1].read_bytes()))
-        except (OSError, ValueError, TypeError):  # absent or corrupt
+        except (OSError, ValueError, TypeError):
             return None
 
     def _paths(self, url: str) -> tuple[Path, Path]:
@@ -106,7 +106,7 @@ class TileCache:
             self._bytes -= size
 
     def _drop_abandoned(self) -> None:
-        """Remove what processes that died left half written."""
+        """Delete half-written files of processes that died."""
         for path in self.folder.rglob("*.partial"):
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_SEC:

@@ -76,7 +76,10 @@ class Fetcher:
         return answer.body
 
     def _ask(self, url: str) -> HttpAnswer:
-        """Ask until there is an answer other than "later", or no time or retry is left; a tile, whole."""
+        """The answer that holds the tile; overloaded or broken servers are queried again while time and retries last.
+
+        Raises TileMissing and MapSourceError.
+        """
         deadline_sec = time.monotonic() + self._config.timeout_sec
         pauses_sec = iter([_FIRST_PAUSE_SEC * 2**retry for retry in range(self._config.retries)])
         while True:
@@ -132,11 +135,11 @@ class Fetcher:
 
 
 def parsed_url(url: str) -> ParseResult:
-    """The parts of a URL. Raises MapSourceError where it is none."""
+    """The parts of a URL. Raises MapSourceError where it is malformed."""
     try:
         return urlparse(url)
     except ValueError as error:  # such as a bracket that is not closed
-        raise MapSourceError(f"{redacted(url)!r} is no address: {error}; correct it") from error
+        raise MapSourceError(f"{redacted(url)!r} is not a valid address: {error}; correct it") from error
 
 
 def _advice(status: int) -> str:

@@ -13,40 +13,43 @@ from xview_localizer.aerial.source import AerialImage, MapSourceError, SourceLev
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
 
-# Sheets that are held open; more would use up the process's files.
+# Files held open at once; more would use up the process's file descriptors.
 OPEN_SHEETS = 32
-# What is further off than that is on another side of the Earth, where east and north mean nothing.
+# Edge points further from the datum are left out: east and north have no meaning there.
 MAX_DISTANCE_M = 5e6
-_EDGE_POINTS = 9
+_EDGE_POINTS = 9  # sampled along each edge of a file to find its bounds
+_EDGE_BEND = 1e-3  # of a file's extent: how far a projected edge may bend between two sampled points
 
 
 @dataclass(frozen=True)
 class _Sheet:
+    """One file of the folder: its bounds in `map` and its resolution."""
+
     path: Path
     bounds: Bounds
     metres_per_pixel: float
 
     def overlaps(self, box: Bounds) -> bool:
-        mine = self.bounds
+        own = self.bounds
         return (
-            mine.west_m < box.east_m
-            and box.west_m < mine.east_m
-            and mine.south_m < box.north_m
-            and box.south_m < mine.north_m
+            own.west_m < box.east_m
+            and box.west_m < own.east_m
+            and own.south_m < box.north_m
+            and box.south_m < own.north_m
         )
 
 
 class FolderMap:
-    """Raster files of a folder, in any CRS each; where several show a place, the finest one is taken. Thread-safe.
+    """The raster files of a folder, each in any CRS; where several cover a place, the finest is read. Thread-safe.
 
-    Raises MapSourceError where there is none, or one of them is no map.
+    Raises MapSourceError where the folder holds no raster file, or one that is not a map.
     """
 
     def __init__(self, folder: Path, suffixes: tuple[str, ...], frame: LocalFrame) -> None:
         paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
         if not paths:
             raise MapSourceError(
-                f"the folder {folder} holds no map files ({', '.join(suffixes)}); of a folder of tiles give the "
+                f"the folder {folder} holds no map files ({', '.join(suffixes)}); for a folder of tiles give the "
                 "template, such as file:///tiles/{z}/{x}/{y}.png"
             )
         found = [sheet for path in paths if (sheet := _sheet(path, frame))]
@@ -71,17 +74,18 @@ class FolderMap:
 
     def level(self, x_m: float, y_m: float, metres_per_pixel: float) -> SourceLevel:
         """See MapSource.level."""
-        here = Bounds.around(x_m, y_m, metres_per_pixel)
+        pixel = Bounds.around(x_m, y_m, metres_per_pixel)
         for sheet in self._sheets:
-            if sheet.overlaps(here):
+            if sheet.overlaps(pixel):
                 level = self._opened(sheet.path).level(x_m, y_m, metres_per_pixel)
                 detail = f"{sheet.path.name}, one of {self._count} files: {level.detail}"
                 return SourceLevel(level.metres_per_pixel, detail, level.warnings)
-        return SourceLevel(metres_per_pixel, f"none of {self._count} files of {self._folder.name} is there")
+        detail = f"none of {self._count} files in {self._folder.name} covers this place"
+        return SourceLevel(metres_per_pixel, detail)
 
 
 def _sheet(path: Path, frame: LocalFrame) -> _Sheet | None:
-    """Where a file lies in the local frame, None where that is far away."""
+    """A file with its bounds in the local frame; None where all its edges are beyond MAX_DISTANCE_M."""
     latitude_deg, longitude_deg, metres_per_pixel = Raster(path).outline(_EDGE_POINTS)
     near = [
         frame.enu_from_geodetic(*place)[:2]
@@ -92,7 +96,6 @@ def _sheet(path: Path, frame: LocalFrame) -> _Sheet | None:
         return None
     west_m, south_m = np.min(near, axis=0)
     east_m, north_m = np.max(near, axis=0)
-    # Edges bend between the points.
-    margin_m = metres_per_pixel + 1e-3 * max(east_m - west_m, north_m - south_m)
+    margin_m = metres_per_pixel + _EDGE_BEND * max(east_m - west_m, north_m - south_m)
     box = Bounds(west_m - margin_m, south_m - margin_m, east_m + margin_m, north_m + margin_m)
     return _Sheet(path, box, metres_per_pixel)

@@ -1,7 +1,7 @@
 """HTTP with a real deadline: on the look-up of the name, the connection, the headers and the body together.
 
-One thread with an event loop serves all requests of a client, so that a server that trickles bytes holds nobody beyond
-the deadline. Only the host that was asked for is talked to.
+One thread with an event loop serves all requests of a client, so that a server that trickles bytes blocks no caller
+beyond the deadline. Only the host of the requested URL is contacted.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _MAX_CONNECTIONS = 16
 
 
 class HttpError(Exception):
-    """There is no answer; the text gives the cause, without the address."""
+    """A request got no usable answer; the text gives the cause, without the address."""
 
 
 class HttpTimeout(HttpError):
-    """There was no whole answer before the deadline."""
+    """The whole answer did not arrive before the deadline."""
 
 
 class HttpUnreachable(HttpError):
@@ -44,7 +44,7 @@ class HttpInterrupted(HttpError):
 
 
 class HttpTooLarge(HttpError):
-    """The answer has more bytes than it may have."""
+    """The answer is larger than the caller allows."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class HttpAnswer:
 
 @dataclass
 class _Engine:
-    """What the thread of a client owns."""
+    """The event loop and the HTTP session that a client's thread owns."""
 
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     session: aiohttp.ClientSession | None = None
@@ -74,9 +74,9 @@ class _Engine:
 
 
 class HttpClient:
-    """GET requests, thread-safe. Its thread ends when the client is no longer used.
+    """Sends GET requests; thread-safe. Its thread ends when the client is garbage-collected.
 
-    While `interruption` is set, there are no answers.
+    While `interruption` is set, every request raises HttpInterrupted.
     """
 
     def __init__(self, user_agent: str, interruption: Interruption | None = None) -> None:
@@ -105,7 +105,7 @@ class HttpClient:
         except aiohttp.ClientConnectorError as error:
             raise HttpUnreachable(type(error.os_error).__name__) from error
         except aiohttp.InvalidURL as error:
-            raise HttpError("this is no address") from error
+            raise HttpError("the address is not valid") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise HttpError(f"the connection broke off ({type(error).__name__})") from error
 
@@ -124,10 +124,10 @@ class HttpClient:
                 timeout=aiohttp.ClientTimeout(total=None),  # the deadline is that of the whole request
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
-                auto_decompress=False,  # tiles are compressed already, and what is not can be a bomb
+                auto_decompress=False,  # tiles are compressed images already; anything else may be a bomb
             )
         for _ in range(_MAX_REDIRECTS + 1):
-            # What is percent-encoded stays as it is.
+            # Characters that are percent-encoded already stay as they are.
             address = URL(quote(url, safe="!#$%&'()*+,/:;=?@[]~"), encoded=True)
             async with engine.session.get(
                 address, headers=headers, allow_redirects=False, proxy=_proxy(url)
@@ -141,7 +141,7 @@ class HttpClient:
                     if len(body) > max_bytes:
                         raise HttpTooLarge(f"more than {max_bytes} bytes were sent")
                 return HttpAnswer(response.status, response.headers, bytes(body))
-        raise HttpError("it redirects in a circle")
+        raise HttpError(f"it redirects more than {_MAX_REDIRECTS} times")
 
 
 def _proxy(url: str) -> str | None:
@@ -154,7 +154,7 @@ def _proxy(url: str) -> str | None:
 
 
 def _redirected(url: str, location: str) -> str:
-    """Where a redirect leads. Raises HttpError where that is another host, or leaves https."""
+    """Target URL of a redirect. Raises HttpError where that is another host, or leaves https."""
     target = urljoin(url, location)
     old, new = urlsplit(url), urlsplit(target)
     upgraded = (old.scheme, new.scheme) == ("http", "https") and old.hostname == new.hostname

@@ -1,4 +1,4 @@
-"""Breaking off what waits for a map, from another thread."""
+"""Breaking off requests to a map server from another thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Interruption:
-    """While it is set, what waits for a map server is broken off, and nothing more is asked of it. Thread-safe."""
+    """While it is set, pending requests to a map server are cancelled and new ones fail at once. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,7 +28,7 @@ class Interruption:
 
     @contextmanager
     def calling(self, cancel: Callable[[], object]) -> Iterator[None]:
-        """Within the block, `set` calls `cancel`; it is called at once where it is set already."""
+        """Within the block, `set` calls `cancel`; where the interruption is set already, `cancel` is called at once."""
         with self._lock:
             self._cancels.append(cancel)
             is_set = self._is_set

@@ -1,4 +1,4 @@
-"""A local map server: one raster file, or an MBTiles or PMTiles file as it is, as XYZ tiles."""
+"""A local map server: one raster, MBTiles or PMTiles file served as XYZ tiles."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from xview_localizer.encoded_image import image_format
 TILE_ROUTE = "/{z}/{x}/{y}.png"
 MAX_ZOOM = 30
 TILE_PX = 256
-# Another map may be served at the same address tomorrow, so clients must not keep its tiles.
+# Another map may be served at the same address later, so clients must not cache the tiles.
 FRESH = {"Cache-Control": "no-store"}
 
 
 def make_app(path: Path):
-    """The ASGI application that serves `path`. Raises MapSourceError where it is no map."""
+    """The ASGI application that serves the map file `path`. Raises MapSourceError where it is not a map."""
     from fastapi import FastAPI, Response
 
     pyramid = {".mbtiles": open_mbtiles, ".pmtiles": open_pmtiles}.get(path.suffix.lower())
@@ -59,7 +59,7 @@ def make_app(path: Path):
 
 
 def rendered_tiles(path: Path) -> Callable[[int, int, int], bytes]:
-    """Tile function of a raster: 256-px PNG with transparency."""
+    """Tile function `tile(zoom, x, y)` of a raster: PNG of TILE_PX pixels with transparency. Raises MapSourceError."""
     raster = Raster(path)
 
     def tile(zoom: int, x: int, y: int) -> bytes:
@@ -76,9 +76,9 @@ def rendered_tiles(path: Path) -> Callable[[int, int, int], bytes]:
 
 
 def serve(path: Path | str, host: str = "127.0.0.1", port: int = 8080) -> None:
-    """Serve a map until interrupted; port 0: a free one. Says where once requests are taken.
+    """Serve a map until interrupted; port 0 chooses a free one. Prints the tile template once it accepts requests.
 
-    Raises MapSourceError where `path` is no map, or the port is taken.
+    Raises MapSourceError where `path` is not a map, or the port is taken.
     """
     import uvicorn
 
@@ -93,16 +93,16 @@ def serve(path: Path | str, host: str = "127.0.0.1", port: int = 8080) -> None:
         raise MapSourceError(
             f"cannot serve at {host}:{port}: {error.strerror}; give another port, or 0 for a free one"
         ) from error
-    # launch waits for this line, and takes the address from it.
+    # The launch file waits for this line and reads the address from it.
     address = f"[{host}]" if ":" in host else host
     print(f"serving {path.name} as http://{address}:{listener.getsockname()[1]}{TILE_ROUTE}", flush=True)
-    with listener, suppress(KeyboardInterrupt):  # that is how a server ends, also for launch
+    with listener, suppress(KeyboardInterrupt):  # the regular end of a server, also under launch
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 
 @contextmanager
 def served_map(source: str) -> Iterator[str]:
-    """`source` as a map that comes over HTTP where it is a file; URLs and folders are as they are."""
+    """Serve `source` over HTTP where it is a file and yield its template; URLs and folders are yielded unchanged."""
     if "://" in source or Path(source).is_dir():
         yield source
         return
@@ -113,7 +113,7 @@ def served_map(source: str) -> Iterator[str]:
 class MapServerProcess:
     """The map server in a process of its own, on a free port; a context manager.
 
-    Raises MapSourceError where it does not come up within `timeout_sec`.
+    Raises MapSourceError where the server does not answer within `timeout_sec`.
     """
 
     def __init__(self, path: Path | str, timeout_sec: float = 30.0) -> None:
@@ -166,4 +166,4 @@ class MapServerProcess:
             time.sleep(0.1)
         self._log.seek(0)
         last_lines = self._log.read().strip()[-500:]
-        raise MapSourceError(f"the map server for {self._path} did not come up: {last_lines or 'no output'}")
+        raise MapSourceError(f"the map server for {self._path} did not start: {last_lines or 'no output'}")

@@ -14,19 +14,19 @@ from xview_localizer.encoded_image import EncodedImageError, encoded_size
 
 # SQLite keeps any type in any column; as blobs, tiles are bytes or None.
 _TILE = "SELECT CAST(tile_data AS BLOB) FROM tiles"
-# No tile of imagery is larger; the file would fill the memory.
+# No tile of imagery is larger; a damaged file must not fill the memory.
 MAX_TILE_BYTES = 8_000_000
 _PLACE = "zoom_level = ? AND tile_column = ? AND tile_row = ?"
 _TILE_QUERY = f"{_TILE} WHERE {_PLACE} AND length(tile_data) <= {MAX_TILE_BYTES}"
-# Some writers leave empty tiles where there is no imagery, as often as not in the first rows.
+# Some writers store empty tiles where there is no imagery.
 _SAMPLE_QUERY = f"{_TILE} WHERE length(tile_data) BETWEEN 1 AND {MAX_TILE_BYTES} LIMIT 1"
 
 
 def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], TileMatrix]:
     """Tile function `tile(zoom, x, y)` (y from the north, thread-safe) and matrix of an MBTiles file.
 
-    An empty tile counts as absent, as does one of more than MAX_TILE_BYTES. Raises MapSourceError where the file is no
-    MBTiles of images.
+    An empty tile counts as absent, as does one of more than MAX_TILE_BYTES. Raises MapSourceError where the file does
+    not exist or is not an MBTiles file of images.
     """
     path = Path(path)
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Web Mercator (EPSG:3857) tiles: where they lie and how fine they are."""
+"""Web Mercator (EPSG:3857) tiles: their position on Earth and their resolution."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 
 # Metres per pixel of 256-px tiles at zoom 0 on the equator: 2 π · 6378137 / 256.
 EQUATOR_METRES_PER_PIXEL = 2 * np.pi * 6378137.0 / 256
-MAX_LATITUDE_DEG = 85.05112878
+MAX_LATITUDE_DEG = 85.05112878  # where the projection's square ends: atan(sinh(π))
+ZOOM_GRACE = 1.2  # a zoom may be this much coarser than wanted before the next finer one is taken
 
 
 def metres_per_pixel(latitude_deg: float, zoom: int, tile_px: int = 256) -> float:
@@ -17,9 +18,9 @@ def metres_per_pixel(latitude_deg: float, zoom: int, tile_px: int = 256) -> floa
 def zoom_for(
     latitude_deg: float, wanted_metres_per_pixel: float, tile_px: int, lowest: int, highest: int
 ) -> int:
-    """The coarsest zoom that is at least as fine as wanted (with 20 % grace), within [lowest, highest]."""
-    finest = metres_per_pixel(latitude_deg, 0, tile_px) / (1.2 * wanted_metres_per_pixel)
-    return int(np.clip(np.ceil(np.log2(finest)), lowest, highest))
+    """The coarsest zoom that is at least as fine as wanted (but for ZOOM_GRACE), within [lowest, highest]."""
+    ratio = metres_per_pixel(latitude_deg, 0, tile_px) / (ZOOM_GRACE * wanted_metres_per_pixel)
+    return int(np.clip(np.ceil(np.log2(ratio)), lowest, highest))
 
 
 def pixel_from_geodetic(

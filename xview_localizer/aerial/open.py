@@ -1,4 +1,4 @@
-"""From what a user writes (a file or a URL template) to a map source, and a look at it before it is used."""
+"""Opening the map that a user names by a file, a folder or a URL, and probing it before it is used."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from xview_localizer.geometry.local_frame import LocalFrame
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".gpkg", ".png", ".jpg", ".jpeg")
 PROBE_HALF_EXTENT_M = 20.0
+COARSE_RATIO = 1.5  # a map is reported as coarse where its pixels are this much larger than wanted
 
 
 def open_map_source(
@@ -69,7 +70,7 @@ def open_map_source(
 def _open_url(
     url: str, path: str, frame: LocalFrame, matrix: TileMatrix, fetch: FetchConfig, cache: TileCache | None
 ) -> MapSource:
-    """A map behind a URL that is no template."""
+    """The map at a URL that is not a template: a WMS, a PMTiles file or a COG. Raises MapSourceError."""
     suffix = Path(path).suffix.lower()
     if is_wms(url):
         return TiledMap(wms_tiles(url, Fetcher(fetch, cache), matrix.tile_px), frame, matrix)
@@ -95,7 +96,7 @@ def _capped(found: TileMatrix, max_zoom: int, path: Path | str) -> TileMatrix:
 
 @dataclass(frozen=True)
 class Probe:
-    """What a start-up probe saw around a place."""
+    """Resolution, share of valid pixels and problems of a map around a place."""
 
     level: SourceLevel
     wanted_metres_per_pixel: float
@@ -103,7 +104,7 @@ class Probe:
     problems: tuple[str, ...]
 
     def __str__(self) -> str:
-        coarse = self.level.metres_per_pixel > 1.5 * self.wanted_metres_per_pixel
+        coarse = self.level.metres_per_pixel > COARSE_RATIO * self.wanted_metres_per_pixel
         remarks = [f" (coarser than the wanted {self.wanted_metres_per_pixel:.3g} m/px)"] if coarse else []
         remarks += [f"; {problem}" for problem in (*self.level.warnings, *self.problems[:1])]
         seen = f"{self.valid_ratio:.0%} imagery, {self.level.metres_per_pixel:.3g} m/px, {self.level.detail}"

@@ -1,4 +1,4 @@
-"""PMTiles: a tile pyramid in one file, here or behind HTTP."""
+"""PMTiles: a tile pyramid in one file, local or at a URL."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def open_pmtiles(
 ) -> tuple[Callable[[int, int, int], bytes], TileMatrix]:
     """Tile function `tile(zoom, x, y)` (y from the north, thread-safe) and matrix of a PMTiles file or URL.
 
-    Raises MapSourceError where it is no PMTiles of images, or the package pmtiles is not installed.
+    Raises MapSourceError where it is not a PMTiles file of images, or the package pmtiles is not installed.
     """
     try:
         from pmtiles.reader import Reader, traverse
@@ -45,7 +45,7 @@ def open_pmtiles(
         raise MapSourceError(
             f"{name} holds no PNG, JPEG or WebP tiles (vector tiles are not imagery)"
         ) from error
-    except Exception as error:  # the library raises whatever altered bytes lead it into
+    except Exception as error:  # on damaged bytes the library may raise anything
         raise MapSourceError(f"{name} is no PMTiles file of version 3: {error!r}") from error
 
     def tile(zoom: int, x: int, y: int) -> bytes:
@@ -63,7 +63,7 @@ def open_pmtiles(
 
 
 def _opened(place: Path | str, fetch: FetchConfig) -> tuple[str, ReadAt]:
-    """Name for messages, and a function (offset, length) -> bytes."""
+    """Name of the file for messages, and a function (offset, length) -> bytes. Raises MapSourceError."""
     from pmtiles.reader import MmapSource
 
     if isinstance(place, str):

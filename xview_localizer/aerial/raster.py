@@ -1,4 +1,4 @@
-"""Georeferenced rasters (GeoTIFF, COG, VRT, images with a world file …) in any CRS, warped into the local frame."""
+"""Georeferenced rasters (GeoTIFF, COG, VRT, JPEG 2000, images with a world file) in any CRS, warped into `map`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from xview_localizer.geometry.local_frame import LocalFrame
 
 # GDAL decodes whole blocks; larger ones would fill the memory for a single pixel.
 MAX_BLOCK_PX = 64_000_000
-# What GDAL and its drivers raise, whatever the version of rasterio makes of it.
+# Errors of GDAL and its drivers; versions of rasterio wrap them differently.
 _READ_ERRORS = (RasterioError, CPLE_BaseError, OSError, ValueError, SystemError)
 
 
@@ -46,11 +46,11 @@ class Raster:
         self._remote = place if isinstance(place, RemoteFile) else None
         self.name = place.name if self._remote else str(place)
         self._lock = threading.Lock()
-        self._raster, self._stuck = _opened(place), False
+        self._raster, self._must_reopen = _opened(place), False
         try:
             self.crs = _checked(self._raster, Path(self.name))
-            place = self._raster.transform
-            centre_x = place.a * self._raster.width / 2 + place.b * self._raster.height / 2 + place.c
+            affine = self._raster.transform
+            centre_x = affine.a * self._raster.width / 2 + affine.b * self._raster.height / 2 + affine.c
             self._to_plane = plane_from_geodetic(self.crs, centre_x)
         except MapSourceError:
             self._raster.close()
@@ -58,7 +58,7 @@ class Raster:
         except CRSError as error:
             self._raster.close()
             raise MapSourceError(f"{self.name}: {error}") from error
-        except ProjError as error:  # photogrammetry without GNSS or control points writes such
+        except ProjError as error:  # written by photogrammetry without GNSS or control points
             self._raster.close()
             raise MapSourceError(
                 f"{self.name} has coordinates without a place on Earth ({self._raster.crs.to_string():.60}…); "
@@ -73,13 +73,16 @@ class Raster:
         return f"{self._raster.driver} of {size} in {f'EPSG:{code}' if code else 'a CRS of its own'}"
 
     def outline(self, points: int) -> tuple[np.ndarray, np.ndarray, float]:
-        """Latitudes and longitudes of `points` along each edge (infinite where there are none), metres per pixel."""
-        place, width, height = self._raster.transform, self._raster.width, self._raster.height
+        """Latitudes and longitudes [4 points] in degrees along the edges, and metres per pixel.
+
+        `points` are sampled on each edge; a point without a place on Earth is infinite.
+        """
+        affine, width, height = self._raster.transform, self._raster.width, self._raster.height
         along, none, all_ = np.linspace(0, 1, points), np.zeros(points), np.ones(points)
         # The last two are a pixel's height apart, in the middle.
         u = width * np.concatenate([along, along, none, all_, [0.5, 0.5]])
         v = height * np.concatenate([none, all_, along, along, [0.5, 0.5 + 1 / height]])
-        x, y = place.a * u + place.b * v + place.c, place.d * u + place.e * v + place.f
+        x, y = affine.a * u + affine.b * v + affine.c, affine.d * u + affine.e * v + affine.f
         latitude_deg, longitude_deg = geodetic_from_plane(self.crs, x, y)
         *_, length_m = Geod(ellps="WGS84").inv(
             longitude_deg[-2], latitude_deg[-2], longitude_deg[-1], latitude_deg[-1]
@@ -87,7 +90,7 @@ class Raster:
         return latitude_deg[:-2], longitude_deg[:-2], float(length_m)
 
     def pixels(self, latitude_deg: np.ndarray, longitude_deg: np.ndarray) -> np.ndarray:
-        """Pixels [..., 2] (centres at +0.5) of places [...]; the longitudes are continuous."""
+        """Pixels [..., 2] (centres at +0.5) of places [...]; the longitudes must not jump by 360°."""
         inverse = ~self._raster.transform
         x, y = self._to_plane(longitude_deg, latitude_deg)
         column = inverse.a * x + inverse.b * y + inverse.c
@@ -95,7 +98,10 @@ class Raster:
         return np.stack([column, row], axis=-1)
 
     def sample(self, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """RGB [rows, columns, 3] at pixels `uv` [rows, columns, 2], and where it is ground. Raises MapSourceError."""
+        """RGB [rows, columns, 3] at pixels `uv` [rows, columns, 2] and the mask [rows, columns] of imagery.
+
+        Raises MapSourceError where the file cannot be read.
+        """
         window = _window(uv, self._raster.width, self._raster.height)
         if window is None:
             return np.zeros((*uv.shape[:2], 3), np.uint8), np.zeros(uv.shape[:2], bool)
@@ -114,15 +120,15 @@ class Raster:
         with self._lock:
             failures = remote.failures if remote else 0
             try:
-                if self._stuck:
-                    self._raster, self._stuck = _opened(remote), False
+                if self._must_reopen:
+                    self._raster, self._must_reopen = _opened(remote), False
                 image, seen = read_colours(self._raster, window, shape, resampling)
             except _READ_ERRORS as error:
                 if not (remote and remote.failures > failures):
                     raise MapSourceError(f"cannot read the map {self.name}: {error}") from error
-            # Without its bytes, GDAL raises, or takes them for zeros; and it does not ask for them again.
+            # After a failed request GDAL raises an error or reads zeros, and never requests those bytes again.
             if remote and remote.failures > failures:
-                self._stuck = True
+                self._must_reopen = True
                 raise remote.failure
         return image, seen
 
@@ -159,9 +165,8 @@ def _opened(place: Path | str | RemoteFile) -> rasterio.DatasetReader:
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", NotGeoreferencedWarning
-            )  # raised as an error instead, with what to do
+            # _checked raises an error with the remedy instead.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return _opened_remote(remote) if remote else rasterio.open(path)
     except _READ_ERRORS as error:
         if remote and remote.failure:
@@ -170,16 +175,16 @@ def _opened(place: Path | str | RemoteFile) -> rasterio.DatasetReader:
 
 
 def _opened_remote(remote: RemoteFile) -> rasterio.DatasetReader:
-    """GDAL reading a remote file through Python, not by a client of its own, whose deadlines are none."""
+    """A dataset whose bytes are read by RemoteFile: GDAL's own HTTP client has no deadline for a whole request."""
     if "opener" in inspect.signature(rasterio.open).parameters:
         return rasterio.open(PATH, opener=remote.open)
     return FilePath(RemoteReader(remote)).open()  # rasterio 1.3
 
 
 def _checked(raster: rasterio.DatasetReader, path: Path) -> CRS:
-    """The CRS of a raster that is a map. Raises MapSourceError with the remedy where it is none, and ProjError."""
+    """The CRS of a usable map raster. Raises MapSourceError with the remedy where it is not usable, and CRSError."""
     crs = None
-    problem = _place_problem(raster) or band_problem(raster) or _size_problem(raster)
+    problem = _georeference_problem(raster) or band_problem(raster) or _storage_problem(raster)
     if not problem:
         crs = raster_crs(raster, path)
         if crs is None:
@@ -192,8 +197,8 @@ def _checked(raster: rasterio.DatasetReader, path: Path) -> CRS:
     return crs
 
 
-def _place_problem(raster: rasterio.DatasetReader) -> str | None:
-    """What keeps the pixels from having a place."""
+def _georeference_problem(raster: rasterio.DatasetReader) -> str | None:
+    """The reason why the pixels have no place on Earth, with the remedy; None where they have one."""
     if not raster.transform.is_identity:
         if raster.transform.is_degenerate:
             return (
@@ -219,15 +224,15 @@ def _place_problem(raster: rasterio.DatasetReader) -> str | None:
     )
 
 
-def _size_problem(raster: rasterio.DatasetReader) -> str | None:
-    """What of it would fill the memory, or is on another machine."""
+def _storage_problem(raster: rasterio.DatasetReader) -> str | None:
+    """The reason why reading would fill the memory or contact another machine; None where it does neither."""
     rows, columns = max(raster.block_shapes)
     if rows * columns > MAX_BLOCK_PX:
         return (
             f"is stored in blocks of {columns} × {rows} px, which have to be read whole; "
             "convert it with gdal_translate -co TILED=YES -co COMPRESS=JPEG"
         )
-    # A VRT may name anything; only what the user configures is contacted.
+    # A VRT may refer to any address, but only hosts that the user configures are contacted.
     if remote := [
         name for name in raster.files if name.startswith(("/vsi", "http:", "https:")) and "curl" in name
     ]:
@@ -236,7 +241,7 @@ def _size_problem(raster: rasterio.DatasetReader) -> str | None:
 
 
 def _window(uv: np.ndarray, width: int, height: int, margin_px: int = 2) -> Window | None:
-    """The part of the raster that the crop needs, or None where they do not overlap."""
+    """The part of the raster that the pixels `uv` [rows, columns, 2] need; None where they do not overlap."""
     if not np.isfinite(uv).all():
         return None
     (least_u, least_v), (most_u, most_v) = uv.min(axis=(0, 1)), uv.max(axis=(0, 1))

@@ -1,4 +1,4 @@
-"""A raster's coordinate reference system: where it comes from, and how well its place on Earth is known."""
+"""A raster's coordinate reference system: its source, and how accurately PROJ places it on WGS84."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pyproj.exceptions import CRSError
 from pyproj.transformer import AreaOfInterest, TransformerGroup
 from rasterio import DatasetReader
 
-# Transformations whose stated accuracy is worse than this give a warning.
+# Transformations whose stated accuracy is worse than this give a warning: it is a large part of the error of a pose.
 POOR_ACCURACY_M = 3.0
-# Side of the area, in degrees, for which the best transformation is looked for.
+# Side of the area, in degrees, for which PROJ selects the best transformation.
 _AREA_DEG = 0.1
 
 ToPlane = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -38,8 +38,8 @@ def raster_crs(raster: DatasetReader, path: Path) -> CRS | None:
 def plane_from_geodetic(crs: CRS, centre_x: float) -> ToPlane:
     """Function (longitude_deg, latitude_deg) arrays -> x, y in the CRS, continuous over an array.
 
-    Where the CRS goes around the Earth (degrees, Web Mercator), x is that of the turn whose middle is next to
-    `centre_x`, so that longitudes of 0 ... 360° and rasters across ±180° are met. Raises ProjError.
+    Where x wraps around the Earth (degrees, Web Mercator), whole turns are added so that the array's mean comes
+    closest to `centre_x`; rasters in 0 ... 360° and rasters across ±180° work alike. Raises ProjError.
     """
     transformer = Transformer.from_crs(4326, crs, always_xy=True)
     turn = _turn(crs)
@@ -47,7 +47,7 @@ def plane_from_geodetic(crs: CRS, centre_x: float) -> ToPlane:
     def to_plane(longitude_deg: np.ndarray, latitude_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x, y = (np.asarray(value) for value in transformer.transform(longitude_deg, latitude_deg))
         if turn and x.size:
-            # From one place of the array on, so that the array has no step; then all of it by whole turns.
+            # Unwrapped from the array's first point, so that it has no jump; then shifted by whole turns.
             first = x.flat[0]
             x = first + (x - first + turn / 2) % turn - turn / 2
             x = x + turn * np.round((centre_x - x.mean()) / turn)
@@ -57,13 +57,13 @@ def plane_from_geodetic(crs: CRS, centre_x: float) -> ToPlane:
 
 
 def geodetic_from_plane(crs: CRS, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Latitude and longitude in degrees of places in the CRS; infinite where there are none. Raises ProjError."""
+    """Latitude and longitude [N] in degrees of points [N] in the CRS; infinite outside of it. Raises ProjError."""
     longitude_deg, latitude_deg = Transformer.from_crs(crs, 4326, always_xy=True).transform(x, y)
     return latitude_deg, longitude_deg
 
 
 def _turn(crs: CRS) -> float | None:
-    """Length of a full turn along x, where that is how the CRS is."""
+    """Length along x of a full turn around the Earth, in the CRS's unit; None where x does not wrap."""
     if crs.is_geographic:
         return 2 * np.pi / crs.axis_info[0].unit_conversion_factor
     if crs.to_epsg() == 3857:
@@ -72,12 +72,12 @@ def _turn(crs: CRS) -> float | None:
 
 
 def place_warning(crs: CRS, latitude_deg: float, longitude_deg: float) -> str | None:
-    """What is wrong with how well PROJ can put the CRS on WGS84 at a place, and the remedy."""
+    """A warning, with the remedy, where PROJ places the CRS on WGS84 inaccurately at a place; else None."""
     west_deg = (longitude_deg + 180) % 360 - 180 - _AREA_DEG / 2
     south_deg = max(latitude_deg - _AREA_DEG / 2, -90.0)
     area = AreaOfInterest(west_deg, south_deg, west_deg + _AREA_DEG, min(south_deg + _AREA_DEG, 90.0))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # our warning below is more specific
+        warnings.simplefilter("ignore", UserWarning)  # the warning below is more specific
         group = TransformerGroup(4326, crs, always_xy=True, area_of_interest=area)
     if not group.transformers:
         return None

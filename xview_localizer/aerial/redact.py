@@ -1,4 +1,4 @@
-"""Addresses as they may be shown: without keys, tokens and passwords."""
+"""Addresses for logs and messages: without keys, tokens and passwords."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PUBLIC_PARAMETERS = frozenset(
     "service request version layer layers style styles format tilematrixset tilematrix tilerow tilecol crs srs bbox "
     "width height transparent x y z".split()
 )
-# Keys also stand in paths, before the tile's numbers, and keys are long.
+# Providers also put keys into the path, before the tile's numbers: the last segments are shown, but no long one.
 _SHOWN_SEGMENTS = 3
 _KEY_LENGTH = 16
 
@@ -18,7 +18,7 @@ _KEY_LENGTH = 16
 def redacted(url: str) -> str:
     """Scheme, host, the end of the path, and the names of the query's parameters; `url` may be a template.
 
-    What is no URL with a host (a file, an MBTiles) is returned as it is.
+    Text that is not a URL with a host (a path) is returned unchanged.
     """
     try:
         parts = urlsplit(url)
@@ -36,7 +36,7 @@ def redacted(url: str) -> str:
 
 def _segment(text: str) -> str:
     text = text.partition(";")[0]  # parameters of a path, such as ;key=…
-    numbers_only = text.partition(".")[0].isdigit()  # a quadkey is long, too
+    numbers_only = text.partition(".")[0].isdigit()  # a quadkey, which is long too
     return "…" if len(text) >= _KEY_LENGTH and not numbers_only and "{" not in text else text
 
 

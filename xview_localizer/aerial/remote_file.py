@@ -1,4 +1,4 @@
-"""A file behind HTTP, read in parts: what a COG or PMTiles on a server needs."""
+"""A file at a URL, read in parts by range requests, as a COG or PMTiles on a server needs it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,28 @@ import time
 from collections import OrderedDict
 
 from xview_localizer.aerial.fetch import FetchConfig
-from xview_localizer.aerial.http_client import HttpAnswer, HttpClient, HttpError, HttpInterrupted
+from xview_localizer.aerial.http_client import (
+    HttpAnswer,
+    HttpClient,
+    HttpError,
+    HttpInterrupted,
+    HttpTooLarge,
+)
 from xview_localizer.aerial.redact import redacted
 from xview_localizer.aerial.source import MapReadInterrupted, MapSourceError
 
 BLOCK_BYTES = 65536
 KEPT_BLOCKS = 512  # 32 MB
-# A decoder asks for a tile at a time; who asks for more was led astray by a damaged file.
+# A decoder reads one tile at a time; a longer read comes from a damaged file.
 MAX_READ_BYTES = 64_000_000
-# Who reads a picture asks several times in a row; a server that has failed is not waited for again and again.
+# One crop takes several requests; after a failure the next ones fail at once, so that the crop costs one timeout.
 PAUSE_AFTER_FAILURE_SEC = 1.0
-# What a remote file is called between rasterio and its opener.
+# The file name under which rasterio asks its opener for the remote file.
 PATH = "remote.tif"
 
 
 class RemoteFile:
-    """Bytes of a URL by range requests, the last used ones kept. Thread-safe.
+    """Bytes of a URL by range requests; the most recently used blocks are kept in memory. Thread-safe.
 
     Every request has the deadline of `config`. Raises MapSourceError where the server does not answer, has no such
     file, or cannot send parts of it; and where the file is replaced while it is read.
@@ -44,21 +50,21 @@ class RemoteFile:
         self._blocks[0] = answer.body
 
     def open(self, path: str, mode: str = "rb", **_: object) -> RemoteReader:
-        """The file as GDAL asks for it (PATH); raises FileNotFoundError for files that it looks for beside it."""
+        """A reader of the file for GDAL (PATH). Raises FileNotFoundError for side files that GDAL looks for."""
         if path.rpartition("/")[2] != PATH:
             raise FileNotFoundError(path)
         return RemoteReader(self)
 
     @property
     def failure(self) -> MapSourceError | None:
-        """What the last request that failed did so of."""
+        """The error of the last request that failed; None where none has."""
         return self._failure
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """Bytes from `offset` on, fewer at the end of the file."""
+        """`length` bytes from `offset` on, fewer at the end of the file. Raises MapSourceError."""
         length = max(0, min(length, self.size - offset))
         if length > MAX_READ_BYTES:
-            raise MapSourceError(f"{self.name} is damaged: it asks for {length} bytes at once")
+            raise MapSourceError(f"{self.name} is damaged: it leads to a read of {length} bytes at once")
         first, last = offset // BLOCK_BYTES, (offset + length - 1) // BLOCK_BYTES
         with self._lock:
             data = b"".join(self._block(number, last) for number in range(first, last + 1))
@@ -66,7 +72,7 @@ class RemoteFile:
         return data[start : start + length]
 
     def _block(self, number: int, last: int) -> bytes:
-        """A block; with one that is not there, those missing after it, up to `last`, are fetched in one request."""
+        """A block; where it is missing, it and the missing ones after it, up to `last`, are fetched in one request."""
         if number not in self._blocks:
             count = next((n for n in range(number, last + 1) if n in self._blocks), last + 1) - number
             body = self._ask(number * BLOCK_BYTES, count * BLOCK_BYTES).body
@@ -74,12 +80,13 @@ class RemoteFile:
                 self._blocks[number + n] = body[n * BLOCK_BYTES : (n + 1) * BLOCK_BYTES]
         self._blocks.move_to_end(number)
         block = self._blocks[number]
-        # Never below what one read needs.
+        # The blocks of a read in progress are not evicted.
         while len(self._blocks) > KEPT_BLOCKS + MAX_READ_BYTES // BLOCK_BYTES:
             self._blocks.popitem(last=False)
         return block
 
     def _ask(self, offset: int, length: int) -> HttpAnswer:
+        """The answer with a part of the file. Raises MapSourceError."""
         if self._failure and time.monotonic() - self._failed_at_sec < PAUSE_AFTER_FAILURE_SEC:
             self.failures += 1
             raise self._failure
@@ -97,9 +104,9 @@ class RemoteFile:
         except HttpInterrupted as error:
             raise self._failed(MapReadInterrupted(f"reading {self.name} was broken off")) from error
         except HttpError as error:
-            what = "the server sends no parts of files" if "more than" in str(error) else error
+            cause = "the server sends no parts of files" if isinstance(error, HttpTooLarge) else error
             advice = "check the address, or download the file"
-            raise self._failed(MapSourceError(f"cannot read {self.name}: {what}; {advice}")) from error
+            raise self._failed(MapSourceError(f"cannot read {self.name}: {cause}; {advice}")) from error
         return answer
 
     def _failed(self, failure: MapSourceError) -> MapSourceError:
@@ -139,6 +146,6 @@ class RemoteReader(io.RawIOBase):
         try:
             data = self.file.read_at(self._at, size)
         except MapSourceError:
-            return b""  # the caller is C code; what failed is in file.failure
+            return b""  # the caller is C code; the error is in file.failure
         self._at += len(data)
         return data

@@ -1,4 +1,4 @@
-"""A map whose imagery lies off by a constant: misregistered photos, or a national datum without its grid."""
+"""A map moved by a constant offset, against misregistered photos or a national datum without its grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every map source gives: north-up RGB crops in the local frame."""
+"""The interface of all map sources: north-up RGB crops in the local frame."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 
-MAX_CROP_PIXELS = 64_000_000
+MAX_CROP_PIXELS = 64_000_000  # 192 MB of RGB; no search needs more
 
 
 class MapSourceError(RuntimeError):
@@ -27,8 +27,10 @@ class AerialImage:
     image: np.ndarray  # [H, W, 3] uint8 RGB
     valid: np.ndarray  # [H, W] bool, False where the map has no data
     grid: RasterGrid
-    problems: tuple[str, ...] = ()  # what could not be read although it may exist (broken tiles, timeouts)
-    warnings: tuple[str, ...] = ()  # what makes poses found in it doubtful, each with a remedy
+    problems: tuple[
+        str, ...
+    ] = ()  # errors of parts that may exist but could not be read (broken tiles, timeouts)
+    warnings: tuple[str, ...] = ()  # causes that make poses found in it doubtful, each with a remedy
 
     @property
     def valid_ratio(self) -> float:
@@ -37,11 +39,11 @@ class AerialImage:
 
 @dataclass(frozen=True)
 class SourceLevel:
-    """What a map source makes its crops from."""
+    """The stored imagery from which a map source makes a crop."""
 
     metres_per_pixel: float
     detail: str
-    warnings: tuple[str, ...] = ()  # what makes its poses doubtful, each with a remedy
+    warnings: tuple[str, ...] = ()  # as in AerialImage
 
 
 class MapSource(Protocol):
@@ -57,12 +59,12 @@ class MapSource(Protocol):
         ...
 
     def level(self, x_m: float, y_m: float, metres_per_pixel: float) -> SourceLevel:
-        """What a crop around (x, y) at `metres_per_pixel` would be made from. Raises MapSourceError."""
+        """The imagery from which a crop around (x, y) at `metres_per_pixel` is made. Raises MapSourceError."""
         ...
 
 
 def crop_grid(bounds: Bounds, metres_per_pixel: float) -> RasterGrid:
-    """The grid of a crop. Raises MapSourceError where it would be no image or a huge one."""
+    """The grid of a crop. Raises MapSourceError for an invalid resolution or more than MAX_CROP_PIXELS."""
     if not 0 < metres_per_pixel < np.inf:
         raise MapSourceError(f"metres_per_pixel must be positive and finite, got {metres_per_pixel}")
     pixels = bounds.width_m * bounds.height_m / metres_per_pixel**2

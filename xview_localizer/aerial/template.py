@@ -1,4 +1,4 @@
-"""Tile URL templates: XYZ, TMS, WMTS, quadkeys, and what else map providers put into braces."""
+"""Tile URL templates: XYZ, TMS, WMTS, quadkeys, and further placeholders of map providers."""
 
 from __future__ import annotations
 

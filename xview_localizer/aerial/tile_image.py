@@ -14,12 +14,12 @@ from xview_localizer.encoded_image import (
     image_format,
 )
 
-# Half-transparent pixels show a mixture of ground and nothing.
+# Least alpha of a pixel that counts as imagery: a partly transparent one is a mixture of imagery and nothing.
 OPAQUE_FROM = 250
 
 
 def check_tile(data: bytes, name: str) -> None:
-    """Raise MapSourceError where `data` is no JPEG, PNG or WebP image, or one that was cut short."""
+    """Raise MapSourceError where `data` is not a PNG, JPEG or WebP image, or is truncated."""
     if image_format(data) is None:
         raise MapSourceError(f"tile {name} is no PNG, JPEG or WebP image{_quoted(data)}; check the template")
     try:
@@ -31,7 +31,7 @@ def check_tile(data: bytes, name: str) -> None:
 def decode_tile(data: bytes, tile_px: int, name: str) -> tuple[np.ndarray, np.ndarray]:
     """RGB [tile_px, tile_px, 3] and opacity mask [tile_px, tile_px] of a PNG, JPEG or WebP tile.
 
-    Raises MapSourceError naming the tile where it is broken or has another size; a size is found by the header,
+    Raises MapSourceError naming the tile where it is broken or has another size; the size is read from the header
     before anything is decoded.
     """
     check_tile(data, name)

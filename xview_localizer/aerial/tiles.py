@@ -28,8 +28,8 @@ from xview_localizer.encoded_image import image_format
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
 
-MAX_TILES_PER_CROP = 400
-# Zooms that may stand in for a missing one; a tile four levels coarser shows nothing of what is matched.
+MAX_TILES_PER_CROP = 400  # against flooding a server because of a wrong zoom or radius
+# Zooms that may replace a missing one; a tile four levels coarser shows none of the structure that is matched.
 COARSER_ZOOMS = 3
 PARALLEL_FETCHES = 8
 
@@ -47,15 +47,17 @@ class TileMatrix:
 
 @dataclass(frozen=True)
 class _Tile:
-    rgb: np.ndarray  # [tile_px, tile_px, 3]
-    opaque: np.ndarray  # [tile_px, tile_px]
+    """A decoded tile."""
+
+    rgb: np.ndarray  # [tile_px, tile_px, 3] uint8
+    opaque: np.ndarray  # [tile_px, tile_px] bool
     digest: bytes  # of the encoded picture
 
-    def part(self, x: int, y: int, coarser: int) -> _Tile:
-        """What the tile (x, y), `coarser` zooms finer, shows of this one, enlarged to a whole tile."""
+    def part(self, x: int, y: int, levels: int) -> _Tile:
+        """The area of the tile (x, y), `levels` zooms finer, cut from this one and enlarged to a whole tile."""
         side = self.opaque.shape[0]
-        part_px = side >> coarser
-        top, left = (y % 2**coarser) * part_px, (x % 2**coarser) * part_px
+        part_px = side >> levels
+        top, left = (y % 2**levels) * part_px, (x % 2**levels) * part_px
         part = np.s_[top : top + part_px, left : left + part_px]
         opaque = cv2.resize(self.opaque[part].astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
         return _Tile(cv2.resize(self.rgb[part], (side, side)), opaque > 0, self.digest)
@@ -67,9 +69,9 @@ Place = tuple[int, int]  # column and row, from the north, of a tile
 class TiledMap:
     """A Web-Mercator pyramid behind `tile(zoom, x, y) -> encoded image bytes` (y counted from the north).
 
-    Where a tile is missing (TileMissing), or a placeholder, coarser ones stand in as far as COARSER_ZOOMS; what is
-    missing there too becomes invalid pixels, as do broken tiles, which are logged and listed in
-    `AerialImage.problems`. `read` raises MapSourceError where nothing could be had and a tile failed.
+    Where a tile is missing (TileMissing) or a placeholder, one of up to COARSER_ZOOMS coarser levels replaces it. Where
+    those are missing too, the pixels are invalid, as are those of broken tiles, which are logged and listed in
+    `AerialImage.problems`. `read` raises MapSourceError where no tile could be read and one failed.
     """
 
     def __init__(
@@ -135,11 +137,11 @@ class TiledMap:
         return zoom_for(latitude_deg, metres_per_pixel, matrix.tile_px, matrix.min_zoom, matrix.max_zoom)
 
     def _zooms(self, wanted: int) -> range:
-        """The wanted zoom and those that may stand in for it, coarser and coarser."""
+        """The wanted zoom and the ones that may replace it, coarser and coarser."""
         return range(wanted, max(self._matrix.min_zoom, wanted - COARSER_ZOOMS) - 1, -1)
 
     def _tiles(self, zoom: int, places: list[Place]) -> tuple[dict[Place, _Tile], list[MapSourceError]]:
-        """The tiles of a zoom that there are, coarser ones in place of missing ones, and what failed."""
+        """The existing tiles of a zoom, coarser ones in place of missing ones, and the errors of those that failed."""
         found: dict[Place, _Tile] = {}
         failures: list[MapSourceError] = []
         missing = list(places)
@@ -153,7 +155,7 @@ class TiledMap:
                 for place, parent in parent_of.items()
                 if parent in tiles
             }
-            # A tile that failed may exist: a coarser one would hide that.
+            # A failed tile may exist; a coarser one would hide the failure.
             missing = [p for p, parent in parent_of.items() if parent not in tiles and parent not in failed]
             if not missing:
                 break
@@ -166,10 +168,10 @@ class TiledMap:
     def _fetched(
         self, zoom: int, places: list[Place]
     ) -> tuple[dict[Place, _Tile], dict[Place, MapSourceError]]:
-        """The tiles of one zoom that there are, and what failed.
+        """The existing tiles of one zoom, and the errors of those that failed.
 
-        A map that fails eight times without one success is given up, so that a dead server costs one
-        timeout, not one per tile.
+        After PARALLEL_FETCHES failures without a success no further tile is tried, so that a dead server costs
+        one timeout, not one per tile.
         """
         failed: dict[Place, MapSourceError] = {}
         answered = threading.Event()
@@ -195,7 +197,7 @@ class TiledMap:
 
         with ThreadPoolExecutor(min(PARALLEL_FETCHES, len(places))) as pool:
             tiles = dict(zip(places, pool.map(fetch, places), strict=True))
-        # Which pictures are placeholders is known only when all are there.
+        # Placeholders are recognized by repetition, hence only once all tiles have arrived.
         found = {p: tile for p, tile in tiles.items() if tile and not self._placeholders.holds(tile.digest)}
         return found, failed
 

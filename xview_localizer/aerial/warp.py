@@ -12,8 +12,9 @@ from xview_localizer.geometry.local_frame import LocalFrame
 
 # Map projections are smooth: exact at every 32nd pixel, bilinear between (under 0.1 mm over 32 × 0.3 m).
 CONTROL_STEP_PX = 32
-# Crops coarser than this many source pixels are smoothed first, against aliasing.
+# Crops whose pixels are larger than this many source pixels are smoothed first, against aliasing.
 SMOOTHING_FROM_STEP = 1.2
+SMOOTHING_SIGMA = 0.4  # standard deviation of that Gaussian blur, in pixels of the crop
 
 
 def lookup_geodetic(
@@ -22,7 +23,7 @@ def lookup_geodetic(
     """Source pixels [rows, columns, 2] of the grid's pixel centres.
 
     `to_pixel(latitude_deg, longitude_deg)` maps arrays [...] to source pixels [..., 2] (centres at +0.5);
-    the longitudes are continuous around the datum's, also across ±180°.
+    the longitudes are within 180° of the datum's, so they do not jump at ±180°.
     """
 
     def at(uv: np.ndarray) -> np.ndarray:
@@ -38,7 +39,7 @@ def lookup_geodetic(
 def smooth_lookup(rows: int, columns: int, at: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Source pixels [rows, columns, 2] of the pixel centres of a raster.
 
-    `at` maps pixels [..., 2] to source pixels [..., 2]; it is asked for control points only.
+    `at` maps pixels [..., 2] to source pixels [..., 2]; it is called for the control points only.
     """
     v = np.arange(0, rows + CONTROL_STEP_PX, CONTROL_STEP_PX) + 0.5
     u = np.arange(0, columns + CONTROL_STEP_PX, CONTROL_STEP_PX) + 0.5
@@ -67,7 +68,7 @@ def resample(image: np.ndarray, valid: np.ndarray, uv: np.ndarray) -> tuple[np.n
     """
     step = source_step(uv)
     if step > SMOOTHING_FROM_STEP:
-        image = _smooth(image, valid, 0.4 * step)
+        image = _smooth(image, valid, SMOOTHING_SIGMA * step)
     u, v = (uv[..., 0] - 0.5).astype(np.float32), (uv[..., 1] - 0.5).astype(np.float32)
     sampled = cv2.remap(image, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     share = cv2.remap(valid.astype(np.uint8) * 255, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

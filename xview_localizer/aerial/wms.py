@@ -14,13 +14,13 @@ from xview_localizer.aerial.source import MapSourceError
 
 # Half the width of the Web-Mercator square, metres.
 _HALF_WIDTH_M = EQUATOR_METRES_PER_PIXEL * 256 / 2
-# What the tile function gives itself.
+# Parameters that the tile function sets itself.
 _GIVEN = ("BBOX", "WIDTH", "HEIGHT", "CRS", "SRS")
 _PARAMETERS = (*_GIVEN, "SERVICE", "VERSION", "REQUEST", "LAYERS", "STYLES", "FORMAT", "TRANSPARENT")
 
 
 def is_wms(url: str) -> bool:
-    """Whether a URL's query asks for a WMS."""
+    """Whether a URL's query is that of a WMS."""
     query = {name.lower(): value.lower() for name, value in parse_qsl(urlsplit(url).query)}
     return query.get("service") == "wms" or query.get("request") == "getmap"
 
@@ -28,11 +28,11 @@ def is_wms(url: str) -> bool:
 def wms_tiles(url: str, fetcher: Fetcher, tile_px: int) -> Callable[[int, int, int], bytes]:
     """Tile function `tile(zoom, x, y)` (y from the north) of a WMS.
 
-    `url` names at least LAYERS; VERSION (1.3.0), STYLES, FORMAT (image/png, TRANSPARENT) may be given, and keys.
-    Maps are asked for in EPSG:3857. Raises MapSourceError where LAYERS is missing or another CRS is asked for.
+    `url` must name LAYERS; it may give VERSION (default 1.3.0), STYLES, FORMAT (default image/png), TRANSPARENT and
+    the provider's keys. Maps are requested in EPSG:3857. Raises MapSourceError without LAYERS or with another CRS.
     """
     parts = urlsplit(url)
-    # Names of WMS don't mind their case, but those of keys may.
+    # Parameter names of WMS are case-insensitive; those of keys may not be.
     given = parse_qsl(parts.query, keep_blank_values=True)
     own = {name.upper(): value for name, value in given if name.upper() in _PARAMETERS}
     others = {name: value for name, value in given if name.upper() not in _PARAMETERS}
