@@ -90,7 +90,7 @@ def test_descriptors_that_are_all_alike_are_no_evidence():
     alike = np.full((900, DIMENSIONS), 1 / np.sqrt(DIMENSIONS), np.float32)
     aerial = AerialDescriptors(alike, (np.arange(900) % 30) < 15, GRID)
     field = match([PlacedObservation(observation_of(rng, 80), IDENTITY_POSE)], aerial, CONFIG, 0)
-    evidence = Evidence.of(field, field.inlier_probability > 0)
+    evidence = Evidence.from_field(field, field.inlier_probability > 0)
     t = np.linspace(-15, 15, 7) + 0j
     np.testing.assert_allclose(evidence.score(np.ones(7, complex), t), 0.0, atol=1e-2)
 

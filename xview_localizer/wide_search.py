@@ -57,4 +57,4 @@ def _parts(
     few = replace(config, max_cells=CELLS_AT_ONCE)
     for number in range(count):
         field = match(placed, aerial, few, seed + number)
-        yield Evidence.of(field, np.ones(len(field.weight), dtype=bool))
+        yield Evidence.from_field(field, np.ones(len(field.weight), dtype=bool))

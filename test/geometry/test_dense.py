@@ -37,7 +37,7 @@ def score_gap(solution, config=CONFIG):
 
 
 def evidence_of(field):
-    return Evidence.of(field, np.ones(len(field.lifted_xy_m), dtype=bool))
+    return Evidence.from_field(field, np.ones(len(field.lifted_xy_m), dtype=bool))
 
 
 def complex_poses(poses, scale):
@@ -107,7 +107,7 @@ def test_some_cells_score_as_they_do_among_all():
     field = keyframe_field(rng, random_pose(rng, 20.0), 1.0, cells=60)
     at = complex_poses([Pose2(1.0, 2.0, 0.3)], 0.95)
     whole, some = evidence_of(field), np.flatnonzero(field.current)
-    for part in (whole.take(some), Evidence.of(field, field.current)):
+    for part in (whole.take(some), Evidence.from_field(field, field.current)):
         np.testing.assert_array_equal(part.cell_log_ratios(*at), whole.cell_log_ratios(*at)[:, some])
         assert part.score(*at)[0] == pytest.approx(
             whole.cell_log_ratios(*at)[0, some].astype(float) @ field.weight[some]

@@ -50,7 +50,7 @@ def test_missing_pairs_are_named(tree):
         tree.lookup("base_link", "imu_link", 1.0)
     tree.set_static("chassis", "imu_link", transform())
     with pytest.raises(
-        TransformError, match=r"no transform base_link → imu_link \(imu_link hangs from chassis\)"
+        TransformError, match=r"no transform base_link → imu_link \(imu_link is in the tree of chassis\)"
     ):
         tree.lookup("base_link", "imu_link", 1.0)
 

@@ -16,17 +16,17 @@ import numpy as np
 
 from xview_localizer.geometry.distortion import EquidistantLens, PerspectiveLens, make_lens
 
-# Further from the middle in both directions, relative to the image's size, no principal point lies. A calibration of
-# an image half the size puts it at a quarter.
+# Greatest plausible distance of the principal point from the image's middle in both directions, in image sizes: a k
+# that belongs to an image of half the size puts it 0.25 off.
 MAX_OFF_CENTRE = 0.2
-# A cropped image whose k was moved along may have it outside, but not further than this many image sizes.
+# The principal point of a cropped image may lie outside of it, but not further than this many image sizes.
 MAX_OUTSIDE = 2.0
-# Calibrations with skew find some thousandths of fx; more is a matrix in another order.
+# Calibrated skew is some thousandths of fx; a greater one comes from a matrix in column-major order.
 MAX_SKEW_RATIO = 0.05
 
 
 class CameraModel(Protocol):
-    """What the rest of the package needs of a camera."""
+    """The interface of camera models."""
 
     @property
     def width(self) -> int: ...
@@ -36,12 +36,12 @@ class CameraModel(Protocol):
 
     @property
     def azimuth_range_rad(self) -> tuple[float, float]:
-        """Least and greatest azimuth (right positive, 0 along z) that the horizon's or principal point's row sees."""
+        """Least and greatest azimuth (right positive, 0 along z) in the row of the principal point or the horizon."""
         ...
 
     @property
     def horizontal_fov_rad(self) -> float:
-        """Angle seen along that row, at most a full circle."""
+        """Angle covered by that row, at most a full circle."""
         ...
 
     def rays(self, uv: np.ndarray) -> np.ndarray:
@@ -51,7 +51,7 @@ class CameraModel(Protocol):
     def project(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pixels [N, 2] of rays [N, 3] of any length, and the mask [N] of those that the image shows.
 
-        Pixels outside the mask mean nothing.
+        Pixels outside the mask have no meaning.
         """
         ...
 
@@ -275,7 +275,7 @@ def camera_from_info_fields(
 
 
 def _intrinsics(k: Sequence[float]) -> tuple[float, float, float, float, float]:
-    """fx, skew, cx, fy, cy of a camera matrix. Raises ValueError where it is none."""
+    """fx, skew, cx, fy, cy of a camera matrix `k` (9 numbers, row-major). Raises ValueError."""
     matrix = np.asarray(k, dtype=np.float64).ravel()
     if not np.any(matrix):
         raise ValueError("the camera is not calibrated (k is 0)")
@@ -290,7 +290,7 @@ def _intrinsics(k: Sequence[float]) -> tuple[float, float, float, float, float]:
 
 
 def _check_principal_point(cx: float, cy: float, width: int, height: int) -> None:
-    """Raise ValueError where it lies in a corner of the full image, as no lens is mounted."""
+    """Raise ValueError where the principal point lies in a corner, or far outside, of the full image."""
     at = np.array([cx / width, cy / height]) if width > 0 and height > 0 else np.full(2, 0.5)
     off = np.abs(at - 0.5)
     if np.any(off > MAX_OUTSIDE):

@@ -1,8 +1,8 @@
 """The dense solver: hypotheses ranked by the match likelihood of all ground cells, refined, with posterior.
 
 score(pose) = sum_n w_n log(pi_n p(cell the pose sends n to | n) M + 1 - pi_n). Proposals come from an exhaustive
-coarse vote over the prior, from two-point poses of sampled matches, and from where the robot is thought to be; the
-best are refined by soft-assignment Procrustes, and the posterior around each mode gives its pose and covariance.
+coarse vote over the prior, from two-point poses of sampled matches, and from the expected poses; the best are refined
+by soft-assignment Procrustes, and the posterior around each mode gives its pose and covariance.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class DenseSolverConfig:
     evidence_temperature: float = 4.0  # how many ground cells count as one independent observation
     voting: VotingConfig = field(default_factory=VotingConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    refined: int = 12  # hypotheses that are refined, beside those that were passed in
+    refined: int = 12  # hypotheses that are refined, beside the expected ones
     max_modes: int = 8
     described: int = 3  # modes whose moments are sampled; the others' covariance is that of their assignment
-    described_lead: float = 50.0  # and only those whose log posterior is no further behind the best one's
-    mode_separation_m: float = 3.0  # a pose further off than this (or the angle below) is another mode
+    described_lead: float = 50.0  # greatest log posterior by which a sampled mode may be behind the best one
+    mode_separation_m: float = 3.0  # a pose at a greater distance (or angle, below) is another mode
     mode_separation_rad: float = float(np.radians(20.0))
     prior_edge_m: float = 1.0
     yaw_gate_sigmas: float = 3.0
@@ -89,13 +89,13 @@ def solve_dense(
 ) -> PoseModes:
     """The poses under which all ground cells together match best. Deterministic for a seed; never raises.
 
-    A pose near each of the `expected` ones is looked at too, and reported where it is a mode of its own.
+    Poses near the `expected` ones are evaluated too, and reported where they are separate modes.
     """
     usable = (match_field.inlier_probability > 0) & (match_field.weight > 0)
     reason = _unusable(match_field, usable)
     if reason:
         return PoseModes(reason=reason)
-    evidence = Evidence.of(match_field, usable)
+    evidence = Evidence.from_field(match_field, usable)
     if not np.isfinite(evidence.peak).all():
         return PoseModes(reason="the match likelihoods are not finite")
     rng = np.random.default_rng(seed)
@@ -118,9 +118,9 @@ def solve_dense(
 
 
 def joined(solutions: Sequence[PoseModes], config: DenseSolverConfig) -> PoseModes:
-    """The solutions of several searches in one: all modes that are not the same place as a better one.
+    """The solutions of several searches merged: of modes at the same place only the best is kept.
 
-    The first mode's solution gives the figures; where none has a mode, the first one gives the reason.
+    The figures are those of the best mode's solution; without any mode the reason is that of the first solution.
     """
     found = sorted(
         (solution for solution in solutions if solution.modes),
@@ -133,6 +133,7 @@ def joined(solutions: Sequence[PoseModes], config: DenseSolverConfig) -> PoseMod
 
 
 def _worth(mode: PoseMode) -> float:
+    """Log posterior of a mode, up to a constant."""
     return mode.log_evidence + mode.log_prior
 
 
@@ -166,7 +167,7 @@ def _candidates(
 def _kept(
     modes: np.ndarray, a: np.ndarray, t: np.ndarray, config: DenseSolverConfig, expected: Sequence[Pose2]
 ) -> list[int]:
-    """The best modes, and the one nearest to each expected pose that faces as it does."""
+    """The best modes, and for each expected pose the nearest mode of about the same heading."""
     kept = list(modes[: config.max_modes])
     for pose in expected:
         turned_rad = np.abs(np.angle(a[modes] * np.exp(-1j * pose.yaw_rad)))
@@ -179,7 +180,7 @@ def _kept(
 
 
 def _distinct(modes: Sequence[PoseMode], config: DenseSolverConfig) -> tuple[PoseMode, ...]:
-    """Most probable first. A shoulder of a mode, whose moments were those of that mode, is no mode of its own."""
+    """Modes that remain distinct after their moments were sampled, most probable first."""
     a = np.array([np.exp(1j * mode.pose.yaw_rad) for mode in modes])
     t = np.array([mode.pose.x_m + 1j * mode.pose.y_m for mode in modes])
     worth = np.array([_worth(mode) for mode in modes])
@@ -215,6 +216,7 @@ def _describe(
 
 
 def _summary(evidence: Evidence, modes: tuple[PoseMode, ...]) -> PoseModes:
+    """The modes with the figures of the first one; no modes where it has no evidence."""
     log_ratios = evidence.cell_log_ratios(*_complex_pose(modes[0].pose, modes[0].scale))[0]
     if np.abs(log_ratios).max() < NO_EVIDENCE:
         return PoseModes(reason="the ground cells are no evidence for any pose within the prior")
@@ -226,7 +228,7 @@ def _summary(evidence: Evidence, modes: tuple[PoseMode, ...]) -> PoseModes:
 
 
 def _unusable(match_field: MatchField, usable: np.ndarray) -> str:
-    """Why the field cannot be solved; empty where it can. Cells that cannot match may hold anything."""
+    """The reason why the field cannot be solved; empty where it can. Values are checked in `usable` cells only."""
     probability = match_field.inlier_probability
     if not np.all((probability >= 0) & (probability <= 1)):
         return "inlier probabilities must lie in [0, 1]"
@@ -264,7 +266,7 @@ def _assignment_covariances(
 
 
 def _covariance_floor(evidence: Evidence, config: DenseSolverConfig) -> np.ndarray:
-    """What the size of the aerial cells leaves open, however many cells agree."""
+    """Least covariance [3, 3]: the size of the aerial cells limits the accuracy however many cells agree."""
     position_m = config.position_floor_cells * evidence.grid.spacing_m
     yaw_rad = position_m / np.sqrt(np.mean(np.abs(evidence.lifted) ** 2))
     return np.diag([position_m**2, position_m**2, yaw_rad**2])

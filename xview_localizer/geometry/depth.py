@@ -2,7 +2,7 @@
 
 A ray that points below the horizon meets level ground at the range h / sin(-elevation), h the camera's
 height. Cells that do look at the ground therefore fix the unknown scale (and shift) of a prediction, and
-show whether the prediction can be believed. Walls, cars and slopes are outliers of that fit.
+show whether the prediction can be trusted. Walls, cars and slopes are outliers of that fit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ASSUMED_HEIGHT_M = 1.5  # where no height is known; only sets the unit and which
 
 
 class DepthKind(Enum):
-    """What a depth prediction means."""
+    """The meaning of a depth prediction's values."""
 
     METRIC = "metric"  # metres
     RELATIVE = "relative"  # metres up to one factor per image
@@ -39,14 +39,14 @@ class DepthPrediction:
 
 @dataclass(frozen=True)
 class DepthCheck:
-    """When ground cells agree with a prediction."""
+    """The conditions under which ground cells confirm a prediction."""
 
     max_ground_range_m: float = 25.0  # further out, a degree of tilt spoils the ground's range
     tolerance: float = 0.15  # relative range error of a ground cell that agrees
     min_ground_cells: int = 12
     min_inlier_ratio: float = 0.3  # walls and cars may hide most of the ground
-    # Share of the ground's extent in log depth over which the agreeing cells lie: those that one and the same depth
-    # would agree with lie over 0.15 to 0.2 of it, and are a third of all.
+    # Least share of the ground's extent in log depth that the agreeing cells cover. A constant depth agrees with a
+    # third of the cells, which cover only 0.15 to 0.2 of the extent.
     min_inlier_extent: float = 0.3
     max_metric_scale_error: float = 0.35  # a metric prediction further off than this is not metric
     hypotheses: int = 256
@@ -162,7 +162,7 @@ def _inlier_extent(depth: np.ndarray, ground_depth: np.ndarray, tolerance: float
 
 
 def _disagreement(fit: _GroundFit, kind: DepthKind, height_known: bool, check: DepthCheck) -> str:
-    """Why the prediction cannot be believed; empty where it can."""
+    """The reason why the prediction is not trusted; empty where it is."""
     if fit.cells < check.min_ground_cells:
         return f"only {fit.cells} cells see the ground nearer than {check.max_ground_range_m:g} m"
     if fit.inlier_ratio < check.min_inlier_ratio:

@@ -17,7 +17,7 @@ TABLE_SIZE = 4096
 # Newton starts from a table that is exact but for tangential terms; quadratic convergence does the rest.
 NEWTON_ITERATIONS = 8
 NEWTON_TOLERANCE = 1e-9
-# No perspective lens looks further from its axis; tan() of more only costs the table its resolution.
+# No perspective lens covers more than this; a larger angle would only reduce the table's resolution.
 MAX_PERSPECTIVE_ANGLE_RAD = float(np.radians(89.0))
 
 

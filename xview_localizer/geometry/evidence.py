@@ -14,12 +14,12 @@ from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.match_field import MatchField
 from xview_localizer.geometry.similarity import as_complex
 
-# Of neutral cells around the aerial grid, so that interpolation and windows need no special case.
+# Width of the border of neutral cells around the aerial grid, which saves special cases in interpolation and windows.
 MARGIN_CELLS = 4
-# A single ground cell, however sure of itself, must not veto a pose.
+# A single ground cell, however certain its match, must not rule out a pose.
 MAX_INLIER_PROBABILITY = 0.99
-EDGE_CELLS = np.float32(1e-3)  # kept off the padded raster's last row and column, which have no next one
-CELLS_AT_ONCE = 64  # of a match field: few enough to stay in a core's cache
+EDGE_CELLS = np.float32(1e-3)  # distance kept from the padded raster's last row and column, for interpolation
+CELLS_AT_ONCE = 64  # ground cells processed together: few enough to stay in a core's cache
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Evidence:
     """A match field prepared for looking up many poses.
 
     `excess` [K, rows + 2 margin, columns + 2 margin] is pi * (p * M - 1), the part of the likelihood ratio
-    (against "the match is uniform") that depends on the pose. It is 0 outside the grid: nothing was
-    looked at there, so a cell sent outside is evidence neither for nor against a pose.
+    (against "the match is uniform") that depends on the pose. It is 0 outside the grid, which was not
+    searched, so a cell sent outside is evidence neither for nor against a pose.
     """
 
     lifted: np.ndarray  # [N] complex, level frame
@@ -38,12 +38,12 @@ class Evidence:
     overlap_discount: float
     inlier_probability: np.ndarray  # [N] float32
     excess: np.ndarray  # float32
-    raster: np.ndarray  # [N] int32, which one of `excess` is each ground cell's
+    raster: np.ndarray  # [N] int32, index of each ground cell's raster in `excess`
     peak: np.ndarray  # [N] float32, the greatest excess of each cell within the grid; NaN if any is
     grid: RasterGrid
 
     @classmethod
-    def of(cls, field: MatchField, cells: np.ndarray) -> Evidence:
+    def from_field(cls, field: MatchField, cells: np.ndarray) -> Evidence:
         """Evidence of the ground cells in the mask `cells` [N]."""
         rows, columns, margin = field.grid.rows, field.grid.columns, MARGIN_CELLS
         probability = np.minimum(field.inlier_probability[cells], MAX_INLIER_PROBABILITY).astype(np.float32)
@@ -92,11 +92,11 @@ class Evidence:
 
     @property
     def raster_start(self) -> np.ndarray:
-        """Where each ground cell's raster begins in the flattened `excess`, [N, 1]."""
+        """Index [N, 1] in the flattened `excess` at which each ground cell's raster begins."""
         return (self.raster * np.int32(self.excess.shape[1] * self.excess.shape[2]))[:, None]
 
     def points(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Where the poses (a, t) [H] send the ground cells: complex [H, N], `map`."""
+        """Complex points [H, N] in `map` to which the poses (a, t) [H] send the ground cells."""
         return a[:, None] * self.lifted + (a / np.abs(a))[:, None] * self.offset + t[:, None]
 
     def map_points(self, column: np.ndarray, row: np.ndarray) -> np.ndarray:
@@ -116,8 +116,7 @@ class Evidence:
         return log_ratios.sum(axis=0, dtype=np.float64)
 
     def _log_ratios_by_cell(self, a: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """`cell_log_ratios` as [N, H]: poses near each other look at the same part of a cell's raster, one after
-        the other."""
+        """`cell_log_ratios` as [N, H], an order in which successive poses read the same part of a cell's raster."""
         column, row = self.raster_coordinates(a, t)
         stride = self.excess.shape[2]
         index, top = column.astype(np.int32), row.astype(np.int32)
@@ -138,7 +137,7 @@ class Evidence:
         return np.log1p(upper, out=upper)
 
     def raster_coordinates(self, a: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(column, row) [N, H] in the padded raster where the poses (a, t) [H] send the ground cells; float32.
+        """(column, row) [N, H] in the padded raster to which the poses (a, t) [H] send the ground cells; float32.
 
         Cell centres lie at whole numbers; points outside are moved to the neutral border. Differences to the grid's
         corner are taken in float64, so that a float32 is good to 0.1 mm.

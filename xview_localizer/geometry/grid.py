@@ -1,4 +1,4 @@
-"""North-up rasters: the one class that crosses between pixels `uv`/cells `rc` and metres `xy`."""
+"""Boxes in metres and north-up rasters; RasterGrid alone converts between cells `uv` and metres `xy`."""
 
 from __future__ import annotations
 

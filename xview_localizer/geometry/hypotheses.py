@@ -1,4 +1,4 @@
-"""Two-point pose hypotheses, and how to draw them from a match field."""
+"""Two-point pose hypotheses, drawn from a match field."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xview_localizer.geometry.evidence import Evidence
 from xview_localizer.geometry.prior_gate import PriorGate
 from xview_localizer.geometry.similarity import as_complex
 
-# A distance between two aerial cells is good to a cell, so a true pair may miss the bounds by this factor.
+# A distance between two aerial cells is accurate to a cell, so the scale of a right pair may miss the bounds by this.
 SCALE_SLACK = 1.15
 
 
@@ -73,7 +73,7 @@ def sample_hypotheses(
     likelihood = drawn.inside.reshape(len(drawn.lifted), -1) + drawn.inlier_probability[:, None]
     cumulative = np.cumsum(np.maximum(likelihood, 0.0), axis=1, dtype=np.float64)
     targets = rng.random((len(cumulative), config.matches_per_cell)) * cumulative[:, -1:]
-    # One search for all rows: row n is lifted above everything in the rows before it.
+    # One search for all rows: each row is offset so that its values exceed those of the rows before it.
     lift = np.concatenate([[0.0], np.cumsum(cumulative[:-1, -1])])[:, None]
     flat = np.searchsorted((cumulative + lift).ravel(), (targets + lift).ravel())
     cell, aerial_cell = np.divmod(np.minimum(flat, cumulative.size - 1), cumulative.shape[1])

@@ -7,7 +7,7 @@ import numpy as np
 # Takes optical-frame directions (z forward, x right, y down) to a body frame (x forward, y left, z up).
 R_BODY_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
-# Steeper than this, "base_link's x projected on the horizontal plane" is no usable heading.
+# Above this tilt, base_link's x projected on the horizontal plane gives no usable heading.
 MAX_TILT_RAD = float(np.radians(80.0))
 
 

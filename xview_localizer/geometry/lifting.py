@@ -1,4 +1,4 @@
-"""Step 3 of the paper: a range for every cell, of the network's depth where the ground plane bears it out."""
+"""Step 3 of the paper: a range for every cell, from the network's depth where it agrees with the ground plane."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ NETWORK_DEPTH = "network"
 
 @dataclass(frozen=True)
 class LiftedCells:
-    """`range_m` [R, C] along the ray, inf where nothing is known; metres if `metric`, else right up to one factor."""
+    """`range_m` [R, C] along the ray, inf where unknown; in metres if `metric`, else correct up to one factor."""
 
     range_m: np.ndarray
     metric: bool
-    source: str  # "network", or "flat ground" and why
+    source: str  # "network", or "flat ground" with the reason
 
 
 def lift_cells(
@@ -29,7 +29,7 @@ def lift_cells(
 ) -> LiftedCells:
     """Ranges of the unit rays [R, C, 3], calibrated on the ground plane; flat ground where the depth disagrees with it.
 
-    Without a camera height, metric depth keeps its unit, and any other takes that of an assumed height.
+    Without a camera height, metric depth keeps its unit, and other kinds are scaled by `assumed_height_m`.
     """
     shape, rays_level = rays_level.shape[:-1], rays_level.reshape(-1, 3)
     height_m = camera_height_m or assumed_height_m

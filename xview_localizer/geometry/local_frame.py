@@ -1,7 +1,8 @@
 """The `map` frame: east and north on the WGS84 tangent plane of a datum, up as height over the datum's altitude.
 
-On the plane itself a point's east and north depend on its altitude, the more the further off the datum is: at 100 km by
-16 m for 1 km. GNSS has an altitude, a map has none, so positions would differ. Here both are projected vertically.
+On the tangent plane itself, east and north of a point depend on its altitude: 100 km from the datum, 1 km of altitude
+moves it by 16 m. GNSS positions have an altitude and maps have none, so the two would disagree. Here both are projected
+vertically.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ import numpy as np
 import pymap3d
 from numpy.typing import ArrayLike
 
-# Each brings the foot of a point on the plane closer by the square of its distance in Earth radii: to micrometres at
-# 200 km.
+# Each iteration reduces the error by the square of the distance in Earth radii: to micrometres at 200 km.
 FOOT_ITERATIONS = 4
 
 
@@ -71,7 +71,7 @@ class LocalFrame:
         return latitude_deg, longitude_deg, self.altitude_m + up_m
 
     def distance_m(self, latitude_deg: float, longitude_deg: float) -> float:
-        """Straight distance from the datum, also to the far side of the Earth, whose east and north are small again."""
+        """Straight distance from the datum; unlike east and north it is large on the far side of the Earth too."""
         enu_m = pymap3d.geodetic2enu(latitude_deg, longitude_deg, self.altitude_m, *self._datum)
         return float(np.linalg.norm(enu_m))
 

@@ -37,7 +37,7 @@ class MatchField:
     weight: np.ndarray  # [N] >= 0
     current: np.ndarray  # [N] bool: of the current image, not of an earlier one
     overlap_discount: float = (
-        1.0  # what `weight` holds already because images of the same ground repeat each other
+        1.0  # factor contained in `weight`, since images of the same ground repeat each other
     )
 
     @classmethod

@@ -1,8 +1,8 @@
 """The plan view: the ground around the camera as seen from above, were it level and flat.
 
 Markings, joints and kerbs look alike here and in the aerial image, at any distance; in the canonical view
-their size and shape change with every row. Upright things are smeared outwards, which the network learns to
-see through. North-up conventions hold with the level frame's x as east: columns grow forward, rows to the right.
+their size and shape change with every row. Upright objects are smeared outwards, which the network learns to
+ignore. North-up conventions hold with the level frame's x as east: columns grow forward, rows to the right.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import numpy as np
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.smooth_projection import project_raster
 
-# Rays flatter than this meet the ground too far away for the plan to show anything.
+# Flatter rays meet the ground beyond the plan.
 MIN_DEPRESSION_RAD = float(np.radians(2.0))
-OUTSIDE = 2.0  # a plan coordinate that is certainly off the plan
-# Near the camera the image is finer than the plan: sampled twice as densely, then averaged.
+OUTSIDE = 2.0  # plan coordinate of cells that are not on the plan
+# Near the camera the image is finer than the plan, so the plan is sampled twice as densely and averaged.
 SUPERSAMPLING = 2
 
 
 @dataclass(frozen=True)
 class PlanSpec:
-    """A square of cells² cells about the camera, at the aerial encoder's resolution."""
+    """A square of `cells`² cells around the camera, at the aerial encoder's resolution."""
 
     cells: int = 40
     cell_m: float = 1.2
@@ -51,7 +51,7 @@ class PlanView:
 def plan_view(
     camera: CameraModel, R_level_camera: np.ndarray, camera_height_m: float, spec: PlanSpec
 ) -> PlanView:
-    """Where each point of the plan lies in the image of `camera`; `R_level_camera` [3, 3] levels its rays."""
+    """The pixels of `camera` that the plan's points are seen at; `R_level_camera` [3, 3] levels its rays."""
     side = SUPERSAMPLING * spec.size_px
     pixel_m = 2 * spec.half_extent_m / side
 
@@ -66,8 +66,8 @@ def plan_view(
 def plan_coordinates(
     azimuth_rad: np.ndarray, elevation_rad: np.ndarray, camera_height_m: float, spec: PlanSpec
 ) -> np.ndarray:
-    """Where the canonical view's cells meet flat ground: [rows, columns, 2] as (right, down) in [-1, 1] on the
-    plan, `OUTSIDE` where they do not."""
+    """Plan coordinates [rows, columns, 2], (right, down) in [-1, 1], at which the canonical view's cells meet flat
+    ground; `OUTSIDE` where they do not."""
     down = -elevation_rad > MIN_DEPRESSION_RAD
     distance_m = camera_height_m / np.tan(np.where(down, -elevation_rad, MIN_DEPRESSION_RAD))
     x = distance_m[:, None] * np.cos(azimuth_rad) / spec.half_extent_m

@@ -55,9 +55,10 @@ class Pose2:
 
 @dataclass(frozen=True)
 class Prior:
-    """What is known before looking: base_link lies within `radius_m` of (x, y) in `map`.
+    """The prior of a search: base_link lies within `radius_m` of (x, y) in `map`.
 
-    `yaw_rad` is None where the heading is unknown; otherwise it is good to about `yaw_sigma_rad`.
+    `yaw_rad` is None where the heading is unknown; otherwise `yaw_sigma_rad` is its standard deviation. Raises
+    ValueError for values that are not finite or not positive.
     """
 
     x_m: float
@@ -68,7 +69,7 @@ class Prior:
 
     @property
     def xy_m(self) -> np.ndarray:
-        """The middle [2]."""
+        """The centre [2] of the disc."""
         return np.array([self.x_m, self.y_m])
 
     @property

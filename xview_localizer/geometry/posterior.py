@@ -1,4 +1,4 @@
-"""The posterior over poses: its density, mean and covariance of a mode, and which poses are modes."""
+"""The posterior over poses: its density, the mean and covariance of a mode, and the selection of modes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from xview_localizer.geometry.evidence import Evidence
 from xview_localizer.geometry.prior_gate import PriorGate
 
-ROUNDS = 2
-PROPOSAL_INFLATION = 1.4  # of the standard deviations, so that the proposal covers the tails
-PRIOR_SAMPLES = 10.0  # weight of the proposal's covariance against the effective number of samples
+ROUNDS = 2  # of adaptive importance sampling
+PROPOSAL_INFLATION = 1.4  # factor on the standard deviations, so that the proposal covers the tails
+PRIOR_SAMPLES = 10.0  # weight of the proposal's covariance, in effective samples
 
 
 @dataclass(frozen=True)
 class Posterior:
     """log posterior(pose) = score / temperature + log prior.
 
-    Neighbouring ground cells see the same thing and err together; the temperature is how many of them
-    count as one.
+    The errors of neighbouring ground cells are correlated; the temperature is the number of cells that count as
+    one independent observation.
     """
 
     evidence: Evidence
@@ -39,16 +39,17 @@ class Posterior:
         """Mean [4] and covariance [4, 4] of (x, y, yaw, log scale) of the mode at (a, t).
 
         Adaptive importance sampling: draws from a Gaussian about the last mean, weighted by posterior /
-        proposal. `covariance` is the first proposal's. Few effective samples leave the proposal in force.
+        proposal. `covariance` [4, 4] is that of the first proposal. With few effective samples the result stays near
+        the proposal.
         """
         mean = np.array([t.real, t.imag, np.angle(a), np.log(np.abs(a))])
-        free = np.diag(covariance) > 0  # a known scale has no variance, and no part in the weights
+        free = np.diag(covariance) > 0  # a known scale has no variance and is not sampled
         for _ in range(ROUNDS):
-            # Cholesky's factor changes little where the covariance does; eigenvectors of equal variances may turn.
+            # Cholesky's factor is continuous in the covariance; eigenvectors of equal variances may turn.
             root = np.zeros((4, np.count_nonzero(free)))
             root[free] = PROPOSAL_INFLATION * np.linalg.cholesky(covariance[np.ix_(free, free)])
             half = rng.standard_normal((samples // 2, root.shape[1]))
-            normal = np.concatenate([half, -half])  # in pairs about the mean, whose noise so nearly cancels
+            normal = np.concatenate([half, -half])  # antithetic pairs, whose noise nearly cancels in the mean
             draws = mean + normal @ root.T
             log_weight = self.log_density(
                 np.exp(draws[:, 3] + 1j * draws[:, 2]), draws[:, 0] + 1j * draws[:, 1]

@@ -1,4 +1,4 @@
-"""What a prior allows: the gate on hypotheses and the log density in the posterior."""
+"""A prior as a gate on hypotheses and as a log density in the posterior."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import numpy as np
 
 from xview_localizer.geometry.pose import Prior
 
+EDGE_SIGMAS = 2.0
+
 
 @dataclass(frozen=True)
 class PriorGate:
     """A prior as a disc of uniform density with a soft edge, and a Gaussian heading where one is known.
 
-    A disc is what GNSS with an unknown bias and the data sets give. `edge_m` is the standard deviation of the
-    fall-off outside of it.
+    A disc describes GNSS with an unknown bias, and the priors of data sets. `edge_m` is the standard deviation of the
+    fall-off outside of it; positions up to EDGE_SIGMAS of them outside are searched.
     """
 
     prior: Prior
@@ -23,8 +25,8 @@ class PriorGate:
 
     @property
     def reach_m(self) -> float:
-        """How far from the prior a position may be."""
-        return self.prior.radius_m + 2 * self.edge_m
+        """Greatest distance of a position from the prior's centre."""
+        return self.prior.radius_m + EDGE_SIGMAS * self.edge_m
 
     def allows_position(self, t: np.ndarray) -> np.ndarray:
         """Mask of the positions t within reach."""
@@ -49,5 +51,5 @@ class PriorGate:
 
 
 def _yaw_error_rad(a: np.ndarray, yaw_rad: float) -> np.ndarray:
-    """Angles of the complex factors a [N] from a heading, by the shorter way."""
+    """Signed differences [N] of the poses' yaws, arg a, from a heading, in [-pi, pi]."""
     return np.angle(a * np.exp(-1j * yaw_rad))

@@ -22,12 +22,12 @@ from xview_localizer.geometry.similarity import (
     similarity_from_complex,
 )
 
-RESIDUAL_DTYPE = np.float32  # millimetres over a scene of 100 m: plenty for ranking hypotheses
+RESIDUAL_DTYPE = np.float32  # accurate to millimetres over a scene of 100 m, enough to rank hypotheses
 
 
 @dataclass(frozen=True)
 class PairsSolverConfig:
-    """`scale_bounds` (1, 1): the ground points are metric, no scale is solved for. (0, inf): any unit."""
+    """`scale_bounds` (1, 1) mean metric ground points, so no scale is solved for; (0, inf) mean any unit."""
 
     hypotheses: int = 2000
     inlier_threshold_m: float = 1.5  # of the RANSAC score; the refinement finds the noise itself
@@ -45,7 +45,7 @@ class PairsSolverConfig:
 
 @dataclass(frozen=True)
 class PairsSolution:
-    """The pose of the level frame in `map`, or None and the `reason`. `inliers` is a mask over all pairs."""
+    """The pose of the level frame in `map`, or None with the `reason`; `inliers` is a mask over all pairs."""
 
     pose: Pose2 | None
     scale: float = np.nan
@@ -160,8 +160,8 @@ def _refine(
 
     Returns (a, t), the inlier probabilities [N] and the standard deviation per axis of the residuals for
     `similarity_covariance`: inflated for the pairs whose membership the fit itself decides (the
-    information of the mixture per pair is g - g (1 - g) |e|² / (2 sigma²), not g). NaN where all pairs are
-    hopelessly far from the hypothesis.
+    information of the mixture per pair is g - g (1 - g) |e|² / (2 sigma²), not g). NaN where all pairs are too far
+    from the hypothesis.
     """
     area_m2 = max(np.ptp(aerial.real) * np.ptp(aerial.imag), config.inlier_threshold_m**2)
     sigma_m, share = config.inlier_threshold_m / 2, 0.5
@@ -184,7 +184,7 @@ def _refine(
 
 
 def _rejection(a: complex, t: complex, inlier_ground: np.ndarray, gate: PriorGate | None) -> str:
-    """Why the refined fit is none; empty where it is one."""
+    """The reason why the refined fit is rejected; empty where it is accepted."""
     if not np.isfinite(a) or len(inlier_ground) < 3:
         return f"only {len(inlier_ground)} pairs agree with the best hypothesis; at least 3 are needed"
     shape = point_degeneracy(inlier_ground)

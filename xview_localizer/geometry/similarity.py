@@ -93,7 +93,7 @@ def procrustes_with_offset(
 
 
 def degeneracy(correspondences: Correspondences) -> str:
-    """Why no similarity can be fitted to the pairs of positive weight; empty where one can."""
+    """The reason why no similarity can be fitted to the pairs of positive weight; empty where one can."""
     ground, aerial = as_complex(correspondences.ground_xy_m), as_complex(correspondences.aerial_xy_m)
     weight = np.asarray(correspondences.weight, dtype=np.float64)
     bad = ~(np.isfinite(ground) & np.isfinite(aerial) & np.isfinite(weight))

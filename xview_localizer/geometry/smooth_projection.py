@@ -1,9 +1,8 @@
-"""Projection of a whole raster of rays: exact on a coarse lattice, and in between wherever that is smooth.
+"""Projection of a whole raster of rays: exact on a coarse lattice, interpolated in between where it is smooth.
 
-A camera's projection bends little over a few pixels. Lens, levelling and trigonometry are worked out for every 4th
-pixel in both directions; a square of the lattice is interpolated where its middle proves that to be good to
-`TOLERANCE_PX`, and projected pixel by pixel elsewhere: at the image's border, at the seam of a panorama, below the
-camera.
+A camera's projection is nearly linear over a few pixels. It is computed for every 4th pixel in both directions. A
+square of the lattice is interpolated where the error in its middle is below `TOLERANCE_PX`, and projected pixel by
+pixel elsewhere: at the image's border, at the seam of a panorama, below the camera.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ RaysAt = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def project_raster(
     camera: CameraModel, rays_at: RaysAt, rows: int, columns: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Camera pixels [rows, columns, 2] (float32) of a raster's pixels and where the camera sees them [rows, columns].
+    """Camera pixels [rows, columns, 2] (float32) of a raster's pixels, and the mask [rows, columns] of those seen.
 
-    The pixels are 0 where it does not. Each of their two planes is contiguous.
+    Unseen pixels are 0. Each of the two planes is contiguous.
     """
     # Lattice points at the centres of blocks of STEP_PX, one block beyond the raster on every side.
     row_centres, column_centres = (STEP_PX * (np.arange(-(-n // STEP_PX) + 2) - 0.5) for n in (rows, columns))
@@ -60,7 +59,7 @@ def _project_grid(
 
 
 def _middles(lattice: np.ndarray) -> np.ndarray:
-    """What interpolation gives in the middle of every square, [2, R - 1, C - 1] of [2, R, C]."""
+    """The interpolated value in the middle of every square, [2, R - 1, C - 1] of [2, R, C]."""
     across = lattice[:, :, 1:] + lattice[:, :, :-1]
     return (across[:, 1:] + across[:, :-1]) / 4
 
@@ -68,7 +67,7 @@ def _middles(lattice: np.ndarray) -> np.ndarray:
 def _interpolated(lattice: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """The lattice [2, R, C] at the raster's pixels, float32 [2, rows, columns].
 
-    Not as products of matrices: linear algebra libraries wait for all cores there, which a busy robot has not free.
+    Matrix products would be slower on a busy robot, because linear algebra libraries wait for all cores.
     """
     columns_first = np.ascontiguousarray(lattice.swapaxes(1, 2), dtype=np.float32)
     by_column = np.ascontiguousarray(_refined(columns_first, columns).swapaxes(1, 2))
@@ -85,7 +84,7 @@ def _refined(lattice: np.ndarray, pixels: int) -> np.ndarray:
 
 
 def _by_pixel(squares: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """A property of the lattice's squares, for each of the raster's pixels."""
+    """A property of the lattice's squares, repeated for each of the raster's pixels: [rows, columns]."""
     half = STEP_PX // 2  # the first square's middle is the raster's corner
     spread = squares.repeat(STEP_PX, axis=0)[half : half + rows].repeat(STEP_PX, axis=1)
     return spread[:, half : half + columns]

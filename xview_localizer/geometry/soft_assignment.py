@@ -1,4 +1,4 @@
-"""Refining poses: every ground cell is softly assigned to the aerial cells near where the pose sends it."""
+"""Refinement of poses: every ground cell is softly assigned to the aerial cells near its predicted position."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 from xview_localizer.geometry.evidence import Evidence
 from xview_localizer.geometry.similarity import procrustes_with_offset
 
-WINDOW_CELLS = 2  # of the assignment on either side of the predicted cell
-# Standard deviations of the assignment's kernel, cells: wide enough to pull from the coarse search's error.
+WINDOW_CELLS = 2  # width of the assignment's window on either side of the predicted cell
+# Standard deviations of the kernel by iteration, cells: at first wide enough for the error of the coarse search.
 KERNEL_CELLS = (1.6, 1.3, 1.0, 0.8, 0.8)
 NARROWEST_CELLS = min(KERNEL_CELLS)
-SCOUTS = 300  # ground cells that bring a pose near before all of them, with the narrowest kernel, place it
+COARSE_GROUND_CELLS = 300  # about as many ground cells are used until the kernel is narrowest, and then all
 
 
 def refine(
@@ -19,9 +19,10 @@ def refine(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Iterate soft assignment and weighted Procrustes on the poses (a, t) [H].
 
-    A pose near which nothing matches stays as it is.
+    A pose without matches nearby does not change.
     """
-    few = evidence.take(np.arange(0, len(evidence.lifted), max(1, len(evidence.lifted) // SCOUTS)))
+    stride = max(1, len(evidence.lifted) // COARSE_GROUND_CELLS)
+    few = evidence.take(np.arange(0, len(evidence.lifted), stride))
     for kernel_cells in KERNEL_CELLS:
         cells = few if kernel_cells > NARROWEST_CELLS else evidence
         target, weight = soft_assignment(cells, a, t, kernel_cells)
@@ -36,7 +37,7 @@ def refine(
 def soft_assignment(
     evidence: Evidence, a: np.ndarray, t: np.ndarray, kernel_cells: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where each ground cell matches near each pose's prediction, and how surely.
+    """The point near its predicted position at which each ground cell matches under each pose, and the weight.
 
     With k a normalised Gaussian about the predicted position and e = max(pi (p M - 1), 0) the evidence in
     excess of chance: target [H, N] (complex, map) = sum k e q / sum k e, weight = sum k e / (1 + sum k e).
@@ -73,7 +74,7 @@ def soft_assignment(
 
 
 def _kernel(first: np.ndarray, kernel_cells: float) -> list[np.ndarray]:
-    """Shares of the window's columns (or rows), which sum to one; `first` is from the prediction to the middle one."""
+    """Shares of the window's columns (or rows), which sum to one; `first` is the middle one minus the prediction."""
     exponent = np.float32(-0.5 / kernel_cells**2)
     shares = [np.exp(exponent * (first + step) ** 2) for step in range(-WINDOW_CELLS, WINDOW_CELLS + 1)]
     total = sum(shares)

@@ -1,17 +1,17 @@
-"""Joining depth predictions that are each right up to a factor of their own."""
+"""Joining depth predictions that are each correct up to an unknown factor."""
 
 from __future__ import annotations
 
 import numpy as np
 
-MIN_SHARED = 8  # cells seen by two cuts, below which their ratio is chance
+MIN_SHARED = 8  # cells that two predictions must share; the ratio of fewer is not reliable
 
 
 def relative_log_scales(log_range: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log factors [K] that bring K predictions of the same cells into one unit, and which of them are joined [K].
+    """Log factors [K] that bring K predictions of the same cells into one unit, and the mask [K] of those joined.
 
-    `log_range` [K, N], NaN where a cut predicts nothing for a cell. With m_ij the median of log r_j - log r_i over the
-    cells that both see and n_ij their number, the factors minimise sum n_ij (s_i - s_j - m_ij)², with the mean 0.
+    `log_range` [K, N], NaN where a prediction has no value for a cell. With m_ij the median of log r_j - log r_i over
+    the shared cells and n_ij their number, the factors minimise sum n_ij (s_i - s_j - m_ij)², with the mean 0.
     Predictions that share too few cells with the largest joined group are left out.
     """
     count = len(log_range)
@@ -34,7 +34,7 @@ def relative_log_scales(log_range: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _largest_group(linked: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """The connected group [K] of greatest total size."""
+    """Mask [K] of the connected group of greatest total size."""
     reach = linked | np.eye(len(linked), dtype=bool)
     for _ in range(len(linked)):
         reach = reach | ((reach.astype(int) @ reach.astype(int)) > 0)

@@ -1,4 +1,4 @@
-"""Where frames sit in each other: static and moving transforms, looked up at a stamp (what ROS calls TF)."""
+"""Transforms between frames, static and moving, looked up at a stamp: TF without ROS."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 
 from xview_localizer.geometry.time_jump import has_jumped_back
 
-# As long as tf2 keeps moving transforms; an image is never worked on so late.
+# Moving transforms are kept as long as tf2 keeps them; images are processed much earlier.
 KEPT_SEC = 10.0
 
 
 class TransformError(LookupError):
-    """There is no such transform, or not at that stamp; the text names the pair of frames."""
+    """A transform is missing, or not known at a stamp; the text names the pair of frames."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ IDENTITY = Transform(np.eye(3), np.zeros(3))
 
 @dataclass
 class _Edge:
-    """A frame in its parent: one transform for all time, or transforms by stamp."""
+    """The transform of a frame in its parent: static, or moving with one transform for each stamp."""
 
     parent: str
     static: Transform | None = None
@@ -61,7 +61,7 @@ class TransformTree:
             self._edges[child] = _Edge(parent, T_parent_child)
 
     def set_moving(self, parent: str, child: str, stamp_sec: float, T_parent_child: Transform) -> None:
-        """A child with a new parent, or a stamp far back, starts afresh; a static transform stays what it is."""
+        """Add a transform; a new parent, or a jump back in time, removes earlier ones. A static one is not replaced."""
         with self._lock:
             edge = self._edges.get(child)
             if edge is not None and edge.static is not None and edge.parent == parent:
@@ -76,12 +76,12 @@ class TransformTree:
             del edge.stamps[:expired], edge.moving[:expired]
 
     def clear_moving(self) -> None:
-        """Time has jumped: forget all but the static transforms."""
+        """Remove all moving transforms, as after a jump in time."""
         with self._lock:
             self._edges = {child: edge for child, edge in self._edges.items() if edge.static is not None}
 
     def lookup(self, parent: str, child: str, stamp_sec: float, hold_sec: float = 0.0) -> Transform:
-        """T_parent_child at `stamp_sec`; the newest moving transforms stand for up to `hold_sec` after them.
+        """T_parent_child at `stamp_sec`; the newest moving transforms are used for up to `hold_sec` after their stamp.
 
         Raises TransformError.
         """
@@ -100,7 +100,7 @@ class TransformTree:
         return T_common_parent.inverse() @ T_common_child
 
     def _ancestors(self, frame: str) -> Iterator[str]:
-        """The frame itself, its parent and so on up to the root; a loop ends where it closes."""
+        """The frame, its parent and so on up to the root; in a loop every frame comes once."""
         seen: set[str] = set()
         while frame not in seen:
             seen.add(frame)
@@ -121,7 +121,7 @@ class TransformTree:
         if child not in known:
             return f"no transform {parent} → {child}"
         root = list(self._ancestors(child))[-1]
-        return f"no transform {parent} → {child} ({child} hangs from {root})"
+        return f"no transform {parent} → {child} ({child} is in the tree of {root})"
 
 
 def _at(edge: _Edge, frame: str, stamp_sec: float, hold_sec: float) -> Transform:
@@ -129,7 +129,7 @@ def _at(edge: _Edge, frame: str, stamp_sec: float, hold_sec: float) -> Transform
         return edge.static
     first_sec, last_sec = edge.stamps[0], edge.stamps[-1]
     if not first_sec <= stamp_sec <= last_sec + hold_sec:
-        raise TransformError(f"that of {frame} is known from {first_sec:.3f} to {last_sec:.3f} s")
+        raise TransformError(f"the one of {frame} is known from {first_sec:.3f} to {last_sec:.3f} s")
     after = bisect_left(edge.stamps, stamp_sec)
     if after == len(edge.stamps):
         return edge.moving[-1]
@@ -141,7 +141,7 @@ def _at(edge: _Edge, frame: str, stamp_sec: float, hold_sec: float) -> Transform
 
 
 def interpolated(start: Transform, end: Transform, share: float) -> Transform:
-    """Linear in position; in rotation along the shortest turn, at constant rate (slerp)."""
+    """The transform at a share of the way: position linear, rotation along the shortest turn (slerp)."""
     turn = start.R.T @ end.R
     axis_sin = 0.5 * np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]])
     angle_rad = float(np.arctan2(np.linalg.norm(axis_sin), (np.trace(turn) - 1) / 2))

@@ -18,7 +18,7 @@ class VotingConfig:
     """Resolution of the search. Finer costs time in proportion; coarser blurs the evidence of far cells."""
 
     yaw_step_rad: float = float(np.radians(3.0))
-    spacing_m: float = 1.2  # aerial cells are averaged in blocks towards this size
+    spacing_m: float = 1.2  # aerial cells are averaged in blocks of about this size
     log_scale_step: float = 0.25
     max_ground_cells: int = 350
     candidates: int = 64
@@ -43,7 +43,7 @@ def vote_in_parts(
     scale_bounds: tuple[float, float],
     config: VotingConfig,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `vote`, of ground cells that come in parts over one `grid`, so that only one part is held at a time.
+    """As `vote`, for ground cells in parts over one `grid`, of which only one is in memory at a time.
 
     A pose shifts every ground cell's raster by a whole number of cells, so for one yaw the scores of all
     positions are the sum over ground cells of a window of their rasters.
@@ -83,14 +83,14 @@ def vote_in_parts(
 
 
 def _farthest_corner_m(grid: RasterGrid, prior: Prior) -> float:
-    """Distance from the prior to the far end of the aerial grid: beyond it nothing can be seen."""
+    """Distance from the prior to the farthest corner of the aerial grid; beyond it there is no evidence."""
     bounds = grid.bounds
     x_m = max(abs(bounds.west_m - prior.x_m), abs(bounds.east_m - prior.x_m))
     return float(np.hypot(x_m, max(abs(bounds.south_m - prior.y_m), abs(bounds.north_m - prior.y_m))))
 
 
 def _informative_cells(evidence: Evidence, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of at most `count` ground cells: drawn with the size of their highest peak as weight."""
+    """Indices of at most `count` ground cells, drawn with weights by their highest peak."""
     if len(evidence.lifted) <= count:
         return np.arange(len(evidence.lifted))
     peak = evidence.weight * np.log1p(np.maximum(evidence.peak, 0).astype(np.float64))
@@ -112,6 +112,7 @@ def _padded_votes(inner: np.ndarray, block: int, pad: int) -> np.ndarray:
 
 
 def _yaws(gate: PriorGate, config: VotingConfig) -> np.ndarray:
+    """Yaws of the search: a full circle, or those within the gate around a known heading."""
     if gate.prior.heading is None:
         count = int(np.ceil(2 * np.pi / config.yaw_step_rad))
         return np.arange(count) * (2 * np.pi / count)
