@@ -22,10 +22,10 @@ def test_photos_lie_beside_their_list(tmp_path):
 @pytest.mark.parametrize("text", ["not json", '{"image": "a.jpg"}', '["a.jpg"]'])
 def test_another_file_is_named(tmp_path, text):
     (tmp_path / "photos.jsonl").write_text(text)
-    with pytest.raises(OrthophotoError, match=r"photos\.jsonl is no list of photos"):
+    with pytest.raises(OrthophotoError, match=r"photos\.jsonl is not a list of photos"):
         photos_of(tmp_path / "photos.jsonl")
 
 
 def test_a_missing_list_is_named(tmp_path):
-    with pytest.raises(OrthophotoError, match=r"none\.jsonl is no list of photos"):
+    with pytest.raises(OrthophotoError, match=r"none\.jsonl is not a list of photos"):
         photos_of(tmp_path / "none.jsonl")

@@ -1,4 +1,4 @@
-"""A drive as a rosbag2 recording (mcap) that genuine ROS 2 plays."""
+"""A drive as a rosbag2 recording (mcap), playable by `ros2 bag play`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Quaternion, _Vector3, _Point = (
 _Pose = _TYPES["geometry_msgs/msg/Pose"]
 
 _TF_TYPE = "tf2_msgs/msg/TFMessage"
-# tf2 offers static transforms to late subscribers; a player has to do the same.
+# Static transforms are latched for late subscribers, and a player has to offer them in the same way.
 _LATCHED = Qos(
     QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, QosTime(0, 0), QosTime(0, 0),
     QosLiveliness.SYSTEM_DEFAULT, QosTime(0, 0), False,
@@ -55,7 +55,7 @@ class DriveBag:
 
     @classmethod
     def topics_of(cls, cameras: Sequence[str]) -> dict[str, str]:
-        """Topics of a drive with these cameras; without names, of one."""
+        """Topics by role of a drive with the named cameras; without names, with a single camera."""
         topics = dict(cls.TOPICS)
         if cameras:
             del topics["image"], topics["camera_info"]
@@ -84,7 +84,7 @@ class DriveBag:
         self._writer.close()
 
     def add_mounting(self, frame_id: str, xyz_m: np.ndarray, R_base_sensor: np.ndarray) -> None:
-        """Where a sensor sits on base_link."""
+        """Static transform of a sensor: its position and rotation [3, 3] in base_link."""
         x, y, z, w = map(float, Rotation.from_matrix(R_base_sensor).as_quat())
         transform = _TYPES["geometry_msgs/msg/Transform"](
             translation=_Vector3(*map(float, xyz_m)), rotation=_Quaternion(x=x, y=y, z=z, w=w)
@@ -193,7 +193,7 @@ def optical_frame(name: str) -> str:
 
 
 def _kind(name: str) -> str:
-    """What a role is, whichever camera has it."""
+    """A topic's role without the camera's name, such as "image" of "front/image"."""
     return name.rpartition("/")[2]
 
 

@@ -1,4 +1,4 @@
-"""What may fill a block between a family's streets, by name."""
+"""The fillers of blocks between a family's streets, by name."""
 
 from __future__ import annotations
 

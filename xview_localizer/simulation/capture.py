@@ -1,4 +1,4 @@
-"""When and with what a picture was taken: sun, sky, season, exposure, lens and sensor."""
+"""The conditions of a simulated image: sun, sky, season, exposure, lens and sensor."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+# Automatic exposure brings the median of the lower half of an image near this grey level, by this exponent (1 = fully).
+METERED_GREY = 105
+METERING_GAIN = 0.8
+
 
 @dataclass(frozen=True)
 class Capture:
-    """Light and camera of one session. Colours are linear factors, 1 = neutral."""
+    """Light and camera of one recording session. Colours are linear factors, 1 = neutral."""
 
     sun_direction: np.ndarray  # [3], towards the sun
     sun_rgb: np.ndarray
@@ -29,7 +33,7 @@ class Capture:
     noise: float
     vignette: float
     jpeg_quality: int
-    wetness: float = 0.0  # of paved ground: darker, and it mirrors the sky
+    wetness: float = 0.0  # of paved ground, in [0, 1]: wet ground is darker and mirrors the sky
 
     @classmethod
     def sample(cls, rng: np.random.Generator, aerial: bool = False) -> Capture:
@@ -85,10 +89,9 @@ class Capture:
         return base * (1 - cover) + 240 * cover
 
     def develop(self, linear: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Sensor and lens: linear [H, W, 3] to an RGB uint8 image."""
-        # Automatic exposure brings the middle grey of the lower half to about 105, give or take.
+        """The RGB uint8 image that sensor and lens make of linear colours [H, W, 3]."""
         metered = max(float(np.median(linear[linear.shape[0] // 2 :])), 5.0)
-        x = linear.astype(np.float32) * np.float32(self.exposure * (105 / metered) ** 0.8)
+        x = linear.astype(np.float32) * np.float32(self.exposure * (METERED_GREY / metered) ** METERING_GAIN)
         x *= self.white_balance.astype(np.float32)
         if self.vignette:
             v, u = np.mgrid[-1 : 1 : linear.shape[0] * 1j, -1 : 1 : linear.shape[1] * 1j].astype(np.float32)

@@ -26,14 +26,17 @@ from xview_localizer.simulation.town import Town, TownError
 from xview_localizer.tum import write_tum
 
 SENSOR_RATE_HZ = 50.0
-# From the route to the edge of the orthophoto: what a search around any image of the drive looks at.
+# Least distance of the route from the orthophoto's edge, so that searches around all images lie on the map.
 ROUTE_MARGIN_M = 40.0
-TOWN_GROWTH_M = (0.0, 80.0, 160.0)
+TOWN_GROWTH_M = (0.0, 80.0, 160.0)  # tried one after the other until the town has a free route
 
 
 @dataclass(frozen=True)
 class RigCamera:
-    """One of several cameras. It looks along x, turned by roll, pitch, yaw, and its images come `late_sec` late."""
+    """One of several cameras: it looks along x of base_link, turned by roll, pitch, yaw.
+
+    Its images are taken `late_sec` after those of the other cameras.
+    """
 
     name: str
     in_base_m: tuple[float, float, float]
@@ -41,7 +44,7 @@ class RigCamera:
     late_sec: float = 0.0
 
 
-# A car with a camera on each side; the first of them are one's cameras where there are fewer.
+# A camera on each side of a car; a rig of fewer cameras takes the first ones.
 SURROUND = (
     RigCamera("front", (0.4, 0.0, 1.8), (0.4, 1.2, 0.0)),
     RigCamera("left", (0.1, 0.3, 1.8), (0.0, 1.2, 90.0)),
@@ -52,15 +55,15 @@ SURROUND = (
 
 @dataclass(frozen=True)
 class DriveConfig:
-    """One drive. Positions in base_link; the camera looks along x, turned by roll, pitch, yaw.
+    """One drive. Positions are in base_link; the camera looks along its x, turned by roll, pitch, yaw.
 
-    With `cameras` there are these instead, all of one kind.
+    `cameras`, all of one `kind`, replace the single camera.
     """
 
     length_m: float = 200.0
     town_size_m: float = 260.0
     kind: str = "equirectangular"
-    streets: str = "plain"  # or "repeating": look-alikes along the road by whole periods
+    streets: str = "plain"  # or "repeating": places look alike a whole period further along the road
     image_rate_hz: float = 2.0
     gnss_rate_hz: float = 5.0
     map_metres_per_pixel: float = 0.2
@@ -86,9 +89,9 @@ def simulate_drive(
 ) -> Path:
     """Write `bag/` (mcap), `orthophoto.tif` (UTM), `drive.yaml`, `truth.tum` and `pairs/` to `out`; returns it.
 
-    Deterministic for a seed and config. base_link runs on the ground, so the camera's height over the
-    ground is its z in base_link. A town without a free route is extended; raises TownError where that
-    does not help.
+    Deterministic for a seed and config. base_link moves on the ground, so the camera's height above ground is its z
+    in base_link. `track` wraps the stamps to show progress. A town without a free route is enlarged; raises TownError
+    where the largest one has none either.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -157,7 +160,7 @@ def _add_sensors(
 
 
 def _style(seed: int, streets: str) -> TownStyle | None:
-    """The style that a kind of streets asks for; None leaves it to the town."""
+    """The style of a kind of streets; None where the town draws its own. Raises ValueError for an unknown kind."""
     if streets not in ("plain", "repeating"):
         raise ValueError(f"streets must be 'plain' or 'repeating', got {streets!r}")
     return TownStyle.repeating(np.random.default_rng((seed, 6))) if streets == "repeating" else None
@@ -166,7 +169,7 @@ def _style(seed: int, streets: str) -> TownStyle | None:
 def _town_with_route(
     seed: int, config: DriveConfig
 ) -> tuple[Town, AerialImage, np.ndarray, np.random.Generator]:
-    """Town, orthophoto, free path, and the generator for the rest. The town grows until it has a path."""
+    """Town, orthophoto, free path [N, 2], and the random generator for the rest of the drive. Raises TownError."""
     for growth_m in TOWN_GROWTH_M:
         size_m = config.town_size_m + growth_m
         rng = np.random.default_rng((seed, 4))

@@ -1,4 +1,4 @@
-"""The camera of a simulated drive: one image for each stamp, with what is true about it."""
+"""The camera of a simulated drive: one image for each stamp, with its ground truth."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class DriveCamera:
-    """A camera of the description `camera`, mounted on base_link, which runs on the ground and sways."""
+    """A camera mounted on base_link, which moves on the ground and sways; `camera` is its `pairs` record."""
 
     town: Town
     trajectory: Trajectory
@@ -45,7 +45,7 @@ class DriveCamera:
     capture: Capture
 
     def shot(self, stamp_sec: float, rng: np.random.Generator) -> Shot:
-        """The image at a stamp."""
+        """The image at a stamp, seconds from the start of the drive."""
         base = self.trajectory.pose(stamp_sec)
         roll_rad, pitch_rad = self.trajectory.roll_pitch_rad(stamp_sec)
         R_level_base = R_base_optical_from_rpy(roll_rad, pitch_rad, 0.0) @ R_BODY_OPTICAL.T

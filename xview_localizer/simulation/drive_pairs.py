@@ -1,4 +1,4 @@
-"""A drive in the `pairs` format: every image with a prior; all share the orthophoto, so keyframes can be joined."""
+"""A drive in the `pairs` format: each image with a prior, all on one orthophoto, so that keyframes can be joined."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DrivePairs:
         self._lines: list[str] = []
 
     def add(self, shot: Shot, odom: Pose2) -> None:
-        """One image. `odom` is base_link's odometry; the format wants that of the camera."""
+        """Write one image. `odom` is base_link's pose in odom; the format holds the camera's pose instead."""
         stem = f"{len(self._lines):04d}"
         (self._out / f"{stem}_ground.jpg").write_bytes(shot.jpeg)
         write_depth(self._out / f"{stem}_depth.png", shot.range_m)

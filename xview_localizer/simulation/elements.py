@@ -1,4 +1,4 @@
-"""What the street families are made of: patches of ground, strokes of paint, solids, houses and plants."""
+"""The elements of street families: patches of ground, strokes of paint, solids, houses and plants."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Patch:
     rgb: np.ndarray
     contrast: float = 10.0  # of the pattern, in steps of 255
     yaw_rad: float = 0.0
-    wear: bool = False  # whether patches of repair, cracks and stains gather here
+    wear: bool = False  # whether repairs, cracks and stains are added
 
 
 @dataclass(frozen=True)
 class Stroke:
-    """Paint along a line [N, 2], or, of width 0, filling the polygon."""
+    """Paint along a line [N, 2]; a stroke of width 0 fills the polygon [N, 2]."""
 
     xy_m: np.ndarray
     width_m: float
@@ -75,7 +75,7 @@ class House:
 
 @dataclass(frozen=True)
 class Plant:
-    """A plant of a shape of vegetation.py, `radius_m` wide to a side and `height_m` high."""
+    """A plant of a shape of vegetation.py."""
 
     x_m: float
     y_m: float
@@ -88,7 +88,7 @@ class Plant:
 
 @dataclass(frozen=True)
 class Elements:
-    """Everything of a street family's town but its streets and cars."""
+    """A street family's town without its streets and cars."""
 
     patches: tuple[Patch, ...]
     strokes: tuple[Stroke, ...]
@@ -118,7 +118,7 @@ class Plot:
         )
 
     def box(self, place: Rectangle, bottom_m: float, top_m: float, rgb, lid_rgb=None, **kind) -> None:
-        """A solid over a rectangle."""
+        """Add a solid over a rectangle; `kind` are further fields of Solid."""
         rgb = np.asarray(rgb, float)
         self.solids.append(
             Solid(

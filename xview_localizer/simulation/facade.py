@@ -10,7 +10,7 @@ GLASS = np.array([44.0, 52.0, 62.0])
 
 
 class Facade(IntEnum):
-    """What the upper floors look like."""
+    """Kind of the upper floors' façade."""
 
     PUNCHED = 0  # plain windows with sills
     TALL = 1  # high narrow windows with surrounds, arched
@@ -25,7 +25,7 @@ class Facade(IntEnum):
 
 
 class GroundFloor(IntEnum):
-    """What the lowest storey looks like."""
+    """Kind of the lowest storey's façade."""
 
     SAME = 0
     SHOPS = 1
@@ -41,7 +41,7 @@ _TOP = np.array([0.75, 0.85, 0.8, 0.97, 0.72, 0.9, 0.74, 0.7, 0.78, 0.0])
 
 
 def hash01(*keys: np.ndarray) -> np.ndarray:
-    """Repeatable numbers in [0, 1) of whole-numbered keys [N]."""
+    """Repeatable pseudo-random numbers [N] in [0, 1) from integer keys [N]."""
     mixed = np.zeros(np.broadcast(*keys).shape, np.uint32)
     for key in keys:
         mixed = (mixed ^ np.asarray(key).astype(np.int64).astype(np.uint32)) * np.uint32(0x9E3779B1)
@@ -54,8 +54,11 @@ def hash01(*keys: np.ndarray) -> np.ndarray:
 def facade_colour(
     points: np.ndarray, normal: np.ndarray, rgb: np.ndarray, parameters: np.ndarray
 ) -> np.ndarray:
-    """Colours [N, 3] of wall points [N, 3]; `parameters` [N, 7]: bay and storey in metres, Facade, GroundFloor,
-    seed, where along the wall its bays start, and its height."""
+    """Colours [N, 3] of wall points [N, 3] with unit normals [N, 3] and base colours `rgb` [N, 3].
+
+    `parameters` [N, 7]: width of a bay and height of a storey (m), Facade, GroundFloor, seed, position along the wall
+    at which its bays begin (m), and height of the wall (m).
+    """
     along = points[:, 1] * normal[:, 0] - points[:, 0] * normal[:, 1] - parameters[:, 5]
     bay_m, storey_m = np.maximum(parameters[:, 0], 0.5), np.maximum(parameters[:, 1], 1.0)
     kind, ground, seed = (parameters[:, k].astype(int) for k in (2, 3, 4))

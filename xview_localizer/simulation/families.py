@@ -1,4 +1,4 @@
-"""The street families by name: kinds of places that share neither layout nor materials with one another."""
+"""The street families by name: kinds of places that differ in layout and materials."""
 
 from __future__ import annotations
 
@@ -340,7 +340,7 @@ FAMILIES: dict[str, Family | None] = {
 
 
 def family_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, "all" spelled out. Raises ValueError for a name that is not there."""
+    """The names of families, with "all" expanded. Raises ValueError for an unknown name."""
     unknown = [name for name in names if name not in FAMILIES and name != "all"]
     if unknown:
         raise ValueError(f"unknown style '{unknown[0]}'; there are all, {', '.join(FAMILIES)}")

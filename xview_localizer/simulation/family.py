@@ -1,4 +1,4 @@
-"""What a street family is: the habits from which its towns are drawn."""
+"""A street family: the distributions from which its towns are drawn."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Family:
-    """Habits of a kind of place. Ranges are uniform; of tuples one member is drawn; lengths in metres."""
+    """The distributions of a kind of place: a Range is uniform, of a tuple one member is drawn; lengths in metres."""
 
-    streets: tuple[tuple[int, int], tuple[int, int]]  # least and most of either direction
+    streets: tuple[tuple[int, int], tuple[int, int]]  # least and greatest number in either direction
     spacing_m: Range
     bend_m: Range
-    skew_rad: float  # of the streets against one another
+    skew_rad: float  # standard deviation of the streets' directions
     road_width_m: Range
     road: tuple[tuple[str, RGB], ...]  # pattern and colour
     pavement_m: Range  # (0, 0) = none
@@ -51,7 +51,7 @@ class Family:
 
 
 class Palette:
-    """Draws of one town: it has a few colours of its own family, and keeps to them."""
+    """The materials of one town: a few colours and shapes drawn from its family, used throughout."""
 
     def __init__(self, rng: np.random.Generator, family: Family) -> None:
         self.family, self.rng = family, rng

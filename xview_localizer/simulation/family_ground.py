@@ -16,7 +16,7 @@ _COARSE = 8  # unevenness over metres is drawn on a raster this much coarser
 
 
 def paint_family_grounds(rng: np.random.Generator, layout: Layout) -> tuple[Ground, Ground]:
-    """The ground as seen from the street and, in another year, from the air: paint has worn or was renewed."""
+    """The ground as seen from the street and, in another year, from the air, where paint has worn or was renewed."""
     side = int(round(layout.size_m / TEXEL_M))
     raster = _Raster(RasterGrid.centred(0.0, 0.0, TEXEL_M, side, side), make_tiles(rng))
     elements = layout.elements
@@ -37,7 +37,7 @@ def paint_family_grounds(rng: np.random.Generator, layout: Layout) -> tuple[Grou
 
 
 class _Raster:
-    """Colour and surface of the ground while it is laid."""
+    """Rasters of colour and surface on which the ground is drawn."""
 
     def __init__(self, grid: RasterGrid, tiles: dict[str, np.ndarray]) -> None:
         self.grid, self.tiles = grid, tiles
@@ -45,7 +45,7 @@ class _Raster:
         self.surface = np.zeros((grid.rows, grid.columns), np.uint8)
 
     def pixels(self, xy_m: np.ndarray) -> np.ndarray:
-        """Columns and rows [N, 2], whole numbers at pixel centres."""
+        """Pixels [N, 2] (column, row; centres at whole numbers) of points [N, 2] in metres."""
         return self.grid.uv_from_xy(np.asarray(xy_m, float)) - 0.5
 
     def window(self, pixels: np.ndarray, margin_px: float) -> tuple[slice, slice] | None:
@@ -88,7 +88,7 @@ class _Raster:
 
 
 def _add_unevenness(rng: np.random.Generator, albedo: np.ndarray, roughness: float) -> None:
-    """Brighter and darker places some metres across, on everything alike."""
+    """Add brighter and darker areas some metres across, over all surfaces."""
     rows, columns = albedo.shape[:2]
     coarse = np.zeros((rows // _COARSE + 1, columns // _COARSE + 1), np.float32)
     for wavelength_m in (30, 10, 3, 1):
@@ -101,7 +101,7 @@ def _add_unevenness(rng: np.random.Generator, albedo: np.ndarray, roughness: flo
 
 
 def _repairs(rng: np.random.Generator, raster: _Raster, street: Street, amount: float) -> None:
-    """Trenches, patches, cracks, manholes, oil and tyre tracks on the carriageway."""
+    """Draw trenches, patches, cracks, manholes, oil and tyre tracks on the carriageway."""
     n = len(street.line_xy_m)
     half_m = street.width_m / 2
 
@@ -139,7 +139,7 @@ def _repairs(rng: np.random.Generator, raster: _Raster, street: Street, amount: 
 
 
 def _paint(rng: np.random.Generator, raster: _Raster, strokes: tuple[Stroke, ...], wear: float) -> None:
-    """Strokes at a strength that differs from one to the next; some have gone."""
+    """Draw strokes, each with its own strength; some are left out as worn off."""
     gone = 0.02 + 0.15 * wear
     speckle = raster.tiles["gravel"] > np.interp(wear, [0, 1], [2.2, -0.2])
     for stroke in strokes:

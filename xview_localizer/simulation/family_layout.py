@@ -1,4 +1,4 @@
-"""Lays out a town of a street family: its streets, what fills the blocks, paint and furniture."""
+"""The layout of a street family's town: streets, blocks, paint and furniture."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from xview_localizer.simulation.site import Occupancy, Site
 from xview_localizer.simulation.style import TownStyle
 
 LEAST_BLOCK_M2 = 60.0
-PIECE_M = 18  # a street is laid in pieces of this many samples, each of its own age
-KERB_SLOT_M = 6
+PIECE_M = 18  # a street is laid in pieces of at least this length, each with its own shade
+KERB_SLOT_M = 6  # spacing of parked cars along a kerb
 
 
 def make_family_layout(rng: np.random.Generator, family: Family, style: TownStyle, size_m: float) -> Layout:
@@ -48,7 +48,7 @@ def make_family_layout(rng: np.random.Generator, family: Family, style: TownStyl
 
 
 def _streets(rng: np.random.Generator, family: Family, size_m: float) -> tuple[Street, ...]:
-    """Two bundles of streets, as crooked as the family has them; some end at a junction."""
+    """Two crossing bundles of streets with the family's bends; some end at a junction."""
     base_rad, spacing_m = rng.uniform(0, np.pi), rng.uniform(*family.spacing_m)
     width_m, bend_m = rng.uniform(*family.road_width_m), rng.uniform(*family.bend_m)
     along_m = np.arange(-0.75 * size_m, 0.75 * size_m, SAMPLE_M)
@@ -90,7 +90,7 @@ def _pieces(shape, least_m2: float = LEAST_BLOCK_M2) -> list[Polygon]:
 
 
 def _lay_streets(rng, palette: Palette, plot: Plot, streets, pavement_m: float, verge_m: float) -> None:
-    """Verges, pavements, kerbs and carriageways, in that order over all streets."""
+    """Lay verges, pavements, kerbs and carriageways, each over all streets before the next."""
     pattern, rgb = palette.paving
     kerb = np.clip(rgb + rng.uniform(-35, 35), 20, 235)
     rings = []
@@ -116,7 +116,7 @@ def _lay_streets(rng, palette: Palette, plot: Plot, streets, pavement_m: float, 
             _ribbon(
                 rng, plot, street, street.width_m + 2 * beyond_m, name, tone * tint, contrast, beyond_m == 0
             )
-    if road in ("soil", "gravel"):  # the strip between the wheels grows over
+    if road in ("soil", "gravel"):  # grass grows on the strip between the wheel tracks
         for street in streets:
             _ribbon(rng, plot, street, rng.uniform(0.5, 1.0), "meadow", palette.open_ground[1], 14.0, True)
 
@@ -134,7 +134,7 @@ def _ribbon(rng, plot: Plot, street: Street, width_m, pattern, rgb, contrast, we
 
 
 def _line_streets(rng, palette, plot, taken: Occupancy, streets, pavement_m: float, square) -> None:
-    """Furniture, and trees where the family plants them along streets."""
+    """Put furniture along the streets, and trees where the family has them."""
     site = Site(square, palette, plot, taken)
     family = palette.family
 

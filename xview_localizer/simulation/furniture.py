@@ -1,4 +1,4 @@
-"""What stands along the streets of the families and can be seen from the air too, as a dot with a shadow."""
+"""Street furniture of the families; from the air each piece shows as a dot with a shadow."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 from xview_localizer.simulation.layout import Rectangle, Street, beside
 from xview_localizer.simulation.site import Site
 
-KERB_M = 0.6  # from the carriageway's edge to what stands beside it
+KERB_M = 0.6  # distance of furniture from the carriageway's edge
 
 
 def furnish(site: Site, street: Street, pavement_m: float, on_road) -> None:
-    """Put furniture along both sides of a street; `on_road` is a mask of the points [N, 2] where cars drive."""
+    """Put furniture along both sides of a street; `on_road` gives the mask [N] of points [N, 2] on carriageways."""
     for side in (-1.0, 1.0):
         for kind, spacing_m in site.family.furniture.items():
             if site.rng.random() < 0.25:
@@ -37,7 +37,7 @@ def _free(site: Site, at: Rectangle, length_m: float, width_m: float) -> Rectang
 
 
 def _lamp(site: Site, at: Rectangle) -> None:
-    """A post with an arm over the road (right of `at`: the road lies to the right of its yaw)."""
+    """A post with an arm over the road, which lies to the right of `at`."""
     if not _free(site, at, 0.5, 0.5):
         return
     height_m = 5.0 + 4.0 * (at.length_m * site.family.spacing_m[0] % 1)
@@ -123,7 +123,7 @@ def _tree(site: Site, at: Rectangle) -> None:
 
 
 def _cover(site: Site, at: Rectangle) -> None:
-    """A cover in the pavement; nothing that stands."""
+    """A manhole cover, flat in the pavement."""
     site.lay(
         beside(at, 0, 0.3, site.rng.uniform(0.5, 1.3), site.rng.uniform(0.4, 0.8)).corners,
         "asphalt",
@@ -132,7 +132,7 @@ def _cover(site: Site, at: Rectangle) -> None:
 
 
 def _barrier(site: Site, at: Rectangle) -> None:
-    """Works barriers in red and white."""
+    """Barriers of road works in red and white."""
     for k in range(int(site.rng.integers(2, 7))):
         piece = beside(at, 1.7 * k, 0, 1.5, 0.35)
         if _free(site, piece, 1.5, 0.35):

@@ -24,7 +24,7 @@ def utm_epsg(latitude_deg: float, longitude_deg: float) -> int:
 def write_utm_geotiff(path: Path, aerial: AerialImage, frame: LocalFrame) -> None:
     """Resample `aerial` from the local frame into its UTM zone and write it with overviews.
 
-    UTM is turned and scaled against the local frame, so every pixel is looked up through WGS84.
+    UTM is rotated and scaled relative to the local frame, so pixels are looked up through WGS84.
     """
     epsg = utm_epsg(frame.latitude_deg, frame.longitude_deg)
     to_geodetic = Transformer.from_crs(epsg, 4326, always_xy=True)
@@ -38,7 +38,7 @@ def write_utm_geotiff(path: Path, aerial: AerialImage, frame: LocalFrame) -> Non
     columns = int(np.ceil((np.max(east) - left) / spacing_m))
     rows = int(np.ceil((top - np.min(north)) / spacing_m))
 
-    # The mapping is smooth: exact every 16 pixels, linear between (far below a millimetre here).
+    # The mapping is smooth: exact every 16 pixels, linear between (error far below a millimetre).
     step = 16
     grid_u, grid_v = np.meshgrid(
         np.arange(0, columns + step, step) + 0.5, np.arange(0, rows + step, step) + 0.5

@@ -1,4 +1,4 @@
-"""The painted ground: what lies on it (surface classes) and its colour, as north-up rasters."""
+"""The painted ground: its surface classes and its colour as north-up rasters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Surface(IntEnum):
 
 @dataclass(frozen=True)
 class Drape:
-    """A photo from above, `image` [H, W, 3] uint8 on `grid`: the colour of what stands below it."""
+    """An aerial photo, `image` [H, W, 3] uint8 on `grid`, that colours the roofs and crowns under it."""
 
     image: np.ndarray
     grid: RasterGrid
@@ -176,7 +176,7 @@ def _plough(rng, field: Field, surface: np.ndarray, albedo: np.ndarray, painter:
 def _wear_and_patches(
     rng, layout: Layout, painter: _Painter, surface: np.ndarray, albedo: np.ndarray
 ) -> None:
-    """Repair patches, cracks, tyre tracks, manholes, stains and beds."""
+    """Draw repairs, cracks, tyre tracks, manholes, stains and flower beds."""
     half, amount = layout.size_m / 2, layout.style.irregularity
     change = np.zeros(surface.shape, np.float32)
     for street in layout.streets:

@@ -1,4 +1,4 @@
-"""Where things stand: streets, buildings, trees, cars and poles of one town, in metres, no pixels."""
+"""The layout of one town in metres: streets, buildings, trees, cars and poles."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Rectangle:
 
 @dataclass(frozen=True)
 class Building:
-    """A box (or two for an L) with façade and roof habits."""
+    """A house of one box, or of two that form an L, with its façade and roof."""
 
     parts: tuple[Rectangle, ...]
     height_m: float
@@ -112,7 +112,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Layout:
-    """One town. Cars differ between captures: `parked_cars` are candidate slots."""
+    """One town. Parked cars differ between captures, so only the slots for them are laid out."""
 
     size_m: float
     style: TownStyle
@@ -128,7 +128,7 @@ class Layout:
 
 
 def make_layout(rng: np.random.Generator, style: TownStyle, size_m: float) -> Layout:
-    """Lay out a town; everything but the style's habits comes from `rng`."""
+    """Lay out a town by a style; everything else is drawn from `rng`."""
     streets = _streets(rng, style, size_m)
     margin_m = style.pavement_width_m + style.verge_width_m + 0.4
     corridor = unary_union([LineString(s.line_xy_m).buffer(s.width_m / 2 + margin_m) for s in streets])
@@ -137,7 +137,7 @@ def make_layout(rng: np.random.Generator, style: TownStyle, size_m: float) -> La
     fields = _fields(rng, style, streets, size_m, taken)
     buildings, driveways, boxes = _lots(rng, style, streets, size_m, taken)
     trees = _trees(rng, style, streets, size_m, taken)
-    slots = car_slots(rng, style, streets, car_parks, driveways)
+    slots = car_slots(rng, streets, car_parks, driveways)
     boxes += _poles(rng, streets)
     return Layout(size_m, style, streets, car_parks, driveways, fields, buildings, trees, tuple(boxes), slots)
 
@@ -150,7 +150,7 @@ class _Occupancy:
         self._polygons: list[Polygon] = []
 
     def claim(self, corners: np.ndarray, margin_m: float = 0.5, street: bool = False) -> bool:
-        """Take a polygon if it is free; `street` allows it on the street's corridor."""
+        """Mark a polygon as used and return True if it is free; `street` allows it on a street's corridor."""
         polygon = Polygon(corners).buffer(margin_m)
         if not street and polygon.intersects(self.corridor):
             return False
@@ -335,8 +335,8 @@ def _trees(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy) -> 
     return tuple(trees)
 
 
-def car_slots(rng, style: TownStyle, streets, car_parks, driveways) -> tuple[Rectangle, ...]:
-    """Where cars may stand: along the kerbs, in car parks and on driveways."""
+def car_slots(rng, streets, car_parks, driveways) -> tuple[Rectangle, ...]:
+    """The places of parked cars: along the kerbs, in car parks and on driveways."""
     slots = []
     for street in streets:
         for side in (-1.0, 1.0):

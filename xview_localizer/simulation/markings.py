@@ -45,10 +45,10 @@ class _Pen:
                 self.plot.strokes.append(Stroke(line[i : i + on + 1], width_m or self.width_m, rgb))
 
     def at(self, i: int, along_m, left_m) -> np.ndarray:
-        """Points [N, 2] about sample i."""
-        here, ahead, left = self.street.line_xy_m[i], self.street.direction[i], self.street.left[i]
+        """Points [N, 2] of distances along and to the left of the street from its sample i."""
+        origin, ahead, left = self.street.line_xy_m[i], self.street.direction[i], self.street.left[i]
         return (
-            here
+            origin
             + np.multiply.outer(np.asarray(along_m, float), ahead)
             + np.multiply.outer(np.asarray(left_m, float), left)
         )
@@ -58,12 +58,12 @@ class _Pen:
             self.plot.strokes.append(Stroke(self.at(i, along_m, left_m), width_m, rgb))
 
     def somewhere(self, every_m: float):
-        """Samples about `every_m` apart, at random."""
+        """Random samples of the street, on average one in `every_m`."""
         for _ in range(self.rng.poisson(self.n / every_m)):
             yield int(self.rng.integers(3, self.n - 4))
 
     def mouths(self):
-        """Samples at which a clear stretch begins or ends, and the way out of the junction."""
+        """Samples at which a clear stretch begins or ends, with the direction (±1) out of the junction."""
         for i in np.flatnonzero(np.diff(self.clear.astype(int))):
             forward = 1 if self.clear[i + 1] else -1
             yield int(np.clip(i + (2 if forward > 0 else -1), 1, self.n - 2)), forward
@@ -141,7 +141,7 @@ def _bus(pen: _Pen) -> None:
 
 
 def _letters(pen: _Pen, left_m: float | None = None) -> None:
-    """Blocks of strokes as large as a word on the road."""
+    """Groups of strokes of the size of a word painted on the road."""
     for i in pen.somewhere(28):
         middle = left_m if left_m is not None else pen.rng.choice([-0.5, 0.5]) * pen.half_m
         for column in (-0.75, 0.0, 0.75):
@@ -205,7 +205,7 @@ def _zigzag(pen: _Pen) -> None:
 
 
 def _ghosts(pen: _Pen) -> None:
-    """Old lines under the new ones, beside them, as after works."""
+    """Remains of old lines beside the new ones, as after road works."""
     for lateral in pen.rng.uniform(-0.8, 0.8, 2) * pen.half_m:
         pen.line(lateral, int(pen.rng.integers(3, 9)), int(pen.rng.integers(2, 20)), (96, 94, 92))
 

@@ -1,4 +1,4 @@
-"""Triangles of everything that stands up, with what the shader needs to know of each."""
+"""The triangles of all upright objects, with their material parameters for the shader."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Material(IntEnum):
     PLAIN = 6
     FACADE = 7
     SHEET = 8  # corrugated
-    # Coloured by a photo from above, which the ground's `drape` is.
+    # Coloured by the aerial photo `drape` of the ground.
     DRAPED_ROOF = 9
     DRAPED_FOLIAGE = 10
 
 
-PARAMETERS = 7  # most that a shader takes
+PARAMETERS = 7  # of the material that needs most, FACADE
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def add_building(builder: MeshBuilder, building: Building, rng: np.random.Genera
             parameters,
         )
         if building.flat_roof:
-            if rng.random() < 0.5:  # plant on the roof
+            if rng.random() < 0.5:  # machinery on the roof
                 plant = Rectangle(part.x_m, part.y_m, part.yaw_rad, part.length_m * 0.25, part.width_m * 0.2)
                 builder.prism(
                     plant.corners,
@@ -147,7 +147,7 @@ def add_building(builder: MeshBuilder, building: Building, rng: np.random.Genera
 
 @cache
 def unit_sphere() -> trimesh.Trimesh:
-    """A sphere of 320 triangles; not to be changed by those who use it."""
+    """A sphere of 320 triangles; shared, so callers must not modify it."""
     return trimesh.creation.icosphere(2)
 
 

@@ -40,7 +40,7 @@ def _lamp(site: Site, xy_m) -> None:
 
 
 def court(site: Site) -> None:
-    """A painted sports court or a playground, where there is room."""
+    """Add a painted sports court where there is room."""
     rng = site.rng
     place = site.place(rng.uniform(14, 28), rng.uniform(8, 15))
     if place is None:
@@ -95,7 +95,7 @@ def plaza(site: Site) -> None:
 
 
 def parking(site: Site) -> None:
-    """Rows of painted bays with islands of trees, trolley shelters, and a shop like a box."""
+    """Rows of painted bays with islands of trees, trolley shelters, and a supermarket."""
     rng = site.rng
     pattern, rgb = site.palette.road
     site.cover(pattern, rgb, 7)

@@ -1,4 +1,4 @@
-"""A georeferenced orthophoto as a source of windows to raise scenes from."""
+"""A georeferenced orthophoto as a source of photo windows for scenes."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.simulation.orthophoto_scene import FINEST_PHOTO_M, SCENE_M
 from xview_localizer.simulation.photo import LEAST_SIDE_M, OrthophotoError, Photo
 
-INSET_M = 60.0  # from a window's middle to the photo's edge, where the photo has room for it
+INSET_M = 60.0  # least distance of a window's middle from the photo's edge, where the photo is large enough
 HELD_OUT_SHARE = 0.25  # of the windows' middles, at one end of the photo's longer side
-GAP_M = 40.0  # between the middles of windows to learn from and of those held out
-FRINGE_PX = 2
+GAP_M = 40.0  # between the middles of training windows and of held-out ones
+FRINGE_PX = 2  # pixels next to missing imagery are often partly black, and are replaced too
 LEAST_IMAGERY = 0.85  # of a window; the rest is filled with its neighbours
-TRIES = 40
-_EDGE_POINTS = 9
+TRIES = 40  # windows that are drawn before the file is given up
+_EDGE_POINTS = 9  # sampled along each edge of the file to find its extent
 
 
 @dataclass(frozen=True)
 class OrthophotoFile:
-    """A raster file with a place on Earth (see RasterMap), and which of its windows are drawn."""
+    """A georeferenced raster file (see RasterMap); `held_out` chooses the part from which windows are drawn."""
 
     path: Path
     held_out: bool = False
 
     def photo(self, rng: np.random.Generator) -> Photo:
-        """A window drawn by `rng`. Raises MapSourceError where the file is no map, and OrthophotoError."""
-        # GDAL is needed here only; scenes of plain image files do without.
+        """A window drawn by `rng`. Raises MapSourceError where the file is not a map, and OrthophotoError."""
+        # Imported here, because scenes of plain image files do not need GDAL.
         from xview_localizer.aerial.raster import Raster, RasterMap
 
         latitude_deg, longitude_deg, native_m = Raster(self.path).outline(_EDGE_POINTS)
@@ -56,13 +56,13 @@ class OrthophotoFile:
             except OrthophotoError as error:  # a window of water or snow; others may show more
                 problem = error
         raise problem or OrthophotoError(
-            f"{self.path} has no window with imagery in {TRIES} tries; crop it to the part that has"
+            f"{self.path} has no window with imagery in {TRIES} tries; crop it to the part that has imagery"
         )
 
     def _middle(self, low: np.ndarray, high: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The middle [2] of a window in the part that is drawn from.
+        """The middle [2] of a window in the part chosen by `held_out`.
 
-        Where the photo is too small for two parts with a gap between them, both are all of it.
+        Where the photo is too small for two parts with a gap between them, each part is the whole photo.
         """
         inset_m = np.minimum(INSET_M, (high - low) / 2)
         first, last = low + inset_m, high - inset_m
@@ -78,7 +78,7 @@ class OrthophotoFile:
 
 
 def _filled(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """The image with the nearest imagery where there is none; the outermost pixels are often half black."""
+    """The image [H, W, 3] with pixels outside `valid` [H, W] replaced by the nearest imagery."""
     if valid.all():
         return image
     sound = ndimage.binary_erosion(valid, iterations=FRINGE_PX, border_value=1)

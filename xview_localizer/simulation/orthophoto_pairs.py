@@ -15,7 +15,7 @@ from xview_localizer.simulation.photo import OrthophotoError, PhotoSource
 from xview_localizer.simulation.town import TownError
 
 GROUP_SIZE = 4  # images that share an aerial image
-TRIES = 8
+TRIES = 8  # windows that are tried until one has room for a camera
 STYLE = "orthophoto"
 
 
@@ -28,13 +28,13 @@ def make_orthophoto_pairs(
 ) -> None:
     """Write one folder of pairs, a scene of `config.images_per_town` images for each seed.
 
-    The photos take turns. The same arguments give the same files. Raises OrthophotoError where a photo cannot be
-    used, and where none of a few windows has room for a camera.
+    The photos are used in turn. The same arguments give the same files. Raises OrthophotoError where a photo cannot
+    be used, and where none of TRIES windows has room for a camera.
     """
     if not photos:
         raise OrthophotoError("no photos to raise scenes from")
     if config.drive > 1:
-        raise OrthophotoError("scenes raised from photos have no drives; ask for single images")
+        raise OrthophotoError("scenes raised from photos have no drives; set drive to 1 for single images")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     sized = replace(config, town_size_m=SCENE_M)
@@ -43,7 +43,7 @@ def make_orthophoto_pairs(
 
 
 def write_scene(job: tuple[Path, PhotoSource, int, PairsConfig]) -> list[dict]:
-    """The images of one scene, and their lines of pairs.jsonl; windows without room for a camera are passed over."""
+    """Write the images of one scene and return their entries of pairs.jsonl; skips windows without free places."""
     out, source, seed, config = job
     cv2.setNumThreads(1)
     rng = np.random.default_rng((seed, 5))

@@ -1,7 +1,7 @@
-"""A scene raised from an aerial photo: the photo lies on the ground, on roofs and on crowns.
+"""A scene raised from an aerial photo, which colours the ground, the roofs and the crowns of trees.
 
-The camera sees it under another light, with finer grain than the photo has, and other cars; the aerial image is the
-photo itself with what was placed anew.
+The camera's view has another light, finer grain than the photo, and other cars. The aerial image is the photo itself
+with the objects that were added.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ SCENE_M = 160.0
 TEXEL_M = 0.08
 FINEST_PHOTO_M = 0.1  # per pixel; finer photos are averaged
 GRAIN_TILE_PX = 1024
-CAMERA_REACH_M = 14.0  # of the middle of the scene, where a small photo is no mirror image yet
-LARGEST_SHIFT_M = 0.5  # of the aerial image, as orthophotos are off
-CAR_STAYS_SHARE = 0.35
+CAMERA_REACH_M = 14.0  # from the middle of the scene, where even a small photo is not mirrored yet
+LARGEST_SHIFT_M = 0.5  # of the aerial image: the usual error of orthophotos
+CAR_STAYS_SHARE = 0.35  # of the photo's cars that the camera sees too
 _DRAPED = {Material.ROOF: Material.DRAPED_ROOF, Material.FOLIAGE: Material.DRAPED_FOLIAGE}
 _FAR_BELOW = np.array([[[0.0, 0.0, -50.0], [1.0, 0.0, -50.0], [0.0, 1.0, -50.0]]])
 
 
 class DrapedBuilder(MeshBuilder):
-    """A builder whose roofs and leaves take the photo's colours while `draped` lasts."""
+    """A builder that gives roofs and foliage the photo's colours within `draped`."""
 
     def __init__(self) -> None:
         super().__init__()
         self._drapes = False
-        # Something must be there for the ray caster; far under the ground nobody sees it.
+        # The ray caster needs at least one triangle; this one is far below the ground.
         self.add(_FAR_BELOW, Material.PLAIN, (0, 0, 0))
 
     @contextmanager
@@ -68,7 +68,7 @@ class DrapedBuilder(MeshBuilder):
 
 @dataclass(frozen=True)
 class OrthophotoScene:
-    """A square of SCENE_M about the photo's middle, mirrored beyond its edges. Looked at as a Town is."""
+    """A square of SCENE_M about the photo's middle, mirrored beyond its edges; rendered like a Town."""
 
     segments: Segments
     street_scene: Scene
@@ -76,7 +76,7 @@ class OrthophotoScene:
 
     @classmethod
     def generate(cls, photo: Photo, seed: int) -> OrthophotoScene:
-        """Raise a scene; the same photo and seed give the same one."""
+        """Make a scene from a photo; the same photo and seed give the same scene."""
         rng = np.random.default_rng((seed, 4))
         picture = _extended(photo)
         side = round(SCENE_M / SEGMENT_M)
@@ -106,14 +106,14 @@ class OrthophotoScene:
     def render_orthophoto(
         self, bounds: Bounds, metres_per_pixel: float, capture: Capture, rng: np.random.Generator
     ) -> AerialImage:
-        """The photo of `bounds`, shifted a little, with what was placed anew, through another lens and sensor."""
+        """The photo of `bounds` with the added objects, shifted a little, through another lens and sensor."""
         rows, columns = round(bounds.height_m / metres_per_pixel), round(bounds.width_m / metres_per_pixel)
         grid = RasterGrid(bounds.west_m, bounds.north_m, metres_per_pixel, rows, columns)
         shift_m = rng.uniform(-1, 1, 2) * LARGEST_SHIFT_M / np.sqrt(2)
         centres = grid.cell_centres_xy_m + shift_m
         start = np.column_stack([centres, np.full(len(centres), 60.0)])
         down = np.broadcast_to([0.0, 0.0, -1.0], start.shape)
-        # Light of 1 on flat ground: the photo keeps its colours where nothing shades it.
+        # Light of 1 on flat ground, so that the photo keeps its colours outside of new shadows.
         sun = float(capture.sun_rgb.mean() * capture.sun_direction[2])
         ambient = float(capture.ambient_rgb.mean())
         even = replace(
@@ -133,9 +133,9 @@ class OrthophotoScene:
         return is_blocked(self.street_scene, xy_m, clearance_m)
 
     def places(self, count: int, rng: np.random.Generator) -> list[Pose2]:
-        """Free places near the middle, mostly on paved ground and along the lines of the photo.
+        """`count` free poses near the middle, mostly on paved ground and along the lines of the photo.
 
-        Raises TownError where there is no free place.
+        Raises TownError where there are too few free places.
         """
         paved, grid = self.segments.paved, self.segments.grid
         poses: list[Pose2] = []
@@ -170,7 +170,7 @@ def _extended(photo: Photo) -> Drape:
 
 
 def _mirrored(index: np.ndarray, length: int) -> np.ndarray:
-    """Indices folded back into [0, length) at both edges, again and again."""
+    """Indices mirrored into [0, length) at both edges, repeatedly where needed."""
     folded = index % (2 * length)
     return np.where(folded < length, folded, 2 * length - 1 - folded)
 
@@ -197,7 +197,7 @@ def _raise_segments(builder: DrapedBuilder, segments: Segments, rng: np.random.G
 
 
 def _grow(builder: DrapedBuilder, crown: Crown, slender: float, rng: np.random.Generator) -> None:
-    """A tree under its crown; of small crowns, bushes that reach the ground."""
+    """Add a tree under a crown; under a small one, a bush that reaches the ground."""
     radius_m = 1.2 * crown.radius_m
     bush = crown.radius_m < 1.1
     trunk_m = 0.0 if bush else rng.uniform(1.2, 3.2)
@@ -210,7 +210,7 @@ def _grow(builder: DrapedBuilder, crown: Crown, slender: float, rng: np.random.G
 def _place_new(
     builders: tuple[MeshBuilder, ...], segments: Segments, picture: np.ndarray, rng: np.random.Generator
 ) -> None:
-    """Poles, trees and a few houses that the photo doesn't have, the same in all builders."""
+    """Add poles, trees and a few houses that the photo does not show, the same to all builders."""
     grid, taken = segments.grid, ~_open_ground(segments)
     clear_m = cv2.distanceTransform((~taken).astype(np.uint8), cv2.DIST_L2, 5) * grid.spacing_m
     leaf = _leaf_colour(segments, picture)
@@ -259,7 +259,7 @@ def _place_new(
 
 
 def _open_ground(segments: Segments) -> np.ndarray:
-    """Neither crowns nor roofs nor the wide paved ground that is likely a road."""
+    """Mask [H, W] of ground without crowns, roofs and wide paved areas, which are likely roads."""
     grid = segments.grid
     stands = mask_of(segments.roofs, grid, 1.0) | _crown_mask(segments, 0.5)
     road = cv2.morphologyEx(segments.paved.astype(np.uint8), cv2.MORPH_OPEN, np.ones((13, 13), np.uint8)) > 0
@@ -283,10 +283,10 @@ def _leaf_colour(segments: Segments, picture: np.ndarray) -> np.ndarray:
 
 
 def _park_cars(builder: MeshBuilder, segments: Segments, rng: np.random.Generator) -> None:
-    """Some of the photo's cars still stand there; the others have left, and new ones have come."""
+    """Add some of the photo's cars and new ones."""
     grid, paved = segments.grid, segments.paved
     places = [place for place in segments.cars if rng.random() < CAR_STAYS_SHARE]
-    clear_m = cv2.distanceTransform((paved).astype(np.uint8), cv2.DIST_L2, 5) * grid.spacing_m
+    clear_m = cv2.distanceTransform(paved.astype(np.uint8), cv2.DIST_L2, 5) * grid.spacing_m
     for _ in range(int(rng.integers(0, 30))):
         xy_m = rng.uniform(-0.4, 0.4, 2) * SCENE_M
         u, v = np.floor(grid.uv_from_xy(xy_m)).astype(int)
@@ -302,7 +302,7 @@ def _park_cars(builder: MeshBuilder, segments: Segments, rng: np.random.Generato
 
 
 def _line_direction(mask: np.ndarray, row: int, column: int, reach: int = 26) -> float:
-    """Direction (radians, east 0) along which a mask stretches around a pixel."""
+    """Direction (radians, east 0) of a mask's greatest extent around a pixel; 0 where too little of it is near."""
     window = mask[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
     rows, columns = np.nonzero(window)
     if len(rows) < 10:
@@ -312,7 +312,7 @@ def _line_direction(mask: np.ndarray, row: int, column: int, reach: int = 26) ->
 
 
 def _street_ground(picture: Drape, segments: Segments, rng: np.random.Generator) -> Ground:
-    """The ground under everything: what stands on the photo taken away, sharpened, with grain, shadows lifted."""
+    """The ground seen from the street: the photo without upright objects, sharpened, with grain and softer shadows."""
     grid = segments.grid
     stands = (
         mask_of(segments.roofs, grid, 0.6) | _crown_mask(segments, 0.3) | mask_of(segments.cars, grid, 0.6)
@@ -325,7 +325,7 @@ def _street_ground(picture: Drape, segments: Segments, rng: np.random.Generator)
     if sigma_px > 1.5:
         albedo = _crisp(albedo, sigma_px)
     own = albedo.mean(axis=-1)
-    # Shadows are dark all round; a bright kerb beside them isn't.
+    # The brightness around a pixel finds shadows; the pixel's own keeps bright kerbs beside them.
     brightness = np.maximum(np.maximum(cv2.GaussianBlur(own, (0, 0), 3 * sigma_px), own), 8.0)[..., None]
     usual = float(np.median(brightness[::8, ::8]))
     lift = rng.uniform(0.0, 0.6)  # the shadows of another hour
@@ -341,14 +341,14 @@ def _street_ground(picture: Drape, segments: Segments, rng: np.random.Generator)
 
 
 def _crisp(albedo: np.ndarray, sigma_px: float) -> np.ndarray:
-    """A coarse photo with steeper edges, no darker and no brighter than what is around them."""
+    """A coarse photo with steeper edges, within the range of brightness around each pixel."""
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(sigma_px) + 1,) * 2)
     sharpened = albedo + 2.0 * (albedo - cv2.GaussianBlur(albedo, (0, 0), sigma_px))
     return np.clip(sharpened, cv2.erode(albedo, around), cv2.dilate(albedo, around))
 
 
 def _filled(albedo: np.ndarray, picture: np.ndarray, stands: np.ndarray, grid: RasterGrid) -> np.ndarray:
-    """`albedo` with the nearest free ground where something stands."""
+    """`albedo` with the nearest free ground in place of upright objects (mask `stands` on `grid`)."""
     if not stands.any() or stands.all():
         return albedo
     small = cv2.resize(picture, (grid.columns, grid.rows), interpolation=cv2.INTER_AREA)

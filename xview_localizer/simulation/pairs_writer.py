@@ -31,17 +31,17 @@ from xview_localizer.simulation.varied import (
     soil_view,
 )
 
-# The prior's centre lies up to 30 m from the crop's, the search 20 m further, and what is seen from there beyond.
+# Room for a prior up to 30 m from the crop's centre, a search of 20 m around it, and the ground seen from its edge.
 CROP_M = 120.0
 PRIOR_RADIUS_M = 20.0
 KEYFRAME_SPACING_M = 2.5
-MAX_DEPTH_M = 65.5  # what 16 bits of millimetres hold
+MAX_DEPTH_M = 65.5  # the range of 16-bit millimetres
 
 
 @dataclass(frozen=True)
 class PairsConfig:
-    """What to write. `kind` is "equirectangular" or "pinhole"; `drive` > 1 makes sequences of that many
-    keyframes 2.5 m apart; `heading_sigma_deg` adds a heading to the prior."""
+    """Settings of a data set. `kind` is "equirectangular" or "pinhole"; `drive` > 1 makes sequences of that many
+    keyframes KEYFRAME_SPACING_M apart; `heading_sigma_deg` adds a heading to the prior."""
 
     kind: str = "equirectangular"
     images_per_town: int = 8
@@ -49,15 +49,15 @@ class PairsConfig:
     heading_sigma_deg: float | None = None
     vary_camera: bool = True
     town_size_m: float = SIZE_M
-    families: tuple[str, ...] = (CLASSIC,)  # of families.py; each town's is drawn from its seed
-    varied: bool = False  # cameras, light and surveys of varied.py
+    families: tuple[str, ...] = (CLASSIC,)  # names in families.py; each town draws one by its seed
+    varied: bool = False  # whether cameras, light and aerial surveys are those of varied.py
 
     def __post_init__(self) -> None:
         family_names(self.families)
 
 
 class World(Protocol):
-    """What can be looked at from the street and from the air; see Town."""
+    """A world that can be rendered from the street and from the air; see Town."""
 
     def render_view(
         self, camera, pose: Pose2, R_base_camera, camera_height_m: float, capture: Capture, rng
@@ -76,7 +76,7 @@ def make_pairs(out: Path | str, seeds: Iterable[int], config: PairsConfig, worke
 
 
 def write_index(out: Path, write: Callable[[tuple], list[dict]], jobs: Sequence[tuple], workers: int) -> None:
-    """Do all jobs, each of which writes its images and returns its lines, and write pairs.jsonl."""
+    """Run all jobs, each of which writes its images and returns its entries, and write pairs.jsonl."""
     if workers > 1:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             written = list(pool.map(write, jobs))
@@ -130,7 +130,7 @@ def _write_town(job: tuple[Path, int, PairsConfig]) -> list[dict]:
 def _write_crop(
     out: Path, town: Town, name: str, count: int, config: PairsConfig, rng: np.random.Generator
 ) -> list[dict]:
-    """One aerial crop and `count` images in it (single ones, or one short drive)."""
+    """Write one aerial crop and `count` images in it (single ones, or one short drive); returns the entries."""
     poses = _drive(town, count, rng) if config.drive > 1 else _places(town, count, rng)
     return write_images(out, town, name, poses, config, rng)
 
@@ -138,7 +138,7 @@ def _write_crop(
 def write_images(
     out: Path, town: World, name: str, poses: list[Pose2], config: PairsConfig, rng: np.random.Generator
 ) -> list[dict]:
-    """One aerial crop and an image at each of `poses`; their lines of pairs.jsonl."""
+    """Write one aerial crop and an image at each of `poses`; returns their entries of pairs.jsonl."""
     anchor = poses[-1] if config.drive > 1 else poses[0]
     reach_m = 8.0 if config.drive > 1 else 10.0
     centre = np.array([anchor.x_m, anchor.y_m]) + rng.uniform(-reach_m, reach_m, 2)
@@ -197,7 +197,7 @@ def _write_aerial(
     path: Path, town: World, bounds: Bounds, metres_per_pixel: float, air: Capture, config: PairsConfig,
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    """Write the orthophoto; of varied towns one that leans more, and perhaps two flights that meet."""
+    """Write the orthophoto; in varied data sets buildings lean more, and some photos are joined from two flights."""
     if config.varied and isinstance(town, Town):
         aerial = town.render_orthophoto(bounds, metres_per_pixel, air, rng, LEAN_SIGMA)
     else:
@@ -230,7 +230,7 @@ def prior_disc(xy_m: np.ndarray, rng: np.random.Generator) -> dict:
 
 
 def _noisy(step: Pose2, rng: np.random.Generator) -> Pose2:
-    """Wheel odometry: 1.5 % of the way, a tenth of a degree a step."""
+    """A step of wheel odometry with an error of 1.5 % of its length and 0.1°."""
     length_m = np.hypot(step.x_m, step.y_m)
     x_m, y_m = np.array([step.x_m, step.y_m]) + rng.normal(0, 0.015 * length_m + 0.002, 2)
     return Pose2(float(x_m), float(y_m), step.yaw_rad + float(rng.normal(0, np.radians(0.1))))
@@ -239,7 +239,7 @@ def _noisy(step: Pose2, rng: np.random.Generator) -> Pose2:
 def _usable_line(
     town: Town, rng: np.random.Generator, margin_m: float
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """A stretch of street inside the town: points, unit tangents, width."""
+    """A stretch of street inside the town: points [N, 2], unit tangents [N, 2], width. Raises TownError."""
     limit_m = town.layout.size_m / 2 - margin_m
     for _ in range(100):
         street = town.layout.streets[rng.integers(len(town.layout.streets))]
@@ -250,7 +250,7 @@ def _usable_line(
 
 
 def _places(town: Town, count: int, rng: np.random.Generator) -> list[Pose2]:
-    """Single images near one another: mostly in a lane, some on the pavement, some with any heading."""
+    """Poses of single images near one another: mostly in a lane, some on the pavement, some with any heading."""
     line, direction, width_m = _usable_line(town, rng, CROP_M / 2 - 14)
     middle = int(rng.integers(len(line)))
     poses = []
@@ -268,7 +268,7 @@ def _places(town: Town, count: int, rng: np.random.Generator) -> list[Pose2]:
 
 
 def _drive(town: Town, count: int, rng: np.random.Generator) -> list[Pose2]:
-    """Keyframes along a lane; cars parked there are in the way, so the lane's middle is kept free of them."""
+    """Poses of keyframes along a lane that is free of parked cars. Raises TownError."""
     for _ in range(200):
         line, direction, width_m = _usable_line(town, rng, CROP_M / 2 - 14)
         if rng.random() < 0.5:
@@ -294,5 +294,5 @@ def write_jpeg(path: Path, image: np.ndarray, quality: int) -> None:
 
 
 def write_depth(path: Path, range_m: np.ndarray) -> None:
-    """Write range along the ray as 16-bit millimetres; 0 where there is none or too far for 16 bits."""
+    """Write range along the ray [H, W] as 16-bit millimetres; 0 for sky and beyond MAX_DEPTH_M."""
     cv2.imwrite(str(path), np.where(range_m < MAX_DEPTH_M, range_m * 1000, 0).astype(np.uint16))

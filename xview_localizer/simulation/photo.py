@@ -1,4 +1,4 @@
-"""Aerial photos that scenes are made of."""
+"""The aerial photos from which scenes are made."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-LEAST_SIDE_M = 40.0  # of a photo; what lies beyond is its mirror image
-LEAST_CONTRAST = 4.0  # standard deviation of the brightness; below there is nothing to match
-METRES_PER_PIXEL = (0.01, 0.7)
+LEAST_SIDE_M = 40.0  # of a photo; a scene continues it by its mirror image
+LEAST_CONTRAST = 4.0  # standard deviation of the brightness; with less there is no texture to match
+METRES_PER_PIXEL = (0.01, 0.7)  # accepted range; roofs and cars cannot be told apart in coarser photos
 
 
 class OrthophotoError(ValueError):
@@ -21,9 +21,9 @@ class OrthophotoError(ValueError):
 
 @dataclass(frozen=True)
 class Photo:
-    """A north-up photo from above, `image` [H, W, 3] uint8 RGB.
+    """A north-up aerial photo, `image` [H, W, 3] uint8 RGB.
 
-    Raises OrthophotoError where it is too small, too coarse or shows nothing.
+    Raises OrthophotoError where it is too small, too coarse or without texture.
     """
 
     image: np.ndarray
@@ -48,7 +48,7 @@ class Photo:
 
 
 class PhotoSource(Protocol):
-    """Where photos for scenes come from. Has to be picklable: scenes are made by several processes."""
+    """A source of photos for scenes. It has to be picklable, because several processes make the scenes."""
 
     @property
     def path(self) -> Path: ...
@@ -60,7 +60,7 @@ class PhotoSource(Protocol):
 
 @dataclass(frozen=True)
 class PhotoFile:
-    """An image file of known scale, taken whole."""
+    """An image file of known scale, used as a whole."""
 
     path: Path
     metres_per_pixel: float
@@ -69,7 +69,7 @@ class PhotoFile:
         """See PhotoSource.photo."""
         image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
         if image is None:
-            raise OrthophotoError(f"{self.path} is missing or no readable image")
+            raise OrthophotoError(f"{self.path} is missing or not a readable image")
         return Photo(np.ascontiguousarray(image[..., ::-1]), self.metres_per_pixel, str(self.path))
 
 
@@ -85,5 +85,6 @@ def photos_of(index: Path) -> list[PhotoSource]:
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OrthophotoError(
-            f'{index} is no list of photos ({error!r}); it needs a line {{"image": …, "metres_per_pixel": …}} each'
+            f"{index} is not a list of photos ({error!r}); it needs a line "
+            '{"image": …, "metres_per_pixel": …} for each photo'
         ) from error

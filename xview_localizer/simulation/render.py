@@ -20,7 +20,7 @@ MIP_LEVELS = 5
 
 @dataclass(frozen=True)
 class Hits:
-    """What N rays meet: `range_m` (inf = sky), `face` (-1 = ground or sky), `on_ground`."""
+    """First hits of N rays: `range_m` [N] (inf = sky), `face` [N] (-1 = ground or sky), `on_ground` [N]."""
 
     range_m: np.ndarray
     face: np.ndarray
@@ -28,7 +28,7 @@ class Hits:
 
 
 class Scene:
-    """A painted ground plane and a mesh, ready to be looked at."""
+    """A painted ground plane and a mesh, prepared for ray casting."""
 
     def __init__(self, ground: Ground, mesh: Mesh) -> None:
         self._mesh, self._ground = mesh, ground
@@ -75,7 +75,7 @@ class Scene:
         light[solid] = self._light(points[solid], normal[solid], capture)
         rgb[solid] = (albedo * light)[solid]
         if capture.wetness:
-            # Schlick's reflectance of water, with the sky as all that is mirrored.
+            # Schlick's approximation of water's reflectance; only the sky is mirrored.
             mirrored = direction[on] * (1.0, 1.0, -1.0)
             share = capture.wetness * (0.02 + 0.98 * (1 - np.clip(mirrored[:, 2], 0, 1)) ** 5)
             rgb[on] += 0.5 * share[:, None] * capture.sky(mirrored)
@@ -152,7 +152,7 @@ class Scene:
 
 
 def _sample(image: np.ndarray, uv: np.ndarray) -> np.ndarray:
-    """Bilinear samples [N, 3] (cv2.remap wants a 2-D map with fewer than 32768 rows)."""
+    """Bilinear samples [N, 3] at pixels [N, 2] (cv2.remap takes 2-D maps of fewer than 32768 rows only)."""
     columns = 512
     rows = -(-len(uv) // columns)
     padded = np.zeros((rows * columns, 2), np.float32)
@@ -171,7 +171,7 @@ def _hash_noise(points: np.ndarray, cell_m: float) -> np.ndarray:
 
 
 def _ripple(points: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """Brightness of corrugated sheet: waves across the slope, or upright on a wall, and rust in places."""
+    """Brightness factors [N] of corrugated sheet: ribs down the slope or upright on a wall, and patches of rust."""
     across = points[:, 1] * normal[:, 0] - points[:, 0] * normal[:, 1]
     across /= np.maximum(np.linalg.norm(normal[:, :2], axis=1), 1e-3)
     return 1 + 0.14 * np.sign(np.sin(across * 2 * np.pi / 0.5)) + 0.1 * _hash_noise(points, 1.1)

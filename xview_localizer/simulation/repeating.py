@@ -1,4 +1,4 @@
-"""A town of streets that repeat: one plot over and over, so that a place looks like the next but for little."""
+"""A town of repeating streets: one plot many times, so that places a period apart look almost the same."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from xview_localizer.simulation.layout import (
 )
 from xview_localizer.simulation.style import TownStyle
 
-VACANT_EVERY_M = 70.0  # along one street, counting both its sides
-EDGE_M = 12.0  # nothing stands closer to the edge of the town than half a house
+VACANT_EVERY_M = 70.0  # mean distance between vacant plots along one street, counting both its sides
+EDGE_M = 12.0  # least distance of a house's middle from the edge of the town: half a house
 
 
 def make_repeating_layout(rng: np.random.Generator, style: TownStyle, size_m: float) -> Layout:
-    """Parallel straight streets; one plot, drawn once, stands on both sides every `style.repeat_m`."""
+    """Parallel straight streets; the same plot is repeated on both sides every `style.repeat_m`."""
     streets = _streets(rng, style, size_m)
     plot = _Plot(rng, style, streets[0].width_m)
     vacant_share = style.repeat_m / (2 * VACANT_EVERY_M)
@@ -40,8 +40,8 @@ def make_repeating_layout(rng: np.random.Generator, style: TownStyle, size_m: fl
                     driveways += plot.driveway(at, side)
                     boxes += plot.hedge(at, side)
                     trees += plot.tree(at, side)
-    # Cars stand on driveways only: one at the kerb would close the street to the drive.
-    slots = car_slots(rng, style, (), (), driveways)
+    # Cars stand on driveways only: a car at the kerb would block the route of the drive.
+    slots = car_slots(rng, (), (), driveways)
     return Layout(
         size_m, style, streets, (), tuple(driveways), (), tuple(buildings), tuple(trees), tuple(boxes), slots
     )
@@ -59,7 +59,7 @@ def _streets(rng: np.random.Generator, style: TownStyle, size_m: float) -> tuple
 
 
 class _Plot:
-    """What stands on every plot: a house, and perhaps a driveway, a hedge and a tree at the kerb."""
+    """The repeated plot: a house, and perhaps a driveway, a hedge and a tree at the kerb."""
 
     def __init__(self, rng: np.random.Generator, style: TownStyle, road_width_m: float) -> None:
         self._pavement_m = style.pavement_width_m + style.verge_width_m
@@ -83,7 +83,7 @@ class _Plot:
         return Rectangle(float(x), float(y), yaw_rad, self._front_m, self._depth_m)
 
     def building(self, at: Rectangle, rng: np.random.Generator) -> Building:
-        """The house; its paint has aged a little differently from its neighbour's."""
+        """The house, with slightly different colours each time."""
         wall, roof = self._wall_rgb + rng.normal(0, 2, 3), self._roof_rgb + rng.normal(0, 2, 3)
         height_m = self._storeys * self._storey_m
         return Building((at,), height_m, self._flat_roof, wall, roof, self._window_pitch_m, self._storey_m)

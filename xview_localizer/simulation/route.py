@@ -1,4 +1,4 @@
-"""A drive through a town's streets, and what a vehicle's body does on the way."""
+"""A route through a town's streets, and the motion of a vehicle along it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from xview_localizer.simulation.layout import Street
 from xview_localizer.simulation.town import Town, TownError
 
 MIN_LENGTH_M = 60.0
-SHORTEST_SHARE = 0.8  # smoothing cuts corners, and the lane may end early
+SHORTEST_SHARE = 0.8  # accepted share of a route's length: smoothing cuts corners, and the lane may end early
 PATH_STEP_M = 0.25
-# From a path to the middle of a car that is in the way of the camera and of its clearance.
+# A car blocks a path where its middle is closer than this: half its length, the camera's clearance and a margin.
 CAR_IN_THE_WAY_M = 4.0
 
 
@@ -44,7 +44,7 @@ class Trajectory:
 def find_route(
     town: Town, length_m: float, margin_m: float, rng: np.random.Generator
 ) -> tuple[Town, np.ndarray]:
-    """See plan_route. Where parked cars leave no route, those along the path found without them are taken away.
+    """A free route as by plan_route. Where parked cars leave none, those along the route without cars are removed.
 
     Returns the town in which the path is free, and the path. Raises TownError.
     """
@@ -60,8 +60,8 @@ def find_route(
 def plan_route(town: Town, length_m: float, margin_m: float, rng: np.random.Generator) -> np.ndarray:
     """Lane path [N, 2], about 0.25 m between points, at most `length_m` long and `margin_m` inside the town.
 
-    Of many random walks over the street network the longest free one is taken. Raises TownError where
-    nothing of at least 60 m, or of most of a shorter `length_m`, is found.
+    The longest free one of many random walks over the street network. Raises TownError where none has at least
+    MIN_LENGTH_M, or SHORTEST_SHARE of a shorter `length_m`.
     """
     least_m = min(MIN_LENGTH_M, SHORTEST_SHARE * length_m)
     best = np.zeros((0, 2))
@@ -91,9 +91,9 @@ def _walk(town: Town, length_m: float, limit_m: float, rng: np.random.Generator)
     while len(walked) < length_m:
         if not 0 <= index < len(street.line_xy_m) or np.abs(street.line_xy_m[index]).max() > limit_m:
             break
-        here = street.line_xy_m[index]
-        walked.append(here)
-        crossing = _crossing(streets, street, here)
+        point_xy_m = street.line_xy_m[index]
+        walked.append(point_xy_m)
+        crossing = _crossing(streets, street, point_xy_m)
         if crossing is not None and rng.random() < 0.6:
             street, index = crossing
             step = int(rng.choice([-1, 1]))
@@ -103,10 +103,13 @@ def _walk(town: Town, length_m: float, limit_m: float, rng: np.random.Generator)
     return np.array(walked).reshape(-1, 2)
 
 
-def _crossing(streets: tuple[Street, ...], current: Street, here: np.ndarray) -> tuple[Street, int] | None:
+def _crossing(
+    streets: tuple[Street, ...], current: Street, point_xy_m: np.ndarray
+) -> tuple[Street, int] | None:
+    """Another street that passes through a point, with the index of its nearest sample; None without one."""
     for other in streets:
         if other is not current:
-            distance = np.linalg.norm(other.line_xy_m - here, axis=1)
+            distance = np.linalg.norm(other.line_xy_m - point_xy_m, axis=1)
             nearest = int(distance.argmin())
             if distance[nearest] < 0.75 and 8 < nearest < len(other.line_xy_m) - 8:
                 return other, nearest
@@ -114,7 +117,7 @@ def _crossing(streets: tuple[Street, ...], current: Street, here: np.ndarray) ->
 
 
 def _lane(centre: np.ndarray, town: Town) -> np.ndarray:
-    """Smooth the walk, move it to the right-hand lane and resample it to 0.25 m."""
+    """The walk [N, 2] smoothed, moved to the right-hand lane and resampled to PATH_STEP_M."""
     if len(centre) < 20:
         return np.zeros((0, 2))
     smooth = gaussian_filter1d(centre, 4.0, axis=0, mode="nearest")
@@ -130,7 +133,7 @@ def _lane(centre: np.ndarray, town: Town) -> np.ndarray:
 
 
 def drive_along(path_xy_m: np.ndarray, rate_hz: float, rng: np.random.Generator) -> Trajectory:
-    """Drive a path at 3 to 8 m/s, slower in bends, with a body that pitches and rolls a little."""
+    """Motion along a path [N, 2] at 3 to 8 m/s, slower in bends, with small pitch and roll of the body."""
     travelled_m = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path_xy_m, axis=0), axis=1))])
     tangent = np.gradient(path_xy_m, axis=0)
     yaw = np.unwrap(np.arctan2(tangent[:, 1], tangent[:, 0]))

@@ -1,8 +1,8 @@
-"""What stands on an aerial photo, by simple rules: crowns are green and rough, roofs even and rectangular with a
-shadow on one side, cars small and unlike the ground around them.
+"""Upright objects on an aerial photo, found by simple rules: crowns are green and rough, roofs even and rectangular
+with a shadow on one side, cars small and unlike the ground around them.
 
-It need not be right: a scene raised from the photo is a true world whatever stands in it. It should be right often
-enough that what looks like a roof from above is mostly one from the street.
+Errors do no harm to the data, since the scene raised from the photo is its own ground truth. They should be few enough
+that a roof in the photo is mostly a roof from the street too.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.simulation.layout import Rectangle
 
 SEGMENT_M = 0.3  # metres per pixel at which photos are segmented
-EXCESS_GREEN = 0.04  # (2g - r - b) / (r + g + b) of vegetation, over that of the photo's own cast
-LARGEST_CAST = 0.06
+# The limits below were set by eye on photos of 0.1 to 0.3 m per pixel.
+EXCESS_GREEN = 0.04  # least (2g - r - b) / (r + g + b) of vegetation, above the photo's own colour cast
+LARGEST_CAST = 0.06  # of the same measure: more is vegetation and not a cast
 ROUGH_SHARE = 0.1  # deviation over mean of the brightness within 1.5 m: crowns have more, lawns less
 CROWN_RADIUS_M = (0.6, 4.5)
 ROOF_SIDE_M = (4.0, 45.0)
 ROOF_AREA_M2 = (22.0, 1200.0)
-ROOF_FILL = 0.68  # of its rectangle
-ROOF_EVIDENCE = 0.27
+ROOF_FILL = 0.68  # least share of its rectangle that a roof fills
+ROOF_EVIDENCE = 0.27  # least sum of shadow contrast and roof colour
 ROOF_COLOUR_STEPS = (1.5, 2.5, 3.5)  # between neighbouring pixels of one roof (CIELAB), from strict to lax
-SHADOW_REACH_M = (0.6, 2.4)
+SHADOW_REACH_M = (0.6, 2.4)  # distances from a roof at which its shadow is looked for
 CAR_LENGTH_M, CAR_WIDTH_M = (2.7, 6.2), (1.2, 2.7)
-CAR_CONTRAST = 32.0
+CAR_CONTRAST = 32.0  # grey levels between a car and the ground around it
 
 
 @dataclass(frozen=True)
 class Crown:
-    """A tree's, bush's or hedge's part as seen from above."""
+    """A disc of a tree, bush or hedge as seen from above."""
 
     x_m: float
     y_m: float
@@ -45,7 +46,7 @@ class Crown:
 
 @dataclass(frozen=True)
 class Segments:
-    """What was found; the masks [H, W] lie on `grid`. `paved` is even, grey ground where a camera may drive."""
+    """Objects and masks [H, W] on `grid`; `paved` is even, grey ground on which a camera may drive."""
 
     crowns: tuple[Crown, ...]
     roofs: tuple[Rectangle, ...]
@@ -102,7 +103,7 @@ def _saturation(colour: np.ndarray) -> np.ndarray:
 
 
 def _wood(brightness: np.ndarray, vegetation: np.ndarray, rough: np.ndarray) -> np.ndarray:
-    """Vegetation that stands up: rough, or darker than the lawns."""
+    """Mask [H, W] of trees and bushes: vegetation that is rough, or darker than lawns."""
     if not vegetation.any():
         return vegetation
     usual = np.median(brightness[vegetation])
@@ -113,7 +114,7 @@ def _wood(brightness: np.ndarray, vegetation: np.ndarray, rough: np.ndarray) -> 
 
 
 def _crowns(wood: np.ndarray, grid: RasterGrid) -> tuple[Crown, ...]:
-    """Discs that fill the mask, largest first."""
+    """Discs that fill the mask `wood` [H, W], largest first."""
     inside_m = cv2.distanceTransform(wood.astype(np.uint8), cv2.DIST_L2, 5) * grid.spacing_m
     smooth = cv2.GaussianBlur(inside_m, (0, 0), 1.0)
     peak = (smooth == ndimage.maximum_filter(smooth, 5)) & (inside_m > CROWN_RADIUS_M[0])
@@ -130,7 +131,7 @@ def _crowns(wood: np.ndarray, grid: RasterGrid) -> tuple[Crown, ...]:
 
 
 def _roofs(photo, brightness, green, dark, grid: RasterGrid) -> tuple[Rectangle, ...]:
-    """Even rectangles with a shadow on the side where this photo has them, or as red or as bright as roofs are."""
+    """Even rectangles with a shadow on the photo's shadow side, or with the red or bright colour of roofs."""
     found = []
     for labels, count in _even_regions(photo, ~green & ~dark, grid):
         for number, box in enumerate(ndimage.find_objects(labels, count), start=1):
@@ -163,9 +164,9 @@ def _even_regions(
     smooth = cv2.bilateralFilter(photo, 7, 28, 2.0).astype(np.float32)
     smooth = cv2.cvtColor(smooth / 255, cv2.COLOR_RGB2LAB)
     index = np.arange(allowed.size).reshape(allowed.shape)
-    here, there = (np.s_[1:], np.s_[:, 1:]), (np.s_[:-1], np.s_[:, :-1])
+    pixels, neighbours = (np.s_[1:], np.s_[:, 1:]), (np.s_[:-1], np.s_[:, :-1])
     pairs, steps = [], []
-    for a, b in zip(here, there, strict=True):
+    for a, b in zip(pixels, neighbours, strict=True):
         both = allowed[a] & allowed[b]
         steps.append(np.abs(smooth[a] - smooth[b]).sum(axis=-1)[both])
         pairs.append(np.stack([index[a][both], index[b][both]]))
@@ -182,7 +183,7 @@ def _even_regions(
 
 
 def _rectangle(region: np.ndarray, box, grid: RasterGrid) -> Rectangle | None:
-    """The rectangle that a region fills, or None where it is no roof's shape."""
+    """The rectangle that a region fills; None where it does not have the shape of a roof."""
     padded = np.pad(region.astype(np.uint8), 4)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
     closed = cv2.morphologyEx(cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel), cv2.MORPH_OPEN, kernel)
@@ -202,7 +203,7 @@ def _rectangle(region: np.ndarray, box, grid: RasterGrid) -> Rectangle | None:
 
 
 def _roof_colour(pixels: np.ndarray, brightness: np.ndarray) -> float:
-    """How much a colour is one of tiles, or of white or metal roofs, in [0, 0.7]."""
+    """Similarity of a region's colour to roofs of tiles, or to white or metal ones, in [0, 0.7]."""
     red, green, blue = np.median(pixels, axis=0).astype(float)
     total = max(red + green + blue, 60.0)
     tiles = np.clip(((red - blue) / total - 0.1) / 0.12, 0, 1) * (red > green)

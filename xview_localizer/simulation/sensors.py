@@ -1,4 +1,4 @@
-"""Sensors with the errors that matter: GNSS that wanders for minutes, odometry that drifts, a noisy IMU."""
+"""Simulated sensors with their main errors: a GNSS bias that lasts for minutes, odometry drift, a noisy IMU."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def gnss(
     error: GnssError,
     rng: np.random.Generator,
 ) -> list[GnssSample]:
-    """Positions of the antenna; nothing during outages."""
+    """Positions of the antenna, none during outages."""
     stamps = np.arange(trajectory.stamp_sec[0], trajectory.stamp_sec[-1], 1 / rate_hz)
     keep = np.exp(-1 / (rate_hz * error.bias_time_sec))
-    # A drive is shorter than the bias lives, so a drive that starts with no bias would test nothing.
+    # A drive is shorter than the bias's time constant, so a drive without a bias at its start would test nothing.
     start_rad = rng.uniform(0, 2 * np.pi)
     bias = (
         error.bias_sigma_m
@@ -111,8 +111,8 @@ def wheel_odometry(trajectory: Trajectory, rng: np.random.Generator) -> list[Odo
 
 @dataclass(frozen=True)
 class ImuSample:
-    """Attitude as a filter gives it (yaw in the odometry frame), angular velocity and specific force [3],
-    both in base_link."""
+    """Attitude as estimated by an IMU's filter (yaw in the odometry frame), angular velocity [3] and specific force
+    [3], both in base_link."""
 
     stamp_sec: float
     roll_rad: float
@@ -125,8 +125,8 @@ class ImuSample:
 def imu(trajectory: Trajectory, odometry: list[OdometrySample], rng: np.random.Generator) -> list[ImuSample]:
     """Attitude with 0.3° noise, gyro with 0.2 °/s, accelerometer with 0.1 m/s² and a bias of that size.
 
-    The accelerometer feels gravity, braking and bends; roll and pitch are small, so their rates are the
-    gyro's x and y.
+    The accelerometer measures gravity, braking and centripetal acceleration; roll and pitch are small, so their rates
+    are the gyro's x and y.
     """
     stamp, roll, pitch = trajectory.stamp_sec, trajectory.roll_rad, trajectory.pitch_rad
     speed = np.hypot(np.gradient(trajectory.x_m, stamp), np.gradient(trajectory.y_m, stamp))

@@ -1,4 +1,4 @@
-"""One block of a family's town while it is filled, and the ground that is already in use."""
+"""One block of a family's town while it is filled, and the occupancy of the ground."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from xview_localizer.simulation.elements import House, Part, Patch, Plant, Plot
 from xview_localizer.simulation.family import Palette
 from xview_localizer.simulation.layout import Rectangle, beside
 
-CELL_M = 0.5
+CELL_M = 0.5  # resolution of the occupancy raster
 
 
 class Occupancy:
-    """Ground in use, as a raster: road (where no thing may stand) or built."""
+    """Raster of ground in use: roads, on which nothing may stand, and built ground."""
 
     def __init__(self, size_m: float) -> None:
         self._half_m = size_m / 2
@@ -30,11 +30,14 @@ class Occupancy:
         return (slice(low[1], high[1]), slice(low[0], high[0])), mask > 0
 
     def block(self, xy_m: np.ndarray) -> None:
-        """Take a polygon, also where it leaves the town."""
+        """Mark a polygon [N, 2] as used, also where it leaves the town."""
         cv2.fillPoly(self._taken, [np.round((np.asarray(xy_m) + self._half_m) / CELL_M).astype(np.int32)], 1)
 
     def claim(self, xy_m: np.ndarray, shrink: float = 1.0) -> bool:
-        """Take a polygon [N, 2] where it is free and inside the town; `shrink` < 1 lets neighbours touch."""
+        """Mark a polygon [N, 2] as used and return True if it is free and inside the town.
+
+        `shrink` < 1 checks a smaller polygon, so that neighbours may touch.
+        """
         xy_m = np.asarray(xy_m)
         middle = xy_m.mean(axis=0)
         found = self._mask(middle + shrink * (xy_m - middle))
@@ -45,7 +48,7 @@ class Occupancy:
 
 
 class Site:
-    """One block to be filled: its ground, the town's habits and what is already there."""
+    """One block to be filled: its ground, the town's palette, and the occupancy so far."""
 
     def __init__(self, ground: Polygon, palette: Palette, plot: Plot, taken: Occupancy) -> None:
         self.ground, self.palette, self.plot, self.taken = ground, palette, plot, taken
@@ -55,7 +58,7 @@ class Site:
         self.yaw_rad = float(np.arctan2(sides[0, 1], sides[0, 0]))
 
     def cover(self, pattern: str, rgb, contrast: float = 10.0) -> None:
-        """Lay one ground all over the block."""
+        """Lay one pattern over the whole block."""
         self.lay(np.array(self.ground.exterior.coords)[:-1], pattern, rgb, contrast)
 
     def lay(self, xy_m, pattern: str, rgb, contrast: float = 10.0, yaw_rad: float | None = None) -> None:
@@ -63,7 +66,7 @@ class Site:
         self.plot.patches.append(Patch(np.asarray(xy_m), pattern, np.asarray(rgb, float), contrast, yaw_rad))
 
     def point(self) -> np.ndarray:
-        """A point [2] of the block."""
+        """A random point [2] of the block."""
         west, south, east, north = self.ground.bounds
         for _ in range(30):
             xy = self.rng.uniform((west, south), (east, north))
@@ -83,7 +86,7 @@ class Site:
         return None
 
     def fronts(self, setback_m: float, least_m: float, most_m: float, gap_m: tuple[float, float], depth_m):
-        """Free rectangles along the block's edge; length along the edge, side 2 faces the street."""
+        """Free rectangles along the block's edge: their length is along the edge, their side 2 faces the street."""
         inner = self.ground.buffer(-setback_m).simplify(0.6)
         for piece in getattr(inner, "geoms", [inner]):
             if piece.is_empty or piece.geom_type != "Polygon":
@@ -118,7 +121,7 @@ class Site:
     def house(
         self, place: Rectangle, front: int = 2, storeys: int | None = None, wings: float = 0.3
     ) -> House:
-        """Build on a rectangle, sometimes with a wing or a setback storey."""
+        """Build a house on a rectangle, sometimes with a wing or a setback storey."""
         rng, palette, family = self.rng, self.palette, self.family
         storeys = storeys or int(rng.integers(family.storeys[0], family.storeys[1] + 1))
         storey_m = rng.uniform(2.6, 3.6)
@@ -142,7 +145,7 @@ class Site:
         return house
 
     def _wing(self, place: Rectangle, height_m: float) -> Part:
-        """A wing at the back that makes an L or a T of the house."""
+        """A wing at the back, which gives the house the shape of an L or a T."""
         length_m, reach_m = (
             place.length_m * self.rng.uniform(0.3, 0.5),
             place.width_m * self.rng.uniform(0.4, 0.8),
@@ -154,7 +157,7 @@ class Site:
         return Part(turned, height_m, str(self.rng.choice(self.family.roof_kinds)))
 
     def plant(self, xy_m, shape: str | None = None, scale: float = 1.0, claim: bool = True) -> bool:
-        """A plant of the town's shapes at (x, y), if its stem's place is free."""
+        """Add a plant at (x, y) and return True; with `claim` only where its stem's place is free."""
         rng = self.rng
         x, y = (float(v) for v in xy_m)
         stem = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]) + (x, y)
@@ -176,12 +179,12 @@ class Site:
         return True
 
     def scatter(self, per_100_m2: float, shape: str | None = None, scale: float = 1.0) -> None:
-        """Plants all over the block."""
+        """Add plants at random places of the block."""
         for _ in range(self.rng.poisson(per_100_m2 * self.ground.area / 100)):
             self.plant(self.point(), shape, scale)
 
     def fence(self, inset_m: float, height_m: float, rgb, leafy: bool = False, thick_m: float = 0.15) -> None:
-        """Along the block's edge, with gaps."""
+        """Add a fence, wall or hedge with gaps along the block's edge."""
         ring = self.ground.buffer(-inset_m).simplify(0.8)
         for piece in getattr(ring, "geoms", [ring]):
             if piece.geom_type != "Polygon" or piece.is_empty:
@@ -192,7 +195,7 @@ class Site:
                     self.wall(start, end, height_m * self.rng.uniform(0.9, 1.1), rgb, leafy, thick_m)
 
     def wall(self, start, end, height_m: float, rgb, leafy: bool = False, thick_m: float = 0.15) -> None:
-        """A straight piece of fence, wall or hedge."""
+        """Add a straight piece of fence, wall or hedge where the ground is free."""
         along = np.asarray(end) - start
         place = Rectangle(
             *((np.asarray(start) + end) / 2).tolist(), float(np.arctan2(along[1], along[0])),
@@ -202,7 +205,7 @@ class Site:
             self.plot.box(place, 0.0, height_m, rgb, leafy=leafy)
 
     def path(self, start, end, width_m: float, pattern: str, rgb) -> None:
-        """A straight path over whatever is there."""
+        """Lay a straight path over the existing ground."""
         line = LineString([start, end]).buffer(width_m / 2, cap_style="flat").intersection(self.ground)
         along = np.asarray(end) - start
         for piece in getattr(line, "geoms", [line]):

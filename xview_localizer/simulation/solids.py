@@ -26,7 +26,7 @@ def prism_triangles(base_xy_m: np.ndarray, bottom_m: float, top_m: float, taper:
 
 
 def add_solid(builder: MeshBuilder, solid: Solid) -> None:
-    """A box, a cone or a hedge."""
+    """Add a box, a cone or a hedge."""
     sides, lid = prism_triangles(solid.base_xy_m, solid.bottom_m, solid.top_m, solid.taper)
     material = Material.FOLIAGE if solid.leafy else Material.SHEET if solid.ripple else Material.PLAIN
     builder.add(sides, material, solid.rgb)
@@ -34,14 +34,14 @@ def add_solid(builder: MeshBuilder, solid: Solid) -> None:
 
 
 def add_plant(builder: MeshBuilder, plant: Plant) -> None:
-    """Trunk and crown."""
+    """Add a plant's trunk and crown."""
     for triangles, bark in plant_triangles(plant):
         rgb = np.array([88.0, 72.0, 58.0]) if bark else plant.rgb
         builder.add(triangles, Material.BARK if bark else Material.FOLIAGE, rgb)
 
 
 def add_house(builder: MeshBuilder, house: House) -> None:
-    """Walls with façades, roofs with what stands on them, balconies and awnings."""
+    """Add a house: walls with façades, roofs with chimneys and dormers, balconies and awnings."""
     rng = np.random.default_rng((house.seed, 7))
     for number, part in enumerate(house.parts):
         corners = part.place.corners
@@ -122,7 +122,7 @@ def _add_flat_roof(builder: MeshBuilder, house: House, part: Part, rng: np.rando
 
 
 def _add_sawtooth(builder: MeshBuilder, house: House, part: Part) -> None:
-    """North lights: slopes of sheet and upright glass, one after the other along the length."""
+    """A sawtooth roof: slopes of sheet and upright glass in turn along the length."""
     place = part.place
     count = max(1, round(place.length_m / 6))
     step_m, rise_m = place.length_m / count, 1.8

@@ -1,4 +1,4 @@
-"""What makes one town look unlike the next: a style drawn from the seed."""
+"""The style of a town, drawn from its seed: proportions, colours, and shares of its elements."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 RGB = tuple[float, float, float]
-REPEAT_M = (12, 14, 16, 18)  # plots as wide as terraced or small detached houses have
+REPEAT_M = (12, 14, 16, 18)  # the widths of plots of terraced or small detached houses
 
 
 @dataclass(frozen=True)
 class TownStyle:
-    """Proportions, habits and colours of one town. Lengths in metres, colours as RGB in [0, 255]."""
+    """Proportions, shares and colours of one town. Lengths are in metres, colours RGB in [0, 255]."""
 
     streets_along: int
     streets_across: int
@@ -53,7 +53,7 @@ class TownStyle:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> TownStyle:
-        """Rural, suburban or urban, and everything about it."""
+        """A random style of a rural, suburban or urban town."""
         kind = rng.choice(["rural", "suburb", "urban"], p=[0.25, 0.45, 0.3])
         rural, urban = kind == "rural", kind == "urban"
         grey = rng.uniform(70, 140)
@@ -103,10 +103,10 @@ class TownStyle:
 
     @classmethod
     def repeating(cls, rng: np.random.Generator) -> TownStyle:
-        """Straight streets of one house, one tree and one dash over and over; see repeating.py.
+        """A random style of straight streets that repeat one house, one tree and one dash; see repeating.py.
 
-        Features by which two periods differ are rare: about one thing in 70 m on the ground, one plot in 70 m
-        left vacant, and few parked cars.
+        Features by which two periods differ are rare: about one repair or stain and one vacant plot in 70 m, and few
+        parked cars.
         """
         return replace(
             cls.sample(rng),

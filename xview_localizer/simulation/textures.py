@@ -1,11 +1,11 @@
-"""Tiles of ground texture: zero-mean brightness that repeats without a seam, in about unit contrast."""
+"""Tiles of ground texture: seamlessly repeating brightness of zero mean and about unit contrast."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-TILE_PX = 768  # 46 m of TEXEL_M: no tile repeats within the disc that a prior searches
+TILE_PX = 768  # 46 m: a tile does not repeat within the disc of a prior
 TEXEL_M = 0.06
 GREEN_PATTERNS = ("grass", "mown", "crop", "meadow", "leaves")
 
@@ -28,7 +28,7 @@ def periodic_noise(rng: np.random.Generator, wavelengths_px: list[float]) -> np.
 def _stones(
     rng: np.random.Generator, length_m: float, width_m: float, joint: float, tone: float, bond: float = 0.5
 ) -> np.ndarray:
-    """Rows of stones, each of its own tone, with joints darker by `joint`; `bond` shifts every other row."""
+    """Rows of stones of differing tone, with joints darker by `joint`; `bond` shifts every other row."""
     rows = max(2, 2 * round(TILE_PX * TEXEL_M / width_m / 2))
     columns = max(2, round(TILE_PX * TEXEL_M / length_m))
     y = np.arange(TILE_PX, dtype=np.float32)[:, None] * rows / TILE_PX

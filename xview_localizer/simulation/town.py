@@ -1,4 +1,4 @@
-"""A procedural town that can be looked at from the street and from the air."""
+"""A procedural town that can be rendered from the street and from the air."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from xview_localizer.simulation.family_ground import paint_family_grounds
 from xview_localizer.simulation.family_layout import make_family_layout
 from xview_localizer.simulation.ground import Ground, paint_ground
 from xview_localizer.simulation.layout import Car, Layout, make_layout
-from xview_localizer.simulation.mesh import MeshBuilder, add_box, add_building, add_car, add_tree
+from xview_localizer.simulation.mesh import (
+    Material,
+    MeshBuilder,
+    add_box,
+    add_building,
+    add_car,
+    add_tree,
+)
 from xview_localizer.simulation.render import Scene
 from xview_localizer.simulation.repeating import make_repeating_layout
 from xview_localizer.simulation.solids import add_house, add_plant, add_solid
@@ -26,16 +33,18 @@ from xview_localizer.simulation.view import is_blocked, view_of
 
 SIZE_M = 200.0
 FLYING_HEIGHT_M = 1000.0
-FELLED_SHARE = 0.06  # of plants, between the view from the street and that from the air
+RAY_LENGTH_M = 60.0  # from the start of an orthophoto's ray to the ground: above all buildings
+FELLED_SHARE = 0.06  # of plants, removed between the view from the street and the one from the air
+CAR_STAYS_SHARE = 0.35  # of parked cars that are seen both from the street and from the air
 
 
 class TownError(RuntimeError):
-    """A town has no room for what was asked; another seed or a larger town may have."""
+    """A town has no room for the requested route or images; another seed or a larger town may have."""
 
 
 @dataclass(frozen=True)
 class Town:
-    """One town. The cars seen from the air are not those seen from the street (some stay)."""
+    """One town. The cars seen from the air differ from those seen from the street, except for a few."""
 
     seed: int
     layout: Layout
@@ -46,20 +55,21 @@ class Town:
 
     @classmethod
     def generate(cls, seed: int, size_m: float = SIZE_M, style: TownStyle | None = None) -> Town:
-        """Build a town; the same seed, size and style give the same town."""
+        """Make a town; the same seed, size and style give the same town."""
         rng = np.random.default_rng((seed, 1))
         style = style or TownStyle.sample(rng)
         layout = (make_repeating_layout if style.repeat_m else make_layout)(rng, style, size_m)
         ground = paint_ground(rng, layout)
         share = style.parked_car_share
-        stays = rng.random(len(layout.car_slots)) < share * 0.35
-        parked, parked_later = (stays | (rng.random(len(stays)) < share * 0.65) for _ in ("street", "air"))
+        stays = rng.random(len(layout.car_slots)) < share * CAR_STAYS_SHARE
+        leaves = share * (1 - CAR_STAYS_SHARE)
+        parked, parked_later = (stays | (rng.random(len(stays)) < leaves) for _ in ("street", "air"))
         scenes = (Scene(ground, _mesh(layout, cars, seed)) for cars in (parked, parked_later))
         return cls(seed, layout, ground, parked, *scenes)
 
     @classmethod
     def of_family(cls, seed: int, family: str, size_m: float = SIZE_M) -> Town:
-        """Build a town of a street family by its name; "classic" is `generate`. Raises KeyError."""
+        """Make a town of a street family by its name; "classic" is `generate`. Raises KeyError."""
         habits = FAMILIES[family]
         if habits is None:
             return cls.generate(seed, size_m)
@@ -73,8 +83,9 @@ class Town:
         )
         layout = make_family_layout(rng, habits, style, size_m)
         grounds = paint_family_grounds(rng, layout)
-        stays = rng.random(len(layout.car_slots)) < style.parked_car_share * 0.35
-        cars = [stays | (rng.random(len(stays)) < style.parked_car_share * 0.65) for _ in grounds]
+        stays = rng.random(len(layout.car_slots)) < style.parked_car_share * CAR_STAYS_SHARE
+        leaves = style.parked_car_share * (1 - CAR_STAYS_SHARE)
+        cars = [stays | (rng.random(len(stays)) < leaves) for _ in grounds]
         felled = rng.random(len(layout.elements.plants)) < FELLED_SHARE
         standing = (plant for plant, gone in zip(layout.elements.plants, felled, strict=True) if not gone)
         later = replace(layout.elements, plants=tuple(standing))
@@ -107,7 +118,10 @@ class Town:
         rng: np.random.Generator,
         lean_sigma: float = 0.08,
     ) -> AerialImage:
-        """North-up aerial image of `bounds`; tall things lean a little, as in a real orthophoto."""
+        """North-up aerial image of `bounds`; tall objects lean a little, as in a real orthophoto.
+
+        `lean_sigma` is the standard deviation of the tangent of that lean, east and north.
+        """
         rows, columns = round(bounds.height_m / metres_per_pixel), round(bounds.width_m / metres_per_pixel)
         fine = RasterGrid(bounds.west_m, bounds.north_m, metres_per_pixel / 2, 2 * rows, 2 * columns)
         lean = rng.normal(0, lean_sigma, 2)
@@ -119,12 +133,12 @@ class Town:
             travel_m = FLYING_HEIGHT_M / -direction[2]
             ground = np.column_stack([centres[chunk], np.zeros(len(chunk))])
             origin = ground - travel_m * direction
-            # Embree works in float32: start the rays low enough to keep centimetres.
-            start = origin + (travel_m - 60.0) * direction
+            # Embree works in float32: rays that start low keep centimetres.
+            start = origin + (travel_m - RAY_LENGTH_M) * direction
             rays = np.broadcast_to(direction, start.shape)
             hits = self.aerial_scene.cast(start, rays)
-            # Footprint of a fine pixel, seen from the height the ray really starts at.
-            linear[chunk] = self.aerial_scene.shade(start, rays, hits, fine.spacing_m / 60.0, capture)
+            pixel_rad = fine.spacing_m / RAY_LENGTH_M
+            linear[chunk] = self.aerial_scene.shade(start, rays, hits, pixel_rad, capture)
         coarse = cv2.resize(
             linear.reshape(fine.rows, fine.columns, 3), (columns, rows), interpolation=cv2.INTER_AREA
         )
@@ -133,7 +147,7 @@ class Town:
         return AerialImage(image, np.ones((rows, columns), dtype=bool), grid)
 
     def is_blocked(self, xy_m: np.ndarray, clearance_m: float = 0.8) -> bool:
-        """Whether a camera at (x, y) would stand in or right beside something."""
+        """Whether an obstacle is within `clearance_m` of a camera at (x, y)."""
         return is_blocked(self.street_scene, xy_m, clearance_m)
 
 
@@ -142,7 +156,7 @@ def _mesh(layout: Layout, parked: np.ndarray, seed: int):
     builder = MeshBuilder()
 
     def shape_rng() -> np.random.Generator:
-        # Of repeating streets each house and each tree is cast from one mould.
+        # In repeating streets all houses, and all trees, have the same shape.
         return np.random.default_rng((seed, 2)) if layout.style.repeat_m else rng
 
     for building in layout.buildings:
@@ -163,6 +177,6 @@ def _mesh(layout: Layout, parked: np.ndarray, seed: int):
         height_m = rng.uniform(1.4, 1.9)
         if there:
             add_car(builder, Car(slot, height_m, np.clip(rgb, 10, 245)))
-    # Something must stand up for the ray caster; far under the ground nobody sees it.
-    builder.add(np.array([[[0, 0, -50], [1, 0, -50], [0, 1, -50]]]), 6, (0, 0, 0))
+    # The ray caster needs at least one triangle; this one is far below the ground.
+    builder.add(np.array([[[0, 0, -50], [1, 0, -50], [0, 1, -50]]]), Material.PLAIN, (0, 0, 0))
     return builder.build()

@@ -1,4 +1,4 @@
-"""Cameras, weather and surveys further apart than the classic ones: any lens, mast or bonnet, dusk, rain, dirt."""
+"""Cameras, weather and aerial surveys of a wider range than the classic ones: lenses, heights, dusk, rain, dirt."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import numpy as np
 from xview_localizer.simulation.capture import Capture
 
 MAX_TILT_DEG = 5.0
-LEAN_SIGMA = 0.16  # of tall things in the orthophoto, tangent; true orthophotos lean less, old ones more
+LEAN_SIGMA = (
+    0.16  # of tall objects in the orthophoto, tangent: between new orthophotos and old ones, which lean more
+)
 METRES_PER_PIXEL = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 
 
 def sample_any_camera(rng: np.random.Generator, kind: str) -> dict:
-    """The `camera` record of a panorama with a cut field, a pinhole of 50 to 120° or a fisheye; 0.25 to 3.5 m high."""
+    """A random `camera` record, 0.25 to 3.5 m high: a panorama, perhaps cropped at the top, a pinhole of 50 to 120°
+    or a fisheye. Raises ValueError for an unknown kind."""
     if kind == "equirectangular":
         width = int(rng.choice([512, 640, 768]))
         top_deg, bottom_deg = (90.0, 90.0) if rng.random() < 0.4 else rng.uniform((25, 35), (90, 90))
@@ -42,7 +45,7 @@ def sample_any_camera(rng: np.random.Generator, kind: str) -> dict:
 
 
 def sample_any_capture(rng: np.random.Generator, aerial: bool = False) -> Capture:
-    """A classic capture, or a low sun, dusk, rain; from the air any colour cast and blur."""
+    """A random capture: classic, with a low sun, at dusk or in rain; an aerial one with any colour cast and blur."""
     capture = Capture.sample(rng, aerial)
     if aerial:
         cast = np.exp(rng.normal(0, 0.12, 3))
@@ -74,7 +77,7 @@ def sample_any_capture(rng: np.random.Generator, aerial: bool = False) -> Captur
 
 
 def soil_view(rng: np.random.Generator, image: np.ndarray, range_m: np.ndarray) -> None:
-    """Put the vehicle's own body at the bottom and dirt on the lens, in some of the views; in place."""
+    """Add the vehicle's body at the bottom of some views, and dirt on the lens of some; changes both arrays."""
     height, width = range_m.shape
     if rng.random() < 0.35:
         across = np.linspace(-1, 1, width)
@@ -96,7 +99,7 @@ def soil_view(rng: np.random.Generator, image: np.ndarray, range_m: np.ndarray) 
 
 
 def seam(rng: np.random.Generator, image: np.ndarray) -> None:
-    """Let two flights meet along a line across an orthophoto [H, W, 3], in some of them; in place."""
+    """Change the colours of some orthophotos [H, W, 3] beyond a line, as where two flights meet; in place."""
     if rng.random() < 0.25:
         height, width = image.shape[:2]
         angle_rad = rng.uniform(0, 2 * np.pi)

@@ -1,4 +1,4 @@
-"""Shapes of plants. Every shape has a few moulds, made once, which are turned and stretched."""
+"""Shapes of plants. Every shape has a few templates, made once, which are rotated and scaled."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import trimesh
 
 from xview_localizer.simulation.elements import Plant
 
-MOULDS = 6
+TEMPLATES = 6  # of each shape
 Triangles = np.ndarray
 
 
 def plant_triangles(plant: Plant) -> list[tuple[Triangles, bool]]:
-    """Pairs of triangles [F, 3, 3] in the town's frame and whether they are bark."""
+    """Triangles [F, 3, 3] of a plant in the town's frame, in groups that are bark (True) or foliage (False)."""
     turn_rad = 2.4 * plant.seed
     cos, sin = np.cos(turn_rad), np.sin(turn_rad)
     matrix = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1.0]])
     scale = np.array([plant.radius_m, plant.radius_m, plant.height_m])
     shift = np.array([plant.x_m, plant.y_m, 0.0])
     parts = []
-    for triangles, bark in _mould(plant.shape, plant.seed % MOULDS):
+    for triangles, bark in _template(plant.shape, plant.seed % TEMPLATES):
         size = np.array([0.5 + 0.15 * plant.radius_m] * 2 + [plant.height_m]) if bark else scale
         parts.append(((triangles * size) @ matrix + shift, bark))
     return parts
@@ -39,7 +39,7 @@ def _trunk(top: float) -> Triangles:
 
 
 @cache
-def _mould(shape: str, number: int) -> list[tuple[Triangles, bool]]:
+def _template(shape: str, number: int) -> list[tuple[Triangles, bool]]:
     """A plant one metre high and one metre in radius."""
     rng = np.random.default_rng((number, 11))
     if shape == "bush":

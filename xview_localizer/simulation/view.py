@@ -1,4 +1,4 @@
-"""A scene seen by a camera that stands in it."""
+"""Rendering a scene for a camera that stands in it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def view_of(
 
 @lru_cache(maxsize=1)
 def _pixel_rays(camera: CameraModel) -> np.ndarray:
-    """Unit rays [H * W, 3] of all pixels in the optical frame. One camera takes many images in a row."""
+    """Unit rays [H * W, 3] of all pixels in the optical frame; cached, since one camera takes many images."""
     v, u = np.mgrid[: camera.height, : camera.width] + 0.5
     rays = camera.rays(np.stack([u.ravel(), v.ravel()], axis=1))
     rays.flags.writeable = False
@@ -44,7 +44,7 @@ def _pixel_rays(camera: CameraModel) -> np.ndarray:
 
 
 def is_blocked(scene: Scene, xy_m: np.ndarray, clearance_m: float = 0.8) -> bool:
-    """Whether a camera at (x, y) would stand in or right beside something."""
+    """Whether an obstacle is within `clearance_m` of a camera at (x, y), at the heights of 0.5 and 1.5 m."""
     angle_rad = np.linspace(0, 2 * np.pi, 16, endpoint=False)
     rays = np.column_stack([np.cos(angle_rad), np.sin(angle_rad), np.zeros(16)])
     nearest_m = [
