@@ -124,7 +124,7 @@ def test_drives_that_cannot_be_learnt_from(folder, localizer, tmp_path, referenc
 def test_several_cameras_cannot_be_learnt_from_together(folder, localizer, tmp_path):
     rig = {"camera.position_in_base_m": None, "camera.rpy_deg": None, "cameras": ("front", "left")}
     with pytest.raises(
-        AdaptError, match=r"several cameras \(front, left\) cannot be learnt from together; describe"
+        AdaptError, match=r"several cameras \(front, left\) cannot be used together; describe"
     ):
         frames_of(folder, localizer, "/ground_truth/pose", tmp_path / "drive_0", **rig)
 

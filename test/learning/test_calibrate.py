@@ -76,7 +76,7 @@ def test_both_outcomes_are_needed(true):
 
 
 def test_no_images():
-    with pytest.raises(CalibrationError, match="got 0 right of 0"):
+    with pytest.raises(CalibrationError, match="got 0 right ones in 0 searches"):
         fit_weights([])
 
 

@@ -69,7 +69,7 @@ def test_the_embedded_package_can_be_gone_on_from(embedded, tmp_path):
 
 def test_another_graph_is_no_head(embedded):
     wrong = replace(embedded, graphs={**embedded.graphs, "ground_head": embedded.graphs["aerial_head"]})
-    with pytest.raises(ModelPackageError, match="holds no GroundHead"):
+    with pytest.raises(ModelPackageError, match="is not a GroundHead"):
         Matcher.of(wrong)
 
 
@@ -97,7 +97,7 @@ def test_train_on_own_pairs_and_an_orthophoto_from_a_package(pairs, site, embedd
     package = train_package(work, default_package_path(), tmp_path / "out", config, progress)
     assert package.spec.inverse_temperature == pytest.approx(embedded.spec.inverse_temperature, rel=0.02)
     assert f"the pairs of {pairs}" in package.provenance
-    assert "25% those begun at" in package.provenance
+    assert "a mean, 25% from the start" in package.provenance
     assert f"scenes raised from the orthophoto {site}" in package.provenance
     assert "9 images of validation_equirectangular, validation_scenes_equirect" in package.provenance
     sources = f"--pairs {pairs} --orthophoto {site} --scenes 1 --start {default_package_path()}"

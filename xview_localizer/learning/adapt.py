@@ -1,8 +1,8 @@
-"""A package for the places where recorded drives were, in one resumable command.
+"""A model package adapted to the site of recorded drives, in one resumable command.
 
     bags → frames → poses → pairs by stretch of road → features → heads → calibration → judged on held-out road
 
-Every step keeps its result under the work folder and is skipped when that is already there.
+Every step stores its result under the work folder and is skipped where the result exists.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ from xview_localizer.pairs import PairsDataset
 from xview_localizer.settings import Settings, Value, read_parameter_file
 from xview_localizer.strict_json import strict_json
 
-# Three parts and the guard between them do not fit on less road.
+# Less road has no room for the three parts and the gaps between them.
 MIN_ROAD_M = 150.0
 LEAST_IMAGES = {"learn": 12, "calibrate": 4, "judge": 6}
-# A prior disc that ends at least so far from an image is another place to calibrate doubt with.
+# An image is also searched for in prior discs that end at least this far from it, as an example of a wrong place.
 ELSEWHERE_M = 5.0
-# Each image is encoded as often, augmented differently: a site has few.
+# Each image is encoded this many times with different augmentation, because a site has few images.
 ENCODINGS = 3
-# What the held-out road may lose: a hair of accuracy, and acceptance that calibration found unfounded.
+# Accepted losses on the held-out road: a little accuracy, and a share of poses that calibration no longer accepts.
 MEDIAN_SLACK_M, ACCEPTED_SLACK = 0.1, 0.1
 
 
 @dataclass(frozen=True)
 class AdaptConfig:
-    """Which drives, and how to learn from them.
+    """The drives, and how to learn from them.
 
-    `map`: a parameter file of the node (.yaml) whose values go before those of drive.yaml, or a map source in place of
-    the drives' own. `reference`: see read_reference; without one, the tracker's surest poses are learnt from.
+    `map`: a parameter file of the node (.yaml) whose values overrule those of drive.yaml, or a map source in place of
+    the drives' own. `reference`: see read_reference; without one, the tracker's most confident poses are the labels.
     """
 
     drives: tuple[Path, ...]
@@ -73,10 +73,10 @@ class AdaptConfig:
 
     @property
     def train(self) -> TrainConfig:
-        """Gentle steps from weights that are good already.
+        """Fine-tuning with a low learning rate.
 
-        Crops of one site overlap, so there are no wrong pairs; without depth images nothing is learnt about depth, as
-        flat ground in place of walls would teach that there are none.
+        Crops of one site overlap, so pairs of different crops are not used as negatives. Depth is not trained: the
+        drives have no depth images, and flat ground as its label would teach that there are no walls.
         """
         return TrainConfig(
             steps=self.steps,
@@ -90,7 +90,7 @@ class AdaptConfig:
 
 @dataclass(frozen=True)
 class Figures:
-    """How a package does on the held-out road, image by image."""
+    """Results of a package on the images of the held-out road."""
 
     images: int
     within_2m: float
@@ -101,7 +101,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Adaptation:
-    """Before and after; `worse` names what got worse, and is empty where the package was written."""
+    """Results before and after; `worse` names the figures that got worse, and is empty where `out` was written."""
 
     before: Figures
     after: Figures
@@ -135,7 +135,7 @@ def adapt_package(work: Path, out: Path, config: AdaptConfig, progress: Progress
 
 
 def keep_unless_worse(candidate: Path, out: Path, before: Figures, after: Figures) -> Adaptation:
-    """Copy the package to `out` where nothing that is measured got worse."""
+    """Copy the package to `out` where no figure got worse."""
     adaptation = Adaptation(before, after, got_worse(before, after))
     if not adaptation.worse:
         shutil.copytree(candidate, out, dirs_exist_ok=True)
@@ -143,7 +143,7 @@ def keep_unless_worse(candidate: Path, out: Path, before: Figures, after: Figure
 
 
 def got_worse(before: Figures, after: Figures) -> tuple[str, ...]:
-    """What got worse: right poses, their accuracy, wrong accepted ones, or acceptance for nothing."""
+    """Names of the figures that got worse; fewer accepted poses count only where no fewer of them are wrong."""
     worse = []
     if after.within_2m < before.within_2m:
         worse.append("fewer images are within 2 m")
@@ -160,7 +160,7 @@ def got_worse(before: Figures, after: Figures) -> tuple[str, ...]:
 def _pairs(
     work: Path, config: AdaptConfig, start: ModelPackage, progress: Progress
 ) -> dict[str, PairsDataset]:
-    """The data sets learn, calibrate, elsewhere (other places to calibrate with) and judge."""
+    """The data sets learn, calibrate, elsewhere (wrong places for calibration) and judge. Raises AdaptError."""
     names = ("learn", "calibrate", "elsewhere", "judge")
     if not (work / "pairs" / "split.json").is_file():
         posed: list[PosedFrame] = []
@@ -169,7 +169,7 @@ def _pairs(
                 work / "frames" / f"drive_{number}", folder, config, start, progress
             )
             posed += of_drive
-        # All drives are of one site: the map and the datum of the last serve them all.
+        # All drives are of one site, so the map and the datum of the last drive are used for all of them.
         _write_parts(work / "pairs", posed, open_map(settings), start.spec.aerial.metres_per_pixel, progress)
     return {name: PairsDataset(work / "pairs" / name) for name in names}
 
@@ -191,7 +191,7 @@ def _posed_drive(
 
 
 def map_values(map_option: str | None) -> dict[str, Value]:
-    """Settings of `--map`: all of a parameter file, or the map source alone."""
+    """Parameter values of the option `--map`: those of a parameter file, or the map source alone."""
     if map_option is None:
         return {}
     if map_option.endswith((".yaml", ".yml")):
@@ -202,11 +202,11 @@ def map_values(map_option: str | None) -> dict[str, Value]:
 def _write_parts(
     out: Path, posed: Sequence[PosedFrame], source: MapSource, metres_per_pixel: float, progress: Progress
 ) -> None:
-    """Write the pairs of each part and, when all are there, split.json."""
+    """Write the pairs of each part and then split.json, which marks them as complete. Raises AdaptError."""
     split = split_road(np.array([item.xy_m for item in posed])) if posed else RoadSplit([], [], [], 0.0)
     if split.road_m < MIN_ROAD_M:
         raise AdaptError(
-            f"only {split.road_m:.0f} m of road have poses that are sure, at least {MIN_ROAD_M:.0f} m are needed; "
+            f"only {split.road_m:.0f} m of road have confident poses, at least {MIN_ROAD_M:.0f} m are needed; "
             "record a longer drive, or give a --reference"
         )
     named = {}
@@ -215,8 +215,8 @@ def _write_parts(
         written = write_pairs(out / name, chosen, source, metres_per_pixel)
         if len(written) < least:
             raise AdaptError(
-                f"only {len(written)} images to {name}, at least {least} are needed: of {split.road_m:.0f} m much "
-                "is driven again or lies outside of the map; drive along other streets too"
+                f"only {len(written)} images to {name}, at least {least} are needed: much of the {split.road_m:.0f} m "
+                "was driven more than once or lies outside of the map; drive along other streets too"
             )
         named[name] = [item.frame.id for item in written]
     elsewhere = _elsewhere(
@@ -229,7 +229,7 @@ def _write_parts(
 
 
 def _elsewhere(learn: Path, learned: Sequence[PosedFrame], calibrating: Sequence[PosedFrame]) -> list[dict]:
-    """Entries of `learn` whose prior's disc holds none of the images to calibrate on."""
+    """Entries of `learn` whose prior discs hold none of the images for calibration."""
     far = {
         item.frame.id
         for item in learned
@@ -248,7 +248,7 @@ def _elsewhere(learn: Path, learned: Sequence[PosedFrame], calibrating: Sequence
 def _tuned(
     work: Path, parts: dict[str, PairsDataset], start: ModelPackage, config: AdaptConfig, progress: Progress
 ) -> ModelPackage:
-    """The package with heads and calibration of this site."""
+    """The package with heads and calibration fitted to this site."""
     candidate, tuned = work / "candidate", work / "tuned"
     if (candidate / "model.yaml").is_file():
         return ModelPackage.load(candidate)
@@ -268,7 +268,7 @@ def _tuned(
 
 
 def _adapt_command(config: AdaptConfig) -> str:
-    """What to type to make this package again."""
+    """The command that makes this package again."""
     words = ["xview-localizer adapt", *(f"--bag {path}" for path in config.drives)]
     words += [f"--map {config.map}"] if config.map else []
     words += [f"--reference {config.reference}"] if config.reference else []
@@ -278,7 +278,7 @@ def _adapt_command(config: AdaptConfig) -> str:
 def _figures(
     file: Path, judge: PairsDataset, package: ModelPackage, config: AdaptConfig, progress: Progress
 ) -> Figures:
-    """The held-out road judged by a package, once."""
+    """Results of a package on the held-out road; kept in `file`, so they are computed once."""
     if not file.is_file():
         progress.report(f"judging {package.folder} on held-out road")
         networks = open_networks(package, EngineConfig(threads=config.threads))

@@ -1,4 +1,4 @@
-"""Augmentation: the network must not lean on a camera's or a simulator's colours, nor on one input alone."""
+"""Augmentation, so that the network relies neither on the colours of a camera or a simulator nor on one input alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-TEXTURE_DROPOUT = 0.12
-TOKEN_DROPOUT = 0.05
-TOKEN_CHANNEL_DROPOUT = 0.1
-BLANK = 0.45  # the grey of an image in which nothing is left to see
+TEXTURE_DROPOUT = 0.12  # share of images that are blanked
+TOKEN_DROPOUT = 0.05  # share of images whose tokens are all dropped
+TOKEN_CHANNEL_DROPOUT = 0.1  # share of token channels that are dropped
+BLANK = 0.45  # the grey of a blanked image
 STYLE_SHARE = 0.3  # of photographs that get another one's style
-STYLE_FREQUENCIES = 3  # on either side of zero, of its amplitude spectrum
+STYLE_FREQUENCIES = 3  # of the amplitude spectrum on either side of zero that make up the style
 
 
 def augment_photometric(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
@@ -38,9 +38,9 @@ def augment_photometric(image: np.ndarray, rng: np.random.Generator, strength: f
 
 
 def augment_texture(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Colours of [B, 3, H, W] in [0, 1] mixed and stretched; now and then nothing at all is left to see.
+    """Images [B, 3, H, W] in [0, 1] with mixed and stretched colours; a few are blanked.
 
-    Drawn anew each step, which the stored tokens' augmentation cannot be.
+    This is drawn anew in each step, unlike the augmentation of stored tokens.
     """
     draw = _Draw(image, generator)
     mix = torch.eye(3, device=image.device) + 0.15 * draw.normal(3, 3)
@@ -50,14 +50,14 @@ def augment_texture(image: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def augment_tokens(tokens: Tensor, generator: torch.Generator) -> Tensor:
-    """Tokens [B, C, h, w] with some channels of each dropped, and now and then all of them."""
+    """Tokens [B, C, h, w] with some channels of each image dropped, and of a few images all."""
     draw = _Draw(tokens, generator)
     kept = (draw.uniform(tokens.shape[1], 1, 1) > TOKEN_CHANNEL_DROPOUT) & ~draw.chance(TOKEN_DROPOUT)
     return tokens * kept / (1 - TOKEN_CHANNEL_DROPOUT)
 
 
 def augment_photograph(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Light, lens and style of photographs [B, 3, H, W] in [0, 1], for a backbone that runs in every step.
+    """Photographs [B, 3, H, W] in [0, 1] with changed light, lens and style, for a backbone that runs in every step.
 
     The style is the low part of the amplitude spectrum, taken in part from another image of the batch (Fourier domain
     adaptation, Yang and Soatto, 2020).

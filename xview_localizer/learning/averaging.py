@@ -1,6 +1,6 @@
 """The mean of the weights before and after fine-tuning (WiSE-FT, Wortsman et al., CVPR 2022).
 
-It keeps most of what fine-tuning gained on new images, and most of what the package before it could already do.
+It keeps most of the gain on new images and most of the earlier accuracy on others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from xview_localizer.learning.matcher import Matcher
 
 @torch.no_grad()
 def averaged(start: Matcher, tuned: Matcher, start_share: float) -> Matcher:
-    """`start_share` of each weight of `start` and the rest of `tuned`; an adapted backbone becomes a plain one.
+    """The weighted mean of all weights, `start_share` for `start` and the rest for `tuned`, with a plain backbone.
 
     Raises ValueError where `start_share` is outside of [0, 1].
     """
@@ -32,7 +32,7 @@ def averaged(start: Matcher, tuned: Matcher, start_share: float) -> Matcher:
 
 
 def _merged(matcher: Matcher) -> Matcher:
-    """A copy whose backbone, where it has one, is a plain one."""
+    """A copy in which low-rank corrections of the backbone are merged into its weights."""
     plain = deepcopy(matcher)
     if plain.backbone:
         plain.backbone = lora.merged(plain.backbone)

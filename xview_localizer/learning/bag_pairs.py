@@ -1,4 +1,4 @@
-"""From frames of drives to the `pairs` format: poses, a split by stretch of road, crops of the map."""
+"""Frames of drives as data sets in the `pairs` format: labels from a reference or the tracker, and crops of the map."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from xview_localizer.imaging import NO_DATA_RGB
 from xview_localizer.learning.drive_frames import JPEG_QUALITY, Frame
 from xview_localizer.learning.smoothing import SmoothedPose, smooth_path
 
-# A label must be clearly better than what it teaches.
+# A label must be clearly better than the poses that the network is to give.
 MAX_LABEL_SIGMA_M = 1.0
-# Images along so much of a road share one aerial image, which reaches so far beyond their priors.
+# Images within this length of road share one aerial image, which extends this far beyond their priors.
 CROP_EXTENT_M, CROP_REACH_M = 60.0, 25.0
-# Edges of a crop that the map covers by less are cut off, so many pixels at a time.
+# Edges of a crop with a smaller share of imagery are cut off, TRIM_PX pixels at a time.
 LEAST_COVER, TRIM_PX = 0.99, 4
 
 
@@ -43,9 +43,11 @@ class PosedFrame:
 def posed_frames(
     folder: Path, frames: Sequence[Frame], is_reference: bool, drift: OdometryDrift, independence_m: float
 ) -> list[PosedFrame]:
-    """Frames whose pose is known: a reference's poses as they are; positions, and the tracker's poses, smoothed.
+    """Frames with known poses.
 
-    The tracker's errors repeat over the ground that images share: K images within `independence_m` count as one.
+    Full poses of a reference are taken unchanged; positions of a reference, and the tracker's poses, are smoothed with
+    odometry. The tracker's errors are correlated over the ground that images share, so K images within
+    `independence_m` count as one.
     """
     posed: list[PosedFrame] = []
     for path, group in groupby(frames, lambda frame: frame.odometry and frame.odometry.path):
@@ -73,7 +75,7 @@ def posed_frames(
 def write_pairs(
     out: Path, posed: Sequence[PosedFrame], map_source: MapSource, metres_per_pixel: float
 ) -> list[PosedFrame]:
-    """Write `out`/pairs.jsonl with aerial crops; returns the frames written, those that the map covers."""
+    """Write `out`/pairs.jsonl with aerial crops; returns the frames that were written, which are those on the map."""
     out.mkdir(parents=True, exist_ok=True)
     lines, written = [], []
     for number, group in enumerate(_groups(posed)):
@@ -91,7 +93,7 @@ def write_pairs(
 
 
 def _groups(posed: Sequence[PosedFrame]) -> list[list[PosedFrame]]:
-    """Frames of one drive, one after the other, within CROP_EXTENT_M of the first."""
+    """Runs of consecutive frames of one drive that are within CROP_EXTENT_M of the run's first."""
     groups: list[list[PosedFrame]] = []
     for item in posed:
         first = groups[-1][0] if groups else None
@@ -102,7 +104,7 @@ def _groups(posed: Sequence[PosedFrame]) -> list[list[PosedFrame]]:
 
 
 def _crop(group: Sequence[PosedFrame], map_source: MapSource, metres_per_pixel: float) -> AerialImage | None:
-    """The map about the group's priors and poses, without edges that it has not; None where it has nothing."""
+    """The map around the group's priors and poses, without empty edges; None where it has no imagery there."""
     discs = [(item.frame.prior.xy_m, item.frame.prior.radius_m) for item in group]
     discs += [(item.xy_m, 0.0) for item in group]
     low = np.min([xy_m - radius_m for xy_m, radius_m in discs], axis=0) - CROP_REACH_M
@@ -115,7 +117,10 @@ def _crop(group: Sequence[PosedFrame], map_source: MapSource, metres_per_pixel: 
 
 
 def _trimmed(aerial: AerialImage) -> AerialImage | None:
-    """The whole image counts as imagery in the pairs format: edges without any are cut off, holes are grey."""
+    """The image without edges that lack imagery, and with grey holes: the pairs format has no mask of validity.
+
+    None where nothing is left.
+    """
     top, left = 0, 0
     bottom, right = aerial.valid.shape
     while bottom - top > TRIM_PX and right - left > TRIM_PX:
@@ -137,12 +142,12 @@ def _trimmed(aerial: AerialImage) -> AerialImage | None:
 
 
 def _entry(item: PosedFrame, out: Path, aerial_name: str, aerial: AerialImage) -> dict:
-    """The line of pairs.jsonl: everything of the camera, about the middle of the aerial image."""
+    """The entry of pairs.jsonl: the camera's poses relative to the middle of the aerial image."""
     frame, bounds = item.frame, aerial.grid.bounds
     middle_m = np.array([bounds.west_m + bounds.width_m / 2, bounds.south_m + bounds.height_m / 2])
     camera_in_level, prior = frame.camera_in_level, frame.prior
     x_m, y_m = prior.xy_m - middle_m
-    # The heading may be unknown, so the disc takes in the lever arm whatever it is.
+    # The prior is base_link's; its heading may be unknown, so the camera's disc is larger by the lever arm.
     radius_m = prior.radius_m + float(np.hypot(camera_in_level.x_m, camera_in_level.y_m))
     entry = {
         "id": frame.id,

@@ -1,4 +1,4 @@
-"""One step's worth of training data: groups of one view width, turned and stacked."""
+"""The training data of one step: groups of one view width, randomly turned, as stacked tensors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Batch:
     elevation_rad: Tensor  # [B, 2 h]
     azimuth_rad: Tensor  # [B, w]
     valid: Tensor  # [B, 2 h, w]
-    range_m: Tensor  # [B, 2 h, w], 0 = nothing there (sky)
+    range_m: Tensor  # [B, 2 h, w] along the ray, 0 where unknown (sky)
     height_m: Tensor  # [B]
     pose: Tensor  # [B, 3] x, y, yaw about the middle of the crop
     crop: Tensor  # [B]
@@ -42,7 +42,7 @@ class Batch:
 
 
 def batch_of(groups: Sequence[Group], ground_per_aerial: int, rng: np.random.Generator) -> Batch:
-    """A batch of at most `ground_per_aerial` images of each group, each group's world turned and mirrored at random."""
+    """A batch of at most `ground_per_aerial` images of each group; each group is turned and mirrored at random."""
     aerials, grounds, crop = [], [], []
     for number, group in enumerate(groups):
         quarter_turns, flip = int(rng.integers(4)), bool(rng.integers(2))

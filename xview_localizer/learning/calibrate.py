@@ -1,9 +1,9 @@
-"""Calibration: fit what evidence is worth, and the evidence temperature, on validation images.
+"""Calibration: fit the weight of evidence and the evidence temperature to validation images.
 
-Which mode of an image is the true one, or none, is a conditional logit of the modes' log evidence
+The true mode of an image, or none of them, follows a conditional logit of the modes' log evidence
 (belief/evidence.py). The evidence temperature is the number of neighbouring cells that count as one; it is chosen so
-that the normalized estimation error squared (NEES) of right modes averages 3 on the data set where it is worst: a
-covariance must hold for every camera.
+that the normalized estimation error squared (NEES) of right modes averages 3 on the data set where it is greatest,
+since the covariance must hold for every camera.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from xview_localizer.pairs import Truth
 
 RIGHT_WITHIN_M, RIGHT_WITHIN_RAD = 2.0, float(np.radians(10.0))
 TEMPERATURES = (2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 22.0, 33.0)
-# One image, however badly it fits the law, moves the fit by no more than so much of log likelihood.
+# Greatest negative log likelihood of one image, so that an outlier does not dominate the fit.
 MAX_LOSS = 12.0
-# How far log mode_weight, none_share and none_bias may be from those of another model, standard deviations.
-KNOWN_SIGMAS = np.array([1.0, 0.2, 2.0])
+# Standard deviations of the Gaussian prior on log mode_weight, none_share and none_bias: how models differ.
+PRIOR_SIGMAS = np.array([1.0, 0.2, 2.0])
 
 
 class CalibrationError(ValueError):
@@ -33,7 +33,7 @@ class CalibrationError(ValueError):
 
 @dataclass(frozen=True)
 class JudgedModes:
-    """An image's modes held against the truth."""
+    """An image's modes compared with the truth."""
 
     log_evidence: np.ndarray  # [modes] of the current image
     log_prior: np.ndarray  # [modes] of the prior's edge and heading
@@ -42,7 +42,7 @@ class JudgedModes:
 
 
 def judge_modes(modes: Modes, truth: Truth | None) -> JudgedModes:
-    """Hold modes against `truth`; None where the search was nowhere near it."""
+    """Compare modes with `truth`; `truth` is None where the search did not include it."""
     true = nees = None
     for number, mode in enumerate(modes.modes):
         if truth is not None and true is None and _is_right(mode.pose, truth):
@@ -62,17 +62,17 @@ def judge_modes(modes: Modes, truth: Truth | None) -> JudgedModes:
 def fit_weights(
     judged: Sequence[JudgedModes], before: CalibrationSpec = CalibrationSpec()
 ) -> tuple[float, float, float]:
-    """`mode_weight`, `none_share` and `none_bias` of greatest posterior, `before` being what is known without images.
+    """`mode_weight`, `none_share` and `none_bias` of greatest posterior; `before` is the mean of their prior.
 
-    P(mode m) ~ exp(mode_weight e_m + log prior), P(none) ~ exp(mode_weight none_share e_second + c). c holds how often
-    none was true in these images, and that a place is one of PLACES, both of which are taken off `none_bias`.
-    Raises CalibrationError where every image, or none, has a true mode: nothing can be fitted then.
+    P(mode m) ~ exp(mode_weight e_m + log prior), P(none) ~ exp(mode_weight none_share e_second + c). c includes the
+    log odds of "none" in these images and log PLACES, both of which are subtracted to give `none_bias`.
+    Raises CalibrationError where all images, or none, have a true mode, since nothing can be fitted then.
     """
     found = np.array([image.true is not None for image in judged])
     if found.all() or not found.any():
         raise CalibrationError(
             "calibration needs right and wrong places to tell apart, got "
-            f"{int(found.sum())} right of {len(found)}; add images of other places"
+            f"{int(found.sum())} right ones in {len(found)} searches; add images of other places"
         )
 
     none_odds = np.count_nonzero(~found) / np.count_nonzero(found)
@@ -81,8 +81,8 @@ def fit_weights(
 
     def loss(parameters: np.ndarray) -> float:
         weight, share, c = np.exp(parameters[0]), *parameters[1:]
-        # A few images may be separated perfectly, by any weight however large: the prior on it keeps it finite.
-        total = 0.5 * float(np.sum(((parameters - expected) / KNOWN_SIGMAS) ** 2))
+        # A few images may be separated perfectly by arbitrarily large weights; the prior keeps the weight finite.
+        total = 0.5 * float(np.sum(((parameters - expected) / PRIOR_SIGMAS) ** 2))
         for image in judged:
             second = np.sort(image.log_evidence)[-2] if len(image.log_evidence) > 1 else 0.0
             utility = np.append(weight * image.log_evidence + image.log_prior, weight * share * second + c)
@@ -95,14 +95,14 @@ def fit_weights(
 
 
 def nees_of_right(judged: Sequence[JudgedModes]) -> list[float]:
-    """NEES of the modes at the truth: a covariance describes one mode, wrong ones are confidence's business."""
+    """NEES of the right modes; a covariance describes one mode, and wrong modes are covered by the confidence."""
     return [image.nees for image in judged if image.nees is not None]
 
 
 def choose_temperature(nees_at: Mapping[float, Sequence[Sequence[float]]]) -> float:
-    """The temperature at which the highest mean NEES of a data set comes nearest to 3 (on a log scale).
+    """The temperature at which the greatest mean NEES of a data set comes nearest to 3 (on a log scale).
 
-    Raises CalibrationError without any NEES.
+    `nees_at` holds the NEES of each data set by temperature. Raises CalibrationError where there is none.
     """
     worst = {
         t: max((np.mean(nees) for nees in of_sets if len(nees)), default=None)
@@ -117,7 +117,7 @@ def choose_temperature(nees_at: Mapping[float, Sequence[Sequence[float]]]) -> fl
 
 
 def calibrated(before: CalibrationSpec, judged: Sequence[JudgedModes], temperature: float) -> CalibrationSpec:
-    """The calibration for model.yaml. How far images repeat each other takes drives, and is kept."""
+    """The calibration for model.yaml; `independence_m` is kept, because only drives can determine it."""
     mode_weight, none_share, none_bias = fit_weights(judged, before)
     return replace(
         before,

@@ -1,4 +1,4 @@
-"""A package's confidence and covariance, fitted to images by the localizer itself."""
+"""Calibration of a package's confidence and covariance with the localizer itself."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from xview_localizer.models.package import ModelPackage, write_manifest
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
 
-HEADING_SIGMA_DEG = 10.0
+HEADING_SIGMA_DEG = 10.0  # of the heading that is added to priors without one, as from odometry and course
 
-# An image to calibrate on: the number of its data set, the localizer of its map, its record and what it shows.
+# An image of calibration: the number of its data set, the localizer on its aerial image, its record, its observation.
 _Case = tuple[int, Localizer, PairRecord, Observation]
 
 
@@ -42,12 +42,11 @@ def calibrate_package(
     progress: Progress = Progress(),
     elsewhere: PairsDataset | None = None,
 ) -> ModelPackage:
-    """Fit what evidence is worth, and the evidence temperature, on `datasets`; the package goes to `out`, which may be
-    its own folder.
+    """Fit the weight of evidence and the evidence temperature on `datasets` and write the package to `out`, which may
+    be its own folder.
 
-    Each image is also searched for where it is not: in the places of `elsewhere`, or else in those of images with
-    another aerial image. The temperature, which sets the covariance, is kept where no truth has a yaw.
-    Raises CalibrationError.
+    Each image is also searched for at a wrong place: one of `elsewhere`, or else that of an image with another aerial
+    image. The temperature, which scales the covariance, is kept where no truth has a yaw. Raises CalibrationError.
     """
     package = ModelPackage.load(package_folder)
     cases = list(_observed(package, datasets, progress))
@@ -76,13 +75,13 @@ def calibrate_package(
     calibration = calibrated(before, [*chain(*judged[temperature]), *wrong], temperature)
     progress.report(f"{calibration}")
     copy_package(package_folder, out)
-    where = ", ".join(dataset.folder.name for dataset in datasets)
+    names = ", ".join(dataset.folder.name for dataset in datasets)
     write_manifest(
         out,
         package.family,
         replace(package.spec, calibration=calibration),
         package.licence,
-        f"{package.provenance} Calibrated on {len(cases)} images of {where}.",
+        f"{package.provenance} Calibrated on {len(cases)} images of {names}.",
         package.training_command,
     )
     return ModelPackage.load(out)
@@ -91,10 +90,10 @@ def calibrate_package(
 def _searched_elsewhere(
     cases: Sequence[_Case], places: Sequence[_Case], calibration: CalibrationSpec
 ) -> Iterable[JudgedModes]:
-    """Every image matched where one of `places`, of another aerial image, was taken."""
+    """The modes of each image at one of `places` with another aerial image, where all of them are wrong."""
     for number, (_, _, record, observation) in enumerate(cases):
-        from_here = number % max(1, len(places))
-        others = (c for c in chain(places[from_here:], places) if c[2].aerial_path != record.aerial_path)
+        first = number % max(1, len(places))
+        others = (c for c in chain(places[first:], places) if c[2].aerial_path != record.aerial_path)
         other = next(others, None)
         if other is not None:
             modes = (
@@ -107,14 +106,14 @@ def _searched_elsewhere(
 
 
 def _priors(record: PairRecord) -> list[Prior]:
-    """The record's prior, and where that has no heading but the truth has, the same with one."""
+    """The record's prior; where it has no heading but the truth has one, also the prior with a heading."""
     if record.prior.yaw_rad is not None or record.truth.yaw_rad is None:
         return [record.prior]
     return [record.prior, with_heading(record.prior, record.truth.yaw_rad, zlib.crc32(record.id.encode()))]
 
 
 def _observed(package: ModelPackage, datasets: list[PairsDataset], progress: Progress) -> Iterable[_Case]:
-    """Every record encoded once, with the number of its data set; those of one aerial image share descriptors."""
+    """Every record, encoded once; records on the same aerial image share a localizer and its descriptors."""
     networks = open_networks(package)
     for number, dataset in enumerate(datasets):
         localizers: dict[Path, Localizer] = {}

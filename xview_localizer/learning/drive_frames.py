@@ -1,6 +1,6 @@
-"""What a recorded drive holds for learning: an image every metre or two, with all that is known at its stamp.
+"""Training frames of a recorded drive: an image every metre or two, with camera, odometry, prior and pose at its stamp.
 
-The messages take the same way as in the node (intake.py), with the node's settings; images are kept as files.
+The messages are processed as in the node (intake.py), with the node's settings; images are stored as files.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from xview_localizer.records import ImageRecord
 from xview_localizer.settings import Settings
 from xview_localizer.tracking.motion import PathPose, SampleError
 
-# Nearer images show the same ground once more.
+# Least distance between two frames: closer ones show the same ground.
 SPACING_M = 1.5
-# The tracker's poses that stand in for a reference: surer than those that the gate lets pass.
+# Least confidence of the tracker's poses that replace a reference: more than the gate demands.
 SURE_CONFIDENCE = 0.99
-# A reference this much further from GNSS than GNSS may be off is in another frame.
+# A reference that lies this far outside of the priors' discs is in another frame.
 REFERENCE_FAR_M = 100.0
 JPEG_QUALITY = 95
 
@@ -47,7 +47,7 @@ class Frame:
     stamp_sec: float
     image: str  # file name
     camera: dict  # as in the pairs format, with roll, pitch and height
-    camera_in_level: Pose2  # the camera's body in the level frame of base_link
+    camera_in_level: Pose2  # pose of the camera's body in the level frame of base_link
     odometry: PathPose | None
     prior: Prior | None  # base_link by GNSS
     anchor: Anchor | None
@@ -63,13 +63,13 @@ def cut_frames(
 ) -> list[Frame]:
     """Frames of the drive SPACING_M apart, or those that `out` holds already. Raises AdaptError, BagError.
 
-    Without a reference every frame is localized, as the node would, and anchored by what the tracker is sure of.
+    Without a reference every frame is localized as in the node, and confident poses of the tracker become anchors.
     """
     if (out / "frames.json").is_file():
         return [_frame(entry) for entry in json.loads((out / "frames.json").read_text())]
     if settings.cameras != (ONLY_CAMERA,):
         raise AdaptError(
-            f"{drive.bag}: images of several cameras ({', '.join(settings.cameras)}) cannot be learnt from together; "
+            f"{drive.bag}: frames of several cameras ({', '.join(settings.cameras)}) cannot be used together; "
             "describe the drive with one of them, as `camera` and with the topics image and camera_info"
         )
     if settings.mountings.cameras[ONLY_CAMERA].height_m is None:
@@ -127,7 +127,7 @@ def _sure_anchor(record: ImageRecord) -> Anchor | None:
 
 
 def _camera_in_level(view: GroundView) -> tuple[dict, Pose2]:
-    """The pairs format's camera record, and where the camera's body is in the level frame."""
+    """The camera record of the pairs format, and the pose of the camera's body in the level frame."""
     R_level = R_level_base(view.gravity_base)
     body = R_level @ view.R_base_camera @ R_BODY_OPTICAL.T
     roll_rad, pitch_rad, yaw_rad = rpy_from_R_base_body(body)
@@ -141,7 +141,7 @@ def _camera_in_level(view: GroundView) -> tuple[dict, Pose2]:
 
 
 def _check(frames: list[Frame], drive: Drive, reference: Reference | None, complaints: list[str]) -> None:
-    """Raise AdaptError where there is nothing to learn from."""
+    """Raise AdaptError where there are no frames with anchors near the priors."""
     if not frames:
         why = complaints[-1] if complaints else "its image topic is empty; correct the topic in drive.yaml"
         raise AdaptError(f"{drive.bag}: no image can be used: {why}")
@@ -149,14 +149,14 @@ def _check(frames: list[Frame], drive: Drive, reference: Reference | None, compl
     images = f"the images from {frames[0].stamp_sec:.1f} to {frames[-1].stamp_sec:.1f} s"
     if not anchored and reference is None:
         raise AdaptError(
-            f"{drive.bag}: the tracker is sure of none of {len(frames)} images; give a --reference, or begin with a "
-            "package that finds some"
+            f"{drive.bag}: the tracker has no confident pose for any of {len(frames)} images; give a --reference, or "
+            "start from a package that localizes some of them"
         )
     if not anchored:
         first, last = reference.stamp_sec[[0, -1]]
         raise AdaptError(
-            f"{drive.bag}: reference {reference.name} from {first:.1f} to {last:.1f} s has no pose for {images}; let "
-            "one clock stamp both, and with NavSatFix record odometry too"
+            f"{drive.bag}: reference {reference.name} from {first:.1f} to {last:.1f} s has no pose for {images}; stamp "
+            "both by one clock, and with NavSatFix record odometry too"
         )
     off_m = [
         np.hypot(frame.anchor.pose.x_m - frame.prior.x_m, frame.anchor.pose.y_m - frame.prior.y_m)
@@ -168,13 +168,13 @@ def _check(frames: list[Frame], drive: Drive, reference: Reference | None, compl
         raise AdaptError(f"{drive.bag}: no image has a GNSS position to search around; record one on fix")
     if np.median(off_m) > REFERENCE_FAR_M:
         raise AdaptError(
-            f"{drive.bag}: the poses lie {np.median(off_m) / 1000:.1f} km from GNSS; give those of base_link in "
-            "map, metres east and north of the datum"
+            f"{drive.bag}: the reference poses lie {np.median(off_m) / 1000:.1f} km from GNSS; give poses of base_link "
+            "in map, metres east and north of the datum"
         )
 
 
 def _frame(entry: dict) -> Frame:
-    """Inverse of asdict."""
+    """The frame of an entry of frames.json, which `asdict` made."""
     odometry, prior, anchor = entry["odometry"], entry["prior"], entry["anchor"]
     return Frame(
         **{key: entry[key] for key in ("id", "stamp_sec", "image", "camera")},

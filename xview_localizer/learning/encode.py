@@ -1,7 +1,7 @@
-"""The views of a `pairs` folder as the networks receive them, computed once and kept on disk.
+"""The views of a `pairs` folder as the networks receive them, computed once and stored on disk.
 
-Where the backbone's tokens are stored too, they come from the ONNX backbone of the model package, so training sees
-exactly what the robot will.
+Tokens, where they are stored too, come from the ONNX backbone of the model package, so training and the robot use the
+same ones.
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ from xview_localizer.models.token_rows import tokens_of
 from xview_localizer.models.xview import XviewSpec
 from xview_localizer.pairs import PairRecord, PairsDataset, PairsError, ground_view
 
-# Images that share an aerial crop: how many, how far apart, and how far off its middle theirs may be.
-GROUP_SIZE = 4
-GROUP_EXTENT_M = 20.0
-CROP_OFFSET_M = 8.0
-# Where no depth image is given; further out, a degree of tilt spoils the ground's range.
+GROUP_SIZE = 4  # images that share an aerial crop
+GROUP_EXTENT_M = 20.0  # greatest distance of an image from the first of its group
+CROP_OFFSET_M = 8.0  # random offset of the crop's middle from the group's
+# Flat ground replaces a missing depth image up to here; further out, a degree of tilt spoils its range.
 FLAT_GROUND_RANGE_M = 20.0
 
 
@@ -50,9 +49,8 @@ def encode_pairs(
     """
     out.mkdir(parents=True, exist_ok=True)
     for number, records in enumerate(track(list(_neighbours(dataset)))):
-        target = (
-            out / f"{number:06d}_{records[0].aerial_path.stem}.npz"
-        )  # equal names may lie in several folders
+        # Numbered, because aerial images of different folders may have the same name.
+        target = out / f"{number:06d}_{records[0].aerial_path.stem}.npz"
         if target.exists():
             continue
         rng = np.random.default_rng((seed, number))
@@ -79,7 +77,7 @@ def encode_pairs(
 
 
 def _neighbours(dataset: PairsDataset) -> Iterable[list[PairRecord]]:
-    """Records in groups that fit on one aerial crop."""
+    """Groups of consecutive records that fit on one aerial crop. Raises PairsError."""
     group: list[PairRecord] = []
     for record in dataset:
         if record.truth.yaw_rad is None or record.camera_height_m is None:
@@ -102,12 +100,12 @@ def _encode_ground(
     augment: float,
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    """Canonical view, tokens, range per cell and truth of one record; mounting errors are part of life."""
+    """Canonical view, plan view, tokens, range per cell and truth of one record, with simulated mounting errors."""
     view = ground_view(record)
     R_level_camera = cv2.Rodrigues(rng.normal(0, np.radians(0.4), 3) * augment)[0] @ view.R_base_camera
     height_m = record.camera_height_m * float(np.exp(rng.normal(0, 0.03 * augment)))
     canonical = canonical_view(view.camera, R_level_camera, spec.view)
-    # Where the camera's height is unknown, the plan is drawn for an assumed one.
+    # On a robot the camera's height may be unknown; the plan view is then made for an assumed height.
     plan_height_m = (
         height_m * float(np.exp(rng.normal(0, 0.12))) if rng.random() < 0.15 * augment else height_m
     )
@@ -139,12 +137,12 @@ def _encode_ground(
 
 
 def _tokens(backbone: Engine, image: np.ndarray) -> np.ndarray:
-    """Tokens [C, h, w] of an RGB image; half precision holds what int8 weights make of it."""
+    """Tokens [C, h, w] of an RGB image in half precision, which is finer than the error of int8 weights."""
     return tokens_of(backbone, network_image(image))[0].astype(np.float16)
 
 
 def _cell_range_m(record: PairRecord, canonical: CanonicalView) -> np.ndarray:
-    """Range of each cell, 0 where unknown: of the depth image, or where there is none, of flat ground nearby."""
+    """Range [R, C] of each cell, 0 where unknown: from the depth image, or without one from flat ground nearby."""
     if record.depth_path is None:
         directions = canonical.cell_directions.reshape(-1, 3)
         range_m = flat_ground_range_m(directions, record.camera_height_m, FLAT_GROUND_RANGE_M)
@@ -159,7 +157,7 @@ def _cell_range_m(record: PairRecord, canonical: CanonicalView) -> np.ndarray:
 
 
 def with_cropped_field(view: CanonicalView, rng: np.random.Generator) -> CanonicalView:
-    """The view of a camera that does not see its feet or the sky: many panoramas are strips."""
+    """The view of a camera with a limited vertical field, as many panoramas are strips."""
     lowest_rad, highest_rad = np.radians([rng.uniform(-45, -20), rng.uniform(5, 25)])
     cells = (view.cell_elevation_rad > lowest_rad) & (view.cell_elevation_rad < highest_rad)
     rows = np.repeat(cells, view.spec.cell_rows_px)

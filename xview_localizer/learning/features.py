@@ -1,4 +1,4 @@
-"""What training reads: aerial crops, the ground images taken in them, and their truth, on the training device."""
+"""Training features on the training device: aerial crops, the ground images taken in them, and their true poses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AerialFeatures:
     half_extent_m: float
 
     def turned(self, quarter_turns: int, flip: bool) -> AerialFeatures:
-        """Swap north and south if `flip`, then turn the world counter-clockwise."""
+        """The crop with north and south swapped if `flip`, then turned counter-clockwise."""
 
         def move(x: Tensor) -> Tensor:
             return torch.rot90(x.flip(-2) if flip else x, quarter_turns, dims=(-2, -1))
@@ -34,21 +34,21 @@ class AerialFeatures:
 
 @dataclass(frozen=True)
 class GroundFeatures:
-    """A canonical ground view with its truth; the pose is about the middle of the aerial crop."""
+    """A canonical ground view with its true pose, relative to the middle of the aerial crop."""
 
     image: Tensor  # [3, 14 h, 14 w] uint8
     tokens: Tensor | None  # [C, h, w], where they were stored
     elevation_rad: Tensor  # [2 h]
     azimuth_rad: Tensor  # [w]
     valid: Tensor  # [2 h, w] bool
-    range_m: Tensor  # [2 h, w], 0 = nothing there (sky)
+    range_m: Tensor  # [2 h, w] along the ray, 0 where unknown (sky)
     plan: Tensor  # [3, S, S] uint8
     plan_xy: Tensor  # [2 h, w, 2]
     height_m: Tensor  # scalar
     pose: Tensor  # [3] x, y, yaw
 
     def turned(self, quarter_turns: int, flip: bool) -> GroundFeatures:
-        """The view in the world that `AerialFeatures.turned` makes."""
+        """The view that belongs to the crop of `AerialFeatures.turned`."""
         sign = -1.0 if flip else 1.0
         x, y, yaw = self.pose[0], sign * self.pose[1], sign * self.pose[2]
         for _ in range(quarter_turns % 4):
@@ -84,7 +84,10 @@ class Group:
 
 
 class FeatureFolder:
-    """All features of one or several encoded folders, held in the memory of `device`."""
+    """All features of one or several encoded folders, in the memory of `device`.
+
+    Raises ValueError where the folders hold none.
+    """
 
     def __init__(
         self, folders: list[Path], track: Callable[[Iterable], Iterable] = iter, device: str = "cpu"
@@ -105,7 +108,7 @@ class FeatureFolder:
         return list(self._groups.values())
 
     def refresh(self, track: Callable[[Iterable], Iterable] = iter) -> None:
-        """Read what has been written since: features may be encoded while training runs."""
+        """Read the files written since the last call; features may be encoded while training runs."""
         paths = {path for folder in self._folders for path in folder.glob("*.npz")} - set(self._groups)
         for path in track(sorted(paths)):
             if path.name.endswith(WRITING_SUFFIX):
@@ -116,7 +119,7 @@ class FeatureFolder:
             self._of_width.setdefault(group.columns, []).append(group)
 
     def draw(self, count: int, rng: np.random.Generator) -> list[Group]:
-        """At most `count` groups whose views are of one width, so that they make one batch."""
+        """At most `count` random groups whose views have the same width, so that they fit into one batch."""
         widths = list(self._of_width)
         sizes = np.array([len(self._of_width[width]) for width in widths])
         groups = self._of_width[widths[rng.choice(len(widths), p=sizes / sizes.sum())]]

@@ -1,6 +1,6 @@
 """Low-rank adaptation of the backbone (LoRA, Hu et al., 2021): W x + B A x, with only A and B trained.
 
-Merged into W before export, it costs the robot nothing.
+B A is merged into W before export, so inference does not become slower.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class LowRankLinear(nn.Module):
 
     @property
     def merged_weight(self) -> Tensor:
-        """The weight [out, in] of one plain layer that computes the same."""
+        """The weight [out, in] of an equivalent plain layer."""
         return self.linear.weight + self.up @ self.down
 
 
@@ -41,7 +41,7 @@ def adapt(backbone: Backbone, rank: int) -> None:
 
 @torch.no_grad()
 def merged(backbone: Backbone) -> Backbone:
-    """A plain backbone that computes the same as an adapted one."""
+    """A plain backbone equivalent to an adapted one."""
     plain = Backbone(backbone.config)
     weights = {name.replace(".linear.", "."): value for name, value in backbone.state_dict().items()}
     for name, layer in backbone.named_modules():

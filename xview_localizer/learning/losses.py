@@ -1,8 +1,8 @@
 """Losses: the pose likelihood the solver uses, InfoNCE on the matches the true pose implies, and depth.
 
-The pose loss is a softmax over pose hypotheses (the truth, near misses, far ones), each scored exactly as the
-dense solver scores it; training so that the truth wins is training for the solver. Everything is batched: B ground
-images, N cells of each, K poses for each.
+The pose loss is a softmax over pose hypotheses (the truth, near misses, far ones), each scored exactly as by the dense
+solver, so training maximises the solver's score of the truth. Everything is batched: B ground images, N cells of each,
+K poses for each.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Of the wrong poses, how many of the best are varied, how often, and by how much (x_m, y_m, yaw_rad).
-PEAKS = 48
-VARIANTS = 12
-VARIANT_SIGMAS = (0.8, 0.8, 0.06)
-# Nearer variants are the same answer, a little off: sample_pose_hypotheses has enough of them.
+PEAKS = 48  # best wrong poses around which further ones are drawn
+VARIANTS = 12  # further poses around each
+VARIANT_SIGMAS = (0.8, 0.8, 0.06)  # standard deviations of x_m, y_m, yaw_rad of those
+# Variants nearer to the truth are near misses, of which sample_pose_hypotheses draws enough.
 RIVAL_APART_M = 1.5
-# Hypotheses nearer to the truth than this (or 8°) would teach the wrong thing.
+# Hypotheses nearer to the truth than this and APART_COS count as right, not as wrong.
 HYPOTHESIS_APART_M = 0.5
+APART_COS = 0.99  # of the angle between two headings: 8°
 # Every fourth ground cell is enough to rank hypotheses.
 RANKING_STRIDE = 4
 
@@ -34,7 +34,7 @@ class MatchProbabilities:
     inlier_probability: Tensor  # [B, N], one minus the dustbin's share
 
     def every(self, stride: int) -> MatchProbabilities:
-        """Those of every `stride`-th cell."""
+        """The matches of every `stride`-th ground cell."""
         return MatchProbabilities(
             self.logits[:, ::stride], self.probability[:, ::stride], self.inlier_probability[:, ::stride]
         )
@@ -42,7 +42,7 @@ class MatchProbabilities:
 
 @dataclass(frozen=True)
 class Hypotheses:
-    """`poses` [B, K, 3] (x, y, yaw), the truth first, and which of them take part, [B, K]."""
+    """`poses` [B, K, 3] (x, y, yaw), the truth first, and the mask `allowed` [B, K] of those that count."""
 
     poses: Tensor
     allowed: Tensor
@@ -109,7 +109,7 @@ def info_nce(
     """InfoNCE in both directions, [B]; ground cells without a true match belong in the dustbin.
 
     `true_xy_m` [B, N, 2] about the middle of the grid, `matchable` [B, N] whether that lies in the grid, `taking_part`
-    [B, N] which cells count at all.
+    [B, N] the mask of cells that count.
     """
     rows, columns = matches.probability.shape[-2:]
     grid = to_grid_sample(true_xy_m, half_extent_m)
@@ -122,7 +122,7 @@ def info_nce(
     row = ((grid[..., 1] + 1) / 2 * rows).long().clamp(0, rows - 1)
     cell = row * columns + column  # [B, N]
     counted = matchable & taking_part
-    # Of every true aerial cell (last axis), what all ground cells make of it.
+    # For each true aerial cell (last axis), the softmax over all ground cells.
     over_ground = torch.gather(matches.logits, 2, cell.unsqueeze(1).expand(-1, cell.shape[1], -1))
     over_ground = over_ground.masked_fill(~counted.unsqueeze(2), -1e4).log_softmax(dim=1)
     same = (cell.unsqueeze(2) == cell.unsqueeze(1)) & counted.unsqueeze(2)
@@ -131,7 +131,7 @@ def info_nce(
 
 
 def mean_where(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the last axis of `values` where `mask` is set, 0 where it nowhere is."""
+    """Mean over the last axis of the `values` in `mask`; 0 where the mask is empty."""
     return torch.where(mask, values, 0.0).sum(-1) / mask.sum(-1).clamp(min=1)
 
 
@@ -140,8 +140,8 @@ def sample_pose_hypotheses(
 ) -> Hypotheses:
     """Poses that the solver must distinguish from the truth [B, 3], about the grid's middle; the truth comes first.
 
-    Near misses (at least half a cell away), slips along and across the street, and poses anywhere in a prior
-    disc that holds the truth: with any heading, with the true heading, and turned around.
+    They are near misses (at least half a cell away), poses some metres off, and poses anywhere in a prior disc that
+    holds the truth: with any heading, with the true heading, and turned by 180°.
     """
     batch, device = len(true_pose), true_pose.device
 
@@ -182,10 +182,10 @@ def keep_hardest(
     count: int,
     generator: torch.Generator,
 ) -> Hypotheses:
-    """The truth and those `count` others that the match likes best: they teach the most.
+    """The truth and the `count` wrong poses of highest score.
 
-    The best of the others are varied and judged again, which finds the peaks that a random draw passes by: the
-    rivals the solver will meet. Judged by every fourth ground cell, which is enough to rank.
+    Further poses are drawn around the best wrong ones and scored too, which finds peaks that random draws miss: the
+    rivals in the solver's search. Poses are ranked by every RANKING_STRIDE-th ground cell.
     """
     some, counted = matches.every(RANKING_STRIDE), taking_part[:, ::RANKING_STRIDE, None]
 
@@ -206,20 +206,23 @@ def keep_hardest(
 
 
 def _take(poses: Tensor, index: Tensor) -> Tensor:
-    """Of `poses` [B, K, 3] those of `index` [B, M], [B, M, 3]."""
+    """The poses [B, M, 3] of `poses` [B, K, 3] at `index` [B, M]."""
     return torch.gather(poses, 1, index[..., None].expand(-1, -1, poses.shape[-1]))
 
 
 def _apart(poses: Tensor, true_pose: Tensor, apart_m: float) -> Tensor:
-    """Which of `poses` [B, K, 3] lie `apart_m` or 8° from the true one [B, 3]."""
+    """Mask [B, K] of the `poses` [B, K, 3] that are `apart_m`, or 8°, from the true one [B, 3]."""
     distance_m = (poses[..., :2] - true_pose[:, None, :2]).norm(dim=-1)
-    return (distance_m > apart_m) | (torch.cos(poses[..., 2] - true_pose[:, None, 2]) < 0.99)
+    return (distance_m > apart_m) | (torch.cos(poses[..., 2] - true_pose[:, None, 2]) < APART_COS)
 
 
 def wrong_place_loss(
     ground: Tensor, aerial: Tensor, dustbin: Tensor, taking_part: Tensor, inverse_temperature: Tensor
 ) -> Tensor:
-    """Against an aerial crop of another place every cell belongs in the dustbin; shapes as `match` has them."""
+    """Loss of matches with an aerial crop of another place, where every cell belongs in the dustbin.
+
+    Shapes are those of `match`; `taking_part` [B, N] is the mask of cells that count.
+    """
     logits = inverse_temperature * (ground @ aerial.flatten(2))
     return mean_where(F.softplus(torch.logsumexp(logits, dim=2) - dustbin), taking_part).mean()
 

@@ -1,4 +1,4 @@
-"""What is trained: both heads, the temperature of the cosine and, where it is adapted, the backbone."""
+"""The trained module: both heads, the temperature of the cosine and, where it is adapted, the backbone."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from xview_localizer.models.export import load_head
 from xview_localizer.models.heads import AerialHead, GroundHead, HeadConfig
 from xview_localizer.models.package import ModelPackage
 
-LARGEST_INVERSE_TEMPERATURE = 40.0
+LARGEST_INVERSE_TEMPERATURE = 40.0  # more makes matches so sharp that training becomes unstable
 
 
 class Matcher(nn.Module):
-    """Both heads and the learned temperature; `backbone` where tokens are not stored but made in every step."""
+    """Both heads and the learned temperature; with a `backbone`, tokens are computed in every step instead of read."""
 
     def __init__(self, config: HeadConfig = HeadConfig(), backbone: Backbone | None = None) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Matcher(nn.Module):
 
     @classmethod
     def of(cls, package: ModelPackage, backbone: Backbone | None = None) -> Matcher:
-        """The matcher that `package` was exported from. Raises ModelPackageError where its heads are others."""
+        """The matcher with the weights of `package`. Raises ModelPackageError where its heads have another layout."""
         matcher = cls(backbone=backbone)
         ground = [
             package.graphs[name].path for name in ("ground_head", "depth_head") if name in package.graphs
@@ -61,7 +61,7 @@ class Matcher(nn.Module):
     def _augmented(
         self, pixels: Tensor, tokens: Tensor | None, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Images in [0, 1] and tokens: the stored ones, or those of the backbone on photographs drawn anew."""
+        """Images in [0, 1] and tokens: stored ones, or the backbone's of images augmented in this step."""
         image = pixels.float() / 255
         if tokens is None:
             if self.backbone is None:

@@ -1,4 +1,4 @@
-"""A trained matcher as a model package; training and adaptation both write theirs here."""
+"""Writing a trained matcher as a model package, for training and for adaptation."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from xview_localizer.models.xview import XVIEW, XviewSpec
 def write_trained(
     matcher: Matcher, base: Path, out: Path, spec: XviewSpec, licence: str, provenance: str, command: str
 ) -> None:
-    """Write `matcher` to `out` as a package that is not calibrated yet, with the temperature that it learned.
+    """Write `matcher` to `out` as a package with its learned temperature, which still has to be calibrated.
 
-    What was not trained (notices, the backbone where it was frozen) comes from the package folder `base`.
+    Parts that were not trained (notices, a frozen backbone) are copied from the package folder `base`.
     """
     copy_package(base, out)
     if matcher.backbone:

@@ -1,4 +1,4 @@
-"""How long work reports its progress."""
+"""Callbacks by which long work reports its progress."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """Where progress goes: lines of text, a wrapper for loops, and training's step with its averages."""
+    """`report` receives lines of text, `track` wraps loops, `training` receives a step and its average losses."""
 
     report: Callable[[str], None] = print
     track: Callable[[Iterable], Iterable] = iter

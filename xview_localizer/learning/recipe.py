@@ -1,8 +1,8 @@
-"""The training of a model package from nothing, in one resumable command.
+"""The training of a model package, in one resumable command.
 
     towns, orthophotos → pairs → backbone features → heads → ONNX package → calibration on other towns and windows
 
-Every step keeps its result under the work folder and is skipped when that is already there.
+Every step stores its result under the work folder and is skipped where the result exists.
 """
 
 from __future__ import annotations
@@ -38,23 +38,23 @@ from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
 from xview_localizer.simulation.photo import PhotoSource, photos_of
 
 LICENCE = "Apache-2.0 (heads and training); DINOv2 ViT-S/14 backbone: Apache-2.0, see NOTICE"
-VALIDATION_FIRST_SEED = 500_000
+VALIDATION_FIRST_SEED = 500_000  # beyond the seeds of training towns
 
 
 class RecipeError(ValueError):
-    """The work folder belongs to another recipe; the message names in what they differ."""
+    """The options are inconsistent, or the work folder was made with others; the message names them."""
 
 
 @dataclass(frozen=True)
 class RecipeConfig:
-    """What to learn from, and how long. `towns` are those of each camera kind and of the families `styles`, beside the
-    data sets `pairs`; `scenes` are those of each kind too, raised from windows of the georeferenced `orthophotos` and
-    from the `photos` of known scale, which take turns.
+    """The training data and the length of training.
 
-    Training begins at the heads of the package `start`, or at none; the package made has `start_share` of the weights
-    that training began at (averaging.py). Where `backbone_weights` of DINOv2 are given, the
-    backbone runs in every step, is adapted with `lora_rank`, and becomes part of the package; this needs a `device`
-    faster than a CPU.
+    For each camera kind there are `towns` towns of the families `styles`, and `scenes` scenes raised in turn from
+    windows of the georeferenced `orthophotos` and from the `photos` of known scale; the data sets `pairs` are added.
+    Training starts from the heads of the package `start`, or from random ones. The result is the weighted mean with
+    the weights at the start, which count `start_share` (averaging.py). With `backbone_weights` of DINOv2 the backbone
+    runs in every step, is adapted with `lora_rank` and becomes part of the package; this needs a `device` faster than
+    a CPU.
     """
 
     towns: int = 200
@@ -84,14 +84,14 @@ def train_package(
     config: RecipeConfig = RecipeConfig(),
     progress: Progress = Progress(),
 ) -> ModelPackage:
-    """Make a package in `out` with the backbone of `backbone_package`; resumes from what `work` holds.
+    """Make a package in `out` with the backbone of `backbone_package`; resumes from the results in `work`.
 
-    Raises RecipeError, PairsError, ModelPackageError; of an orthophoto MapSourceError and OrthophotoError.
+    Raises RecipeError, PairsError, ModelPackageError, and for orthophotos MapSourceError and OrthophotoError.
     """
     if config.start_share and not config.start:
-        raise RecipeError("a share of the start's weights needs a package to start from; give --start too")
+        raise RecipeError("--start-share needs a package to start from; give --start too")
     torch.set_num_threads(config.threads)
-    for source in _photo_sources(config):  # refused before anything is claimed or rendered
+    for source in _photo_sources(config):  # raises for unusable photos before anything is written
         source.photo(np.random.default_rng(0))
     _claim(work, backbone_package, config)
     matcher, encoder, folders = _matcher(config), _encoder(backbone_package, config), []
@@ -110,12 +110,12 @@ def train_package(
     command = training_command(config, backbone_package)
     write_trained(matcher.eval(), backbone_package, out, XviewSpec(), LICENCE, provenance(config), command)
 
-    progress.report("calibrating confidence and covariance on what was not learned from")
+    progress.report("calibrating confidence and covariance on held-out towns and windows")
     return calibrate_package(out, out, _validation(work, config), progress)
 
 
 def _matcher(config: RecipeConfig) -> Matcher:
-    """What training begins with."""
+    """The matcher from which training starts."""
     backbone = None
     if config.backbone_weights:
         backbone = official_backbone(config.backbone_weights)
@@ -126,7 +126,7 @@ def _matcher(config: RecipeConfig) -> Matcher:
 
 
 def _encoder(backbone_package: Path, config: RecipeConfig) -> Engine | None:
-    """What stores the tokens of images beforehand; nothing where the backbone runs in every step."""
+    """The backbone that encodes images before training; None where the backbone runs in every step."""
     if config.backbone_weights:
         return None
     graph = ModelPackage.load(backbone_package).graphs["backbone"]
@@ -134,13 +134,13 @@ def _encoder(backbone_package: Path, config: RecipeConfig) -> Engine | None:
 
 
 def _photo_sources(config: RecipeConfig, held_out: bool = False) -> list[PhotoSource]:
-    """What scenes are raised from."""
+    """The photos from which scenes are raised: for training, or the held-out windows of the orthophotos."""
     sources: list[PhotoSource] = [OrthophotoFile(path, held_out) for path in config.orthophotos]
     return sources + (photos_of(config.photos) if config.photos and not held_out else [])
 
 
 def _validation(work: Path, config: RecipeConfig) -> list[PairsDataset]:
-    """Towns of other seeds, and held-out windows of the orthophotos; rendered where they are not there yet."""
+    """Data sets of towns of other seeds and of held-out windows of the orthophotos, rendered where missing."""
     seeds = range(VALIDATION_FIRST_SEED, VALIDATION_FIRST_SEED + config.validation_towns)
     datasets = []
     for kind in config.kinds:
@@ -172,7 +172,7 @@ def _towns(kind: str, config: RecipeConfig) -> PairsConfig:
 
 
 def _claim(work: Path, backbone_package: Path, config: RecipeConfig) -> None:
-    """Write down what `work` is made of. Results of another recipe must not pass for those of this one."""
+    """Claim `work` for the options on which its results depend. Raises RecipeError."""
     of_this = {
         "towns": config.towns,
         "images_per_town": config.images_per_town,
@@ -193,7 +193,7 @@ def _claim(work: Path, backbone_package: Path, config: RecipeConfig) -> None:
 
 
 def claim(work: Path, recipe: dict) -> None:
-    """Write down the options that `work` is made with. Raises RecipeError where it was made with others."""
+    """Store the options with which `work` is made. Raises RecipeError where it was made with others."""
     file = work / "recipe.json"
     if file.exists():
         before = json.loads(file.read_text())
@@ -208,7 +208,7 @@ def claim(work: Path, recipe: dict) -> None:
 
 
 def _datasets(work: Path, config: RecipeConfig, progress: Progress) -> Iterable[tuple[str, PairsDataset]]:
-    """What to learn from, each by a name of its own; scenes and towns are rendered where they are not there yet."""
+    """The training data sets, each with a unique name; scenes and towns are rendered where missing."""
     for number, kind in enumerate(config.kinds if config.orthophotos or config.photos else ()):
         scenes = work / f"scenes_{kind}"
         progress.report(f"raising {config.scenes} scenes ({kind}) from photos in {scenes}")
@@ -227,7 +227,7 @@ def _datasets(work: Path, config: RecipeConfig, progress: Progress) -> Iterable[
 
 
 def training_command(config: RecipeConfig, backbone_package: Path) -> str:
-    """What to type to make this package again."""
+    """The command that makes this package again."""
     words = ["xview-localizer train --work WORK --out PACKAGE"]
     words += [f"--towns {config.towns} --images-per-town {config.images_per_town}"]
     words += [f"--pairs {path}" for path in config.pairs]
@@ -245,7 +245,7 @@ def training_command(config: RecipeConfig, backbone_package: Path) -> str:
 
 
 def provenance(config: RecipeConfig) -> str:
-    """Where the weights come from."""
+    """Text on the origin of the weights."""
     last = config.first_seed + len(config.kinds) * config.towns - 1
     towns = (
         f"towns of this project's simulator ({', '.join(config.styles)}), seeds {config.first_seed} to {last}"
@@ -254,8 +254,8 @@ def provenance(config: RecipeConfig) -> str:
     sources += [f"the pairs of {path}" for path in config.pairs]
     sources += [f"scenes raised from the orthophoto {path}" for path in config.orthophotos]
     sources += [f"scenes raised from the photos of {config.photos}"] if config.photos else []
-    begun = f"begun at the heads of {config.start}, " if config.start else ""
-    kept = f" The weights are {config.start_share:.0%} those begun at." if config.start_share else ""
+    begun = f"started from the heads of {config.start}, " if config.start else ""
+    kept = f" The weights are a mean, {config.start_share:.0%} from the start." if config.start_share else ""
     adapted = f" adapted with rank {config.lora_rank}" if config.backbone_weights else ""
     return (
         f"Backbone: DINOv2 ViT-S/14{adapted}, see NOTICE. Heads: {begun}trained on {' and '.join(sources)}."

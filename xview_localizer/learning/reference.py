@@ -1,4 +1,4 @@
-"""The reference pose of base_link at an image, as an anchor of the path that is learnt from."""
+"""Reference poses as anchors of a smoothed path."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from xview_localizer.evaluation.reference import Reference
 from xview_localizer.learning.smoothing import Anchor
 from xview_localizer.tracking.tracker import DriveTracker
 
-SIGMA_RAD = float(np.radians(0.5))
+SIGMA_RAD = float(np.radians(0.5))  # of a reference's yaw, which references do not report
 
 
 class AdaptError(ValueError):
-    """Drives cannot be learnt from; the message names what is wrong with which, and what to do."""
+    """A drive cannot be used for adaptation; the message names the drive, the cause and the remedy."""
 
 
 def anchor_at(reference: Reference, stamp_sec: float, tracker: DriveTracker) -> Anchor | None:
-    """The reference pose at an image's stamp; None in its gaps."""
+    """The reference pose of base_link at an image's stamp; None in gaps of the reference."""
     if reference.yaw_rad is None:
         return _antenna_before(reference, stamp_sec, tracker)
     found = reference.pose_at(stamp_sec)
@@ -27,7 +27,10 @@ def anchor_at(reference: Reference, stamp_sec: float, tracker: DriveTracker) -> 
 
 
 def _antenna_before(reference: Reference, stamp_sec: float, tracker: DriveTracker) -> Anchor | None:
-    """The newest position before the image, and where in base_link of now the antenna was then."""
+    """The newest antenna position before the image, with the antenna's place then in base_link of the image.
+
+    None without a position, or without odometry since it.
+    """
     number = reference.position_before(stamp_sec)
     if number is None:
         return None

@@ -1,4 +1,4 @@
-"""Which stretches of road are learnt from, and which are held out: never the same ground."""
+"""Splitting a drive by stretch of road into images for learning, calibration and judging, without shared ground."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Along every block of road: from here on it calibrates, from there on it judges; before, it teaches.
+# Every block of road is divided at these shares of its length: learning, then calibration, then judging.
 CALIBRATES_FROM, JUDGES_FROM = 0.6, 0.8
 BLOCK_M = 400.0
-# No camera that is learnt from stands nearer to one that is held out: about as far as cells are matched.
+# Least distance between cameras of learning and held-out cameras: about the range of matched cells.
 GUARD_M = 40.0
-# A longer step between images is a gap in the drive, or another drive, and no road.
+# A longer step between images is a gap in the drive, or another drive, and does not count as road.
 MAX_STEP_M = 20.0
 
 
 @dataclass(frozen=True)
 class RoadSplit:
-    """Numbers of the images of each part. Calibration and judging are both held out from learning."""
+    """Indices of the images of each part, and the length of road. Calibration and judging are held out."""
 
     learn: list[int]
     calibrate: list[int]
@@ -29,8 +29,8 @@ class RoadSplit:
 def split_road(xy_m: np.ndarray) -> RoadSplit:
     """Split images at `xy_m` [N, 2], in the order of driving, by stretch of road.
 
-    Ground that is driven again counts with the part that holds it out: images to learn from near it are left out, and
-    images to calibrate on where it is judged.
+    Ground that is driven more than once belongs to the held-out part: images for learning near held-out ones are left
+    out, and images for calibration near those for judging.
     """
     step_m = np.linalg.norm(np.diff(xy_m, axis=0), axis=1)
     along_m = np.concatenate([[0.0], np.cumsum(np.where(step_m < MAX_STEP_M, step_m, 0.0))])

@@ -1,12 +1,12 @@
-"""Poses of a drive from anchors here and there and the odometry between them: a planar pose graph.
+"""Poses of a drive from sparse anchors and the odometry between them: a planar pose graph.
 
 Unknown are the poses T_i = (R_i, t_i) of the nodes. With odometry's motions M_i from node i to i + 1 and anchors a,
-each a point p_a of node n_a that lies at q_a in the map (and may know the yaw psi_a), least squares minimizes
+each a point p_a of node n_a that lies at q_a in the map (possibly with a yaw psi_a), least squares minimizes
 
     sum_i |W_i (M_i^-1 T_i^-1 T_{i+1})|² + sum_a rho(|V_a (R p_a + t - q_a, theta - psi_a)|²)
 
-where W and V whiten by odometry's drift and the anchor's covariance, and rho(z²) = c² log(1 + z² / c²) (Cauchy) keeps
-a wrong anchor from pulling. The covariance of the poses is (J^T J)^-1 at the solution.
+where W and V whiten by odometry's drift and the anchor's covariance, and rho(z²) = c² log(1 + z² / c²) (Cauchy) limits
+the influence of wrong anchors. The covariance of the poses is (J^T J)^-1 at the solution.
 """
 
 from __future__ import annotations
@@ -20,23 +20,25 @@ from scipy.optimize import least_squares
 from xview_localizer.belief.hypotheses import OdometryDrift, position_sigma_m
 from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
 
-# Between two sure poses so far apart, odometry alone is not trusted to teach.
+# Greatest distance between two anchors over which odometry alone gives poses.
 MAX_BRIDGE_M = 30.0
-# Anchors further off the smoothed drive are wrong; c of the loss above.
+# Anchors further from the smoothed path than this are outliers; c of the loss above.
 OUTLIER_SIGMAS, CAUCHY_SIGMAS = 4.0, 2.0
-# Within this distance errors of odometry add up like those of a wrong scale, beyond it they are independent.
+# Within this distance the errors of odometry add up linearly, beyond it they are independent.
 DRIFT_CORRELATION_M = 10.0
-# A standstill has no drift, but odometry no infinite accuracy either.
+# Least standard deviations of a step, since odometry has errors at a standstill too.
 LEAST_STEP_SIGMA_M, LEAST_STEP_SIGMA_RAD = 0.005, float(np.radians(0.02))
-# The normal equations are dense: longer stretches are smoothed in pieces.
+# The normal equations are dense, so longer paths are smoothed in pieces.
 MAX_NODES = 200
-# The standard deviation of a yaw of which nothing is known.
+# Standard deviation of an unknown yaw.
 UNKNOWN_YAW_SIGMA_RAD = 1e3
+# A first guess agrees with an anchor within this distance: the drift over a bridge, generously.
+AGREEING_M = MAX_BRIDGE_M / 10
 
 
 @dataclass(frozen=True)
 class Anchor:
-    """`point_in_base_m` [2] of base_link lies at (pose.x_m, pose.y_m) in `map` and base_link's yaw is that of `pose`.
+    """A measurement: `point_in_base_m` [2] lies at (pose.x_m, pose.y_m) in `map`, and base_link's yaw is pose.yaw_rad.
 
     `covariance` [3, 3] of (x, y, yaw); see `without_yaw`.
     """
@@ -47,7 +49,7 @@ class Anchor:
 
     @classmethod
     def without_yaw(cls, xy_m: np.ndarray, sigma_m: float, point_in_base_m: np.ndarray) -> Anchor:
-        """A position [2] alone, as of a GNSS antenna at `point_in_base_m` [2]."""
+        """A position [2] without yaw, as of a GNSS antenna at `point_in_base_m` [2]."""
         covariance = np.diag([sigma_m**2, sigma_m**2, UNKNOWN_YAW_SIGMA_RAD**2])
         x_m, y_m = map(float, point_in_base_m)
         return cls(Pose2(float(xy_m[0]), float(xy_m[1]), 0.0), covariance, (x_m, y_m))
@@ -59,7 +61,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class SmoothedPose:
-    """T_map_base and the standard deviation of its position along the worst direction."""
+    """T_map_base, and the standard deviation of its position along its most uncertain direction."""
 
     pose: Pose2
     sigma_m: float
@@ -68,9 +70,9 @@ class SmoothedPose:
 def smooth_path(
     odometry: Sequence[Pose2], anchors: Sequence[Anchor | None], drift: OdometryDrift = OdometryDrift()
 ) -> list[SmoothedPose | None]:
-    """Pose of every node of one unbroken path of odometry; None where it does not lie between two sure poses.
+    """Pose of every node of one unbroken path of odometry; None where it does not lie between two right anchors.
 
-    `odometry` holds T_odom_base of the nodes, `anchors` what is known at each beside it.
+    `odometry` [N] holds T_odom_base of the nodes, `anchors` [N] their anchors, None for nodes without one.
     """
     smoothed: list[SmoothedPose | None] = [None] * len(odometry)
     for first, end in _pieces(odometry, anchors):
@@ -79,7 +81,7 @@ def smooth_path(
 
 
 def _pieces(odometry: Sequence[Pose2], anchors: Sequence[Anchor | None]) -> list[tuple[int, int]]:
-    """Ranges of nodes from anchor to anchor, over bridges of at most MAX_BRIDGE_M, in pieces of MAX_NODES."""
+    """Ranges of nodes that begin and end at anchors, with gaps of at most MAX_BRIDGE_M and at most MAX_NODES nodes."""
     travelled_m = _travelled_m(odometry)
     pieces: list[tuple[int, int]] = []
     for node in (number for number, anchor in enumerate(anchors) if anchor is not None):
@@ -147,13 +149,13 @@ class _Graph:
         )
 
     def residuals(self, x: np.ndarray) -> np.ndarray:
-        """Whitened residuals of `x` [3 N], those of anchors shrunk so that their squares are the loss's."""
+        """Whitened residuals of `x` [3 N]; those of anchors are scaled so that their squares are the Cauchy loss."""
         poses = x.reshape(-1, 3)
         step = _turned(poses[1:, :2] - poses[:-1, :2], -poses[:-1, 2]) - self.motion[:, :2]
         turn = wrap_angle_rad(np.diff(poses[:, 2]) - self.motion[:, 2])
         by_odometry = np.column_stack([step, turn]) / self.motion_sigma
         by_anchors = self._anchor_residuals(poses)
-        squared = (by_anchors**2).sum(axis=1) / CAUCHY_SIGMAS**2 + 1e-12  # which keeps 0 / 0 away
+        squared = (by_anchors**2).sum(axis=1) / CAUCHY_SIGMAS**2 + 1e-12  # against 0 / 0
         shrink = np.sqrt(np.log1p(squared) / squared)
         return np.concatenate([by_odometry.ravel(), (by_anchors * shrink[:, None]).ravel()])
 
@@ -162,34 +164,34 @@ class _Graph:
         return np.linalg.norm(self._anchor_residuals(poses), axis=1)
 
     def first_guess(self) -> np.ndarray | None:
-        """Odometry [N, 3] laid onto the map where most anchors agree; None where nothing fixes its heading."""
+        """The odometry [N, 3] placed in the map so that most anchors agree; None where no anchors fix its heading."""
         best, most = None, -1
         for placed in self._placements():
             off_m = self._point_at(placed) - self.anchor[:, :2]
-            agreeing = int((np.hypot(off_m[:, 0], off_m[:, 1]) < MAX_BRIDGE_M / 10).sum())
+            agreeing = int((np.hypot(off_m[:, 0], off_m[:, 1]) < AGREEING_M).sum())
             if agreeing > most:
                 best, most = placed, agreeing
         return best
 
     def _placements(self):
-        """Odometry [N, 3] laid onto the map by each anchor with a yaw, or else by pairs of anchors far apart."""
-        here = self._point_at(self.odometry)
+        """The odometry [N, 3] placed in the map by each anchor with a yaw, or else by pairs of distant anchors."""
+        in_odom = self._point_at(self.odometry)
         for a in range(len(self.node)):
             if self.whitening[a, 2, 2] > 1 / np.pi:
-                yield self._placed(self.anchor[a, 2] - self.odometry[self.node[a], 2], here[a], a)
+                yield self._placed(self.anchor[a, 2] - self.odometry[self.node[a], 2], in_odom[a], a)
                 continue
             b = (a + len(self.node) // 2) % len(self.node)
-            if np.hypot(*(here[b] - here[a])) > 1.0:
-                course, driven = self.anchor[b, :2] - self.anchor[a, :2], here[b] - here[a]
+            if np.hypot(*(in_odom[b] - in_odom[a])) > 1.0:
+                course, driven = self.anchor[b, :2] - self.anchor[a, :2], in_odom[b] - in_odom[a]
                 turn_rad = np.arctan2(course[1], course[0]) - np.arctan2(driven[1], driven[0])
-                yield self._placed(turn_rad, here[a], a)
+                yield self._placed(turn_rad, in_odom[a], a)
 
     def _placed(self, turn_rad: float, pivot_m: np.ndarray, a: int) -> np.ndarray:
         xy_m = _turned(self.odometry[:, :2] - pivot_m, turn_rad) + self.anchor[a, :2]
         return np.column_stack([xy_m, self.odometry[:, 2] + turn_rad])
 
     def _point_at(self, poses: np.ndarray) -> np.ndarray:
-        """Where `poses` [N, 3] put the anchors' points [A, 2]."""
+        """The anchors' points [A, 2] under `poses` [N, 3]."""
         return poses[self.node, :2] + _turned(self.point_m, poses[self.node, 2])
 
     def _anchor_residuals(self, poses: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Train the heads on features: one command, resumable, with progress.
+"""The training loop of the heads, resumable and with progress.
 
-On a CPU the frozen backbone's tokens are stored beforehand and a step takes about a second on two cores; on a GPU the
-backbone runs in every step, on photographs augmented anew, and may itself be adapted (lora.py).
+On a CPU the frozen backbone's tokens are stored beforehand, and a step takes about a second on two cores. On a GPU the
+backbone runs in every step on newly augmented images, and may itself be adapted (lora.py).
 """
 
 from __future__ import annotations
@@ -27,31 +27,33 @@ from xview_localizer.matching import cell_weight
 LOG_EVERY = 25  # steps
 FARTHEST_RANGE_M = 60.0  # of cells whose range is learned
 NEAREST_RANGE_M = 0.3
-LAST_LEARNING_RATE = 0.01  # of the first
-NO_WEIGHT = 1e-9  # of a cell that is drawn only where no other is left
+LAST_LEARNING_RATE = 0.01  # as a share of the first
+NO_WEIGHT = 1e-9  # of cells that are drawn only where no others are left
+# The share of images lifted by the predicted depth, in place of the true one, grows over training up to a limit.
+PREDICTED_SHARE_LIMIT, PREDICTED_SHARE_GROWTH = 0.7, 1.5
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Knobs of the training loop."""
+    """Settings of the training loop."""
 
     steps: int = 3000
     aerial_per_step: int = 2
     ground_per_aerial: int = 4
-    cells: int = 320
-    hypotheses: int = 128
+    cells: int = 320  # of each ground image, drawn by weight
+    hypotheses: int = 128  # hardest wrong poses of each ground image
     learning_rate: float = 1.5e-3
     backbone_learning_rate: float = 3e-4
     weight_decay: float = 0.02
     warmup_steps: int = 100
     prior_radius_m: float = 20.0
-    evidence: float = 0.1
+    evidence: float = 0.1  # weight of a cell's log ratio: neighbouring cells are not independent
     info_nce_weight: float = 0.25
     depth_weight: float = 1.0
     wrong_pair_weight: float = 0.1
-    depth_noise: float = 0.07
-    checkpoint_every: int = 250
-    refresh_every: int = 100
+    depth_noise: float = 0.07  # standard deviation of the log range by which cells are lifted
+    checkpoint_every: int = 250  # steps
+    refresh_every: int = 100  # steps
     seed: int = 0
 
 
@@ -64,13 +66,13 @@ class LiftedCells:
     xy_m: Tensor  # [B, N, 2] level frame, by the range used for lifting
     true_xy_m: Tensor  # [B, N, 2] level frame, by the true range
     has_range: Tensor  # [B, N] whether the true range is known
-    taking_part: Tensor  # [B, N] whether this is a cell at all: small views have fewer than N
+    taking_part: Tensor  # [B, N] False for padding, where a view has fewer than N valid cells
 
 
 def lift_cells(
     matcher: Matcher, batch: Batch, predicted_share: float, config: TrainConfig, generator: torch.Generator
 ) -> tuple[LiftedCells, Tensor]:
-    """Run the ground head, lift a weighted sample of its cells; returns them and the depth loss."""
+    """Run the ground head and lift a weighted sample of its cells; returns the cells and the depth loss."""
     descriptor, dustbin, log_range = matcher.describe_ground(batch, generator)
     known = (batch.range_m > 0) & (batch.range_m < FARTHEST_RANGE_M) & batch.valid
     height_m = batch.height_m[:, None, None]
@@ -104,7 +106,7 @@ def lift_cells(
 
 
 def half_precision(device: torch.device) -> torch.autocast:
-    """bfloat16 where it is safe: the networks; a third faster on CPUs that have it."""
+    """Autocast to bfloat16, used for the networks only; a third faster on CPUs that support it."""
     return torch.autocast(device.type, torch.bfloat16)
 
 
@@ -129,7 +131,6 @@ def batch_loss(
     )
     scores = losses.pose_scores(matches, cells.xy_m, hypotheses.poses, batch.half_extent_m)
     of_pose = (scores * cells.taking_part[..., None]).sum(1)
-    # The evidence is tempered, since cells are not independent.
     pose = losses.pose_loss(config.evidence * of_pose, hypotheses.allowed).mean()
     true_xy_m = losses.transform(cells.true_xy_m, batch.pose[:, None])[:, :, 0]
     matchable = cells.has_range & (true_xy_m.abs() < batch.half_extent_m).all(-1)
@@ -147,7 +148,7 @@ def batch_loss(
 
 
 def _wrong_place(matcher: Matcher, batch: Batch, maps: Tensor, cells: LiftedCells) -> Tensor:
-    """One image of each crop against the crop before it in the batch."""
+    """Loss of one image of each crop matched with the crop before it in the batch."""
     if len(maps) < 2:
         return maps.new_zeros(())
     first = torch.searchsorted(batch.crop, torch.arange(len(maps), device=maps.device))
@@ -158,7 +159,7 @@ def _wrong_place(matcher: Matcher, batch: Batch, maps: Tensor, cells: LiftedCell
 
 
 def learning_rate_factor(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then cosine to a hundredth."""
+    """Factor on the learning rate at a step: linear warm-up, then cosine down to LAST_LEARNING_RATE."""
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
     progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
@@ -166,7 +167,7 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
 
 
 class _Run:
-    """A matcher with its optimizer and schedule, which a checkpoint holds."""
+    """A matcher with its optimizer and schedule, and their checkpoint."""
 
     def __init__(self, matcher: Matcher, config: TrainConfig, checkpoint: Path) -> None:
         self.matcher, self._checkpoint = matcher, checkpoint
@@ -191,7 +192,7 @@ class _Run:
         self._schedule.step()
 
     def resume(self, device: torch.device) -> int:
-        """Go on from the checkpoint; returns the steps done, 0 where there is none."""
+        """Load the checkpoint; returns the number of steps done, 0 without a checkpoint."""
         if not self._checkpoint.exists():
             return 0
         state = torch.load(self._checkpoint, weights_only=True, map_location=device)
@@ -220,10 +221,10 @@ def train(
     start: Matcher | None = None,
     device: str = "cpu",
 ) -> Matcher:
-    """Train from `start` (or from nothing), or resume from `out`/checkpoint.pt, and return the matcher.
+    """Train from `start` (or random weights), or resume from `out`/checkpoint.pt, and return the matcher.
 
-    `progress(step, averages)` is called every 25 steps. The features have to be on `device`; what is encoded into
-    their folder while training runs is taken in too.
+    `progress(step, averages)` is called every LOG_EVERY steps. The features have to be on `device`; features that are
+    written to their folders during training are used too.
     """
     torch.manual_seed(config.seed)
     place = torch.device(device)
@@ -241,7 +242,7 @@ def train(
         if step and step % config.refresh_every == 0:
             features.refresh()
         batch = batch_of(features.draw(config.aerial_per_step, rng), config.ground_per_aerial, rng)
-        predicted_share = min(0.7, 1.5 * step / config.steps)
+        predicted_share = min(PREDICTED_SHARE_LIMIT, PREDICTED_SHARE_GROWTH * step / config.steps)
         loss, log = batch_loss(matcher, batch, predicted_share, config, generator)
         run.step(loss)
         window.append(log)
