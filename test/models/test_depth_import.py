@@ -77,7 +77,7 @@ def test_any_graph_of_the_declared_size(tmp_path):
     with pytest.raises(ModelPackageError, match="cannot be read"):
         import_onnx(tmp_path / "nowhere.onnx", RELATIVE, "CC0", tmp_path / "depth")
     graph.write_bytes(b"no graph")
-    with pytest.raises(ModelPackageError, match="is no depth network of this kind: cannot load"):
+    with pytest.raises(ModelPackageError, match="is not a depth network as declared: cannot load"):
         import_onnx(graph, RELATIVE, "CC0", tmp_path / "depth")
 
 

@@ -218,5 +218,5 @@ def test_depth_packages_are_checked(tmp_path):
     (tmp_path / "depth.onnx").write_bytes(b"other")
     with pytest.raises(ModelPackageError, match="sha256"):
         DepthPackage.load(tmp_path)
-    with pytest.raises(ModelPackageError, match="no depth package"):
+    with pytest.raises(ModelPackageError, match="is not a depth package"):
         DepthPackage.load(tmp_path / "nowhere")

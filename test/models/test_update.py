@@ -92,5 +92,5 @@ def test_the_pose_is_found_as_before(updated_networks, localizer, small_town):
 def test_another_graph_is_refused(package, tmp_path):
     path = tmp_path / "head.onnx"
     path.write_bytes(package.graphs["aerial_head"].path.read_bytes())
-    with pytest.raises(ModelPackageError, match="head.onnx is no backbone of this package's export"):
+    with pytest.raises(ModelPackageError, match="head.onnx was not written by this package's export"):
         leave_tokens_out(path)

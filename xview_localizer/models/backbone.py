@@ -1,6 +1,6 @@
-"""DINOv2 ViT backbone (Oquab et al., 2023), truncated: frozen patch tokens from two depths.
+"""DINOv2 ViT backbone (Oquab et al., 2023), truncated: patch tokens from two blocks.
 
-Middle blocks carry over from photo to photo better than the last one, and cost less.
+Tokens of middle blocks match between different photographs better than those of the last one, and cost less.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class BackboneConfig:
     """A ViT with patches of 14 pixels, and the blocks (0-based) whose tokens are concatenated.
 
-    `trained_norm` normalizes tokens with the network's own last layer, else without weights; `imagenet_colours` takes
-    the mean and deviation of ImageNet's colours off first. `position_margin` is what DINOv2's own code adds to the
-    number of patches when it resizes the position table.
+    `trained_norm` normalizes tokens with the network's own last layer, else without weights; `imagenet_colours`
+    normalizes the image by ImageNet's mean and deviation first. `position_margin` is added to the number of patches
+    when the position table is resized, as DINOv2's own code does.
     """
 
     width: int = 384
@@ -105,7 +105,7 @@ class Backbone(nn.Module):
         Resizing all channels at once takes ONNX Runtime a quarter of the whole backbone's time.
         """
         grid = self.config.position_grid
-        # The table stands on the left of both products, where quantization of weights leaves it in peace.
+        # The table is the left factor of both products, because quantization applies to right factors only.
         columns = self.position @ self._resize_weights(grid, w).to(self.position).T
         return (columns.transpose(-1, -2) @ self._resize_weights(grid, h).to(self.position).T).transpose(
             -1, -2
@@ -158,7 +158,7 @@ def load_official_weights(backbone: Backbone, path: Path) -> None:
 
 
 def official_backbone(path: Path) -> Backbone:
-    """The truncated backbone with the weights of a safetensors file of DINOv2's official names."""
+    """The truncated backbone with the weights of a safetensors file of DINOv2's official names. Raises KeyError."""
     backbone = Backbone()
     load_official_weights(backbone, path)
     return backbone

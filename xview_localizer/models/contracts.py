@@ -1,4 +1,4 @@
-"""What the localizer asks of networks, whatever their family: encoders for ground and air, and a depth estimator."""
+"""The interface of networks of any family: encoders of ground and aerial images, and a depth estimator."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ class GroundCells:
 
     @classmethod
     def none(cls) -> GroundCells:
-        """The cells of an image that shows none."""
+        """No cells, for an image that shows nothing of the view."""
         return cls(
             np.zeros((0, 0, 3)), np.zeros((0, 0), bool), np.zeros((0, 0, 1), np.float32), np.zeros((0, 0))
         )
 
 
 class GroundEncoder(Protocol):
-    """A ground image to described cells."""
+    """Encodes a ground image as cells with descriptors."""
 
     def describe(self, view: LevelView) -> GroundCells:
-        """Cells with rays and descriptors; no valid ones where the camera sees nothing of use. Raises EngineError."""
+        """Cells with rays and descriptors; none are valid where the image shows nothing usable. Raises EngineError."""
         ...
 
 
 class AerialEncoder(Protocol):
-    """A square aerial image to descriptors on the metric grid of the package's AerialSpec."""
+    """Encodes a square aerial image as descriptors on the metric grid of the package's AerialSpec."""
 
     def describe(self, image: np.ndarray) -> np.ndarray:
         """RGB uint8 [image_px, image_px, 3] to unit descriptors [block_cells, block_cells, D]. Raises EngineError."""
@@ -48,15 +48,15 @@ class AerialEncoder(Protocol):
 
 
 class DepthEstimator(Protocol):
-    """The depth of a ground image's cells."""
+    """Predicts the depth of a ground image's cells."""
 
     def estimate(self, view: LevelView, cells: GroundCells) -> DepthPrediction | None:
-        """The prediction [R, C] at the rays of `cells`; None where there is none at all. Raises EngineError."""
+        """The prediction [R, C] at the rays of `cells`; None where there is none. Raises EngineError."""
         ...
 
 
 class OwnDepth:
-    """The depth that the ground encoder itself predicts, if any."""
+    """A DepthEstimator that returns the ground encoder's own prediction, if any."""
 
     def estimate(self, view: LevelView, cells: GroundCells) -> DepthPrediction | None:
         return cells.depth

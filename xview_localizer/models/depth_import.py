@@ -17,7 +17,7 @@ from xview_localizer.models.separate_depth import SeparateDepth
 
 @dataclass(frozen=True)
 class DepthAnything:
-    """The sizes of a Depth Anything V2 network: its DINOv2 encoder, the blocks read from, the widths of its neck."""
+    """The sizes of a Depth Anything V2 network: its DINOv2 encoder, the tapped blocks, the widths of its neck."""
 
     width: int
     blocks: int
@@ -38,7 +38,7 @@ ARCHITECTURES = {
 
 
 def import_onnx(graph: Path, spec: DepthSpec, licence: str, out: Path) -> DepthPackage:
-    """A package of an ONNX graph, which must take what `spec` declares. Raises ModelPackageError."""
+    """A package of an ONNX graph, whose input must be as `spec` declares. Raises ModelPackageError."""
     out.mkdir(parents=True, exist_ok=True)
     try:
         shutil.copyfile(graph, out / GRAPH_FILE)
@@ -65,7 +65,7 @@ def import_depth_anything(
 
 
 def depth_anything(architecture: DepthAnything, metric_maximum_m: float | None = None):
-    """The network as a module: pixels [1, 3, H, W] to depth [1, H, W]; inverse relative depth, or metres."""
+    """The network as a module: pixels [1, 3, H, W] to depth [1, H, W], affine-inverse or, with a maximum, in metres."""
     import torch
     from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
 
@@ -101,7 +101,7 @@ def depth_anything(architecture: DepthAnything, metric_maximum_m: float | None =
 
 
 def _export(network, spec: DepthSpec, path: Path) -> None:
-    """At the declared size: the encoder's table of positions is resized once, in the export."""
+    """Export for the declared image size only, so that the encoder's position table is resized once."""
     import torch
 
     from xview_localizer.models.export import to_onnx
@@ -112,11 +112,11 @@ def _export(network, spec: DepthSpec, path: Path) -> None:
 
 
 def _packaged(out: Path, spec: DepthSpec, licence: str, provenance: str) -> DepthPackage:
-    """Enter the graph and prove that it loads and takes the declared image."""
+    """Write the manifest and check that the graph loads and takes the declared image. Raises ModelPackageError."""
     write_depth_manifest(out, spec, licence, provenance)
     package = DepthPackage.load(out)
     try:
         SeparateDepth(OnnxEngine(package.graph.path), spec)
     except EngineError as error:
-        raise ModelPackageError(f"{out / GRAPH_FILE} is no depth network of this kind: {error}") from error
+        raise ModelPackageError(f"{out / GRAPH_FILE} is not a depth network as declared: {error}") from error
     return package

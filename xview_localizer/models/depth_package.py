@@ -20,10 +20,10 @@ DEG_PER_RAD = 180 / math.pi
 
 @dataclass(frozen=True)
 class DepthInput:
-    """The image that the network takes: [1, 3, rows_px, columns_px], (RGB in [0, 1] - mean) / std.
+    """The input image of the network: [1, 3, rows_px, columns_px], (RGB in [0, 1] - mean) / std.
 
-    A perspective image has square pixels and `horizontal_fov_rad`; a panorama spans the sphere, straight ahead in its
-    middle.
+    A perspective image has square pixels and `horizontal_fov_rad`; a panorama spans the sphere with the forward
+    direction in its middle. Raises ValueError for impossible values.
     """
 
     rows_px: int
@@ -48,7 +48,7 @@ class DepthInput:
 
 @dataclass(frozen=True)
 class DepthSpec:
-    """What a depth network's output means; see DepthPrediction. Metric depth beyond `maximum_m` is not used."""
+    """The meaning of a depth network's output, see DepthPrediction. Metric depth beyond `maximum_m` is not used."""
 
     name: str
     kind: DepthKind
@@ -79,7 +79,7 @@ class DepthPackage:
         folder = Path(folder)
         manifest = folder / DEPTH_MANIFEST
         if not manifest.is_file():
-            raise ModelPackageError(f"{folder} is no depth package: it has no {DEPTH_MANIFEST}")
+            raise ModelPackageError(f"{folder} is not a depth package: it has no {DEPTH_MANIFEST}")
         try:
             entry = Entries(yaml.safe_load(manifest.read_text(encoding="utf-8")))
             spec = _spec_from(entry)

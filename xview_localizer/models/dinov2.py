@@ -1,4 +1,4 @@
-"""What every DINOv2 ViT has (Oquab et al., 2023), with or without PyTorch at hand."""
+"""Sizes common to all DINOv2 ViTs (Oquab et al., 2023), importable without PyTorch."""
 
 from __future__ import annotations
 

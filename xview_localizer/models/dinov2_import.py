@@ -1,4 +1,4 @@
-"""DINOv2's official weights, checked against the published layout and kept as safetensors under their own names."""
+"""Import of DINOv2's official weights: checked against the published layout, stored as safetensors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VARIANTS = {"vits": Variant(384, 12), "vitb": Variant(768, 12), "vitl": Variant(
 def import_dinov2(weights: Path, variant: str, out: Path) -> None:
     """Write the weights of `variant` to the safetensors file `out`; only tensors are read, no code is run.
 
-    Raises ModelPackageError naming the first missing and unexpected tensors, or the sizes where they are others.
+    Raises ModelPackageError naming the first missing and unexpected tensors, or sizes of another variant.
     """
     from safetensors.torch import save_file
 
@@ -50,9 +50,9 @@ def import_dinov2(weights: Path, variant: str, out: Path) -> None:
 
 
 def dinov2(weights: Mapping[str, Tensor], path: Path) -> Backbone:
-    """A whole DINOv2 of the official layout (ViT-S, -B, -L without registers): its last layer's normalized tokens.
+    """A whole DINOv2 of the official layout (ViT-S, -B, -L without registers); it gives its last block's tokens.
 
-    Raises ModelPackageError.
+    Raises ModelPackageError where the tensors have another layout.
     """
     blocks = {name.split(".")[1] for name in weights if name.startswith("blocks.")}
     if "pos_embed" not in weights or not blocks:

@@ -29,12 +29,12 @@ def to_onnx(
     path: Path,
     fold: bool = False,
 ) -> None:
-    """Write `module`, traced with example `inputs`; the named axes of inputs and outputs stay free.
+    """Write `module`, traced with example `inputs`; the sizes along the named axes of inputs and outputs are free.
 
-    With `fold` weights are written as their products take them, under names of their own.
+    With `fold` constants are folded, so weights are stored transposed and lose their names.
     """
     with warnings.catch_warnings():
-        # The TorchScript exporter writes the small, dynamic graphs that every runtime here reads.
+        # The TorchScript exporter writes small graphs with free sizes, which all runtimes here can read.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module.eval(), tuple(inputs.values()), str(path), input_names=list(inputs), output_names=list(outputs),
@@ -46,8 +46,8 @@ def to_onnx(
 def export_backbone(backbone: Backbone, out: Path, quantize: bool = True) -> None:
     """Write the truncated backbone as ONNX.
 
-    int8 weights per channel with activations quantized on the fly: a quarter of the size, twice the speed on
-    a CPU, token cosine 0.997 to float32.
+    With `quantize`, weights are int8 per channel and activations are quantized at run time: a quarter of the size,
+    twice the speed on a CPU, token cosine 0.997 to float32.
     """
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "backbone.onnx" if quantize else out
@@ -57,7 +57,7 @@ def export_backbone(backbone: Backbone, out: Path, quantize: bool = True) -> Non
             {"tokens": {2: "rows", 3: "columns"}},
             {"image": {2: "height", 3: "width"}},
             plain,
-            fold=quantize,  # only what stands beside its product as a constant is quantized
+            fold=quantize,  # quantization needs the weights as constant factors of their products
         )
         if quantize:
             from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -114,7 +114,7 @@ def export_heads(ground: GroundHead, aerial: AerialHead, folder: Path) -> None:
 
 
 class _Described(nn.Module):
-    """The ground head but for depth."""
+    """The ground head without depth."""
 
     def __init__(self, head: GroundHead) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class _Described(nn.Module):
 
 
 class _Depth(nn.Module):
-    """The ground head's depth, of its features."""
+    """The depth part of the ground head, from its features."""
 
     def __init__(self, head: GroundHead) -> None:
         super().__init__()
@@ -137,9 +137,9 @@ class _Depth(nn.Module):
 
 
 def load_head(head: GroundHead | AerialHead, *paths: Path) -> None:
-    """Give `head` the weights that `export_heads` wrote to `paths`, which may also be of an earlier, single graph.
+    """Load the weights that `export_heads` wrote to `paths` into `head`; earlier packages have a single graph.
 
-    Raises ModelPackageError where the graphs hold no such head.
+    Raises ModelPackageError where the graphs do not hold this head.
     """
     path = paths[0]
     weights = {
@@ -152,5 +152,5 @@ def load_head(head: GroundHead | AerialHead, *paths: Path) -> None:
         name for name, value in expected.items() if name not in weights or weights[name].shape != value.shape
     ]
     if lost:
-        raise ModelPackageError(f"{path} holds no {type(head).__name__} of this version: it lacks {lost[0]}")
+        raise ModelPackageError(f"{path} is not a {type(head).__name__} of this version: it lacks {lost[0]}")
     head.load_state_dict({name: weights[name] for name in expected})

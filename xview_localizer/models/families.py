@@ -1,4 +1,4 @@
-"""The families that a model.yaml may name. A new one is a file beside this and a line here."""
+"""The families that a model.yaml may name. A new family is a module in this folder and an entry here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FAMILIES: dict[str, Family] = {family.name: family for family in (XVIEW, LOC2)}
 
 
 def family_named(name: str) -> Family:
-    """The family of that name. Raises ValueError naming those that there are."""
+    """The family of that name. Raises ValueError with the known names."""
     if name not in FAMILIES:
         raise ValueError(f"unknown family {name!r}; this version has {', '.join(FAMILIES)}")
     return FAMILIES[name]

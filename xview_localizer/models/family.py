@@ -12,12 +12,12 @@ from xview_localizer.models.contracts import Networks
 
 @dataclass(frozen=True)
 class Family:
-    """What a network family supplies. A spec is the family's subclass of ModelSpec."""
+    """Name, graphs and functions of a network family. A spec is the family's subclass of ModelSpec."""
 
     name: str  # in model.yaml
     graphs: tuple[str, ...]
     spec_from_dict: Callable[[object], Any]  # raises ValueError naming the entry
     spec_to_dict: Callable[[Any], dict]
-    input_sizes: Callable[[Any], Mapping[str, InputSizes]]  # of each graph's inputs whose size is free
+    input_sizes: Callable[[Any], Mapping[str, InputSizes]]  # for each graph, of the inputs with free sizes
     networks: Callable[[Mapping[str, Engine], Any], Networks]
-    optional_graphs: tuple[str, ...] = ()  # that a package may hold beside the others
+    optional_graphs: tuple[str, ...] = ()  # further graphs that a package may hold

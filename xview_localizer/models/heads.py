@@ -1,6 +1,6 @@
-"""The trained part: light heads that turn backbone tokens and raw texture into matchable cells.
+"""The trained heads, which turn backbone tokens and raw texture into descriptors of cells.
 
-Coarse tokens carry meaning (DINOv2), the texture stem carries what a token blurs: markings, joints, kerbs.
+Tokens of DINOv2 describe semantics coarsely; the texture stem adds details that tokens blur: markings, joints, kerbs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CELL_PX = 7  # one cell is half a backbone patch
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """Widths of the heads; `geometry_channels` is fixed by `ground_geometry`."""
+    """Widths and depths of the heads."""
 
     backbone_channels: int = 768
     width: int = 128
@@ -44,7 +44,8 @@ class ConvBlock(nn.Module):
 class TextureStem(nn.Module):
     """Locally contrast-normalised texture, one vector per cell.
 
-    Light, exposure and white balance differ between ground and air, so the local mean and contrast go first.
+    Light, exposure and white balance differ between ground and aerial images, so the local mean and contrast are
+    removed first.
     """
 
     def __init__(self, config: HeadConfig, cell_px: tuple[int, int]) -> None:
@@ -94,8 +95,8 @@ class GroundHead(nn.Module):
         plan_xy: Tensor,
     ):
         """Shapes: tokens [B, C, h, w], image [B, 3, 14 h, 14 w], elevation_rad [B, 2 h], valid [B, 2 h, w],
-        plan [B, 3, S, S] (the ground seen from above), plan_xy [B, 2 h, w, 2] (the cells' places on it, ±1 at
-        its edges, beyond where a cell is not on it).
+        plan [B, 3, S, S] (the plan view), plan_xy [B, 2 h, w, 2] (the cells' places on it, ±1 at its edges, outside
+        of ±1 where a cell is not on it).
 
         Returns descriptor [B, D, 2 h, w] (unit length), dustbin [B, 2 h, w] (in cosine / τ units) and
         log_range [B, 2 h, w], the log of the range along the ray in camera heights.
@@ -112,7 +113,7 @@ class GroundHead(nn.Module):
         plan: Tensor,
         plan_xy: Tensor,
     ) -> Tensor:
-        """What descriptors and depth are read off: [B, width, 2 h, w] of the inputs of `forward`."""
+        """Shared features [B, width, 2 h, w] of descriptors and depth, from the inputs of `forward`."""
         flat_log_range = flat_log_range_in_heights(elevation_rad)
         rows = torch.stack([torch.sin(elevation_rad), flat_log_range / 3], dim=1)
         rows = rows.unsqueeze(-1).expand(-1, -1, -1, valid.shape[-1])
@@ -125,14 +126,14 @@ class GroundHead(nn.Module):
         return F.gelu(self.norm(x))
 
     def described(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Descriptor and dustbin of `features`."""
+        """Descriptor [B, D, 2 h, w] and dustbin [B, 2 h, w] of `features`."""
         return F.normalize(self.descriptor(features), dim=1), self.dustbin(features)[:, 0]
 
     def log_range(self, features: Tensor, elevation_rad: Tensor) -> Tensor:
-        """Log range of `features` in the rows of `elevation_rad`."""
-        # A ray cannot pass through the ground: things are nearer than the flat ground, or a little below it.
-        nearest = F.softplus(self.closeness(features)[:, 0])
-        return flat_log_range_in_heights(elevation_rad).unsqueeze(-1) + 0.1 - nearest
+        """Log range [B, 2 h, w], in camera heights, of `features` in the rows of `elevation_rad` [B, 2 h]."""
+        # A ray cannot pass through the ground: surfaces are nearer than flat ground, or at most a little below it.
+        nearer = F.softplus(self.closeness(features)[:, 0])
+        return flat_log_range_in_heights(elevation_rad).unsqueeze(-1) + BELOW_GROUND_LOG_RANGE - nearer
 
 
 class AerialHead(nn.Module):
@@ -154,9 +155,10 @@ class AerialHead(nn.Module):
 
 
 FARTHEST_IN_HEIGHTS = 25.0
+BELOW_GROUND_LOG_RANGE = 0.1  # greatest log range beyond that of flat ground, for ground that falls away
 
 
 def flat_log_range_in_heights(elevation_rad: Tensor) -> Tensor:
-    """Log range of flat ground at an elevation, in camera heights; above the horizon the farthest range."""
+    """Log range of flat ground at elevations of any shape, in camera heights, at most FARTHEST_IN_HEIGHTS."""
     below = torch.clamp(-torch.sin(elevation_rad), min=1 / FARTHEST_IN_HEIGHTS)
     return -torch.log(below)

@@ -1,13 +1,13 @@
-"""The `loc2` family: the networks of the paper as its authors released them.
+"""The `loc2` family: the networks of the Loc² paper as its authors released them.
 
 Graphs:
 - `backbone`: image [1, 3, H, W] RGB in [0, 1] -> tokens [1, C, H/14, W/14].
 - `ground_head`: tokens -> descriptor [1, D, h, w].
 - `aerial_head`: tokens -> descriptor [1, D, cells, cells].
 
-The network has no depth of its own: without a separate depth network the cells are lifted onto flat ground.
-Positions of cells are those with which it was trained, end-inclusive in both images: the first cell lies on the
-image's first edge, the last one on its last.
+The family predicts no depth: without a separate depth network the cells are lifted onto flat ground. The positions of
+cells are end-inclusive in both images, as in training: the first cell lies on one edge of the image, the last one on
+the opposite edge.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ PANORAMA, PINHOLE = "panorama", "pinhole"
 
 @dataclass(frozen=True)
 class GroundImageSpec:
-    """The image that the ground network takes: level, straight ahead in its middle.
+    """The input image of the ground network: level, with the forward direction in its middle.
 
     A panorama spans the sphere; a pinhole image has `focal_px`, and its principal point at (`centre_column_px`,
-    `centre_row_px`).
+    `centre_row_px`). Raises ValueError for an unknown projection or a size that is not a multiple of PATCH_PX.
     """
 
     projection: str = PANORAMA
@@ -50,7 +50,7 @@ class GroundImageSpec:
         if self.projection not in (PANORAMA, PINHOLE):
             raise ValueError(f"projection must be {PANORAMA} or {PINHOLE}, got {self.projection!r}")
         if self.rows_px % PATCH_PX or self.columns_px % PATCH_PX:
-            raise ValueError(f"the image must be of whole patches of {PATCH_PX} px")
+            raise ValueError(f"the image's sides must be multiples of {PATCH_PX} px")
 
     @property
     def pixel_rays_level(self) -> np.ndarray:
@@ -74,14 +74,14 @@ class GroundImageSpec:
 
 @dataclass(frozen=True)
 class Loc2Spec(ModelSpec):
-    """`spec` of a loc2 package; `dustbin` is the learned score, in cosine / τ."""
+    """The `spec` of a loc2 package; `dustbin` is the learned score, in cosine / τ."""
 
     ground: GroundImageSpec = field(default_factory=GroundImageSpec)
     dustbin: float = 1.0
 
 
 class Loc2Ground:
-    """Describes the patches of a levelled image."""
+    """A GroundEncoder whose cells are the patches of a levelled image."""
 
     def __init__(self, backbone: Engine, head: Engine, spec: Loc2Spec) -> None:
         self._backbone, self._head, self._dustbin = backbone, head, spec.dustbin
@@ -105,7 +105,7 @@ class Loc2Ground:
 
 
 class Loc2Aerial:
-    """Describes the cells of an aerial image."""
+    """The AerialEncoder of the family."""
 
     def __init__(self, backbone: Engine, head: Engine) -> None:
         self._backbone, self._head = backbone, head
@@ -123,7 +123,7 @@ def _networks(engines: Mapping[str, Engine], spec: Loc2Spec) -> Networks:
 
 
 def _input_sizes(spec: Loc2Spec) -> dict[str, InputSizes]:
-    """Two sizes only: the ground image's and the aerial image's."""
+    """Sizes of the backbone's image, which are only those of the ground image and of the aerial image."""
 
     def between(ground_px: int) -> SizeRange:
         aerial_px = spec.aerial.image_px

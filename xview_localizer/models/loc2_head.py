@@ -1,4 +1,4 @@
-"""The projection head of the paper's released networks, for import: residual convolutions, self-attention, descriptors.
+"""The projection head of the released Loc² networks, for import: residual convolutions and self-attention.
 
 Parameter names are those of the published files.
 """

@@ -1,4 +1,4 @@
-"""The authors' released files as a package of the `loc2` family. Only weights are read, no code of theirs is run."""
+"""Import of the released Loc² files as a package of the `loc2` family; only weights are read, no code is run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xview_localizer.models.package import ModelPackage, write_manifest
 from xview_localizer.models.spec import AerialSpec
 from xview_localizer.models.weights import load_exactly, read_weights
 
-CELLS = 41
+CELLS = 41  # of the aerial grid, each way
 # KITTI's left colour camera: 1242 × 375 px, focal length 721.5 px, principal point (609.6, 172.9); images are
 # stretched to 1232 × 364 px, so that one focal length serves both axes within 2 %.
 KITTI_FOCAL_PX = 721.5 * 1232 / 1242

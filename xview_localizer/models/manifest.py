@@ -1,4 +1,4 @@
-"""Reading entries of a package's YAML so that errors name the place."""
+"""Reading entries of a package's YAML file, with errors that name the entry, and checking its graphs."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ class ModelPackageError(ValueError):
 
 
 class Entries:
-    """The entries of a YAML document by dotted path; `under` is the place from which paths start."""
+    """The entries of a YAML document by dotted path; paths are relative to `under`."""
 
     def __init__(self, document: object, under: str = "") -> None:
         self._document, self._under = document, under
 
     def under(self, path: str) -> Entries:
-        """The same document, with paths that start at `path`."""
+        """The same document, with paths relative to `path`."""
         return Entries(self._document, f"{self._under}.{path}".lstrip("."))
 
     def __call__(self, path: str, convert: Callable[[Any], T], default: T | None = None) -> T:
-        """What stands at `path`, converted; a missing last key gives `default` where there is one.
+        """The entry at `path`, converted; a missing last key gives `default` unless that is None.
 
-        Raises ValueError naming the place.
+        Raises ValueError naming the entry.
         """
         path = f"{self._under}.{path}".lstrip(".")
         *above, last = path.split(".")
@@ -74,7 +74,7 @@ def checked_graph(folder: Path, file: str, expected_sha256: str) -> Path:
     digest = sha256(path)
     if digest != expected_sha256:
         raise ModelPackageError(
-            f"{path} has sha256 {digest}, model.yaml says {expected_sha256}; "
-            "the file was altered or cut off, copy the package again"
+            f"{path} has sha256 {digest}, the package lists {expected_sha256}; "
+            "the file was altered or truncated, copy the package again"
         )
     return path

@@ -1,4 +1,4 @@
-"""From a package on disk to networks that run."""
+"""Opening the networks of a package on inference engines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xview_localizer.models.separate_depth import SeparateDepth
 def open_networks(
     package: ModelPackage, config: EngineConfig = EngineConfig(), depth: DepthPackage | None = None
 ) -> Networks:
-    """The package's networks on the engines that `config` asks for. Raises EngineError.
+    """The package's networks on the engines of `config`. Raises EngineError.
 
     Depth comes from the separate network `depth` where it is given, else from the one that the package names, else
     from the package's own.
@@ -31,7 +31,7 @@ def networks_over(
     config: EngineConfig = EngineConfig(),
     depth: DepthPackage | None = None,
 ) -> Networks:
-    """As `open_networks`, with the package's own graphs opened already."""
+    """As `open_networks`, for `engines` that hold the package's own graphs already."""
     networks = package.family.networks(engines, package.spec)
     depth = depth or package.depth
     if depth is None:

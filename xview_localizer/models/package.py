@@ -18,12 +18,12 @@ from xview_localizer.models.manifest import Entries, ModelPackageError, checked_
 from xview_localizer.models.xview import XVIEW
 
 MANIFEST = "model.yaml"
-DEPTH_FOLDER = "depth"  # where a package that is written here keeps a separate depth package
+DEPTH_FOLDER = "depth"  # subfolder of a separate depth package in packages written by this project
 
 
 @dataclass(frozen=True)
 class ModelPackage:
-    """A checked package on disk. `spec` is the family's; `depth` is the separate depth network that it names."""
+    """A checked package on disk. `spec` is of the family's class; `depth` is the separate depth network, if any."""
 
     folder: Path
     family: Family
@@ -36,14 +36,14 @@ class ModelPackage:
 
     @classmethod
     def load(cls, folder: Path | str) -> ModelPackage:
-        """Read `model.yaml` and verify every graph's checksum. A package without `family` is of the first, xview.
+        """Read `model.yaml` and verify every graph's checksum. A package without `family` is an xview package.
 
         Raises ModelPackageError naming the file and the remedy.
         """
         folder = Path(folder)
         manifest = folder / MANIFEST
         if not manifest.is_file():
-            raise ModelPackageError(f"{folder} is no model package: it has no {MANIFEST}")
+            raise ModelPackageError(f"{folder} is not a model package: it has no {MANIFEST}")
         try:
             entry = Entries(yaml.safe_load(manifest.read_text(encoding="utf-8")))
             family = entry("family", family_named, XVIEW)
@@ -77,7 +77,7 @@ def write_manifest(
 ) -> None:
     """Write model.yaml with the checksums of the family's graphs, which are already in `folder`.
 
-    Optional graphs and a depth package in DEPTH_FOLDER are entered where they are there.
+    Optional graphs and a depth package in DEPTH_FOLDER are entered where they exist.
     """
     files = {name: folder / f"{name}.onnx" for name in (*family.graphs, *family.optional_graphs)}
     files = {name: path for name, path in files.items() if name in family.graphs or path.is_file()}

@@ -1,4 +1,4 @@
-"""A depth network of its own beside the encoders: fed with perspective cuts of the view, or with a panorama."""
+"""A separate depth network, which receives perspective cuts of the view or a panorama."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from xview_localizer.models.contracts import GroundCells
 from xview_localizer.models.depth_package import PANORAMA, DepthInput, DepthSpec
 from xview_localizer.stages import stage
 
-# Neighbouring cuts share at least this much, so that their scales can be compared.
+# Least overlap of neighbouring cuts, by which their scales are compared.
 OVERLAP_RAD = float(np.radians(15.0))
-# Of a view's width that a single cut does not show: worth less than a second run.
+# A remainder of the view's width up to this is not worth another run of the network.
 UNSEEN_RAD = float(np.radians(10.0))
 
 
 @dataclass(frozen=True)
 class Cut:
-    """One image for the network: a virtual camera and how it is turned in the level frame."""
+    """One image for the network: a virtual camera and its rotation in the level frame."""
 
     camera: CameraModel
     R_level_cut: np.ndarray  # [3, 3]
@@ -43,10 +43,11 @@ class Cut:
 
 
 class SeparateDepth:
-    """See DepthEstimator. A wide view is cut; cuts are brought into one unit by a factor of each.
+    """A DepthEstimator over a depth package. Wide views are split into cuts, which are scaled to one unit.
 
-    Cuts of affine-inverse depth differ in a shift too: there each is calibrated on the ground plane before they are
-    joined, one that disagrees is left out, and the result is relative depth.
+    Cuts of affine-inverse depth also differ by a shift: each is calibrated on the ground plane before they are joined,
+    cuts that disagree with it are left out, and the result is relative depth. Raises EngineError where the graph does
+    not take the declared image.
     """
 
     def __init__(self, engine: Engine, spec: DepthSpec) -> None:
@@ -54,7 +55,7 @@ class SeparateDepth:
         self._input_name = _image_input(engine, spec.input)
 
     def estimate(self, view: LevelView, cells: GroundCells) -> DepthPrediction | None:
-        """The prediction at the cells' rays, NaN where the network predicts none. None without valid cells."""
+        """The prediction [R, C] at the cells' rays, NaN where the network gives none; None without valid cells."""
         if not cells.valid.any():
             return None
         with stage("depth"):
@@ -112,9 +113,9 @@ class SeparateDepth:
 
 
 def cuts_of(view: LevelView, cells: GroundCells, image: DepthInput, metric: bool) -> list[Cut]:
-    """The images that show the valid cells: a panorama, or as many level perspective ones as the view's width needs.
+    """The cuts that show the valid cells: a panorama, or as many perspective ones as the view's width needs.
 
-    Perspective cuts look at the middle of the cells' elevations.
+    Perspective cuts have no roll and are pitched to the middle of the cells' elevations.
     """
     if image.projection == PANORAMA:
         per_rad_h, per_rad_v = image.columns_px / (2 * np.pi), image.rows_px / np.pi
@@ -123,7 +124,7 @@ def cuts_of(view: LevelView, cells: GroundCells, image: DepthInput, metric: bool
         )
         return [Cut(panorama, R_base_optical_from_rpy(0.0, 0.0, 0.0))]
     span_rad = view.camera.horizontal_fov_rad
-    # A metric network was trained for one field of view; any other gets an image without empty rims.
+    # A metric network was trained for one field of view; for other kinds the cut is no wider than the view.
     fov_rad = image.horizontal_fov_rad if metric else min(image.horizontal_fov_rad, span_rad)
     focal_px = image.columns_px / 2 / np.tan(fov_rad / 2)
     camera = PinholeCamera(
@@ -137,19 +138,19 @@ def cuts_of(view: LevelView, cells: GroundCells, image: DepthInput, metric: bool
         count = int(np.ceil(2 * np.pi / (fov_rad - OVERLAP_RAD)))
         azimuths_rad = ahead_rad + np.arange(count) * 2 * np.pi / count
     else:
-        beside_rad = max(span_rad - fov_rad, 0.0)  # what a single cut does not show
+        beside_rad = max(span_rad - fov_rad, 0.0)  # the width that a single cut does not show
         count = 1 + int(np.ceil(max(beside_rad - UNSEEN_RAD, 0.0) / (fov_rad - OVERLAP_RAD)))
         azimuths_rad = ahead_rad + np.linspace(0.5, -0.5, count) * beside_rad if count > 1 else [ahead_rad]
     return [Cut(camera, R_base_optical_from_rpy(0.0, down_rad, float(azimuth))) for azimuth in azimuths_rad]
 
 
 def _image_input(engine: Engine, image: DepthInput) -> str:
-    """The engine's image input. Raises EngineError where its graph is none of a depth network of this size."""
+    """Name of the engine's image input. Raises EngineError where the graph does not take `image`."""
     want = (1, 3, image.rows_px, image.columns_px)
     if len(engine.inputs) != 1 or len(engine.outputs) != 1:
         raise EngineError(
-            f"a depth graph has one input and one output, this one {[spec.name for spec in engine.inputs]} and "
-            f"{[spec.name for spec in engine.outputs]}"
+            f"a depth graph must have one input and one output, this one has {[spec.name for spec in engine.inputs]} "
+            f"and {[spec.name for spec in engine.outputs]}"
         )
     spec = engine.inputs[0]
     fits = len(spec.shape) == 4 and all(

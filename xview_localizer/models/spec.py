@@ -1,4 +1,4 @@
-"""The specification that every model package has, whatever its family."""
+"""The part of a model package's specification that all families share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xview_localizer.models.manifest import Entries
 
 @dataclass(frozen=True)
 class AerialSpec:
-    """The aerial encoder's metric grid: `block_cells`² cells of `cell_m` metres, about the middle of a square image of
+    """The aerial encoder's metric grid: `block_cells`² cells of `cell_m` metres, centred in a square image of
     `image_px` pixels and `image_m` metres."""
 
     cell_m: float = 1.2
@@ -38,7 +38,7 @@ class AerialSpec:
 
 
 def calibration_from(entry: Entries) -> CalibrationSpec:
-    """The `calibration` entry of a spec; defaults for numbers that a package of an earlier format lacks.
+    """The `calibration` entry of a spec, with defaults for numbers that an earlier package lacks.
 
     Raises ValueError naming the entry.
     """
@@ -60,7 +60,7 @@ def _mapping(value: object) -> dict:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What the localizer needs to know of a network; its family adds the rest."""
+    """The specification that the localizer uses; each family adds its own entries."""
 
     name: str
     inverse_temperature: float = 10.0  # 1 / τ

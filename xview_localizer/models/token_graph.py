@@ -1,7 +1,8 @@
-"""A backbone's graph that can leave patches out: two gathers more, the weights stay as they are.
+"""Adding inputs to a backbone's graph by which patches can be left out; the weights do not change.
 
-Inputs beside `image`: `kept` [K] int64, the patches (row by row) that are encoded, and `source` [h w] int64, for each
-patch of the output the number among the kept ones whose token it gets. Positions are those of the whole image.
+The inputs beside `image` are `kept` [K] int64, the row-major indices of the patches that are encoded, and `source`
+[h w] int64, for each patch of the output the index in `kept` of the token that it gets. Position embeddings remain
+those of the whole image.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from xview_localizer.models.manifest import ModelPackageError
 
 
 def leave_tokens_out(path: Path) -> None:
-    """Rewrite the backbone at `path` so that it takes `kept` and `source`; one that does already stays as it is.
+    """Rewrite the backbone at `path` so that it takes `kept` and `source`; does nothing where it does already.
 
-    Raises ModelPackageError where the graph is not one that `export_backbone` writes.
+    Raises ModelPackageError where the graph was not written by `export_backbone`.
     """
     model = onnx.load(str(path))
     if any(tensor.name == "kept" for tensor in model.graph.input):
@@ -27,7 +28,7 @@ def leave_tokens_out(path: Path) -> None:
 
 
 def with_kept_tokens(model: ModelProto, name: str) -> ModelProto:
-    """See `leave_tokens_out`."""
+    """A copy of `model` with the inputs `kept` and `source`; see `leave_tokens_out`."""
     changed = ModelProto()
     changed.CopyFrom(model)
     graph = changed.graph
@@ -59,13 +60,13 @@ def with_kept_tokens(model: ModelProto, name: str) -> ModelProto:
 
 
 def _class_token_joined(nodes: list[NodeProto], name: str) -> NodeProto:
-    """The node that puts the class token before the patches: the one that joins an Expand along axis 1."""
+    """The node that puts the class token before the patches: the Concat with an Expand along axis 1."""
     expanded = {node.output[0] for node in nodes if node.op_type == "Expand"}
     for node in nodes:
         axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
         if node.op_type == "Concat" and axis == 1 and node.input[0] in expanded:
             return node
-    raise ModelPackageError(f"{name} is no backbone of this package's export: nothing joins a class token")
+    raise ModelPackageError(f"{name} was not written by this package's export: no node joins a class token")
 
 
 def _tokens_as_raster(nodes: list[NodeProto], name: str) -> NodeProto:
@@ -76,5 +77,7 @@ def _tokens_as_raster(nodes: list[NodeProto], name: str) -> NodeProto:
         makers.get(reshaped.input[0]) if reshaped is not None and reshaped.op_type == "Reshape" else None
     )
     if transposed is None or transposed.op_type != "Transpose":
-        raise ModelPackageError(f"{name} is no backbone of this package's export: its tokens are no raster")
+        raise ModelPackageError(
+            f"{name} was not written by this package's export: its tokens are not reshaped to a raster"
+        )
     return transposed

@@ -1,7 +1,7 @@
-"""Which rows of patches are encoded: attention grows with the square of their number, and some carry nothing.
+"""Selection of the rows of patches that are encoded, since the cost of attention grows with their number squared.
 
-Far above the horizon are sky, roofs and tree tops, which the aerial image shows elsewhere than where they are seen;
-steeply below are the robot itself and ground that covers less than a cell of the map.
+Rows far above the horizon show sky, roofs and tree tops, whose direction does not give their place in the aerial image;
+rows steeply below show the robot itself and ground smaller than a cell of the map.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from xview_localizer.engines.engine import Engine
 from xview_localizer.geometry.canonical_view import CanonicalView
 from xview_localizer.models.dinov2 import PATCH_PX
 
-# Of a row's middle. With 5° in place of 8.5°, recall of narrow views within 2 m fell by 2 points on validation images.
+# Limits of the elevation of a row's middle. With 5° in place of 8.5°, recall of narrow views within 2 m fell by two
+# percentage points on validation images.
 HIGHEST_RAD, LOWEST_RAD = float(np.radians(8.5)), float(np.radians(-37.0))
 
 
@@ -22,7 +23,7 @@ def leaves_tokens_out(backbone: Engine) -> bool:
 
 
 def rows_worth_encoding(view: CanonicalView) -> slice:
-    """The rows of patches between the limits of elevation of which the camera sees anything; at least one."""
+    """The rows of patches that the camera sees within the limits of elevation; all rows where there is none."""
     spec = view.spec
     rows = spec.rows_px // PATCH_PX
     elevation_rad = spec.top_elevation_rad - (np.arange(rows) + 0.5) * PATCH_PX / spec.rows_px_per_rad
@@ -32,9 +33,9 @@ def rows_worth_encoding(view: CanonicalView) -> slice:
 
 
 def tokens_of(backbone: Engine, image: np.ndarray, rows: slice = slice(None)) -> np.ndarray:
-    """Tokens [1, C, h, w] of an image [1, 3, H, W]; where the backbone can, of `rows` of patches only.
+    """Tokens [1, C, h, w] of an image [1, 3, H, W]. A backbone that can leave tokens out encodes only `rows`.
 
-    The other rows repeat the nearest one that was encoded.
+    The other rows repeat the nearest encoded one. Raises EngineError.
     """
     if not leaves_tokens_out(backbone):
         return backbone.run({"image": image})["tokens"]

@@ -1,4 +1,4 @@
-"""Bringing an xview package of an earlier version to the graphs that are written today; the weights stay the same."""
+"""Updating an xview package of an earlier version to today's graphs, with the same weights."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from xview_localizer.models.xview import XVIEW
 
 
 def update_package(folder: Path, out: Path) -> ModelPackage:
-    """Write the package in `folder` to `out`, which may be the same: its backbone can leave rows of the view out, and
-    its depth is a graph of its own. Raises ModelPackageError."""
+    """Write the package in `folder`, with a backbone that can leave tokens out and depth as a separate graph, to `out`,
+    which may be the same folder. Raises ModelPackageError."""
     package = ModelPackage.load(folder)
     if package.family is not XVIEW:
         raise ModelPackageError(

@@ -1,4 +1,4 @@
-"""Published weights read safely, and given to a module whose names and shapes must be theirs."""
+"""Reading published weights safely, and loading them into a module of the same names and shapes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from xview_localizer.models.manifest import ModelPackageError
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors of a safetensors file or a PyTorch checkpoint, without running what it may hold.
+    """Tensors of a safetensors file or a PyTorch checkpoint by name; code in the file is not run.
 
-    Raises ModelPackageError.
+    Raises ModelPackageError where the file holds anything but tensors.
     """
     try:
         if path.suffix == ".safetensors":
@@ -26,12 +26,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         raise ModelPackageError(f"{path} cannot be read as weights: {error}") from error
     if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise ModelPackageError(f"{path} holds no plain dictionary of tensors; save its state_dict() alone")
+        raise ModelPackageError(f"{path} is not a plain dictionary of tensors; save its state_dict() alone")
     return dict(loaded)
 
 
 def load_exactly(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Give `module` these weights. Raises ModelPackageError where names or shapes are others."""
+    """Load `weights` into `module`. Raises ModelPackageError where names or shapes differ."""
     expected = module.state_dict()
     missing = [name for name in expected if name not in weights]
     unexpected = [name for name in weights if name not in expected]

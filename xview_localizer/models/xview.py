@@ -1,11 +1,11 @@
-"""The `xview` family: one frozen backbone, light heads for ground and air, depth beside the descriptors.
+"""The `xview` family: one frozen backbone, light heads for ground and aerial images, and a depth head.
 
 Graphs:
-- `backbone`: image [1, 3, H, W] RGB in [0, 1] -> tokens [1, C, H/14, W/14], shared by ground and air. One that also
-  takes `kept` and `source` encodes of a ground view only the rows that carry something (models/token_rows.py).
+- `backbone`: image [1, 3, H, W] RGB in [0, 1] -> tokens [1, C, H/14, W/14], shared by ground and aerial images. With
+  the inputs `kept` and `source` it encodes only the useful rows of a ground view (models/token_rows.py).
 - `ground_head`: tokens, image, elevation_rad [1, R], valid [1, R, W], plan [1, 3, S, S] (the plan view),
   plan_xy [1, R, W, 2] (each cell's place on it) -> descriptor [1, D, R, W], dustbin [1, R, W],
-  log_range [1, R, W]. Packages with a `depth_head` have features [1, F, R, W] in place of log_range.
+  log_range [1, R, W]. In packages with a `depth_head`, features [1, F, R, W] replace log_range.
 - `depth_head` (optional): features, elevation_rad -> log_range.
 - `aerial_head`: tokens, image -> descriptor [1, D, 2 h, 2 w].
 """
@@ -31,27 +31,25 @@ from xview_localizer.models.spec import AerialSpec, ModelSpec, calibration_from,
 from xview_localizer.models.token_rows import leaves_tokens_out, rows_worth_encoding, tokens_of
 from xview_localizer.stages import stage
 
-TYPICAL_COLUMNS_PX = 364  # a 90° camera's; engines are optimized for it
-RGB = 3
+TYPICAL_COLUMNS_PX = 364  # width of a 90° camera's view, for which engines are optimized
 
 
 @dataclass(frozen=True)
-class DepthSpec:
-    """What the ground head's depth means: its kind, its unit, and along-ray range or planar depth."""
+class HeadDepthSpec:
+    """The meaning of the depth head's output: its kind, and planar depth or range along the ray."""
 
     kind: DepthKind = DepthKind.RELATIVE
-    unit: str = "camera_heights"
     planar: bool = False
 
 
 @dataclass(frozen=True)
 class XviewSpec(ModelSpec):
-    """`spec` of an xview package."""
+    """The `spec` of an xview package. Raises ValueError where plan and aerial cells differ."""
 
     name: str = "xview-dinov2s"
     view: ViewSpec = field(default_factory=ViewSpec)
     plan: PlanSpec = field(default_factory=PlanSpec)
-    depth: DepthSpec = field(default_factory=DepthSpec)
+    depth: HeadDepthSpec = field(default_factory=HeadDepthSpec)
 
     def __post_init__(self) -> None:
         plan, aerial = self.plan, self.aerial
@@ -63,13 +61,13 @@ class XviewSpec(ModelSpec):
 
 
 class XviewGround:
-    """Describes the cells of the canonical view, and predicts their range beside it."""
+    """The GroundEncoder of the family: cells of the canonical view."""
 
     def __init__(self, backbone: Engine, head: Engine, spec: XviewSpec) -> None:
         self._backbone, self._head, self._spec = backbone, head, spec
 
     def describe(self, view: LevelView) -> GroundCells:
-        """Cells of the canonical view; invalid ones where the camera does not see them."""
+        """See GroundEncoder."""
         spec = self._spec
         with stage("view"):
             canonical = canonical_view(view.camera, view.R_level_camera, spec.view)
@@ -114,7 +112,7 @@ def _within(rows: slice, view: CanonicalView) -> np.ndarray:
 
 
 class XviewDepth:
-    """The depth head over the ground head's features, as a graph of its own."""
+    """The DepthEstimator of the family: the depth head over the ground head's features."""
 
     def __init__(self, head: Engine, spec: XviewSpec) -> None:
         self._head, self._spec = head, spec
@@ -130,14 +128,14 @@ class XviewDepth:
 
 
 def _prediction(
-    log_range: np.ndarray, view: LevelView, cells: GroundCells, spec: DepthSpec
+    log_range: np.ndarray, view: LevelView, cells: GroundCells, spec: HeadDepthSpec
 ) -> DepthPrediction:
     axis_cosine = cells.rays_level @ view.R_level_camera[:, 2] if spec.planar else None
     return DepthPrediction(np.exp(log_range[0]), spec.kind, axis_cosine)
 
 
 class XviewAerial:
-    """Describes the cells of an aerial block."""
+    """The AerialEncoder of the family."""
 
     def __init__(self, backbone: Engine, head: Engine) -> None:
         self._backbone, self._head = backbone, head
@@ -160,7 +158,7 @@ def _networks(engines: Mapping[str, Engine], spec: XviewSpec) -> Networks:
 
 
 def _input_sizes(spec: XviewSpec) -> dict[str, InputSizes]:
-    """The backbone serves views of any width and aerial blocks; the ground head views of any width."""
+    """Ranges of free sizes: the backbone takes views of any width and aerial blocks, the ground heads views only."""
     view, block_px = spec.view, spec.aerial.image_px
     columns_px = SizeRange(
         spec.view.column_multiple_px, TYPICAL_COLUMNS_PX, max(view.max_columns_px, block_px)
@@ -204,9 +202,7 @@ def spec_from_dict(document: object) -> XviewSpec:
         aerial=AerialSpec.of_cells(
             entry("aerial.cell_m", float), entry("aerial.block_cells", int), entry("aerial.cell_px", int)
         ),
-        depth=DepthSpec(
-            entry("depth.kind", DepthKind), entry("depth.unit", str), entry("depth.planar", bool)
-        ),
+        depth=HeadDepthSpec(entry("depth.kind", DepthKind), entry("depth.planar", bool)),
         calibration=calibration_from(entry),
     )
 
@@ -230,7 +226,7 @@ def spec_to_dict(spec: XviewSpec) -> dict:
         },
         "plan": {"cells": plan.cells, "cell_m": plan.cell_m, "cell_px": plan.cell_px},
         "aerial": {"cell_m": aerial.cell_m, "block_cells": aerial.block_cells, "cell_px": aerial.cell_px},
-        "depth": {"kind": spec.depth.kind.value, "unit": spec.depth.unit, "planar": spec.depth.planar},
+        "depth": {"kind": spec.depth.kind.value, "planar": spec.depth.planar},
         "calibration": calibration_to_dict(spec.calibration),
     }
 
