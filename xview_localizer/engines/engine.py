@@ -1,4 +1,4 @@
-"""The small interface behind which a graph runs: named arrays in, named arrays out, batch 1."""
+"""The interface of inference engines: named arrays in, named arrays out, batch 1."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class EngineError(RuntimeError):
 
 @dataclass(frozen=True)
 class SizeRange:
-    """The sizes of a free axis: least, the one to optimize for, greatest."""
+    """The sizes of a free axis: the least, the typical one, for which engines are optimized, and the greatest."""
 
     least: int
     typical: int
@@ -27,13 +27,13 @@ class SizeRange:
         return SizeRange(self.least // by, self.typical // by, self.greatest // by)
 
 
-# Axis to sizes, by input; axes and inputs of fixed size are left out.
+# Sizes by axis, by input; axes and inputs of fixed size are left out.
 InputSizes = Mapping[str, Mapping[int, SizeRange]]
 
 
 @dataclass(frozen=True)
 class Graph:
-    """An ONNX file and the sizes with which it will be run."""
+    """An ONNX file and the sizes of inputs with which it is run."""
 
     name: str
     path: Path
@@ -62,7 +62,7 @@ class Engine(Protocol):
 
 
 def check_inputs(graph: str, expected: Sequence[TensorSpec], inputs: Mapping[str, np.ndarray]) -> None:
-    """Raise EngineError where `inputs` are not those that `graph` takes."""
+    """Raise EngineError where names, shapes or dtypes of `inputs` are not those that `graph` takes."""
     for spec in expected:
         if spec.name not in inputs:
             raise EngineError(f"{graph} needs the input {spec.name!r}, got {sorted(inputs)}")
@@ -80,7 +80,7 @@ def check_inputs(graph: str, expected: Sequence[TensorSpec], inputs: Mapping[str
 
 
 def typical_inputs(specs: Sequence[TensorSpec], sizes: InputSizes) -> dict[str, np.ndarray]:
-    """Zeros of the sizes that the graph is to be fast at; free axes without declared sizes are of size 1."""
+    """Zeros of the typical sizes; free axes without declared sizes have the size 1."""
     shapes = {
         spec.name: tuple(
             size if size is not None else sizes.get(spec.name, {}).get(axis, SizeRange(1, 1, 1)).typical

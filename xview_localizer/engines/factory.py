@@ -1,4 +1,4 @@
-"""The one place that chooses a runtime for a graph."""
+"""Choice of the runtime for a graph."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ RUNTIMES = (ONNX_RUNTIME, "tensorrt", "tensorrt_rtx")
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """How graphs are run.
+    """Settings of inference.
 
-    `providers` are execution providers of ONNX Runtime in order of preference, or "auto" alone; `threads` 0 lets it
-    choose. `precision` ("fp16" or "fp32") and `cache_folder` (empty: ~/.cache/xview_localizer/engines) are
-    TensorRT's; where it is not to be had, `fallback` lets ONNX Runtime run the graph instead.
+    `providers` are execution providers of ONNX Runtime in order of preference, or "auto" alone; with `threads` 0 the
+    runtime chooses. `precision` ("fp16" or "fp32") and `cache_folder` (empty: ~/.cache/xview_localizer/engines) are for
+    TensorRT; where that is not available, `fallback` lets ONNX Runtime run the graph instead.
     """
 
     runtime: str = ONNX_RUNTIME
@@ -33,7 +33,7 @@ class EngineConfig:
 
 
 def engine_for(graph: Graph, config: EngineConfig = EngineConfig()) -> Engine:
-    """The engine that runs `graph` as `config` asks. Raises EngineError where it is not to be had."""
+    """The engine that runs `graph` with `config`. Raises EngineError where it is not available."""
     if config.runtime == ONNX_RUNTIME:
         return _onnx_engine(graph, config)
     try:

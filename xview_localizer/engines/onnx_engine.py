@@ -24,8 +24,8 @@ _DTYPES = {
 class OnnxEngine:
     """One ONNX graph in an ONNX Runtime session.
 
-    `providers` are execution providers in order of preference; `threads` 0 lets the runtime choose.
-    Raises EngineError where the graph or a provider is not to be had.
+    `providers` are execution providers in order of preference; with `threads` 0 the runtime chooses.
+    Raises EngineError where the graph cannot be loaded or a provider is not available.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class OnnxEngine:
             )
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
-        # Idle threads that spin take the cores from other engines, from NumPy and from the rest of the robot.
+        # Idle threads that spin would take the cores from other engines, NumPy and the robot's other programs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
+        options.log_severity_level = 3  # errors only; they are raised as well
         try:
             self._session = ort.InferenceSession(str(self._path), options, providers=list(providers))
         except Exception as error:  # ONNX Runtime's exceptions have no common public base class
@@ -57,7 +57,7 @@ class OnnxEngine:
 
     @property
     def provider(self) -> str:
-        """The execution provider that does the work."""
+        """The execution provider that runs the graph."""
         return self._session.get_providers()[0]
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -70,7 +70,7 @@ class OnnxEngine:
         return {spec.name: array for spec, array in zip(self.outputs, outputs, strict=True)}
 
     def _warm_up(self) -> None:
-        """First runs allocate; graphs with free sizes are warmed by their first image instead."""
+        """Run once, since first runs allocate memory; graphs with free sizes do that at their first image."""
         if all(None not in spec.shape for spec in self.inputs):
             self.run({spec.name: np.zeros(spec.shape, spec.dtype) for spec in self.inputs})
 

@@ -1,4 +1,4 @@
-"""Whether an engine computes what the graph means: held against ONNX Runtime in FP32, per output and per layer."""
+"""Numerical parity of an engine with ONNX Runtime in FP32, by output and by layer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import onnx
 
 from xview_localizer.engines.engine import Engine
 
-# Relative error of an output: norm of the difference over norm of the reference.
+# Greatest accepted relative error of an output: norm of the difference over norm of the reference.
 TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2}
 
 
 @dataclass(frozen=True)
 class OutputError:
-    """How far one tensor is off."""
+    """The errors of one tensor."""
 
     name: str
     relative: float  # ‖difference‖ / ‖reference‖; inf where a number is not finite
@@ -30,7 +30,7 @@ def compare(reference: Engine, candidate: Engine, inputs: Mapping[str, np.ndarra
 
 
 def tensor_error(name: str, expected: np.ndarray, got: np.ndarray) -> OutputError:
-    """How far `got` is off."""
+    """Errors of `got` against `expected`, arrays of one shape."""
     difference = got.astype(np.float64) - expected.astype(np.float64)
     if not np.isfinite(got).all():
         return OutputError(name, float("inf"), float("inf"))
@@ -46,9 +46,9 @@ def worst_layer(
     open_reference: Callable[[onnx.ModelProto], Engine],
     open_candidate: Callable[[onnx.ModelProto], Engine],
 ) -> OutputError:
-    """The layer that adds most to the error: its output is off by most more than what came before it.
+    """The layer that adds most to the error: the greatest increase over the errors of the layers before it.
 
-    `model` is the FP32 graph; `open_candidate` lowers it as the failing engine was and opens it there.
+    `model` is the FP32 graph; `open_candidate` lowers it like the failing engine and opens it in its runtime.
     """
     exposed = with_layer_outputs(model)
     errors = compare(open_reference(exposed), open_candidate(exposed), inputs)
@@ -63,7 +63,7 @@ def worst_layer(
 
 
 def with_layer_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with every layer's floating-point output among its outputs, in order, its own at their places."""
+    """The model with the floating-point outputs of all layers as its outputs, in the order of the layers."""
     exposed = onnx.ModelProto()
     exposed.CopyFrom(onnx.shape_inference.infer_shapes(model))
     graph = exposed.graph

@@ -1,4 +1,4 @@
-"""Which execution provider of ONNX Runtime runs a graph fastest on this machine: found by trying them."""
+"""Choice of the fastest execution provider of ONNX Runtime on this machine, by measurement."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMED_RUNS = 3
 
 
 def fastest_engine(graph: Graph, threads: int = 0) -> OnnxEngine:
-    """The graph on the provider that runs it fastest, with those that cannot run it left out; the log gives the cause.
+    """The graph on the provider that runs it fastest; providers that cannot run it are logged with the cause.
 
     Raises EngineError where none can.
     """
@@ -49,7 +49,7 @@ def fastest_engine(graph: Graph, threads: int = 0) -> OnnxEngine:
 
 
 def _best_ms(engine: OnnxEngine, graph: Graph) -> float:
-    """Of several runs at typical sizes; the first one, which may compile, is not counted."""
+    """Shortest of several runs at typical sizes, after a first run, which may compile."""
     inputs = typical_inputs(engine.inputs, graph.sizes)
     engine.run(inputs)
     times_ms = []

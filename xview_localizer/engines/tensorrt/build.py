@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ComputeCapability:
-    """Of a GPU: 8.9 is Ada, 12.0 Blackwell, 8.7 Jetson Orin."""
+    """The compute capability of a GPU, such as 8.9 (Ada), 12.0 (Blackwell) or 8.7 (Jetson Orin)."""
 
     major: int
     minor: int
 
     @classmethod
     def parse(cls, text: str) -> ComputeCapability:
-        """From "8.9". Raises EngineError."""
+        """The capability written like "8.9". Raises EngineError."""
         major, dot, minor = text.strip().partition(".")
         if not (dot and major.isdigit() and minor.isdigit()):
             raise EngineError(f"a compute capability is written like 8.9, got {text!r}")
@@ -43,11 +43,10 @@ def build_plan(
     ahead_of_time_for: ComputeCapability | None = None,
     timings: TimingCache | None = None,
 ) -> bytes:
-    """The serialized engine, for this machine's GPU or ahead of time for one of the given compute capability.
+    """The serialized engine, for this machine's GPU or ahead of time for GPUs of the given compute capability.
 
-    `timings` keeps what is found out about this GPU's kernels for later builds; the log tells how far the build is.
-
-    Raises EngineError with TensorRT's own words on what it does not support.
+    `timings` stores the measured times of this GPU's kernels for later builds. The progress is logged. Raises
+    EngineError with TensorRT's own message where it does not support the graph.
     """
     trt = library.trt
     messages = _Messages(trt)
@@ -57,7 +56,7 @@ def build_plan(
     if not parser.parse(model.SerializeToString()):
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
         raise EngineError(
-            f"{name} has what {library.name} {library.version} does not support: {_first(errors)}"
+            f"{name} has an operator that {library.name} {library.version} does not support: {_first(errors)}"
         )
     config = builder.create_builder_config()
     if ahead_of_time_for is not None:
@@ -117,22 +116,21 @@ def _aim_at(config, capability: ComputeCapability, library: TensorRtLibrary) -> 
 
 def _made(make, messages: _Messages, name: str, *arguments):
     try:
-        made = make(*arguments)
-    except (TypeError, RuntimeError) as error:  # what pybind makes of a null pointer
+        return make(*arguments)
+    except (TypeError, RuntimeError) as error:  # raised by pybind for a null pointer
         raise EngineError(f"cannot build {name}: {messages.last or error}") from error
-    return made
 
 
 def _first(errors: list) -> str:
     if not errors:
         return "the parser gives no reason"
-    # Those further on follow from the first.
+    # Later errors follow from the first one.
     error = next((entry for entry in errors if entry.node_name()), errors[0])
     return f"{error.node_operator()} {error.node_name()}: {error.desc()}".strip()
 
 
 class _Messages:
-    """TensorRT's log, its warnings and errors passed on to ours."""
+    """TensorRT's logger: it passes errors on to the log and keeps the last one."""
 
     def __init__(self, trt) -> None:
         self.last = ""

@@ -1,7 +1,7 @@
-"""Engines kept on disk: one file each, which records what it was built from and for, with a checksum.
+"""A cache of engines on disk: one file for each, with the key that it was built for and a checksum.
 
-A file is replaced in one step and built under a lock, so that two nodes starting at once build an engine once, and a
-reader never sees half of one.
+Files are replaced atomically and built under a lock, so two nodes that start at once build an engine once, and a reader
+never sees an incomplete file.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ DEFAULT_FOLDER = "~/.cache/xview_localizer/engines"
 
 @dataclass(frozen=True)
 class EngineKey:
-    """All that an engine depends on."""
+    """Everything that an engine depends on."""
 
     graph: str
     graph_sha256: str
     lowering: int
     runtime: str
     runtime_version: str
-    gpu: str  # name; of engines built ahead of time, "any"
+    gpu: str  # name; "any" for engines built ahead of time
     compute_capability: str
     precision: str
     profile: str
@@ -54,7 +54,7 @@ class EngineCache:
         self.folder = Path(folder or DEFAULT_FOLDER).expanduser()
 
     def get(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
-        """The plan of `key`; built and kept where the folder has none, or one that is not whole."""
+        """The plan of `key`; built and stored where the folder has none, or a damaged one."""
         path = self.folder / key.file_name
         self.folder.mkdir(parents=True, exist_ok=True)
         with _locked(path):
@@ -63,7 +63,7 @@ class EngineCache:
                     found, plan = read_engine(path)
                     if found == key:
                         return plan
-                    reason = "it was made for something else"
+                    reason = "it was built for another key"
                 except CacheError as error:
                     reason = str(error)
                 log.warning("%s is built again: %s", path, reason)
@@ -72,7 +72,7 @@ class EngineCache:
             return plan
 
     def entries(self) -> list[tuple[Path, EngineKey | None, str]]:
-        """Every engine file, its key, and what is wrong with it ("" where it is whole)."""
+        """Path, key and problem of every engine file; the problem is empty where the file is sound."""
         entries = []
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             try:
@@ -84,7 +84,7 @@ class EngineCache:
 
 
 def write_engine(path: Path, key: EngineKey, plan: bytes) -> None:
-    """Write an engine file in one step."""
+    """Write an engine file atomically."""
     header = json.dumps({"key": asdict(key), "size": len(plan), "sha256": hashlib.sha256(plan).hexdigest()})
     fresh = path.with_suffix(f".{os.getpid()}.part")
     try:
@@ -98,7 +98,7 @@ def write_engine(path: Path, key: EngineKey, plan: bytes) -> None:
 
 
 def read_engine(path: Path) -> tuple[EngineKey, bytes]:
-    """Key and plan of an engine file. Raises CacheError where it is no such file or not whole."""
+    """Key and plan of an engine file. Raises CacheError where it is not an engine file or is damaged."""
     content = path.read_bytes()
     if not content.startswith(_MAGIC):
         raise CacheError("it is no engine of this version of xview_localizer")
@@ -116,7 +116,7 @@ def read_engine(path: Path) -> tuple[EngineKey, bytes]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock of an engine file; who comes second waits."""
+    """Hold the lock of an engine file; a second process waits for it."""
     with path.with_suffix(".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""The few calls of the CUDA runtime that an engine needs, with errors that name the remedy."""
+"""The calls of the CUDA runtime that an engine needs, with errors that name the remedy."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def _runtime():
 
 
 def call(function: str, *arguments):
-    """Result of a function of the CUDA runtime. Raises EngineError with CUDA's own words."""
+    """Result of a function of the CUDA runtime. Raises EngineError with CUDA's own message."""
     runtime = _runtime()
     status, *results = getattr(runtime, function)(*arguments)
     if status != runtime.cudaError_t.cudaSuccess:
-        _, words = runtime.cudaGetErrorString(status)
+        _, message = runtime.cudaGetErrorString(status)
         hint = ""
         if status == runtime.cudaError_t.cudaErrorMemoryAllocation:
             hint = "; the GPU has too little free memory: end other programs on it, or take a smaller model"
-        raise EngineError(f"{function} failed: {words.decode()}{hint}")
+        raise EngineError(f"{function} failed: {message.decode()}{hint}")
     return results[0] if results else None
 
 
@@ -50,7 +50,7 @@ def this_gpu() -> Gpu:
 
 
 class PinnedBuffer:
-    """Page-locked memory on the host and as much on the GPU, for one tensor of at most `shape`."""
+    """Page-locked host memory and GPU memory of the same size, for one tensor of at most `shape`."""
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self._bytes = int(np.prod(shape)) * dtype.itemsize
@@ -82,15 +82,15 @@ class PinnedBuffer:
 
 
 def new_stream():
-    """A stream of its own, which does not wait for the default one."""
+    """A new stream, which does not wait for the default one."""
     return call("cudaStreamCreateWithFlags", _runtime().cudaStreamNonBlocking)
 
 
 def begin_capture(stream) -> None:
-    """Record what is enqueued from here on instead of running it."""
+    """Record subsequent work on the stream as a CUDA graph instead of running it."""
     call("cudaStreamBeginCapture", stream, _runtime().cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal)
 
 
 def end_capture(stream):
-    """What was recorded, ready to launch."""
+    """The recorded CUDA graph, ready to launch."""
     return call("cudaGraphInstantiate", call("cudaStreamEndCapture", stream), 0)

@@ -13,7 +13,7 @@ from types import ModuleType
 from xview_localizer.engines.engine import EngineError
 
 TENSORRT, TENSORRT_RTX = "tensorrt", "tensorrt_rtx"
-# In the order in which they depend on each other.
+# Each one depends on those before it.
 _RTX_LIBRARIES = ("libcudart.so.*", "libtensorrt_rtx.so.*", "libtensorrt_onnxparser_rtx.so.*")
 _REMEDIES = {
     TENSORRT: "it comes with JetPack, or with NVIDIA's packages for Ubuntu (python3-libnvinfer)",
@@ -49,7 +49,7 @@ def load_library(name: str) -> TensorRtLibrary:
 
 
 def _rtx_of_wheels() -> str:
-    """Load the shared libraries of ONNX Runtime's wheel, which the bindings look for by name."""
+    """Name of the bindings' module, after loading the shared libraries of ONNX Runtime's wheel that they need."""
     spec = find_spec("onnxruntime_ep_nv_tensorrt_rtx")
     if spec is None or spec.origin is None:
         raise ImportError("neither tensorrt_rtx nor onnxruntime_ep_nv_tensorrt_rtx is installed")

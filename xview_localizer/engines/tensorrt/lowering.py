@@ -1,8 +1,8 @@
-"""From a package's graph to one that TensorRT takes: floating point only, and typed as it is to run.
+"""Lowering of a package's graph for TensorRT: floating point only, with the types in which it is to run.
 
-Dynamic quantization (int8 weights, activations quantized on the fly) serves CPUs; TensorRT has no such operators, so
-those products become ordinary ones with the same weights. FP16 is a property of the graph (strong typing), not a wish
-to the builder; what needs FP32's range or resolution keeps it.
+Dynamic quantization (int8 weights, activations quantized at run time) is for CPUs. TensorRT has no such operators, so
+those products become ordinary ones with the same weights. FP16 is a property of the graph (strong typing), not a hint
+to the builder; operators that need the range or resolution of FP32 keep it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import onnx
 from onnx import ModelProto, numpy_helper
 
 FP32, FP16 = "fp32", "fp16"
-PRECISIONS = (FP32, FP16)
-# Changes of this file make other engines of the same graph.
+# To be raised with every change of this file that changes engines of the same graph.
 LOWERING_VERSION = 1
-# Means of squares and logarithms overflow or lose digits in FP16; coordinates of sampling need a thousandth of a pixel.
+# Means of squares and logarithms overflow or lose digits in FP16; sampling coordinates need a thousandth of a pixel.
 FP32_OPERATORS = (
     "LayerNormalization", "InstanceNormalization", "ReduceMean", "ReduceL2", "Sqrt", "Pow", "Reciprocal", "Softmax",
     "Log", "Exp", "Sin", "Softplus", "GridSample", "Resize", "AveragePool",
@@ -27,7 +26,7 @@ FP32_OPERATORS = (
 def lowered(path: Path, precision: str) -> ModelProto:
     """The graph in floating point of `precision`; inputs and outputs stay FP32.
 
-    Raises ValueError where a quantized operator is not of the kind that this package writes.
+    Raises ValueError where a quantized operator is not followed by the operators that this package's export writes.
     """
     model = without_dynamic_quantization(onnx.load(str(path)))
     return half_precision(model) if precision == FP16 else model
@@ -90,7 +89,7 @@ def _remove(graph, dead: list) -> None:
 
 
 def half_precision(model: ModelProto) -> ModelProto:
-    """The model in FP16 but for FP32_OPERATORS; inputs and outputs stay FP32."""
+    """The model in FP16 except for FP32_OPERATORS; inputs and outputs stay FP32."""
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
     blocked = [*DEFAULT_OP_BLOCK_LIST, *FP32_OPERATORS]

@@ -1,4 +1,4 @@
-"""From a graph to a TensorRT engine: out of the cache, or lowered, built and kept there."""
+"""Opening the TensorRT engine of a graph: from the cache, or lowered, built and stored there."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def open_engine(graph: Graph, runtime: str, precision: str, cache: EngineCache) 
 def cached_plan(
     graph: Graph, library: TensorRtLibrary, precision: str, cache: EngineCache, capability: ComputeCapability
 ) -> bytes:
-    """The plan of `graph` for GPUs of `capability`; TensorRT's (not -RTX's) for this machine's GPU only.
+    """The plan of `graph` for GPUs of `capability`; TensorRT, unlike TensorRT-RTX, builds for this machine's GPU only.
 
     Raises EngineError.
     """
     key = engine_key(graph, library, precision, capability)
-    # TensorRT-RTX times nothing when it builds: it does at run time.
+    # TensorRT-RTX times kernels at run time, not when it builds.
     aim = capability if library.ahead_of_time else None
     timings = None if library.ahead_of_time else TimingCache(cache.folder, library, key.gpu)
     return cache.get(
@@ -40,16 +40,16 @@ def cached_plan(
 def engine_key(
     graph: Graph, library: TensorRtLibrary, precision: str, capability: ComputeCapability
 ) -> EngineKey:
-    """Under what an engine is kept. Raises EngineError where it would have to be built on another machine."""
+    """The cache key of an engine. Raises EngineError where it would have to be built on another machine."""
     lowering = _lowering()
     gpu = ANY_GPU
     if not library.ahead_of_time:
-        here = this_gpu()
-        gpu = here.name
-        if here.compute_capability != str(capability):
+        own = this_gpu()
+        gpu = own.name
+        if own.compute_capability != str(capability):
             raise EngineError(
-                f"{library.name} builds for the GPU of its own machine only ({here.name}, compute capability "
-                f"{here.compute_capability}), not for {capability}; build there, or take tensorrt_rtx"
+                f"{library.name} builds for the GPU of its own machine only ({own.name}, compute capability "
+                f"{own.compute_capability}), not for {capability}; build there, or take tensorrt_rtx"
             )
     sizes = {name: {axis: vars(size) for axis, size in axes.items()} for name, axes in graph.sizes.items()}
     return EngineKey(
@@ -66,7 +66,7 @@ def engine_key(
 
 
 def unfit_reason(key: EngineKey) -> str:
-    """Why this machine cannot use an engine, or an empty string; a machine without a GPU does not judge the GPU."""
+    """The reason why this machine cannot use an engine; empty where it can. Without a GPU, the GPU is not checked."""
     try:
         version = load_library(key.runtime).version
     except EngineError as error:

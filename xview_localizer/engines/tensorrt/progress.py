@@ -1,4 +1,4 @@
-"""How far a build has come, for the log: minutes without a word look like a node that hangs."""
+"""Progress of a build in the log, so that a build of minutes does not look like a node that hangs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REPORT_PERIOD_SEC = 5.0
 
 
 def progress_monitor(trt: ModuleType, graph: str, period_sec: float = REPORT_PERIOD_SEC):
-    """A monitor for a builder's config that logs the outermost phase, at most every `period_sec`."""
+    """A progress monitor for a builder's config that logs the outermost phase, at most every `period_sec`."""
 
     class Monitor(trt.IProgressMonitor):
         def __init__(self) -> None:

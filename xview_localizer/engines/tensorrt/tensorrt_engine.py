@@ -17,8 +17,8 @@ Shapes = tuple[tuple[int, ...], ...]
 class TensorRtEngine:
     """One engine with its own stream, pinned buffers for the largest inputs, and a CUDA graph for each input shape.
 
-    Engines with streams of their own overlap on the GPU when run from different threads. Thread-safe.
-    Raises EngineError where the plan does not fit this machine or its memory does not suffice.
+    Engines overlap on the GPU when run from different threads, since each has its own stream. Thread-safe. Raises
+    EngineError where the plan does not fit this machine or its memory does not suffice.
     """
 
     def __init__(self, name: str, plan: bytes, library: TensorRtLibrary) -> None:
@@ -92,8 +92,8 @@ class TensorRtEngine:
             least, _, greatest = self._profile[spec.name]
             if not all(low <= size <= high for low, size, high in zip(least, shape, greatest, strict=True)):
                 raise EngineError(
-                    f"{self._name}: {spec.name!r} of shape {shape} lies outside what the engine was built for, "
-                    f"{least} to {greatest}"
+                    f"{self._name}: {spec.name!r} of shape {shape} is outside of the sizes that the engine was built "
+                    f"for, {least} to {greatest}"
                 )
 
     def _output_shapes(self, shapes: Shapes) -> dict[str, tuple[int, ...]]:
@@ -102,7 +102,7 @@ class TensorRtEngine:
         return {spec.name: tuple(self._context.get_tensor_shape(spec.name)) for spec in self.outputs}
 
     def _first_runs(self, shapes: Shapes) -> None:
-        """Run without a CUDA graph; the second time a shape comes, record one (TensorRT allocates in the first)."""
+        """Run without a CUDA graph; at a shape's second run record one (TensorRT allocates memory in the first)."""
         outputs = self._output_shapes(shapes)
         again = shapes in self._seen
         self._seen.add(shapes)

@@ -1,4 +1,4 @@
-"""TensorRT's timing cache: how long kernels take on this GPU, kept so that a later build need not try them again."""
+"""TensorRT's timing cache: measured times of kernels on this GPU, stored so that later builds need not measure them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ log = logging.getLogger(__name__)
 
 
 class TimingCache:
-    """One file for each runtime, version and GPU; a damaged or foreign one is begun anew."""
+    """One file for each runtime, version and GPU; a file that does not fit is replaced."""
 
     def __init__(self, folder: Path, library: TensorRtLibrary, gpu: str) -> None:
         about = f"{library.name}-{library.version}-{gpu}".replace("/", "_").replace(" ", "_")
         self.path = folder / f"{about}.timings"
 
     def load(self, config) -> None:
-        """Give a builder's config what is known."""
+        """Load the stored times into a builder's config."""
         known = self.path.read_bytes() if self.path.is_file() else b""
         cache = config.create_timing_cache(known)
         if cache is None or not config.set_timing_cache(cache, False):
@@ -27,7 +27,7 @@ class TimingCache:
             config.set_timing_cache(config.create_timing_cache(b""), False)
 
     def save(self, config) -> None:
-        """Keep what a build with `config` has found out, in one step."""
+        """Store the times that a build with `config` has measured, atomically."""
         fresh = self.path.with_suffix(f".{os.getpid()}.part")
         fresh.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_bytes(bytes(config.get_timing_cache().serialize()))
