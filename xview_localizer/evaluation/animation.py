@@ -1,4 +1,4 @@
-"""A drive as a short film: what the camera saw above, the map with GNSS and our poses so far below."""
+"""A drive as a short film: the camera image above, and below it the map with GNSS and the poses so far."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xview_localizer.geometry.pose import Pose2
 
 WIDTH_PX, CAMERA_HEIGHT_PX, MAP_HEIGHT_PX, GAP_PX = 600, 170, 260, 4
 MAP_METRES_PER_PIXEL = 0.25
-# Of a panorama, the part between sky and bonnet.
+# The rows of a panorama that are shown, as shares of its height: between the sky and the robot's bonnet.
 BAND = (0.28, 0.85)
 WIDE_ASPECT = 1.7
 QUALITY = 55
@@ -36,11 +36,11 @@ def write_animation(
 
     Raises ValueError where there is no image.
     """
-    there = [index for index, image in enumerate(images) if image is not None]
-    if not there:
+    present = [index for index, image in enumerate(images) if image is not None]
+    if not present:
         raise ValueError("the drive has no image to show")
-    chosen = np.unique(np.linspace(0, len(there) - 1, min(frames, len(there))).astype(int))
-    drawn = [Image.fromarray(_frame(result, aerial, images, there[number])) for number in chosen]
+    chosen = np.unique(np.linspace(0, len(present) - 1, min(frames, len(present))).astype(int))
+    drawn = [Image.fromarray(_frame(result, aerial, images, present[number])) for number in chosen]
     durations_ms = [FRAME_MS] * (len(drawn) - 1) + [LAST_FRAME_MS]
     drawn[0].save(
         path, save_all=True, append_images=drawn[1:], duration=durations_ms, loop=0, quality=QUALITY, method=4
@@ -70,7 +70,7 @@ def _camera(image: np.ndarray) -> np.ndarray:
 
 
 def _map(result: DriveResult, aerial: AerialImage, index: int) -> np.ndarray:
-    """The map about the true position, with everything up to this image."""
+    """The map around the true position, with all positions and poses up to this image."""
     truth = result.truth[index]
     grid = RasterGrid.centred(truth.x_m, truth.y_m, MAP_METRES_PER_PIXEL, MAP_HEIGHT_PX, WIDTH_PX)
     # Pixel centres lie at +0.5 in grids and at integers in OpenCV.

@@ -43,9 +43,9 @@ CAMERAS = {
 
 
 def run_bench(package: ModelPackage, repeats: int, engines: EngineConfig = EngineConfig()) -> dict:
-    """Time each graph alone, whole images of two cameras by stage, and the solvers (one thread).
+    """Time each graph alone, whole images of two cameras by stage, and the solvers on one thread.
 
-    Raises EngineError where `engines` are not to be had.
+    Raises EngineError where `engines` are not available.
     """
     stages: dict[str, dict[str, float]] = {}
     began = time.perf_counter()
@@ -73,7 +73,7 @@ def run_bench(package: ModelPackage, repeats: int, engines: EngineConfig = Engin
 
 
 def read_bench(path: Path) -> dict:
-    """An earlier result. Raises ValueError where the file is none."""
+    """The figures of an earlier benchmark. Raises ValueError where the file does not hold any."""
     try:
         figures = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -84,7 +84,7 @@ def read_bench(path: Path) -> dict:
 
 
 def compared(figures: dict, earlier: dict) -> list[tuple[str, float, float]]:
-    """(what, median now, median then) of every stage and graph, and the peak memory, that both have."""
+    """(name, median now, median earlier) of the stages, graphs and peak memory that both results have."""
     rows = [
         (name, row["median_ms"], earlier[part][name]["median_ms"])
         for part in ("graphs", "stages")
@@ -97,7 +97,7 @@ def compared(figures: dict, earlier: dict) -> list[tuple[str, float, float]]:
 
 
 def machine() -> dict[str, str | int]:
-    """What the figures were measured on."""
+    """Description of the machine and the software of a measurement."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
@@ -120,7 +120,7 @@ def _gpu() -> str:
 
 
 def _graph_figures(graph: Graph, engine: Engine, repeats: int) -> dict:
-    """One graph alone, at the sizes that it is optimized for."""
+    """Size and latency of one graph alone, at its typical input sizes."""
     inputs = typical_inputs(engine.inputs, graph.sizes)
     timed(lambda: engine.run(inputs))  # the first run allocates, and may compile
     return {
@@ -133,7 +133,7 @@ def _graph_figures(graph: Graph, engine: Engine, repeats: int) -> dict:
 def _image_stages(
     name: str, camera: CameraModel, networks: Networks, repeats: int
 ) -> dict[str, dict[str, float]]:
-    """Noise images take as long as real ones; only the solver's answer would differ."""
+    """Latencies by stage, of noise images: they take as long as photographs, only the poses have no meaning."""
     rng = np.random.default_rng(0)
     grid = RasterGrid.centred(0.0, 0.0, 0.2, 500, 500)
     aerial = AerialImage(rng.integers(0, 255, (500, 500, 3), dtype=np.uint8), np.ones((500, 500), bool), grid)

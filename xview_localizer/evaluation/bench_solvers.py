@@ -21,7 +21,7 @@ from xview_localizer.geometry.similarity import Similarity2
 SINGLE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1"
 )
-UNITS = (0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)
+UNITS = (0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)  # factors on the ground points, which must not move the pose
 
 
 def bench_solvers(repeats: int = 1000) -> dict:
@@ -37,7 +37,7 @@ def bench_solvers(repeats: int = 1000) -> dict:
 
 
 def measure_pairs(repeats: int) -> dict:
-    """1024 pairs, 60 % outliers over a 70 m square, 0.5 m noise, scale in [0.2, 5], 2000 hypotheses."""
+    """Figures on 1024 pairs, 60 % outliers over a 70 m square, 0.5 m noise, scale in [0.2, 5], 2000 hypotheses."""
     rng = np.random.default_rng(0)
     config = PairsSolverConfig(hypotheses=2000)
     records = []
@@ -58,7 +58,7 @@ def measure_pairs(repeats: int) -> dict:
 
 
 def measure_dense(repeats: int) -> dict:
-    """700 ground cells of which a third see their match, 41 x 41 cells of 1.8 m, unknown yaw, +- 20 m."""
+    """Figures on 700 ground cells, a third with a match, 41 × 41 aerial cells of 1.8 m, unknown yaw, ± 20 m."""
     rng = np.random.default_rng(0)
     grid = RasterGrid.centred(0.0, 0.0, 1.8, 41, 41)
     records = []

@@ -1,4 +1,4 @@
-"""What a recorded drive holds for judging: truth, GNSS and pictures at every image's stamp."""
+"""Judging a recorded drive: truth and GNSS at every image's stamp, its images, and the map around it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ MAP_METRES_PER_PIXEL, MAP_MARGIN_M = 0.25, 40.0
 def judge_drive(
     drive: Drive, reference: Reference, settings: Settings, records: Sequence[ImageRecord], rate_hz: float
 ) -> DriveResult:
-    """Hold records against the reference and the recorded GNSS; those in the reference's gaps are left out.
+    """Compare records with the reference and the recorded GNSS; records in gaps of the reference are left out.
 
-    Raises BagError.
+    Raises BagError where no record has a reference, or the recording has no GNSS.
     """
     placed = [(record, reference.truth_at(record.stamp_sec)) for record in records]
     judged = [(record, truth) for record, truth in placed if truth is not None]
@@ -37,7 +37,7 @@ def judge_drive(
     fixes = _antenna_samples(drive, settings)
     if not fixes:
         raise BagError(f"{drive.bag} has no GNSS position on {drive.topics['fix']} to compare with")
-    # The newest position at each image; through an outage a robot has only the last one.
+    # The newest position at each image; during an outage a robot has only the last one.
     stamps = [record.stamp_sec for record, _ in judged]
     newest = np.clip(np.searchsorted([fix[0] for fix in fixes], stamps, side="right") - 1, 0, None)
     base_xy_m = [
@@ -57,7 +57,7 @@ def _no_truth(reference: Reference, records: Sequence[ImageRecord]) -> str:
 
 
 def _antenna_samples(drive: Drive, settings: Settings) -> list[tuple[float, GnssSample]]:
-    """Stamp and sample of each GNSS position that the node would take."""
+    """Stamp and sample of each GNSS position that the node would accept."""
     mountings, found = Mountings(settings.mountings), []
     with BagReader(drive.bag, drive.topics, ROLES_AND_TF) as bag:
         for recorded in bag.messages():
@@ -89,13 +89,13 @@ def drive_images(drive: Drive, stamps_sec: Sequence[float]) -> list[np.ndarray |
                 decode = messages.rgb_from_compressed_image if compressed else messages.rgb_from_image
                 try:
                     found[messages.stamp_sec(image)] = decode(image)
-                except messages.MessageError:  # the record of this image names what is wrong with it
+                except messages.MessageError:  # the record of this image gives the reason
                     found[messages.stamp_sec(image)] = None
     return [found[stamp] for stamp in stamps_sec]
 
 
 def drive_aerial(result: DriveResult, settings: Settings) -> AerialImage:
-    """The map around a drive, to look at. Raises MapSourceError."""
+    """The map around a drive, for display. Raises MapSourceError."""
     truth_xy_m = result.truth_xy_m
     low, high = truth_xy_m.min(axis=0) - MAP_MARGIN_M, truth_xy_m.max(axis=0) + MAP_MARGIN_M
     return open_map(settings).read(Bounds(*low, *high), MAP_METRES_PER_PIXEL)

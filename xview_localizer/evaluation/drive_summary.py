@@ -1,4 +1,4 @@
-"""Many localized drives judged together: the poses that a robot would have received, and how well calibrated."""
+"""Figures over many localized drives: errors of the accepted poses, and calibration of confidence and covariance."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.geometry.pose import wrap_angle_rad
 
 OFF_RADII_M = (2, 5)
-EARLY_SEC = 10.0  # the first fixes follow from no track, so they are the most likely to be wrong
+EARLY_SEC = 10.0  # the first fixes are made without a track, so they are the most likely to be wrong
 
 
 def summarize_drives(results: Sequence[DriveResult]) -> dict:
-    """Figures over all images of `results`, JSON-ready; figures that nothing supports are NaN.
+    """Figures over all images of `results`, JSON-ready; figures without data are NaN.
 
     `first_accepted_…_m` is the distance driven until the first accepted pose, infinite where there was none.
     `normalized_…` are the mean squared errors along and across the true heading and in yaw, each over its own
-    variance: 1 where the covariance is honest (and `nees_mean`, of the three together, 3).
+    variance: 1 where the covariance is right (and `nees_mean`, of the three together, 3).
     `rmse_ratio_…` compares the published trajectory with GNSS, drive by drive.
     """
     frames = [frame for result in results for frame in result.frames]

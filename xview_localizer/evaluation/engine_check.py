@@ -1,4 +1,4 @@
-"""Holding a package's engines against ONNX Runtime in FP32: tensor by tensor, and as poses."""
+"""Comparing a package's engines with ONNX Runtime in FP32: tensor by tensor, and as poses."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ from xview_localizer.models.manifest import sha256
 from xview_localizer.models.package import ModelPackage
 from xview_localizer.pairs import PairsDataset, ground_view
 
+# Greatest accepted differences of poses, far below their errors, and the number of images compared.
 MAX_POSITION_M, MAX_YAW_DEG, POSES = 0.05, 0.1, 50
-# A cell more or less at the edge of usability would change which cells are drawn, and so the pose by a decimetre.
+# All cells are used: one usable cell more or less would change the random draw, and with it the pose by a decimetre.
 ALL_CELLS = LocalizerConfig(max_cells=100_000)
 PROBE_CAMERA = PinholeCamera(640, 480, 320.0, 320.0, 320.0, 240.0)
 PROBE_HEIGHT_M = 1.8
@@ -38,7 +39,7 @@ PROBE_HEIGHT_M = 1.8
 
 @dataclass(frozen=True)
 class GraphCheck:
-    """One graph's errors. `worst_layer` is looked for where an output is off by more than the tolerance."""
+    """One graph's errors; `worst_layer` is determined where an error exceeds the tolerance."""
 
     graph: str
     errors: tuple[OutputError, ...]
@@ -52,7 +53,7 @@ class GraphCheck:
 
 @dataclass(frozen=True)
 class PoseCheck:
-    """Largest differences of the poses that the reference accepts; inf where the other finds none there."""
+    """Greatest differences of the poses that the reference accepts; inf where the candidate finds no pose."""
 
     images: int
     position_m: float
@@ -64,7 +65,7 @@ class PoseCheck:
 
 
 class RecordingEngine:
-    """Runs an engine and keeps what it was last given."""
+    """Runs an engine and keeps its last inputs."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -78,7 +79,7 @@ class RecordingEngine:
 
 @dataclass(frozen=True)
 class EngineCheck:
-    """A package with its FP32 reference in ONNX Runtime and the engines to be checked, all opened."""
+    """A package with its opened reference engines (ONNX Runtime, FP32) and the opened engines to be checked."""
 
     package: ModelPackage
     config: EngineConfig
@@ -87,7 +88,7 @@ class EngineCheck:
     candidate: Mapping[str, Engine]
 
     def graphs(self) -> Iterable[GraphCheck]:
-        """Check each graph with what the package's own encoders feed it."""
+        """Check each graph with the inputs that it gets in the package's own encoders."""
         tolerance = TOLERANCE[self.config.precision]
         for name, inputs in self._recorded_inputs().items():
             errors = compare(self.reference[name], self.candidate[name], inputs)
@@ -97,7 +98,7 @@ class EngineCheck:
             yield check
 
     def poses(self, dataset: PairsDataset, track: Callable[[Iterable], Iterable] = iter) -> PoseCheck:
-        """Localize up to 50 images with both; poses that nobody would use are not compared."""
+        """Localize up to POSES images with both engines; only poses that the reference accepts are compared."""
         networks = [self._networks(engines) for engines in (self.reference, self.candidate)]
         position_m, yaw_deg, images = 0.0, 0.0, 0
         for record in track(list(islice(dataset, POSES))):
@@ -144,7 +145,7 @@ class EngineCheck:
 
 @contextmanager
 def engine_check(package: ModelPackage, config: EngineConfig):
-    """An EngineCheck whose files are gone afterwards. Raises EngineError."""
+    """An EngineCheck; its temporary files are deleted afterwards. Raises EngineError."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         reference, candidate = {}, {}
@@ -157,7 +158,7 @@ def engine_check(package: ModelPackage, config: EngineConfig):
 
 
 def _candidate(graph: Graph, config: EngineConfig, folder: Path) -> Engine:
-    """The engine to be checked. ONNX Runtime gets the lowered graph: that checks the lowering, without a GPU."""
+    """The engine to be checked. ONNX Runtime runs the lowered graph, which checks the lowering without a GPU."""
     if config.runtime != ONNX_RUNTIME:
         return engine_for(graph, replace(config, fallback=False))
     path = folder / f"{graph.name}_candidate.onnx"
@@ -166,7 +167,7 @@ def _candidate(graph: Graph, config: EngineConfig, folder: Path) -> Engine:
 
 
 def _smooth_noise(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """An image [height, width, 3] with structure of all sizes, as photographs have."""
+    """An image [height, width, 3] with structure of all sizes, like photographs."""
     image = np.zeros((height, width, 3), np.float32)
     for step_px in (4, 16, 64):
         coarse = rng.random((height // step_px + 1, width // step_px + 1, 3), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Running the localizer over a `pairs` folder and judging every frame."""
+"""Running the localizer over a `pairs` folder and judging every image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def evaluate_pairs(
     """Localize every record and return the metrics (see metrics.summarize) with `rate_hz`.
 
     With `keyframes` K > 1, up to K - 1 earlier records of the same sequence and aerial image are joined by
-    their odometry; only records with a full window are judged then. Raises PairsError where that cannot be.
+    their odometry, and only records with a full window are judged. Raises PairsError where there is no such window.
     """
     frames: list[Frame] = []
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""One answer held against the truth."""
+"""Comparison of one pose with the truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers by which drives and data sets are judged; `metrics.json` and `evaluate --out` share them."""
+"""The metrics of drives and data sets, as written to `metrics.json` and by `evaluate --out`."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ RECALL_RADII_M = (1, 2, 5, 10)
 FALSE_ACCEPT_M = 5.0
 YAW_RECALL_DEG = 10.0
 CONFIDENT_SHARES = (50, 70)
-CONFIDENCE_RADIUS_M = 2.0  # `confidence` is the chance of being within this
+CONFIDENCE_RADIUS_M = 2.0  # `confidence` is the probability of an error below this
 RELIABILITY_BINS = 5
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One image judged. `error_m` is that of the best pose found, or of the prior where none was."""
+    """The errors of one image. `error_m` is that of the best pose found, or of the prior without a pose."""
 
     id: str
     error_m: float
     along_m: float  # split of the error along and across the true heading; NaN where that is unknown
     across_m: float
-    yaw_error_deg: float | None  # None where the true yaw is unknown, or none was found
+    yaw_error_deg: float | None  # None where the true yaw is unknown, or no pose was found
     accepted: bool
     reason: str
     confidence: float
     nees: float | None  # of (x, y, yaw); None where no pose was found or the true yaw is unknown
     latency_ms: float | None
     prior_error_m: float
-    tolerance_m: float = 0.0  # how far the truth itself can be off; not taken off the errors
+    tolerance_m: float = 0.0  # possible error of the truth itself; not subtracted from the errors
 
 
 def summarize(frames: Sequence[Frame]) -> dict:
-    """All metrics over `frames`, JSON-ready; figures that nothing supports are None."""
+    """All metrics over `frames`, JSON-ready; figures without data are None."""
     accepted = [frame for frame in frames if frame.accepted]
     nees = [frame.nees for frame in accepted if frame.nees is not None]
     latency = [frame.latency_ms for frame in frames if frame.latency_ms is not None]
@@ -72,7 +72,7 @@ def _errors(frames: Sequence[Frame]) -> dict:
 
 
 def _confident(frames: Sequence[Frame]) -> dict:
-    """Recall within 2 m of the most confident half and 70 %."""
+    """Recall within 2 m of the most confident 50 % and 70 % of the images."""
     ranked = sorted(frames, key=lambda frame: -frame.confidence)
     figures = {}
     for share in CONFIDENT_SHARES:
@@ -82,8 +82,8 @@ def _confident(frames: Sequence[Frame]) -> dict:
 
 
 def reliability(frames: Sequence[Frame]) -> list[dict]:
-    """Confidence against what came of it, in equal bins of [0, 1], over the frames with a pose and a
-    known true yaw."""
+    """Mean confidence and share of poses within CONFIDENCE_RADIUS_M, in equal bins of confidence, over the frames with
+    a pose and a known true yaw."""
     found = [frame for frame in frames if frame.yaw_error_deg is not None]
     edges = np.linspace(0, 1, RELIABILITY_BINS + 1)
     number = np.digitize([frame.confidence for frame in found], edges[1:-1])
@@ -111,6 +111,6 @@ def _or_none(reduce, values: Sequence) -> float | None:
 
 
 def write_json(metrics: dict, path: Path) -> None:
-    """Write metrics; NaN becomes null, so that any JSON reader takes it."""
+    """Write metrics as JSON; NaN becomes null, which every JSON reader accepts."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(strict_json(metrics, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""The film strip: camera images beside the aerial image with the pose found and the true one."""
+"""The film strip: camera images beside the aerial image with the estimated and the true pose."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ TRUTH_RGB, ACCEPTED_RGB, REJECTED_RGB = (30, 30, 30), (23, 105, 170), (209, 73, 
 def film_strip(
     result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray | None], frames: int = 8
 ) -> np.ndarray | None:
-    """[H, W, 3] RGB: `frames` rows spread over the drive, image left, map right; None where there is no image."""
-    there = [index for index, image in enumerate(images) if image is not None]
-    if not there:
+    """RGB [H, W, 3]: `frames` rows spread over the drive, image left, map right; None where there is no image."""
+    present = [index for index, image in enumerate(images) if image is not None]
+    if not present:
         return None
-    chosen = np.unique(np.linspace(0, len(there) - 1, min(frames, len(there))).astype(int))
+    chosen = np.unique(np.linspace(0, len(present) - 1, min(frames, len(present))).astype(int))
     rows = []
-    for index in (there[number] for number in chosen):
+    for index in (present[number] for number in chosen):
         record, truth = result.records[index], result.truth[index]
         picture = images[index]
         picture = cv2.resize(
@@ -44,7 +44,7 @@ def film_strip(
 
 
 def _crop(aerial: AerialImage, centre: Pose2):
-    """A square of the map around a pose, and metres → its pixels."""
+    """A square of the map around a pose, and the function from metres [2] to its pixels."""
     grid = aerial.grid
     scale = HEIGHT_PX / CROP_M
     middle = grid.uv_from_xy(np.array([centre.x_m, centre.y_m]))

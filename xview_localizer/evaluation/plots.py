@@ -88,7 +88,7 @@ def calibration(result: DriveResult) -> Figure:
     figure, axes = _figure(4.6, 3.2)
     nees = np.sort([frame.nees for frame in result.frames if frame.accepted and frame.nees is not None])
     grid = np.linspace(0, 16, 200)
-    axes.plot(grid, chi2.cdf(grid, 3), color=TRUTH, ls="--", label="a truthful covariance (χ²₃)")
+    axes.plot(grid, chi2.cdf(grid, 3), color=TRUTH, ls="--", label="a right covariance (χ²₃)")
     if len(nees):
         axes.step(
             nees, np.arange(1, len(nees) + 1) / len(nees), where="post", color=OURS, label="accepted fixes"

@@ -1,4 +1,4 @@
-"""Where the robot really was: a topic of the recording, or a TUM trajectory."""
+"""Reference poses or positions of a drive: from a topic of the recording, or a TUM trajectory."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from xview_localizer.tracking.motion import OdometryBuffer, SampleError
 from xview_localizer.tum import read_tum
 
 TRUTH_FILE = "truth.tum"
-# Of a reference that comes without covariance: RTK, or a survey.
+# Standard deviation of a reference without covariance, as of RTK or a survey.
 DEFAULT_SIGMA_M = 0.05
-# Receivers of 1 Hz are interpolated, longer gaps are not.
+# Greatest gap that is interpolated: receivers of 1 Hz, and no more.
 MAX_GAP_SEC = 1.2
-# Files round stamps.
+# Stamps that differ by less are equal, since files round them.
 SAME_STAMP_SEC = 1e-4
-# Positions of an antenna give base_link's yaw by the course driven around an image: odometry's path is laid onto
-# theirs. How far they may wander meanwhile, and the least path.
+# Positions of an antenna give base_link's yaw by fitting the odometry around an image to them: the time to either side,
+# the drift of the positions over it, and the least distance driven.
 COURSE_WINDOW_SEC, COURSE_DRIFT_M, COURSE_BASELINE_M = 10.0, 0.1, 3.0
 
 
@@ -45,7 +45,7 @@ class Reference:
     odometry: OdometryBuffer | None = None
 
     def pose_at(self, stamp_sec: float) -> tuple[Pose2, float] | None:
-        """A pose of base_link, interpolated, and its standard deviation; None in gaps, and of positions."""
+        """The interpolated pose of base_link and its standard deviation; None in gaps, and for positions."""
         if self.yaw_rad is None:
             return None
         after = int(np.searchsorted(self.stamp_sec, stamp_sec))
@@ -60,12 +60,12 @@ class Reference:
         return self._pose_between(after - 1, after, (stamp_sec - self.stamp_sec[after - 1]) / gap_sec)
 
     def position_before(self, stamp_sec: float) -> int | None:
-        """Number of the newest entry until `stamp_sec`; None where that is too old."""
+        """Index of the newest entry up to `stamp_sec`; None where it is older than MAX_GAP_SEC."""
         number = int(np.searchsorted(self.stamp_sec, stamp_sec + SAME_STAMP_SEC)) - 1
         return number if number >= 0 and stamp_sec - self.stamp_sec[number] <= MAX_GAP_SEC else None
 
     def truth_at(self, stamp_sec: float) -> Pose2 | None:
-        """Where base_link was; None in gaps and, of positions, where odometry gives no heading."""
+        """The true pose of base_link; None in gaps and, for positions, where odometry gives no heading."""
         if self.yaw_rad is not None:
             found = self.pose_at(stamp_sec)
             return found[0] if found else None
@@ -94,9 +94,9 @@ class Reference:
 
 
 def read_reference(name: str | None, drive: Drive, settings: Settings) -> Reference:
-    """The reference `name` of a drive: a TUM file (also one in its folder), or else a topic; None: truth.tum there.
+    """The reference `name` of a drive: a TUM file (also in the drive's folder) or a topic; None means its truth.tum.
 
-    Raises BagError.
+    Raises BagError where there is none.
     """
     if name is None and not (drive.folder / TRUTH_FILE).is_file():
         raise BagError(_nothing_to_judge_by(drive))
@@ -144,11 +144,10 @@ def _tum_rows(path: Path) -> list[tuple[float, ...]]:
 def _topic_rows(
     topic: str, drive: Drive, settings: Settings
 ) -> tuple[list[tuple[float, ...]], OdometryBuffer | None]:
-    """Rows of stamp, x, y, yaw, sigma and lever arm; the drive's odometry where they are positions of the antenna."""
+    """Rows of stamp, x, y, yaw, sigma and lever arm, and for positions of the antenna the drive's odometry."""
     helpers = {role: drive.topics.get(role, "") for role in ("odom", *TF_ROLES)}
-    roles = {
-        role: ROLES_AND_TF[role] for role in helpers
-    } | REFERENCE_ROLES  # odometry may be the reference itself
+    # Odometry may be the reference itself.
+    roles = {role: ROLES_AND_TF[role] for role in helpers} | REFERENCE_ROLES
     tracker = settings.tracker
     odometry = OdometryBuffer(np.inf, tracker.odometry_max_gap_sec, tracker.search.max_speed_mps)
     rows, mountings = [], Mountings(settings.mountings)

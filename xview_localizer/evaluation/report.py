@@ -40,8 +40,8 @@ def write_report(
 ) -> dict:
     """Write metrics.json, plots and report.html to `folder`; returns the metrics.
 
-    `images` are the drive's camera images [H, W, 3] RGB, one for each record of `result`, None where there
-    is none; `about` are lines of context (machine, model, map) for the page.
+    `images` are the drive's camera images [H, W, 3] RGB, one for each record of `result`, None where an image is
+    missing; `about` are lines of context (machine, model, map) for the page.
     """
     from jinja2 import Environment, FileSystemLoader
 
@@ -101,15 +101,15 @@ def _rows(metrics: dict) -> list[ReportRow]:
         ),
         ReportRow("Accepted fixes, yaw median", number("accepted_yaw_median_deg", "°"), ""),
         ReportRow("False accepts", str(metrics["false_accepts"]), "accepted and off by more than 5 m"),
-        ReportRow("Within 2 m, all images", percent("recall_2m"), "best pose found, the gate ignored"),
-        ReportRow("NEES of (x, y, yaw)", number("nees_mean", ""), "3 where the covariance tells the truth"),
-        ReportRow("Rate", number("rate_hz", "Hz", 1), "images through the whole chain"),
+        ReportRow("Within 2 m, all images", percent("recall_2m"), "best pose found, without the gate"),
+        ReportRow("NEES of (x, y, yaw)", number("nees_mean", ""), "3 where the covariance is right"),
+        ReportRow("Rate", number("rate_hz", "Hz", 1), "images localized per second"),
         ReportRow("Latency, median", number("latency_ms_median", "ms", 0), "image in, pose out"),
     ]
 
 
 def _reasons(result: DriveResult) -> list[tuple[str, int]]:
-    """Why images were rejected, most frequent first; numbers in the reasons are dropped."""
+    """The reasons of rejected images with their counts, most frequent first; numbers in them are left out."""
     from collections import Counter
 
     counted = Counter(
@@ -125,5 +125,5 @@ def _png(figure) -> bytes:
 
 
 def _self_contained(css: str) -> str:
-    """Leaflet's style without comments, and without its icons, which would be files of their own."""
+    """Leaflet's style without comments and without its icons, which are separate files."""
     return re.sub(r"/\*.*?\*/", "", re.sub(r"url\([^)]*\)", "none", css), flags=re.DOTALL)

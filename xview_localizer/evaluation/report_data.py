@@ -1,4 +1,4 @@
-"""What the report's map shows: every image with its pose, its truth and its picture, ready for JSON."""
+"""The data of the report's map, ready for JSON: every image with its pose, its truth and its picture."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ from xview_localizer.records import ImageRecord
 
 PICTURE_WIDTH_PX, PICTURE_QUALITY = 640, 70
 AERIAL_QUALITY = 80
-# A page with more pictures than this is slow to open; of longer drives they are spread evenly.
+# A page with more pictures is slow to open; for longer drives, pictures are chosen evenly.
 MAX_PICTURES = 300
 ELLIPSE_SIGMAS = 2.0
 
 
 def map_data(result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray | None]) -> dict:
-    """`images` [H, W, 3] RGB, one for each record, None where there is none. Metres in `map`, degrees."""
+    """Aerial image and entries of all images, in metres of `map` and degrees.
+
+    `images` [H, W, 3] RGB, one for each record, None where an image is missing.
+    """
     bounds = aerial.grid.bounds
-    there = [index for index, image in enumerate(images) if image is not None]
-    shown = {there[n] for n in np.linspace(0, len(there) - 1, min(MAX_PICTURES, len(there))).astype(int)}
+    present = [index for index, image in enumerate(images) if image is not None]
+    count = min(MAX_PICTURES, len(present))
+    shown = {present[n] for n in np.linspace(0, len(present) - 1, count).astype(int)}
     return {
         "aerial": {
             "url": inline(jpeg(aerial.image, AERIAL_QUALITY), "jpeg"),
@@ -85,7 +89,7 @@ def jpeg(image: np.ndarray, quality: int) -> bytes:
 
 
 def inline(data: bytes, kind: str) -> str:
-    """An image file as a URL that holds it."""
+    """An image file as a data URL."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 

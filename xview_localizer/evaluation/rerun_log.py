@@ -82,7 +82,7 @@ def _log_line(
 
 
 def _log_pose(stream: rr.RecordingStream, grid: RasterGrid, record: ImageRecord) -> None:
-    """The pose found with its ellipse, and the disc that was searched; cleared where there is none."""
+    """The estimated pose with its ellipse, its rivals, and the prior's disc; cleared where there is none."""
     if np.isfinite(record.prior_radius_m):
         centre = np.array([record.prior_x_m, record.prior_y_m])
         disc = centre + _circle() * record.prior_radius_m

@@ -11,7 +11,7 @@ from xview_localizer.geometry.similarity import Similarity2
 
 
 def random_pose(rng: np.random.Generator, radius_m: float) -> Pose2:
-    """Uniform in a disc about the origin, any heading."""
+    """A pose drawn uniformly in a disc about the origin, with any heading."""
     distance_m, direction = radius_m * np.sqrt(rng.random()), rng.uniform(-np.pi, np.pi)
     x_m, y_m = distance_m * np.cos(direction), distance_m * np.sin(direction)
     return Pose2(float(x_m), float(y_m), float(rng.uniform(-np.pi, np.pi)))
@@ -24,7 +24,7 @@ def contaminated_pairs(
     outliers: float = 0.6,
     sigma_m: float = 0.5,
 ) -> tuple[Correspondences, np.ndarray]:
-    """Pairs over a 70 m square with Gaussian noise; the aerial points of some are wrong, anywhere in it.
+    """Pairs over a 70 m square with Gaussian noise; the share `outliers` has wrong aerial points anywhere in it.
 
     Returns the pairs and the mask of the right ones.
     """

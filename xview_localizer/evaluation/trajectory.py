@@ -1,4 +1,4 @@
-"""A localized drive held against its truth."""
+"""A localized drive with its truth, and the errors of its trajectory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xview_localizer.records import ImageRecord
 
 @dataclass(frozen=True)
 class DriveResult:
-    """Records of a drive with the true pose (and base_link's position by GNSS) at each one's stamp."""
+    """Records of a drive with the true pose, and base_link's position by GNSS, at each record's stamp."""
 
     records: Sequence[ImageRecord]
     truth: Sequence[Pose2]
@@ -25,7 +25,7 @@ class DriveResult:
 
     @property
     def frames(self) -> list[Frame]:
-        """Every record judged."""
+        """The errors of each record."""
         return [
             judge(
                 f"{record.stamp_sec:.3f}",
@@ -48,9 +48,9 @@ class DriveResult:
         return np.array([(pose.x_m, pose.y_m) for pose in self.truth])
 
     def drive_metrics(self) -> dict:
-        """What only a drive has: the published trajectory's error, its coverage and the rate."""
+        """Metrics of the drive as a whole: error and coverage of the published trajectory, rate, latency by stage."""
         error_m = self.estimate_error_m
-        # Before the first accepted fix nothing is published, and GNSS is all that a robot has.
+        # Before the first accepted fix nothing is published, and a robot has GNSS only.
         gnss_error_m = np.linalg.norm(self.gnss_xy_m - self.truth_xy_m, axis=1)
         filled = np.where(np.isfinite(error_m), error_m, gnss_error_m)
         return {
