@@ -119,7 +119,7 @@ def test_phone_photo_by_its_exif_alone(run, tmp_path, place, phone_photo):
         (["--at", "-91,11"], "--at must be latitude (±90), then longitude"),
         (["--at", "nan,11"], "--at must be latitude (±90), then longitude"),
         (["--heading", "north"], "--heading must be degrees, such as 90 or 90±15"),
-        (["--heading", "90±0"], "what follows ± between 0 and 180"),
+        (["--heading", "90±0"], "a number after ± between 0 and 180"),
         (["--hfov", "400"], "--hfov must lie between 0 and 360, got 400"),
         (["--height", "0"], "--height must lie between 0 and 50, got 0"),
         (["--radius", "nan"], "--radius must lie between 0 and 300, got nan"),

@@ -1,4 +1,4 @@
-"""Many photos, one answer each: a table, a GeoJSON, one HTML page, and the picture of every proof."""
+"""Localizing many photos: a table, a GeoJSON file, an HTML page, and a proof picture for each photo."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from xview_localizer.photo.photo import KnownByUser, read_photo
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
 PAGE = Path(__file__).with_name("page.html")
 PROOF_JPEG_QUALITY = 85
-# About a centimetre; more digits would promise more than there is.
-DEGREE_DIGITS = 7
+DEGREE_DIGITS = 7  # about a centimetre, finer than any pose
 
 
 @dataclass(frozen=True)
 class PhotoAnswer:
-    """One line of the table. Numbers are None where no pose was found; `proof` is a file beside the table."""
+    """One row of the table. Numbers are None where no pose was found; `proof` is a file beside the table."""
 
     photo: str
-    verdict: str  # accepted, rejected, or unusable: the photo could not be tried at all
+    verdict: str  # "accepted", "rejected", or "unusable" where the photo could not be read or lacks metadata
     reason: str = ""
     latitude_deg: float | None = None
     longitude_deg: float | None = None
@@ -64,7 +63,7 @@ class PhotoAnswer:
 
 
 def find_photos(path: Path) -> list[Path]:
-    """The photo, or all photos of a folder by name. Raises PhotoError where there is none."""
+    """The photo `path`, or all photos of the folder `path` by name. Raises PhotoError where it has none."""
     if not path.is_dir():
         return [path]
     photos = sorted(file for file in path.iterdir() if file.suffix.lower() in PHOTO_SUFFIXES)
@@ -82,8 +81,8 @@ def locate_photos(
 ) -> list[PhotoAnswer]:
     """Localize photos and write photos.csv, photos.geojson, index.html and one proof each to `out`.
 
-    A photo that cannot be used becomes an answer with its reason, unless it is the only one.
-    Raises PhotoError (a single photo), MapSourceError, ModelPackageError, EngineError.
+    An unusable photo becomes an answer with its reason; a single unusable photo raises PhotoError.
+    Raises MapSourceError, ModelPackageError, EngineError.
     """
     out.mkdir(parents=True, exist_ok=True)
     answers = []
@@ -106,7 +105,7 @@ def locate_photos(
 
 
 def write_table(path: Path, answers: Sequence[PhotoAnswer]) -> None:
-    """A CSV file with the fields of PhotoAnswer."""
+    """Write a CSV file with the fields of PhotoAnswer."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(PhotoAnswer)])
         writer.writeheader()
@@ -114,7 +113,7 @@ def write_table(path: Path, answers: Sequence[PhotoAnswer]) -> None:
 
 
 def write_geojson(path: Path, answers: Sequence[PhotoAnswer]) -> None:
-    """A point for every pose found, accepted or not (see its `verdict`); RFC 7946."""
+    """Write a GeoJSON file (RFC 7946) with a point for every pose found, accepted or rejected (see `verdict`)."""
     features = [
         {
             "type": "Feature",
@@ -132,7 +131,7 @@ def write_geojson(path: Path, answers: Sequence[PhotoAnswer]) -> None:
 
 
 def write_page(path: Path, answers: Sequence[PhotoAnswer]) -> None:
-    """A page with every answer and its proof; it needs the proofs beside it and nothing else."""
+    """Write an HTML page with all answers; it needs no files but the proof pictures beside it."""
     from jinja2 import Environment, FileSystemLoader
 
     environment = Environment(loader=FileSystemLoader(PAGE.parent), autoescape=True)

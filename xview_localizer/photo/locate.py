@@ -1,4 +1,4 @@
-"""Single photos localized on any map, with latitude, longitude and compass heading for an answer."""
+"""Localizing single photos on any map; the result is latitude, longitude and compass heading."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from xview_localizer.photo.photo import Photo
 from xview_localizer.photo.proof import draw_proof, is_wide
 from xview_localizer.settings import Settings
 
-# A local frame serves photos this near its origin; there the plane and the ellipsoid agree to a millimetre.
+# A local frame is used for photos within this distance of its origin, where its lengths are exact to a millimetre.
 FRAME_REACH_M = 2000.0
 PROOF_HALF_HEIGHT_M, PROOF_MARGIN_M, PROOF_HALF_HEIGHT_PX = 35.0, 10.0, 400
 WIDE_MAP_ASPECT = 1.6
@@ -37,7 +37,7 @@ class Neighbourhood:
 
 @dataclass(frozen=True)
 class LocatedPhoto:
-    """The answer for one photo. Where no pose was found at all, its numbers are NaN; see `fix.reason`."""
+    """The result for one photo. Where no pose was found, its numbers are NaN; see `fix.reason`."""
 
     photo: Photo
     frame: LocalFrame
@@ -53,7 +53,7 @@ class LocatedPhoto:
 
     @property
     def reason(self) -> str:
-        """Why the pose was rejected; empty where it was accepted."""
+        """The reason why the pose was rejected; empty where it was accepted."""
         if self.aerial is None and not self.accepted:
             photo = self.photo
             place = f"{photo.latitude_deg:.5f}, {photo.longitude_deg:.5f}"
@@ -95,7 +95,7 @@ class LocatedPhoto:
         return float(np.hypot(self.fix.x_m - self.prior.x_m, self.fix.y_m - self.prior.y_m))
 
     def proof(self) -> np.ndarray:
-        """The picture [H, W, 3] uint8 RGB that shows why; see draw_proof."""
+        """The proof picture [H, W, 3] uint8 RGB; see draw_proof."""
         return draw_proof(
             self.photo.view(), self.prior, self.fix, self.observation, self.matches, self.aerial
         )
@@ -121,7 +121,7 @@ class PhotoLocator:
         Settings.from_values({**self._values, "datum.latitude_deg": 0.0, "datum.longitude_deg": 0.0})
 
     def locate(self, photo: Photo) -> LocatedPhoto:
-        """Where the photo was taken. A map without imagery there gives a rejected answer.
+        """The pose of the photo. A map without imagery there gives a rejected result.
 
         Raises MapSourceError, ModelPackageError and EngineError where the map or the model cannot be opened.
         """
@@ -138,7 +138,7 @@ class PhotoLocator:
         )
 
     def _around(self, photo: Photo) -> Neighbourhood:
-        """The local frame that the photo lies in: the last one, or a new one about the photo."""
+        """The last neighbourhood where it covers the photo, else a new one around the photo."""
         last = self._neighbourhood
         if last is not None:
             offset_m = last.frame.enu_from_geodetic(photo.latitude_deg, photo.longitude_deg)
@@ -156,7 +156,7 @@ class PhotoLocator:
 
 
 def _aerial(map_source: MapSource, prior: Prior, photo: Photo) -> AerialImage | None:
-    """The map around the prior's disc, in a shape that fits beside the photo in the picture."""
+    """The map around the prior's disc, in a shape that fits the proof picture; None without imagery."""
     half_height_m = max(PROOF_HALF_HEIGHT_M, prior.radius_m + PROOF_MARGIN_M)
     half_width_m = half_height_m * (WIDE_MAP_ASPECT if is_wide(photo.image) else 1.0)
     x_m, y_m = prior.x_m, prior.y_m

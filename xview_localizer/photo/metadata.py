@@ -1,4 +1,4 @@
-"""What a photo file records about itself: EXIF, and the panorama tags of XMP (GPano)."""
+"""Metadata of a photo file: EXIF, and the panorama tags of XMP (GPano)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\x00"
 
 
 class PhotoError(ValueError):
-    """A photo cannot be used; the message names the file, what is wrong or missing, and what to give."""
+    """A photo cannot be used; the message names the file, the cause, and the option to give."""
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,20 @@ class PanoramaTags:
     cropped_width_px: float
     cropped_height_px: float
     heading_deg: float | None  # compass heading of the full panorama's centre column
-    pitch_deg: float  # up positive, as GPano has it
+    pitch_deg: float  # up positive, as in GPano
     roll_deg: float
 
 
 @dataclass(frozen=True)
 class PhotoMetadata:
-    """None where the file does not record it. Headings are compass headings: 0 north, clockwise."""
+    """A photo's metadata; entries that the file does not record are None. Headings: 0 is north, clockwise."""
 
     latitude_deg: float | None = None
     longitude_deg: float | None = None
     position_error_m: float | None = None
     heading_deg: float | None = None
     heading_is_magnetic: bool = False
-    focal_35mm: float | None = None  # focal length that a 36 × 24 mm camera of this angle of view would have
+    focal_35mm: float | None = None  # focal length of a 36 × 24 mm camera with the same angle of view, mm
     camera: str = ""
     panorama: PanoramaTags | None = None
 
@@ -82,7 +82,7 @@ def _metadata(exif: Image.Exif, xmp: str) -> PhotoMetadata:
 
 
 def _focal_35mm(camera: dict) -> float | None:
-    """As recorded, or from the focal length and the sensor's resolution."""
+    """The recorded 35 mm equivalent of the focal length, or the one from focal length and sensor resolution."""
     tags = ExifTags.Base
     recorded = _positive(camera.get(tags.FocalLengthIn35mmFilm))
     if recorded:
@@ -90,7 +90,7 @@ def _focal_35mm(camera: dict) -> float | None:
     focal_mm = _positive(camera.get(tags.FocalLength))
     across, down = (_positive(camera.get(tag)) for tag in (tags.ExifImageWidth, tags.ExifImageHeight))
     per_unit = _positive(camera.get(tags.FocalPlaneXResolution))
-    # Units of FocalPlaneResolutionUnit: 2 inch, 3 cm, 4 mm, 5 µm (EXIF 2.32 and what writers do).
+    # Units of FocalPlaneResolutionUnit: 2 inch, 3 cm (EXIF 2.32), and as used by writers 4 mm, 5 µm.
     unit_mm = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}.get(camera.get(tags.FocalPlaneResolutionUnit, 2))
     if not (focal_mm and across and down and per_unit and unit_mm):
         return None
@@ -100,7 +100,7 @@ def _focal_35mm(camera: dict) -> float | None:
 def _xmp(file: Image.Image) -> str:
     """The XMP packet as text, empty where there is none."""
     packet = file.info.get("xmp") or file.info.get("XML:com.adobe.xmp") or b""
-    if not packet:  # Pillow before 10 leaves it among the JPEG's segments
+    if not packet:  # Pillow before 10 leaves it in the JPEG's segments
         for _, segment in getattr(file, "applist", ()):
             if segment.startswith(XMP_HEADER):
                 packet = segment[len(XMP_HEADER) :]
@@ -109,7 +109,7 @@ def _xmp(file: Image.Image) -> str:
 
 
 def _panorama(xmp: str) -> PanoramaTags | None:
-    """GPano tags, written as attributes or as elements. None for no or another projection."""
+    """GPano tags, written as attributes or as elements; None without an equirectangular projection."""
 
     def tag(name: str) -> str | None:
         found = re.search(rf'GPano:{name}\s*(?:=\s*["\']([^"\']*)["\']|>\s*([^<]*)<)', xmp)

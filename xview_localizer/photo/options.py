@@ -1,4 +1,4 @@
-"""What a user writes on the command line about a photo, read and checked."""
+"""Command-line options about a photo, parsed and checked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from xview_localizer.photo.metadata import PhotoError
 from xview_localizer.photo.photo import KnownByUser
 
-# Far beyond what cameras on robots, cars and people have.
+# Far above the heights of cameras on robots, cars and people; the radius is the greatest that a search can cover.
 MAX_HEIGHT_M, MAX_RADIUS_M = 50.0, 300.0
 
 
@@ -22,7 +22,7 @@ def known_by_user(
     pitch_deg: float | None,
     roll_deg: float | None,
 ) -> KnownByUser:
-    """`at` is "LAT,LON", `heading` "DEG" or "DEG±DEG". Raises PhotoError naming the option that is wrong."""
+    """The options as numbers: `at` is "LAT,LON", `heading` "DEG" or "DEG±DEG". Raises PhotoError naming the option."""
     latitude_deg, longitude_deg = _position(at) if at else (None, None)
     heading_deg, sigma_deg = _heading(heading) if heading else (None, None)
     for option, value, low, high in (
@@ -59,5 +59,5 @@ def _heading(text: str) -> tuple[float, float | None]:
     except ValueError as error:
         raise PhotoError(f"--heading must be degrees, such as 90 or 90±15; got {text!r}") from error
     if not np.isfinite(heading_deg) or any(not 0 < sigma <= 180 for sigma in sigma_deg):
-        raise PhotoError(f"--heading must be finite, and what follows ± between 0 and 180; got {text!r}")
+        raise PhotoError(f"--heading must be finite, with a number after ± between 0 and 180; got {text!r}")
     return heading_deg, sigma_deg[0] if sigma_deg else None

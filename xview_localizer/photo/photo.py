@@ -1,4 +1,4 @@
-"""A single photo with all that is known of it: from its own metadata and from its user."""
+"""A single photo with its camera, position and heading, from its metadata and from the user."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from xview_localizer.photo.metadata import (
 )
 
 DEFAULT_RADIUS_M = 30.0
-# Phones report the radius that holds the truth with 68 %; two of them are searched, at least so much.
+# Phones report the radius that holds the truth with 68 %; a multiple of it is searched, and at least MIN_RADIUS_M.
 MIN_RADIUS_M, POSITION_ERRORS = 15.0, 2.0
-# A phone's compass beside cars and steel; a user's own heading is taken as good as this, too, unless given.
+# Accuracy of a phone's compass near cars and steel; also assumed for a user's heading without a given one.
 DEFAULT_HEADING_SIGMA_DEG = 15.0
-# Between magnetic and true north there are up to some 15 degrees where people live.
+# Includes the declination, up to some 15 degrees in inhabited areas.
 MAGNETIC_HEADING_SIGMA_DEG = 30.0
 FULL_CIRCLE_DEG = 360.0
 PANORAMA_ASPECT, PANORAMA_ASPECT_TOLERANCE = 2.0, 0.01
-# A lens that keeps straight lines straight shows no more.
+# Widest field of view of a rectilinear lens.
 MAX_PINHOLE_FOV_DEG = 150.0
 
 
 @dataclass(frozen=True)
 class KnownByUser:
-    """What the user gives; None leaves it to the photo's metadata. Given values win over recorded ones.
+    """Values given by the user, which overrule the photo's metadata; None leaves a value to the metadata.
 
     `heading_deg` is the compass heading of the image's middle column (0 north, clockwise). `pitch_deg` is
     positive where the camera looks down, `roll_deg` where it leans to the right. An `hfov_deg` above 150
@@ -55,7 +55,7 @@ class KnownByUser:
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo ready to be localized. `notes` list what was assumed."""
+    """A photo ready to be localized. `notes` list assumptions and the sources of values."""
 
     name: str
     image: np.ndarray  # [H, W, 3] uint8 RGB, upright
@@ -71,7 +71,7 @@ class Photo:
     notes: tuple[str, ...] = ()
 
     def view(self) -> GroundView:
-        """The photo as the localizer takes it: the camera sits in base_link's origin, which is level."""
+        """The photo as a view of a camera at the origin of a level base_link."""
         return GroundView(
             image=self.image,
             camera=self.camera,
@@ -83,7 +83,7 @@ class Photo:
         )
 
     def prior(self, frame: LocalFrame) -> Prior:
-        """What is known beforehand, in `frame`. A yaw of 0 is east, a heading of 0 north."""
+        """The prior of position and heading in `frame`. A yaw of 0 is east, a heading of 0 is north."""
         x_m, y_m, _ = frame.enu_from_geodetic(self.latitude_deg, self.longitude_deg, frame.altitude_m)
         if self.heading_deg is None:
             return Prior(float(x_m), float(y_m), self.radius_m)
@@ -92,9 +92,9 @@ class Photo:
 
 
 def read_photo(path: Path | str, known: KnownByUser = KnownByUser()) -> Photo:
-    """Read a photo and complete its metadata with what the user gave.
+    """Read a photo and complete its metadata with the user's values.
 
-    Raises PhotoError that names all that is missing and how to give it.
+    Raises PhotoError that names everything missing and the options by which to give it.
     """
     path = Path(path)
     image, recorded = read_photo_file(path)
@@ -104,7 +104,7 @@ def read_photo(path: Path | str, known: KnownByUser = KnownByUser()) -> Photo:
     _refuse_incomplete(path, image, latitude_deg is None, camera is None)
     heading_deg, sigma_deg = _heading(recorded, known, notes)
     if known.height_m is None:
-        notes.append("camera height not given: found together with the pose, between 1.2 and 3.2 m")
+        notes.append("camera height not given: estimated together with the pose, between 1.2 and 3.2 m")
     panorama = recorded.panorama
     return Photo(
         name=path.name,
@@ -147,7 +147,7 @@ def _heading(
         return known.heading_deg, _first(known.heading_sigma_deg, DEFAULT_HEADING_SIGMA_DEG)
     panorama = recorded.panorama
     if panorama is not None and panorama.heading_deg is not None:
-        # GPano's heading is that of the full panorama's centre, which a crop need not share.
+        # GPano's heading is that of the full panorama's centre column, which may not be that of a crop.
         offset_px = panorama.cropped_left_px + panorama.cropped_width_px / 2 - panorama.full_width_px / 2
         heading_deg = panorama.heading_deg + FULL_CIRCLE_DEG * offset_px / panorama.full_width_px
         notes.append(f"heading {heading_deg % 360:.0f}° from the photo's XMP")
@@ -157,14 +157,14 @@ def _heading(
         kind = "magnetic north, so taken as rough" if recorded.heading_is_magnetic else "true north"
         notes.append(f"heading {recorded.heading_deg:.0f}° from the photo's EXIF ({kind})")
         return recorded.heading_deg, _first(known.heading_sigma_deg, sigma_deg)
-    notes.append("heading not known: all directions are searched (--heading makes the answer surer)")
+    notes.append("heading not known: all directions are searched (--heading makes the result more certain)")
     return None, None
 
 
 def _camera(
     image: np.ndarray, recorded: PhotoMetadata, known: KnownByUser, notes: list[str]
 ) -> CameraModel | None:
-    """From the user's field of view, GPano tags, the shape of a full panorama, or the focal length."""
+    """The camera by the user's field of view, GPano tags, the shape of a full panorama, or the focal length."""
     height, width = image.shape[:2]
     if known.hfov_deg is not None:
         return _camera_of_fov(width, height, known.hfov_deg)
@@ -193,7 +193,7 @@ def _camera_of_fov(width: int, height: int, hfov_deg: float) -> CameraModel:
 
 
 def _tagged_panorama(width: int, height: int, tags: PanoramaTags) -> EquirectangularCamera:
-    """GPano's sizes are those of the image when it was tagged; it may have been resized since."""
+    """The camera of a panorama with GPano tags, whose sizes are those before the image was resized."""
     shrink_h, shrink_v = width / tags.cropped_width_px, height / tags.cropped_height_px
     return EquirectangularCamera(
         width,

@@ -1,4 +1,4 @@
-"""The picture that answers "is it right?": the photo beside the map, what belongs together coloured alike."""
+"""The proof picture, by which a user can judge a pose: photo and map, with matching cells in the same colours."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from xview_localizer.ground_view import GroundView
 from xview_localizer.localizer import Fix, Observation
 
 WIDE_PX, HIGH_PX, GAP_PX = 1400, 800, 10
-# An image wider than this stands above the map, others beside it.
+# A photo wider than this is drawn above the map, others to its left.
 WIDE_ASPECT = 1.7
 RIVAL_TEXT_PX = 12
 MARGIN_PX = 12  # of a wide image above and below the cells that are shown
 SHOWN_MATCHES = 40
 MATCHES_PER_SECTOR, SECTOR_RAD = 2, float(np.radians(10))
-AGREEING_M = 3.0  # a match this near to where the pose puts its cell supports the pose
+AGREEING_M = 3.0  # a match within this distance of its cell's position under the pose supports the pose
 ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB, GAP_RGB = (60, 220, 60), (240, 60, 60), (80, 160, 255), (255, 255, 255)
 RIVAL_RGB, DISAGREEING_RGB = (255, 170, 0), (190, 190, 190)
 NO_MAP_GREY = 225
-FAR_M = 30.0  # cells beyond are drawn as pale as those here
+FAR_M = 30.0  # distance at which cells are drawn palest
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A drawn picture and the scale from its source's pixels to its own, and its place on the canvas (u, v)."""
+    """A picture, the scale from its source's pixels to its own, and its offset (u, v) on the canvas."""
 
     picture: np.ndarray
     scale: float
@@ -51,10 +51,10 @@ def draw_proof(
 ) -> np.ndarray:
     """RGB [H, W, 3]: the camera image and the map around the prior, north up.
 
-    Dots: cells of the image, in both pictures in the same colour (hue: direction, pale: far); on the map they
-    lie where the pose puts them. Lines: from the surest cells to where each of them alone matches best, grey
-    where that does not agree with the pose. Blue: the disc that was searched. Green (accepted) or red (rejected):
-    the pose and its 2-sigma ellipse. Orange: rivals, other places that fit, with their probability.
+    Dots are cells, in both pictures in the same colour (hue by direction, paler with distance), on the map at their
+    positions under the pose. Lines connect the most certain cells with their best single matches; they are grey where
+    the match does not agree with the pose. Blue is the prior's disc. Green (accepted) or red (rejected) are the pose
+    and its 2-sigma ellipse. Orange are rivals, other places that fit, with their probabilities.
     """
     uv, seen = _image_pixels(view, observation)
     points_m = observation.points_m(fix.scale) if np.isfinite(fix.scale) else np.zeros((0, 2))
@@ -69,7 +69,7 @@ def draw_proof(
     ground = _map_panel(aerial, prior, fix, points_m, colours, photo)
     canvas = _joined(photo, ground)
     if len(points_m):
-        chosen = _surest(matches)
+        chosen = _most_certain(matches)
         cells = _indices(points_m, matches.ground_xy_m[chosen])
         ends_m = matches.aerial_xy_m[chosen]
         expected_m = Pose2(fix.x_m, fix.y_m, fix.yaw_rad).transform(points_m[cells])
@@ -85,7 +85,7 @@ def draw_proof(
 
 
 def is_wide(image: np.ndarray) -> bool:
-    """Whether the picture of an image has the map below it, not to its right."""
+    """Whether the map is drawn below an image [H, W, 3], and not to its right."""
     return image.shape[1] > WIDE_ASPECT * image.shape[0]
 
 
@@ -95,7 +95,7 @@ def _scaled(image: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _photo_panel(image: np.ndarray, shown_uv: np.ndarray) -> Panel:
-    """The photo; of a wide one, which stands above the map, only the rows in which there are cells."""
+    """The photo; of a wide one only the rows with cells."""
     if not is_wide(image):
         scale = HIGH_PX / image.shape[0]
         return Panel(_scaled(image, scale), scale, np.zeros(2))
@@ -108,13 +108,13 @@ def _photo_panel(image: np.ndarray, shown_uv: np.ndarray) -> Panel:
 
 
 def _image_pixels(view: GroundView, observation: Observation) -> tuple[np.ndarray, np.ndarray]:
-    """Image pixels [N, 2] of the observation's cells, and which of them the image shows [N]."""
-    # A single photo's base_link is level, so level and base_link's directions are the same.
+    """Image pixels [N, 2] of the observation's cells, and the mask [N] of those inside the image."""
+    # The base_link of a single photo is level, so directions in base_link and in the level frame are the same.
     return view.camera.project(observation.rays_level @ view.R_base_camera)
 
 
 def _cell_colours(ground_xy_m: np.ndarray) -> list[RGB]:
-    """A colour for each cell: hue goes round with its direction, saturation falls with its distance."""
+    """A colour for each cell: the hue depends on its direction, and the saturation falls with its distance."""
     if not len(ground_xy_m):
         return []
     azimuth_rad = np.arctan2(ground_xy_m[:, 1], ground_xy_m[:, 0])
@@ -168,8 +168,8 @@ def _joined(photo: Panel, ground: Panel) -> np.ndarray:
     return canvas
 
 
-def _surest(matches: Correspondences) -> np.ndarray:
-    """Indices of the surest matches, few of each direction so that the lines spread over the image."""
+def _most_certain(matches: Correspondences) -> np.ndarray:
+    """Indices of the matches of greatest weight, few in each direction so that the lines spread over the image."""
     azimuth_rad = np.arctan2(matches.ground_xy_m[:, 1], matches.ground_xy_m[:, 0])
     sector = np.floor(azimuth_rad / SECTOR_RAD).astype(int)
     chosen: list[int] = []
