@@ -1,6 +1,6 @@
-"""One, two and four pinhole cameras, in step and not, and a panorama on the same simulated drives.
+"""Comparison of one, two and four pinhole cameras, in step and not, and a panorama on the same simulated drives.
 
-Drives are made once and kept in the folder; benchmarks/README.md says how to read the figures.
+Drives are made once and kept in the folder; benchmarks/README.md explains the figures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xview_localizer.simulation.drive import SURROUND, DriveConfig, RigCamera
 from xview_localizer.simulation.town import TownError
 
 TOWN_SIZE_M, LATE_SEC = 260.0, 0.2
-FRONT, LEFT, REAR, RIGHT = SURROUND
+FRONT, LEFT = SURROUND[:2]
 LATE = RigCamera("left_late", LEFT.in_base_m, LEFT.rpy_deg, LATE_SEC)
 SETS = {
     "1": (FRONT,),
@@ -32,8 +32,8 @@ SETS = {
 PANORAMA = "panorama"
 
 
-def drive_there(folder: Path, seed: int, config: DriveConfig) -> Path | None:
-    """The drive, made unless it is there; None where its town has no free route."""
+def made_drive(folder: Path, seed: int, config: DriveConfig) -> Path | None:
+    """Folder of the drive, made where it is missing; None where its town has no free route."""
     if not folder.is_dir():
         try:
             make_drive(folder, seed, config)
@@ -76,10 +76,8 @@ def main() -> None:
             image_rate_hz=arguments.rate,
             gnss_error=gnss_error(seed),
         )
-        rig = drive_there(arguments.out / f"{seed}_rig", seed, replace(config, cameras=(*SURROUND, LATE)))
-        wide = drive_there(
-            arguments.out / f"{seed}_{PANORAMA}", seed, replace(config, kind="equirectangular")
-        )
+        rig = made_drive(arguments.out / f"{seed}_rig", seed, replace(config, cameras=(*SURROUND, LATE)))
+        wide = made_drive(arguments.out / f"{seed}_{PANORAMA}", seed, replace(config, kind="equirectangular"))
         if rig is None or wide is None:
             continue
         for name, cameras in SETS.items():

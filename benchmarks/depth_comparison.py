@@ -1,7 +1,7 @@
-"""What depth is worth: the same images localized with true depth, the package's own, a separate network, flat ground.
+"""The value of depth: the same images localized with true depth, the package's own, a separate network, flat ground.
 
-A last table multiplies the package's depth by 0.001 to 1000: the scale-aware solver must not notice.
-benchmarks/README.md says how to read the figures.
+A last table multiplies the package's depth by 0.001 to 1000, which must not move poses of the scale-aware solver.
+benchmarks/README.md explains the figures.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SCALED_IMAGES = 10  # enough to see whether the unit matters
 
 
 class TrueDepth:
-    """The range that the simulator drew, at each cell's ray."""
+    """A DepthEstimator that gives the simulator's range at each cell's ray."""
 
     def __init__(self, record: PairRecord) -> None:
         self._range_m = record.load_range_m()
@@ -49,7 +49,7 @@ class TrueDepth:
 
 
 class FlatGround:
-    """No depth at all."""
+    """A DepthEstimator without depth."""
 
     def estimate(self, view: LevelView, cells: GroundCells) -> None:
         return None
@@ -57,7 +57,7 @@ class FlatGround:
 
 @dataclass(frozen=True)
 class Scaled:
-    """Another estimator's depth in another unit; relative, so that nothing may depend on it."""
+    """Another estimator's depth in another unit, declared as relative, so that poses must not depend on the unit."""
 
     depth: DepthEstimator
     factor: float
@@ -70,8 +70,8 @@ class Scaled:
 
 
 @dataclass
-class RememberedAerial:
-    """Encodes each aerial block once for all the localizers that are compared."""
+class CachedAerial:
+    """An AerialEncoder that encodes each aerial block once for all localizers."""
 
     encoder: AerialEncoder
     known: dict[int, np.ndarray] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class RememberedAerial:
 
 
 def random_depth_package(folder: Path) -> DepthPackage:
-    """A small network of Depth Anything V2's architecture with random weights: it shows the path, and is refused."""
+    """A small network of Depth Anything V2's architecture with random weights; its depth must be rejected."""
     import torch
     from safetensors.torch import save_file
 
@@ -100,7 +100,7 @@ def random_depth_package(folder: Path) -> DepthPackage:
 
 
 def row(errors_m: Sequence[float], accepted: Sequence[bool], believed: Sequence[bool]) -> dict[str, float]:
-    """One line of the table; a missing pose is infinitely far off."""
+    """One row of the table; the error of a missing pose is infinite."""
     error_m, accepted_ = np.nan_to_num(np.array(errors_m), nan=np.inf), np.array(accepted, dtype=bool)
     return {
         "images": len(error_m),
@@ -134,7 +134,7 @@ def compare(records: Sequence[PairRecord], networks: Networks, separate: DepthEs
 
 
 def moved_by_unit(records: Sequence[PairRecord], networks: Networks) -> dict[str, float]:
-    """By how much (metres, at most) each factor on the depth moves a pose."""
+    """Greatest distance (metres) by which each factor on the depth moves a pose."""
     moved_m = dict.fromkeys(map(str, FACTORS), 0.0)
     for record in records:
         one = localize(record, networks, Scaled(networks.depth, 1.0))
@@ -162,7 +162,7 @@ def main() -> None:
     engines = EngineConfig(threads=arguments.threads)
     package = ModelPackage.load(arguments.model or default_package_path())
     networks = open_networks(package, engines)
-    networks = replace(networks, aerial=RememberedAerial(networks.aerial))
+    networks = replace(networks, aerial=CachedAerial(networks.aerial))
     dataset = list(PairsDataset(arguments.pairs))
     records = list(islice(dataset, 0, None, max(1, len(dataset) // arguments.images)))[: arguments.images]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 """Many simulated drives localized and judged: both cameras, plain streets and streets that repeat.
 
-Drives are made once and kept in the folder; benchmarks/README.md says how to read the figures.
+Drives are made once and kept in the folder; benchmarks/README.md explains the figures.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from xview_localizer.simulation.town import TownError
 
 COMBINATIONS = tuple(product(("equirectangular", "pinhole"), ("plain", "repeating")))
 TOWN_SIZE_M = 300.0  # a straight street of 220 m lies 40 m inside
-GNSS_BIAS_M = (5.0, 20.0)  # of the position, not per axis
-ATTEMPTS = 5  # towns without a free route
-NEXT_SEED = 1000  # from one attempt to the next, so that no two drives share a town
+GNSS_BIAS_M = (5.0, 20.0)  # length of the bias, not by axis
+ATTEMPTS = 5  # towns that are tried until one has a free route
+NEXT_SEED = 1000  # step of the seed between attempts, so that no two drives share a town
 
 
 @dataclass(frozen=True)
 class DriveJob:
-    """One drive of the benchmark, its folder included."""
+    """One drive of the benchmark and its folder."""
 
     folder: Path
     kind: str
@@ -60,9 +60,9 @@ class DriveJob:
         return jobs
 
     def make(self) -> str:
-        """Simulate the drive unless it is there; returns what there is to say. Raises TownError."""
+        """Simulate the drive where it is missing; returns a message. Raises TownError."""
         if self.folder.is_dir():
-            return f"{self.folder.name}: already there"
+            return f"{self.folder.name}: exists"
         config = DriveConfig(
             length_m=self.length_m,
             town_size_m=TOWN_SIZE_M,
@@ -70,15 +70,15 @@ class DriveJob:
             streets=self.streets,
             gnss_error=gnss_error(self.seed),
         )
-        said = []
+        problems = []
         for seed in range(self.seed, self.seed + ATTEMPTS * NEXT_SEED, NEXT_SEED):
             try:
                 make_drive(self.folder, seed, config)
             except TownError as error:
-                said.append(str(error))
+                problems.append(str(error))
                 continue
-            return f"{self.folder.name}: made" + "".join(f" ({entry})" for entry in said)
-        raise TownError(f"{self.folder.name}: none of {ATTEMPTS} towns has a free route: {said[-1]}")
+            return f"{self.folder.name}: made" + "".join(f" ({problem})" for problem in problems)
+        raise TownError(f"{self.folder.name}: none of {ATTEMPTS} towns has a free route: {problems[-1]}")
 
     def localize(self, model: Path | None, records_to: Path | None) -> DriveResult:
         """See `localize`."""
@@ -87,13 +87,13 @@ class DriveJob:
 
 
 def gnss_error(seed: int) -> GnssError:
-    """A bias of the length that a drive's seed draws from GNSS_BIAS_M."""
+    """GNSS errors with a bias whose length is drawn from GNSS_BIAS_M by the drive's seed."""
     bias_m = np.random.default_rng((seed, 7)).uniform(*GNSS_BIAS_M)
     return GnssError(bias_sigma_m=float(bias_m / np.sqrt(2)))
 
 
 def make_drive(folder: Path, seed: int, config: DriveConfig) -> None:
-    """Simulate a drive into `folder`; one that was cut off before is made anew. Raises TownError."""
+    """Simulate a drive into `folder`, which appears only once it is complete. Raises TownError."""
     unfinished = folder.with_name(f".{folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -105,7 +105,7 @@ def make_drive(folder: Path, seed: int, config: DriveConfig) -> None:
 
 
 def localize(drive: Drive, model: Path | None, records_file: Path | None = None) -> DriveResult:
-    """A drive localized on one thread and held against its truth. Raises BagError."""
+    """A drive localized on one thread and compared with its truth. Raises BagError."""
     settings = Settings.from_values({**drive.values, "model.threads": 1, "model.package": str(model or "")})
     localizer = build_localizer(settings, open_map(settings))
     began = time.perf_counter()
@@ -119,17 +119,17 @@ def localize(drive: Drive, model: Path | None, records_file: Path | None = None)
 def run_job(
     job: DriveJob, only_make: bool, model: Path | None, records_to: Path | None
 ) -> tuple[str, DriveResult | None]:
-    """Make, and localize unless `only_make`; what to say and the result."""
+    """Make a drive and, unless `only_make`, localize it; returns a message and the result."""
     cv2.setNumThreads(1)
     try:
-        said = job.make()
+        message = job.make()
     except TownError as error:
         return str(error), None
-    return said, None if only_make else job.localize(model, records_to)
+    return message, None if only_make else job.localize(model, records_to)
 
 
 def print_table(rows: dict[str, dict]) -> None:
-    """One column for each set of drives, one line for each figure, then the reliability of confidence."""
+    """Print one column for each set of drives and one line for each figure, then the reliability of confidence."""
     width = max(map(len, rows)) + 2
     print(f"{'':26}" + "".join(f"{name:>{width}}" for name in rows))
     figures = [key for key in next(iter(rows.values())) if key != "reliability"]
@@ -150,7 +150,7 @@ def print_table(rows: dict[str, dict]) -> None:
 
 
 def summarize_by_combination(results: Sequence[tuple[DriveJob, DriveResult]]) -> dict[str, dict]:
-    """Summaries of each combination that has drives, then of them all."""
+    """Summaries of each combination that has drives, and of all drives."""
     rows = {}
     for kind, streets in COMBINATIONS:
         chosen = [result for job, result in results if (job.kind, job.streets) == (kind, streets)]
@@ -180,8 +180,8 @@ def main() -> None:
         options = (arguments.only_make, arguments.model, arguments.records)
         running = {pool.submit(run_job, job, *options): job for job in jobs}
         for future in as_completed(running):
-            said, result = future.result()
-            print(said, flush=True)
+            message, result = future.result()
+            print(message, flush=True)
             if result:
                 results.append((running[future], result))
     if results:

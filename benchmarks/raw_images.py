@@ -1,9 +1,9 @@
-"""How many raw images of a publisher in another process the node receives, beside an IMU that is best effort.
+"""Measure how many raw images of a publisher in another process the node receives, beside a best-effort IMU.
 
     python benchmarks/raw_images.py --rate-hz 10 --duration-sec 20
 
 The publisher sends random images of 1280 × 720 rgb8 (2.8 MB), reliably, a CameraInfo once (transient local) and an
-IMU at 100 Hz (best effort). Prints what was sent, and what the node counts in /diagnostics.
+IMU at 100 Hz (best effort). Prints the numbers of messages sent, and those that the node counts in /diagnostics.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ VALUES = {
 
 
 def publish(rate_hz: float, duration_sec: float) -> None:
-    """The publishers' process; waits for the node, then prints how much was sent."""
+    """The publishers' process: waits for the node, publishes, and prints the numbers of messages sent."""
     rclpy.init()
     node = rclpy.create_node("drivers")
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -68,7 +68,7 @@ def publish(rate_hz: float, duration_sec: float) -> None:
             images.publish(image)
             sent_images += 1
         time.sleep(0.001)
-    time.sleep(2.0)  # the last ones are still on their way
+    time.sleep(2.0)  # for the last messages to arrive
     print(f"image {sent_images} imu {sent_imus} camera_info 1", flush=True)
     rclpy.try_shutdown()
 
@@ -93,16 +93,16 @@ def measure(rate_hz: float, duration_sec: float) -> None:
         ) as publisher:
             while publisher.poll() is None:
                 executor.spin_once(timeout_sec=0.1)
-            sent, complaints = publisher.communicate()
+            sent, errors = publisher.communicate()
         end = time.monotonic() + 2.5
         while time.monotonic() < end:
             executor.spin_once(timeout_sec=0.1)
         log = node.log
-    words = sent.split()
-    for name, count in zip(words[::2], map(int, words[1::2]), strict=True):
+    entries = sent.split()
+    for name, count in zip(entries[::2], map(int, entries[1::2]), strict=True):
         received, lost = int(values[f"{name}_received"]), values[f"{name}_lost"]
         print(f"{name}: {count} sent, {received} received ({received / count:.1%}), {lost} known to be lost")
-    warnings = [line for line in (log + complaints).splitlines() if "incompatible" in line.lower()]
+    warnings = [line for line in (log + errors).splitlines() if "incompatible" in line.lower()]
     print(f"warnings of incompatible QoS: {len(warnings)}", *warnings, sep="\n")
     rclpy.try_shutdown()
 

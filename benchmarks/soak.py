@@ -1,9 +1,9 @@
-"""A simulated drive played to the node over and over, and how much memory the node takes meanwhile.
+"""Measure the node's memory while a simulated drive is played to it repeatedly.
 
     PYTHONPATH=. python benchmarks/soak.py --minutes 20
 
-Images come as fast as they are answered; each loop of the drive jumps back in time, as a looped recording does. Prints
-the node's resident memory every half minute, and at the end its growth after the first minute.
+Each image is published when the one before is answered; each loop of the drive jumps back in time, like a looped
+recording. Prints the node's resident memory every half minute, and at the end its growth after the first minute.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def memory_mb(pid: int) -> float:
     return int(re.search(r"VmRSS:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
 
 
-def over_and_over(folder: Path) -> Iterator[BagMessage]:
-    """Messages of the drive, without end; TF aside, which the parameters stand for."""
+def endless_messages(folder: Path) -> Iterator[BagMessage]:
+    """The drive's messages in an endless loop, without TF, which the parameters replace."""
     drive = read_drive(folder)
     with BagReader(drive.bag, drive.topics) as bag:
         messages = [message for message in bag.messages() if message.role not in TF_TOPICS]
@@ -49,13 +49,13 @@ def soak(folder: Path, minutes: float) -> list[tuple[float, float, int]]:
     with Client() as client, NodeProcess(dict(read_drive(folder).values) | VALUES) as node:
         client.until(lambda: client.values.get("state") == "active", 120.0)
         began, answered = time.monotonic(), 0
-        for message in over_and_over(folder):
+        for message in endless_messages(folder):
             client.play([message])
             if message.role != "image":
                 continue
             client.until(lambda: client.records, ANSWER_SEC)
             answered += len(client.records)
-            # The client would otherwise keep all that the node publishes, for the whole soak.
+            # The client would otherwise keep all messages of the node for the whole measurement.
             for kept in (client.records, client.status_names, client.poses, client.fixes, client.scales):
                 kept.clear()
             del client.diagnostics[:-1]

@@ -48,7 +48,7 @@ MASK_MARGIN_PX = 4  # a keypoint closer than this to where the image ends descri
 
 @dataclass(frozen=True)
 class Features:
-    """Keypoints [N, 2] in metres and their unit descriptors [N, 64]."""
+    """Keypoints [N, 2] in metres with their unit descriptors [N, 64]."""
 
     xy_m: np.ndarray
     descriptor: torch.Tensor
@@ -82,7 +82,7 @@ class XFeatBaseline:
         return solve_pairs(pairs, prior, config, self._seed)
 
     def _features(self, raster: AerialImage) -> Features:
-        """Keypoints of what `raster` really shows."""
+        """Keypoints in the valid part of `raster`, not closer to its edge than MASK_MARGIN_PX."""
         tensor = torch.from_numpy(raster.image).permute(2, 0, 1)[None].float() / 255
         found = self._xfeat.detectAndCompute(tensor)[0]
         pixel = found["keypoints"].numpy()
@@ -92,7 +92,7 @@ class XFeatBaseline:
         column, row = pixel.round().astype(int).T
         keep = inner[row, column] > 0
         descriptor = found["descriptors"][torch.from_numpy(keep)]
-        # XFeat counts pixel centres at whole numbers.
+        # In XFeat pixel centres are at whole numbers.
         return Features(raster.grid.xy_from_uv(pixel[keep] + 0.5), descriptor)
 
 
@@ -122,7 +122,7 @@ def ground_image(view: GroundView, yaw_rad: float) -> AerialImage:
 
 
 def _search_bounds(prior: Prior) -> Bounds:
-    """All that the camera may see from anywhere in the prior, in whole blocks."""
+    """The area that the camera may see from any position in the prior, in whole blocks."""
     reach_px = 2 * prior.radius_m / METRES_PER_PIXEL + GROUND_SIZE_PX
     size_px = BLOCK_PX * int(np.ceil(reach_px / BLOCK_PX))
     return Bounds.around(prior.x_m, prior.y_m, size_px * METRES_PER_PIXEL / 2)

@@ -114,10 +114,10 @@ def _localizer(context: LaunchContext, given: dict[str, str], parameters: list) 
 
 
 def _served(context: LaunchContext, given: dict[str, str], parameters: list) -> list:
-    """The map server, and the localizer once it serves. Either ends with the other."""
+    """The map server, and the localizer, which starts once the server serves. Each of them ends with the other."""
     source = Path(given["map"]).expanduser()
     if not source.is_file():
-        raise ValueError(f"map_server:=true serves a file, but map:={given['map']!r} is none")
+        raise ValueError(f"map_server:=true serves a file, but map:={given['map']!r} is not a file")
     module = [sys.executable, "-m", "xview_localizer.cli"]  # its executable need not be on PATH
     command = [*module, "map-server", str(source), "--port", given["map_server_port"]]
     server = ExecuteProcess(cmd=command, name="map_server", output="screen")
@@ -129,7 +129,7 @@ def _served(context: LaunchContext, given: dict[str, str], parameters: list) -> 
         return [localizer, RegisterEventHandler(OnProcessExit(target_action=localizer, on_exit=end_server))]
 
     def end_server(event: ProcessExited, context: LaunchContext) -> EmitEvent:
-        """Alone, the server would keep the launch going."""
+        """End the server with the localizer; otherwise the launch would not end."""
         nonlocal needed
         needed = False
         return EmitEvent(event=ShutdownProcess(process_matcher=matches_action(server)))
@@ -147,7 +147,7 @@ def _served(context: LaunchContext, given: dict[str, str], parameters: list) -> 
 
 
 def _after_first_pose(context: LaunchContext, given: dict[str, str], sim_time: list[dict]) -> list:
-    """The EKF, started at the localizer's first pose: from its own zero, it would jump there from the datum."""
+    """The EKF, started at the localizer's first pose; started earlier, it would jump from the datum to that pose."""
     file = _parameter_file(given["ekf_params_file"])
     tf = [{"publish_tf": given["ekf_publish_tf"] == "true"}] if given["ekf_publish_tf"] else []
     command = [sys.executable, "-m", "xview_localizer.ros.first_pose"]
@@ -174,15 +174,15 @@ def _after_first_pose(context: LaunchContext, given: dict[str, str], sim_time: l
 def _on_first_line(
     process: ExecuteProcess, pattern: str, start: Callable[[str], list]
 ) -> RegisterEventHandler:
-    """`start` with what `pattern` captures, the first time that it is in the output of `process`."""
-    said, started = "", False
+    """Call `start` with the group captured by `pattern`, once it is found in the output of `process`."""
+    output, started = "", False
 
     def look(event: ProcessIO) -> list | None:
-        nonlocal said, started
+        nonlocal output, started
         if started:
             return None
-        said += event.text.decode(errors="replace")
-        found = re.search(pattern, said)
+        output += event.text.decode(errors="replace")
+        found = re.search(pattern, output)
         started = found is not None
         return start(found[1]) if found else None
 
@@ -190,7 +190,7 @@ def _on_first_line(
 
 
 def _parameter_file(path: str) -> str:
-    """launch_ros leaves a file out that does not exist; the node would run with defaults."""
+    """Path of a parameter file. Raises FileNotFoundError: launch_ros would ignore a missing file silently."""
     file = Path(path).expanduser()
     if not file.is_file():
         raise FileNotFoundError(f"parameter file {path} does not exist")
@@ -210,11 +210,11 @@ def _overrides(given: dict[str, str]) -> dict:
             try:
                 values[f"datum.{name}"] = float(given[name])
             except ValueError:
-                raise ValueError(f"{name}:={given[name]} is no number") from None
+                raise ValueError(f"{name}:={given[name]} is not a number") from None
     return values
 
 
 def _namespace(context: LaunchContext, given: dict[str, str]) -> str:
-    """That of the nodes, with what a launch file around this one has pushed."""
+    """Absolute namespace of the nodes, including that pushed by an enclosing launch file."""
     pushed = context.launch_configurations.get("ros_namespace")  # by PushRosNamespace
     return make_namespace_absolute(prefix_namespace(pushed, given["namespace"])) or "/"

@@ -28,8 +28,8 @@ from xview_localizer.drives import open_drive
 from xview_localizer.settings import parameter_file_text, read_parameter_file
 
 LOCALIZE = Path(get_package_share_directory("xview_localizer")) / "launch" / "localize.launch.py"
-ANSWER_SEC = 3.0
-# name: (default, description, choices); a default of None must be given.
+ANSWER_SEC = 3.0  # for the node to process the last images after the bag has ended
+# name: (default, description, choices); without a default (None) the argument is required.
 ARGUMENTS = {
     "drive": (None, "Folder with drive.yaml and the recording it names, or any recording", None),
     "params_file": ("", "The robot's own parameter file; it overrules drive.yaml", None),
@@ -105,9 +105,8 @@ def _actions(context: LaunchContext) -> list:
 
 
 def _shut_down(event: ProcessExited, context: LaunchContext) -> list:
-    """The bag has ended, or something has failed without which playing on is of no use."""
+    """End the launch after any process has ended: the player at the end of the bag, or another one by a failure."""
     if context.is_shutdown:
         return []
     end = EmitEvent(event=Shutdown(reason=f"{event.process_name} has ended"))
-    # The last images are still being worked on when the bag has been played to its end.
     return [end if event.returncode else TimerAction(period=ANSWER_SEC, actions=[end])]

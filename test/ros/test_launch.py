@@ -307,7 +307,7 @@ def test_map_server_ends_with_a_node_that_refuses_its_parameters(installed, driv
     ("argument", "complaint"),
     [
         ("params_file:=/no/robot.yaml", "parameter file /no/robot.yaml does not exist"),
-        ("latitude_deg:=north", "latitude_deg:=north is no number"),
+        ("latitude_deg:=north", "latitude_deg:=north is not a number"),
         ("map_server:=true", "map_server:=true serves a file"),
         ("log_level:=loud", '"loud" is not valid'),
     ],
