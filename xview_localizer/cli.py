@@ -242,10 +242,13 @@ def check_config(path: Annotated[Path, typer.Argument(help="ROS parameter file o
 
     Example: xview-localizer check-config localizer.yaml
     """
+    from xview_localizer.camera_mask import camera_masks
     from xview_localizer.doubts import doubts_of_settings
     from xview_localizer.settings import Settings, read_parameter_file
 
-    doubts = doubts_of_settings(Settings.from_values(read_parameter_file(path)).values)
+    settings = Settings.from_values(read_parameter_file(path))
+    camera_masks(settings)
+    doubts = doubts_of_settings(settings.values)
     for doubt in doubts:
         console.print(f"doubtful: {doubt}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"{path} is {'valid' if doubts else 'fine'}", highlight=False)

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 import numpy as np
 
 from xview_localizer import messages
+from xview_localizer.camera_mask import camera_masks
 from xview_localizer.doubts import DriveDoubts
 from xview_localizer.geometry.camera import CameraModel
+from xview_localizer.geometry.masked_camera import MaskedCamera
 from xview_localizer.ground_view import GroundView
 from xview_localizer.localizer import Localizer
 from xview_localizer.moments import Moment
-from xview_localizer.mountings import ONLY_CAMERA, MountingError, Mountings
+from xview_localizer.mountings import ONLY_CAMERA, MountingError, Mountings, parameter_prefix
 from xview_localizer.observation import Observation, empty_observation
 from xview_localizer.odometry_check import OdometryCheck
 from xview_localizer.rejection import Reason
@@ -44,7 +46,7 @@ class NotMountedError(NotReadyError):
 class DriveIntake:
     """Checks messages and passes them to a DriveTracker; raises MessageError on bad ones.
 
-    `rgb_from_image` converts a sensor_msgs/Image.
+    `rgb_from_image` converts a sensor_msgs/Image. Raises SettingsError where a camera's mask cannot be read.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class DriveIntake:
         self.tracker = DriveTracker(localizer, settings.frame, settings.tracker)
         self._localizer, self._settings, self._rgb_from_image = localizer, settings, rgb_from_image
         self.mountings = Mountings(settings.mountings)
+        self._masks = camera_masks(settings)
         self._odometry_check = OdometryCheck()
         self.doubts = DriveDoubts(settings.values)
         self._imu_problem = ""  # why the last attitude could not be turned into base_link
@@ -63,7 +66,16 @@ class DriveIntake:
         self.odometry_frame = ""  # the frame in which odometry's poses are
 
     def on_camera_info(self, message, camera: str = ONLY_CAMERA) -> None:
-        self.cameras[camera] = messages.camera_from_info(message)
+        model = messages.camera_from_info(message)
+        if camera in self._masks:
+            try:
+                model = MaskedCamera(model, self._masks[camera])
+            except ValueError as error:
+                raise messages.MessageError(
+                    f"{parameter_prefix(camera)}.mask does not belong to this camera: {error}; draw it on an image of "
+                    "its topic"
+                ) from error
+        self.cameras[camera] = model
         self.doubts.on_lens(self.cameras[camera].horizontal_fov_rad, camera)
 
     def on_fix(self, message) -> None:

@@ -153,6 +153,9 @@ SETTINGS: dict[str, Setting] = {
         Setting("camera.height_m", 0.0,
             "Height of the camera over the ground, metres; 0: unknown, the scale is solved for.",
             minimum=0.0, maximum=50.0),
+        Setting("camera.mask", "",
+            "Image of the camera's size, black where it shows the robot itself, white elsewhere; empty: none.",
+            str, is_path=True),
         Setting("camera.transport", "raw",
             "Which topic carries the images: image (raw) or image/compressed.",
             str, choices=("raw", "compressed")),
@@ -206,7 +209,7 @@ SETTINGS: dict[str, Setting] = {
 
 
 # What each of several cameras has of its own, as in camera.front.height_m.
-_OF_A_CAMERA = ("position_in_base_m", "rpy_deg", "height_m", "transport")
+_OF_A_CAMERA = ("position_in_base_m", "rpy_deg", "height_m", "mask", "transport")
 
 
 def settings_table(given: Mapping[str, object]) -> dict[str, Setting]:
@@ -242,6 +245,11 @@ class Settings:
     def transport(self, camera: str) -> str:
         """How a camera's images come: raw or compressed."""
         return _of_camera(self.values, camera, "transport")
+
+    def mask_path(self, camera: str) -> Path | None:
+        """The image that tells where a camera sees the robot itself."""
+        path = _of_camera(self.values, camera, "mask")
+        return Path(path).expanduser() if path else None
 
     @classmethod
     def from_values(cls, given: Mapping[str, object]) -> Settings:
@@ -359,6 +367,8 @@ def _camera_problems(given: Mapping[str, object]) -> list[str]:
         for key in ("position_in_base_m", "rpy_deg")
         if f"camera.{key}" in given
     ]
+    if given.get("camera.mask"):
+        problems.append(f"camera.mask is of one camera; give camera.{cameras[0]}.mask and so on")
     heights = [_of_camera({"camera.height_m": 0.0, **given}, camera, "height_m") for camera in cameras]
     if any(heights) and not all(heights):
         problems.append(
