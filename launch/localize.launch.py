@@ -1,11 +1,13 @@
 """The localizer, with an optional map server and an optional EKF.
 
 ros2 launch xview_localizer localize.launch.py params_file:=my_robot.yaml map:=/data/orthophoto.tif
+
+Where params_file names several cameras, each has its own topics: front/image:=/front/image_raw and so on.
 """
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
@@ -25,19 +27,26 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
+from xview_localizer.ros.launch_topics import camera_arguments, camera_remappings
+from xview_localizer.settings import read_parameter_file
+
 CONFIG = Path(get_package_share_directory("xview_localizer")) / "config"
-# argument: (topic of the node, description)
-TOPICS = {
-    "image": ("image", "Camera images (sensor_msgs/Image), read with transport:=raw"),
+SEVERAL = "of several cameras of params_file, NAME/"
+# argument: (topic of the node, description); those of several cameras cannot be declared before params_file is read
+CAMERA_TOPICS = {
+    "image": ("image", f"Camera images (sensor_msgs/Image), read with transport:=raw; {SEVERAL}image"),
     "compressed_image": (
         "image/compressed",
-        "Camera images (CompressedImage), read with transport:=compressed",
+        f"Camera images (CompressedImage), read with transport:=compressed; {SEVERAL}compressed_image",
     ),
-    "camera_info": ("camera_info", "Calibration of the camera"),
+    "camera_info": ("camera_info", f"Calibration of the camera; {SEVERAL}camera_info"),
+}
+SENSOR_TOPICS = {
     "fix": ("fix", "GNSS positions"),
     "odom": ("odom", "Wheel or visual odometry; optional"),
     "imu": ("imu", "IMU that levels the images; optional"),
 }
+TOPICS = CAMERA_TOPICS | SENSOR_TOPICS
 # name: (default, description, choices)
 ARGUMENTS = {
     "params_file": (str(CONFIG / "localizer.yaml"), "Parameter file of the localizer", None),
@@ -91,15 +100,22 @@ def generate_launch_description() -> LaunchDescription:
 
 def _actions(context: LaunchContext) -> list:
     given = {name: LaunchConfiguration(name).perform(context) for name in (*ARGUMENTS, *TOPICS)}
+    given |= camera_arguments(context.launch_configurations)
     sim_time = [{"use_sim_time": given["use_sim_time"] == "true"}] if given["use_sim_time"] else []
-    parameters = [_parameter_file(given["params_file"]), _overrides(given), *sim_time]
+    file = _parameter_file(given["params_file"])
+    cameras = read_parameter_file(file).get("cameras", ())
+    remappings = [(topic, given[name] or topic) for name, (topic, _) in SENSOR_TOPICS.items()]
+    remappings += camera_remappings(cameras, given)
+    parameters = [file, _overrides(given, cameras), *sim_time]
     ekf = _after_first_pose(context, given, sim_time) if given["ekf"] == "true" else []
     if given["map_server"] == "true":
-        return [*_served(context, given, parameters), *ekf]
-    return [_localizer(context, given, parameters), *ekf]
+        return [*_served(context, given, parameters, remappings), *ekf]
+    return [_localizer(context, given, parameters, remappings), *ekf]
 
 
-def _localizer(context: LaunchContext, given: dict[str, str], parameters: list) -> LifecycleNode:
+def _localizer(
+    context: LaunchContext, given: dict[str, str], parameters: list, remappings: list[tuple[str, str]]
+) -> LifecycleNode:
     logger = ".".join([*filter(None, _namespace(context, given).split("/")), "localizer"])
     return LifecycleNode(
         package="xview_localizer",
@@ -107,13 +123,15 @@ def _localizer(context: LaunchContext, given: dict[str, str], parameters: list) 
         name="localizer",
         namespace=given["namespace"],
         parameters=parameters,
-        remappings=[(topic, given[name]) for name, (topic, _) in TOPICS.items()],
+        remappings=remappings,
         arguments=["--ros-args", "--log-level", f"{logger}:={given['log_level']}"],
         output="screen",
     )
 
 
-def _served(context: LaunchContext, given: dict[str, str], parameters: list) -> list:
+def _served(
+    context: LaunchContext, given: dict[str, str], parameters: list, remappings: list[tuple[str, str]]
+) -> list:
     """The map server, and the localizer, which starts once the server serves. Each of them ends with the other."""
     source = Path(given["map"]).expanduser()
     if not source.is_file():
@@ -125,7 +143,7 @@ def _served(context: LaunchContext, given: dict[str, str], parameters: list) -> 
 
     def start(address: str) -> list:
         source = {"map.source": ParameterValue(address, value_type=str)}
-        localizer = _localizer(context, given, [*parameters, source])
+        localizer = _localizer(context, given, [*parameters, source], remappings)
         return [localizer, RegisterEventHandler(OnProcessExit(target_action=localizer, on_exit=end_server))]
 
     def end_server(event: ProcessExited, context: LaunchContext) -> EmitEvent:
@@ -197,13 +215,14 @@ def _parameter_file(path: str) -> str:
     return str(file)
 
 
-def _overrides(given: dict[str, str]) -> dict:
+def _overrides(given: dict[str, str], cameras: Sequence[str]) -> dict:
     """Parameters that overrule params_file."""
     values = {"autostart": given["autostart"] == "true"}
     if given["map"]:
         # launch_ros reads plain text as YAML, where `map #2.tif` ends before the #.
         values["map.source"] = ParameterValue(given["map"], value_type=str)
     if given["transport"]:
+        values |= {f"camera.{camera}.transport": given["transport"] for camera in cameras}
         values["camera.transport"] = given["transport"]
     for name in ("latitude_deg", "longitude_deg"):
         if given[name]:

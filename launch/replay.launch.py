@@ -1,6 +1,8 @@
 """A recorded drive played in simulated time to the localizer.
 
 ros2 launch xview_localizer replay.launch.py drive:=/data/drive
+
+The topics of several cameras are given as front/image:=/front/image_raw and so on, where their names do not tell.
 """
 
 import tempfile
@@ -25,6 +27,8 @@ from launch.substitutions import LaunchConfiguration
 
 from xview_localizer.bag import ROLES, BagReader
 from xview_localizer.drives import open_drive
+from xview_localizer.ros.launch_topics import camera_arguments, topic_arguments
+from xview_localizer.ros.replay import transports
 from xview_localizer.settings import parameter_file_text, read_parameter_file
 
 LOCALIZE = Path(get_package_share_directory("xview_localizer")) / "launch" / "localize.launch.py"
@@ -56,22 +60,17 @@ def _actions(context: LaunchContext) -> list:
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     file = given["params_file"]
     parameters = read_parameter_file(Path(file).expanduser()) if file else None
-    topics = {role: given[role] for role in ROLES if given.get(role)}
+    topics = {role: given[role] for role in ROLES if given[role]}
+    topics |= camera_arguments(context.launch_configurations)
     drive = open_drive(Path(given["drive"]).expanduser(), parameters, topics)
-    if drive.values.get("cameras"):
-        raise ValueError("several cameras are replayed by `xview-localizer replay`, not by this launch file")
     with BagReader(drive.bag, drive.topics) as bag:
-        compressed = bag.types["image"].endswith("CompressedImage")
-        topics = {role: drive.topics[role] for role in bag.types}
-    if compressed:
-        topics["compressed_image"] = topics.pop("image")
+        types = bag.types
     with tempfile.NamedTemporaryFile("w", prefix="localizer_", suffix=".yaml", delete=False) as parameters:
-        parameters.write(parameter_file_text(drive.values))
-    arguments = topics | {
+        parameters.write(parameter_file_text(drive.values | transports(types)))
+    arguments = topic_arguments(drive.topics, types) | {
         "params_file": parameters.name,
         "map": str(drive.values["map.source"]),
         "map_server": given["map_server"],
-        "transport": "compressed" if compressed else "raw",
         "ekf": given["ekf"],
         "ekf_publish_tf": "false",  # it would need odom → base_link, which few recordings hold
         "use_sim_time": "true",

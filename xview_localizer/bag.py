@@ -81,6 +81,11 @@ def kind_of(role: str) -> str:
     return role.rpartition("/")[2]
 
 
+def is_compressed(type_name: str) -> bool:
+    """Whether images of this ROS type are CompressedImage."""
+    return type_name.endswith("CompressedImage")
+
+
 def camera_topics(topics: Mapping[str, str]) -> list[str]:
     """Names of several cameras that have topics, in order."""
     return list(dict.fromkeys(role.rpartition("/")[0] for role in topics if "/" in role))

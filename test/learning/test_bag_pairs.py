@@ -1,6 +1,6 @@
 """Pairs cut from a recording: their truth is that of the drive, whatever kind of reference it comes from."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,12 +14,16 @@ from xview_localizer.aerial.source import AerialImage
 from xview_localizer.bag import BagError, read_drive
 from xview_localizer.belief.hypotheses import OdometryDrift
 from xview_localizer.evaluation.reference import read_reference
+from xview_localizer.geometry.dense import PoseMode
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.learning.bag_pairs import posed_frames, write_pairs
 from xview_localizer.learning.drive_frames import cut_frames
 from xview_localizer.learning.reference import AdaptError
+from xview_localizer.localizer import LocalizerConfig
+from xview_localizer.modes import Modes
+from xview_localizer.observation import empty_observation
 from xview_localizer.pairs import PairsDataset
 from xview_localizer.settings import Settings
 from xview_localizer.simulation.bag_writer import DriveBag
@@ -39,9 +43,25 @@ def true_pose(stamp_sec):
     return Pose2(80 * np.sin(yaw_rad) - 30, -80 * np.cos(yaw_rad) + 60, yaw_rad)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("drive")
+@dataclass(frozen=True)
+class Camera:
+    """Where it sits, the way it looks, and how long after the others it takes its images."""
+
+    in_base_m: tuple[float, float]
+    yaw_deg: float
+    late_sec: float = 0.0
+
+    @property
+    def description(self):
+        return {"in_base_m": [*self.in_base_m, 1.6], "rpy_deg": [0.0, 2.0, self.yaw_deg], "height_m": 1.6}
+
+
+# It looks back and to the left.
+ONLY = Camera(CAMERA_M, 120.0)
+RIG = {"front": Camera((0.9, 0.0), 0.0), "left": Camera((0.1, 0.3), 90.0, late_sec=0.2)}
+
+
+def write_drive(folder, cameras, description):
     rng = np.random.default_rng(0)
     odom_from_map = true_pose(0.0).inverse()
     with DriveBag(folder / "bag", START_SEC) as bag:
@@ -51,26 +71,38 @@ def folder(tmp_path_factory):
             bag.add_odometry(OdometrySample(float(stamp_sec), odom_from_map @ pose, 4.0, 0.05))
             bag.add_gnss(GnssSample(float(stamp_sec), at, 0.02), FRAME)
         for stamp_sec in np.arange(0.25, 19.0, 0.5):
-            noise = rng.integers(0, 256, (48, 64, 3), np.uint8)
-            bag.add_image(float(stamp_sec), cv2.imencode(".jpg", noise)[1].tobytes(), CAMERA)
+            for name, camera in cameras.items():
+                noise = cv2.imencode(".jpg", rng.integers(0, 256, (48, 64, 3), np.uint8))[1].tobytes()
+                bag.add_image(float(stamp_sec) + camera.late_sec, noise, CAMERA, name)
             bag.add_truth(float(stamp_sec), true_pose(stamp_sec))
         bag.write()
     description = {
         "datum": {"latitude_deg": 48.0, "longitude_deg": 11.0, "altitude_m": 0.0},
-        # The camera looks back and to the left.
-        "camera": {"in_base_m": [*CAMERA_M, 1.6], "rpy_deg": [0.0, 2.0, 120.0], "height_m": 1.6},
-        "antenna_in_base_m": [*ANTENNA_M.tolist(), 1.7], "topics": DriveBag.TOPICS, "map": "map.tif", "bag": "bag",
-    }  # fmt: skip
+        "antenna_in_base_m": [*ANTENNA_M.tolist(), 1.7], "map": "map.tif", "bag": "bag",
+    } | description  # fmt: skip
     (folder / "drive.yaml").write_text(yaml.safe_dump(description))
     rows = [(START_SEC + t, p.x_m, p.y_m, p.yaw_rad) for t in np.arange(0, 20, 0.2) for p in [true_pose(t)]]
     write_tum(folder / "truth.tum", rows)
     return folder
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    description = {"camera": ONLY.description, "topics": DriveBag.TOPICS}
+    return write_drive(tmp_path_factory.mktemp("drive"), {"": ONLY}, description)
+
+
+@pytest.fixture(scope="module")
+def rig_folder(tmp_path_factory):
+    cameras = {name: camera.description for name, camera in RIG.items()}
+    description = {"cameras": cameras, "topics": DriveBag.topics_of(list(RIG))}
+    return write_drive(tmp_path_factory.mktemp("rig"), RIG, description)
+
+
 def frames_of(folder, localizer, reference, out, **values):
     drive = read_drive(folder)
     settings = Settings.from_values(drive.values | values)
-    reference_poses = read_reference(reference, drive, settings)
+    reference_poses = read_reference(reference, drive, settings) if reference else None
     return cut_frames(drive, settings, localizer, reference_poses, out)
 
 
@@ -121,12 +153,57 @@ def test_drives_that_cannot_be_learnt_from(folder, localizer, tmp_path, referenc
         frames_of(folder, localizer, reference, tmp_path / "drive_0", **values)
 
 
-def test_several_cameras_cannot_be_learnt_from_together(folder, localizer, tmp_path):
-    rig = {"camera.position_in_base_m": None, "camera.rpy_deg": None, "cameras": ("front", "left")}
-    with pytest.raises(
-        AdaptError, match=r"several cameras \(front, left\) cannot be used together; describe"
-    ):
-        frames_of(folder, localizer, "/ground_truth/pose", tmp_path / "drive_0", **rig)
+class SureLocalizer:
+    """Finds the true pose at the current image's stamp, where the noise in these images shows nothing."""
+
+    def __init__(self, package):
+        self.spec, self.config = package.spec, LocalizerConfig()
+
+    def observe(self, view):
+        return empty_observation(view.stamp_sec, "")
+
+    def modes(self, placed, prior, expected=()):
+        stamp_sec = placed[-1].observation.stamp_sec
+        pose, covariance = true_pose(stamp_sec - START_SEC), np.diag([0.01, 0.01, 1e-4])
+        mode = PoseMode(pose, 1.0, covariance, log_evidence=500.0, log_evidence_current=500.0, log_prior=0.0)
+        return Modes(stamp_sec, prior, (mode,), len(placed), 1.5, 80, 0.4, depth_source="network")
+
+    def scale_bounds(self, scale_known):
+        return 0.5, 2.0
+
+
+@pytest.mark.parametrize("reference", ["truth.tum", "/gnss/fix", None])
+def test_every_camera_teaches_from_where_it_was_at_its_own_stamp(
+    rig_folder, localizer, package, tmp_path, reference
+):
+    drive_out = tmp_path / "frames" / "drive_0"
+    frames = frames_of(rig_folder, localizer if reference else SureLocalizer(package), reference, drive_out)
+    posed = posed_frames(drive_out, frames, reference is not None, OdometryDrift(), 16.0)
+    town = AerialImage(
+        np.full((500, 500, 3), 90, np.uint8),
+        np.ones((500, 500), bool),
+        RasterGrid(-130.0, 130.0, 0.52, 500, 500),
+    )
+    learn = tmp_path / "pairs" / "learn"
+    write_pairs(learn, posed, InMemoryMap(town), 0.52)
+    seen = dict.fromkeys(RIG, 0)
+    for record, item in zip(PairsDataset(learn), posed, strict=True):
+        late = (record.stamp_sec - START_SEC - 0.25) % 0.5 > 0.1
+        name = "left" if late else "front"
+        seen[name] += 1
+        base = true_pose(record.stamp_sec - START_SEC)
+        camera = base @ Pose2(*RIG[name].in_base_m, np.radians(RIG[name].yaw_deg))
+        here = base.inverse() @ item.label.pose
+        assert np.hypot(here.x_m, here.y_m) < 0.08 and abs(here.yaw_rad) < 0.01
+        assert np.angle(np.exp(1j * (record.truth.yaw_rad - camera.yaw_rad))) == pytest.approx(0, abs=0.01)
+    assert all(count >= 30 for count in seen.values()), seen
+    assert len({frame.image for frame in frames}) == len(frames)
+
+
+def test_a_camera_of_several_that_is_not_surveyed_is_named(rig_folder, localizer, tmp_path):
+    heights = {"camera.front.height_m": 0.0, "camera.left.height_m": 0.0}
+    with pytest.raises(AdaptError, match=r"not surveyed, camera\.front\.height_m is 0"):
+        frames_of(rig_folder, localizer, "truth.tum", tmp_path / "drive_0", **heights)
 
 
 def test_reference_of_another_time(folder, localizer, tmp_path):

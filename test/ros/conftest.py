@@ -22,6 +22,26 @@ def drive(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def rig_drive(tmp_path_factory):
+    """That of a robot with two cameras, out of step."""
+    from xview_localizer.simulation.drive import DriveConfig, RigCamera, simulate_drive
+
+    rig = (
+        RigCamera("front", (0.4, 0.0, 1.8), (0.4, 1.2, 0.0)),
+        RigCamera("left", (0.1, 0.3, 1.8), (0.0, 1.2, 90.0), late_sec=0.2),
+    )
+    config = DriveConfig(
+        length_m=60.0,
+        town_size_m=200.0,
+        kind="pinhole",
+        image_rate_hz=0.5,
+        map_metres_per_pixel=0.3,
+        cameras=rig,
+    )
+    return read_drive(simulate_drive(tmp_path_factory.mktemp("rig"), 5, config))
+
+
+@pytest.fixture(scope="session")
 def values(drive):
     """Parameters of the drive, one thread."""
     return {**drive.values, **ACCEPT_ALL, "model.threads": 1, "inputs.wait_sec": 5.0}

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
@@ -9,29 +10,10 @@ pytest.importorskip("rclpy")
 from node_client import without_timings
 
 from xview_localizer.assembly import build_localizer, open_map
-from xview_localizer.bag import read_drive
+from xview_localizer.drives import open_drive
 from xview_localizer.offline import localize_drive
 from xview_localizer.ros.replay import replay_drive
 from xview_localizer.settings import Settings
-from xview_localizer.simulation.drive import DriveConfig, RigCamera, simulate_drive
-
-RIG = (
-    RigCamera("front", (0.4, 0.0, 1.8), (0.4, 1.2, 0.0)),
-    RigCamera("left", (0.1, 0.3, 1.8), (0.0, 1.2, 90.0), late_sec=0.2),
-)
-
-
-@pytest.fixture(scope="module")
-def rig_drive(tmp_path_factory):
-    config = DriveConfig(
-        length_m=60.0,
-        town_size_m=200.0,
-        kind="pinhole",
-        image_rate_hz=0.5,
-        map_metres_per_pixel=0.3,
-        cameras=RIG,
-    )
-    return read_drive(simulate_drive(tmp_path_factory.mktemp("rig"), 5, config))
 
 
 def test_two_cameras_out_of_step_give_one_pose_a_moment(domain, rig_drive):
@@ -55,3 +37,20 @@ def test_two_cameras_out_of_step_give_one_pose_a_moment(domain, rig_drive):
     single = list(localize_drive(front, localizer, Settings.from_values(alone)))
     assert len(single) == len(offline)
     assert all(record.stamp_sec % 1 == 0 for record in single)
+
+
+def test_a_bare_recording_and_a_parameter_file_that_names_its_cameras(rig_drive):
+    """Topics by the cameras' names, mountings by TF."""
+    mounted = Settings.from_values({**rig_drive.values, "model.threads": 1})
+    localizer = build_localizer(mounted, open_map(mounted))
+    parameters = {
+        name: value
+        for name, value in mounted.values.items()
+        if value is not None and not name.endswith(("position_in_base_m", "rpy_deg"))
+    }
+    bare = open_drive(rig_drive.bag, parameters)
+    records = list(localize_drive(bare, localizer, Settings.from_values(bare.values)))
+    expected = list(localize_drive(rig_drive, localizer, mounted))
+    assert [record.accepted for record in records] == [record.accepted for record in expected]
+    found = [(record.x_m, record.y_m) for record in records]
+    np.testing.assert_allclose(found, [(record.x_m, record.y_m) for record in expected], atol=1e-3)

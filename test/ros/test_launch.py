@@ -10,11 +10,12 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from xview_localizer.ros.node_process import NodeProcess
-from xview_localizer.settings import read_parameter_file
+from xview_localizer.settings import parameter_file_text, read_parameter_file
 
 ROOT = Path(__file__).parents[2]
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
@@ -179,9 +180,12 @@ def datum(drive):
 
 
 def test_localize_launch_serves_the_map_activates_the_node_and_ends_on_sigint(
-    installed, client, drive, recorded
+    installed, client, drive, recorded, tmp_path
 ):
+    parameters = tmp_path / "mounted.yaml"
+    parameters.write_text(parameter_file_text(drive.values))
     arguments = [
+        f"params_file:={parameters}",
         f"map:={drive.values['map.source']}",
         "map_server:=true",
         "transport:=compressed",
@@ -200,6 +204,38 @@ def test_localize_launch_serves_the_map_activates_the_node_and_ends_on_sigint(
     assert process.returncode == 0
     assert re.search(r"localizer-\d\]: process has finished cleanly", output)
     assert "Traceback" not in output
+
+
+def test_cameras_of_the_parameter_file_have_their_topics(installed, client, rig_drive, tmp_path):
+    parameters = tmp_path / "rig.yaml"
+    parameters.write_text(parameter_file_text(rig_drive.values))
+    arguments = [f"params_file:={parameters}", "transport:=compressed", "left/compressed_image:=/left/jpeg"]
+    wanted = ("/front/image/compressed", "/front/camera_info", "/left/jpeg", "/left/camera_info")
+    with launched(installed / "localize.launch.py", *arguments) as process:
+        client.until(
+            lambda: all(client.node.get_subscriptions_info_by_topic(topic) for topic in wanted),
+            timeout_sec=120.0,
+        )
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+def test_replay_plays_several_cameras(installed, client, rig_drive, tmp_path):
+    write_command(
+        tmp_path / "bin" / "ros2", f'exec {sys.executable} {Path(__file__).parent}/bag_play.py "$@"'
+    )
+    parameters = tmp_path / "rig.yaml"
+    # Every image is answered, however slow the machine.
+    parameters.write_text(parameter_file_text({**rig_drive.values, "inputs.wait_sec": 5.0}))
+    arguments = [f"drive:={rig_drive.bag}", f"params_file:={parameters}", "rate:=0.3", "start_delay_sec:=20"]
+    with launched(installed / "replay.launch.py", *arguments) as process:
+        client.until(lambda: process.poll() is not None, timeout_sec=200.0)
+        output, _ = process.communicate()
+    assert re.search(r"bag_play-\d\]: process has finished cleanly", output), output
+    answered = [record for record in client.records if np.isfinite(record.prior_x_m)]
+    assert len(answered) >= 2, output
+    # One pose for the images of both, with the stamp of the later one.
+    assert all(record.stamp_sec % 1 == pytest.approx(0.2) for record in answered)
 
 
 def test_two_robots_read_a_map_server_each(installed, client, drive):
@@ -247,7 +283,6 @@ def test_launch_ends_with_its_map_server(installed, client, drive):
 
 
 def test_ekf_starts_at_the_first_pose(installed, client, drive, tmp_path):
-    import numpy as np
     from geometry_msgs.msg import PoseWithCovarianceStamped
 
     # Stands in for ekf_node, which is C++: what it is started with is looked at.

@@ -9,7 +9,7 @@ import numpy as np
 from xview_localizer import messages
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.assembly import open_map
-from xview_localizer.bag import ROLES_AND_TF, TF_ROLES, BagError, BagReader, Drive
+from xview_localizer.bag import ROLES_AND_TF, TF_ROLES, BagError, BagReader, Drive, is_compressed
 from xview_localizer.evaluation.reference import Reference, antenna_sample
 from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.geometry.grid import Bounds
@@ -81,16 +81,21 @@ def drive_images(drive: Drive, stamps_sec: Sequence[float]) -> list[np.ndarray |
     Raises BagError, KeyError.
     """
     found: dict[float, np.ndarray | None] = {}
+    wanted = set(stamps_sec)  # of several cameras, only one image of each moment is
     with BagReader(drive.bag, drive.topics) as bag:
         for recorded in bag.messages():
-            if recorded.kind == "image":
-                image = bag.decode(recorded)
-                compressed = recorded.type_name.endswith("CompressedImage")
-                decode = messages.rgb_from_compressed_image if compressed else messages.rgb_from_image
-                try:
-                    found[messages.stamp_sec(image)] = decode(image)
-                except messages.MessageError:  # the record of this image gives the reason
-                    found[messages.stamp_sec(image)] = None
+            if recorded.kind != "image":
+                continue
+            image = bag.decode(recorded)
+            stamp_sec = messages.stamp_sec(image)
+            if stamp_sec not in wanted:
+                continue
+            compressed = is_compressed(recorded.type_name)
+            decode = messages.rgb_from_compressed_image if compressed else messages.rgb_from_image
+            try:
+                found[stamp_sec] = decode(image)
+            except messages.MessageError:  # the record of this image gives the reason
+                found[stamp_sec] = None
     return [found[stamp] for stamp in stamps_sec]
 
 

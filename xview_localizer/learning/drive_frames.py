@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -24,11 +24,13 @@ from xview_localizer.intake import DriveIntake
 from xview_localizer.learning.reference import AdaptError, anchor_at
 from xview_localizer.learning.smoothing import Anchor
 from xview_localizer.localizer import Localizer
-from xview_localizer.mountings import ONLY_CAMERA
+from xview_localizer.moments import CameraImage, Moment
+from xview_localizer.mountings import parameter_prefix
 from xview_localizer.offline import moments_of_drive
 from xview_localizer.records import ImageRecord
 from xview_localizer.settings import Settings
 from xview_localizer.tracking.motion import PathPose, SampleError
+from xview_localizer.tracking.tracker import DriveTracker
 
 # Least distance between two frames: closer ones show the same ground.
 SPACING_M = 1.5
@@ -63,50 +65,98 @@ def cut_frames(
 ) -> list[Frame]:
     """Frames of the drive SPACING_M apart, or those that `out` holds already. Raises AdaptError, BagError.
 
-    Without a reference every frame is localized as in the node, and confident poses of the tracker become anchors.
+    Each of several cameras has frames of its own. Without a reference every moment is localized as in the node, and
+    confident poses of the tracker become anchors.
     """
     if (out / "frames.json").is_file():
         return [_frame(entry) for entry in json.loads((out / "frames.json").read_text())]
-    if settings.cameras != (ONLY_CAMERA,):
+    unsurveyed = [
+        f"{parameter_prefix(camera)}.height_m"
+        for camera, mounting in settings.mountings.cameras.items()
+        if mounting.height_m is None
+    ]
+    if unsurveyed:
         raise AdaptError(
-            f"{drive.bag}: frames of several cameras ({', '.join(settings.cameras)}) cannot be used together; "
-            "describe the drive with one of them, as `camera` and with the topics image and camera_info"
-        )
-    if settings.mountings.cameras[ONLY_CAMERA].height_m is None:
-        raise AdaptError(
-            f"{drive.bag}: the camera is not surveyed, camera.height_m is 0; measure its height over the ground, its "
+            f"{drive.bag}: the camera is not surveyed, {unsurveyed[0]} is 0; measure its height over the ground, its "
             "position and its roll, pitch and yaw in base_link, and write them into drive.yaml or the --map file"
         )
     out.mkdir(parents=True, exist_ok=True)
-    intake, complaints, frames = DriveIntake(localizer, settings), [], []
-    for (image,) in track(moments_of_drive(drive, intake, settings.cameras, complaints.append)):
-        message = image.message
-        try:
-            stamp_sec = intake.on_image(message)
-            odometry = intake.tracker.odometry_at(stamp_sec)
-            anchor = anchor_at(reference, stamp_sec, intake.tracker) if reference else None
-            if frames and not _is_further(frames[-1], odometry, anchor):
-                continue
-            view = intake.view(message)
-        except (messages.MessageError, SampleError) as error:
-            complaints.append(str(error))
-            continue
-        if reference is None:
-            anchor = _sure_anchor(ImageRecord.of(intake.tracker.locate(localizer.observe(view))))
-        image = f"{len(frames):05d}.jpg"
-        cv2.imwrite(str(out / image), view.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        camera, in_level = _camera_in_level(view)
-        prior = intake.tracker.gnss_disc_at(stamp_sec)
-        frames.append(
-            Frame(
-                f"{out.name}_{len(frames):05d}", stamp_sec, image, camera, in_level, odometry, prior, anchor
-            )
-        )
-    _check(frames, drive, reference, complaints)
+    intake = DriveIntake(localizer, settings)
+    cutter = _FrameCutter(intake, reference, out)
+    for moment in track(moments_of_drive(drive, intake, settings.cameras, cutter.complaints.append)):
+        cutter.add(moment)
+    frames = cutter.frames
+    _check(frames, drive, reference, cutter.complaints)
     partial = out / "frames.part.json"
     partial.write_text(json.dumps([asdict(frame) for frame in frames], default=np.ndarray.tolist))
     partial.rename(out / "frames.json")
     return frames
+
+
+class _FrameCutter:
+    """Keeps the images of each camera that lie SPACING_M apart, as files and frames; `complaints` are of the others."""
+
+    def __init__(self, intake: DriveIntake, reference: Reference | None, out: Path) -> None:
+        self._intake, self._reference, self._out = intake, reference, out
+        self._last: dict[str, Frame] = {}  # by camera
+        self.frames: list[Frame] = []
+        self.complaints: list[str] = []
+
+    def add(self, moment: Moment) -> None:
+        """The images of all cameras at one moment; one pose is tracked for them all."""
+        tracker, reference = self._intake.tracker, self._reference
+        try:
+            current_sec = self._intake.on_image(moment[-1].message)
+            places = [
+                (
+                    image,
+                    tracker.odometry_at(image.stamp_sec),
+                    anchor_at(reference, image.stamp_sec, tracker) if reference else None,
+                )
+                for image in moment
+            ]
+            places = [place for place in places if self._is_further(*place)]
+            tracked = self._tracked(moment) if places and reference is None else None
+        except messages.MessageError as error:
+            self.complaints.append(str(error))
+            return
+        for image, odometry, anchor in places:
+            if tracked is not None:
+                anchor = _moved(tracked, tracker, current_sec, image.stamp_sec)
+            self._keep(image, odometry, anchor)
+
+    def _is_further(self, image: CameraImage, odometry: PathPose | None, anchor: Anchor | None) -> bool:
+        last = self._last.get(image.camera)
+        return last is None or _is_further(last, odometry, anchor)
+
+    def _tracked(self, moment: Moment) -> Anchor | None:
+        """The pose of the current image, where the tracker is sure of it. Raises MessageError."""
+        observation = self._intake.observe_moment(moment, lambda camera, why: self.complaints.append(why))
+        return _sure_anchor(ImageRecord.of(self._intake.tracker.locate(observation)))
+
+    def _keep(self, image: CameraImage, odometry: PathPose | None, anchor: Anchor | None) -> None:
+        try:
+            view = self._intake.view(image.message, image.camera)
+        except (messages.MessageError, SampleError) as error:
+            self.complaints.append(str(error))
+            return
+        number = len(self.frames)
+        name = f"{number:05d}.jpg"
+        cv2.imwrite(str(self._out / name), view.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        camera, in_level = _camera_in_level(view)
+        prior = self._intake.tracker.gnss_disc_at(image.stamp_sec)
+        id = f"{self._out.name}_{number:05d}"
+        frame = Frame(id, image.stamp_sec, name, camera, in_level, odometry, prior, anchor)
+        self._last[image.camera] = frame
+        self.frames.append(frame)
+
+
+def _moved(anchor: Anchor, tracker: DriveTracker, from_sec: float, to_sec: float) -> Anchor | None:
+    """An anchor at another stamp a little earlier, by odometry."""
+    if to_sec == from_sec:
+        return anchor
+    motion = tracker.odometry_motion(to_sec, from_sec)
+    return None if motion is None else replace(anchor, pose=anchor.pose @ motion.T_then_now.inverse())
 
 
 def _is_further(last: Frame, odometry: PathPose | None, anchor: Anchor | None) -> bool:

@@ -16,7 +16,16 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 
-from xview_localizer.bag import ROLES_AND_TF, TF_ROLES, TF_TOPICS, BagMessage, BagReader, Drive, kind_of
+from xview_localizer.bag import (
+    ROLES_AND_TF,
+    TF_ROLES,
+    TF_TOPICS,
+    BagMessage,
+    BagReader,
+    Drive,
+    is_compressed,
+    kind_of,
+)
 from xview_localizer.moments import CameraImage, MomentCollector
 from xview_localizer.mountings import parameter_prefix
 from xview_localizer.mountings_of_drive import with_mountings_of
@@ -78,7 +87,7 @@ def replay_drive(
     try:
         with BagReader(drive.bag, drive.topics, ROLES_AND_TF) as bag:
             remaps = {
-                f"{role}/compressed" if _is_compressed(type_name) else role: drive.topics[role]
+                f"{role}/compressed" if is_compressed(type_name) else role: drive.topics[role]
                 for role, type_name in bag.types.items()
                 if role not in TF_ROLES
             }
@@ -100,14 +109,10 @@ def transports(types: Mapping[str, str]) -> dict[str, Value]:
     images = {role: kind for role, kind in types.items() if kind_of(role) == "image"}
     return {
         f"{parameter_prefix(role.rpartition('/')[0])}.transport": "compressed"
-        if _is_compressed(kind)
+        if is_compressed(kind)
         else "raw"
         for role, kind in images.items()
     }
-
-
-def _is_compressed(type_name: str) -> bool:
-    return type_name.endswith("CompressedImage")
 
 
 def _profile(role: str) -> QoSProfile:

@@ -1,0 +1,64 @@
+"""How the launch files name the topics of one camera and of several."""
+
+import pytest
+
+from xview_localizer.ros.launch_topics import (
+    TopicError,
+    camera_arguments,
+    camera_remappings,
+    topic_arguments,
+)
+
+# What launch gives for the arguments of one camera that nobody sets.
+DEFAULTS = {"image": "image", "compressed_image": "image/compressed", "camera_info": "camera_info"}
+
+
+def test_one_camera():
+    given = DEFAULTS | {"image": "/cam/image_raw"}
+    assert camera_remappings((), given) == [
+        ("image", "/cam/image_raw"),
+        ("image/compressed", "image/compressed"),
+        ("camera_info", "camera_info"),
+    ]
+
+
+def test_several_cameras_have_topics_of_their_own():
+    given = {"left/compressed_image": "/left/jpeg", "map": "/a/b.tif", "left/camera_info": "/left/info"}
+    assert dict(camera_remappings(("front", "left"), DEFAULTS | given)) == {
+        "front/image": "front/image",
+        "front/image/compressed": "front/image/compressed",
+        "front/camera_info": "front/camera_info",
+        "left/image": "left/image",
+        "left/image/compressed": "/left/jpeg",
+        "left/camera_info": "/left/info",
+    }
+
+
+@pytest.mark.parametrize(
+    ("cameras", "given", "complaint"),
+    [
+        (("front", "left"), {"fornt/image": "/a"}, "fornt/image:= is of no camera .* its cameras are front, left"),
+        ((), {"front/image": "/a"}, "front/image:= is of no camera .* it is one, with image:="),
+        (("front", "left"), {"image": "/a"}, "image:= is of one camera.* give front/image:="),
+    ],
+)  # fmt: skip
+def test_topics_of_no_camera_are_refused(cameras, given, complaint):
+    with pytest.raises(TopicError, match=complaint):
+        camera_remappings(cameras, DEFAULTS | given)
+
+
+def test_a_recording_s_topics_become_arguments():
+    compressed, raw = "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image"
+    topics = {"front/image": "/f", "left/image": "/l", "left/camera_info": "/i", "fix": "/fix"}
+    types = {
+        "front/image": compressed,
+        "left/image": raw,
+        "left/camera_info": "sensor_msgs/msg/CameraInfo",
+        "fix": "sensor_msgs/msg/NavSatFix",
+    }
+    arguments = topic_arguments(topics, types)
+    assert arguments == {
+        "front/compressed_image": "/f", "left/image": "/l", "left/camera_info": "/i", "fix": "/fix",
+    }  # fmt: skip
+    assert camera_arguments(arguments | {"params_file": "/a/image"}).keys() == arguments.keys() - {"fix"}
+    assert topic_arguments({"image": "/f"}, {"image": compressed}) == {"compressed_image": "/f"}

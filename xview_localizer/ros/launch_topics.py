@@ -1,0 +1,57 @@
+"""The topics of the launch files: one camera's by declared arguments, those of several by NAME/image and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from xview_localizer.bag import is_compressed, kind_of
+from xview_localizer.mountings import ONLY_CAMERA
+
+# argument: topic of the node, of each camera
+CAMERA_TOPICS = {"image": "image", "compressed_image": "image/compressed", "camera_info": "camera_info"}
+
+
+class TopicError(ValueError):
+    """An argument names a camera that there is not."""
+
+
+def camera_arguments(given: Mapping[str, str]) -> dict[str, str]:
+    """Of all arguments, those that name a topic of one of several cameras, as front/image does."""
+    return {
+        name: topic
+        for name, topic in given.items()
+        if "/" in name and name.partition("/")[2] in CAMERA_TOPICS
+    }
+
+
+def camera_remappings(cameras: Sequence[str], given: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Topics of the node and those that the arguments `given` name in their place; () is one camera.
+
+    Raises TopicError.
+    """
+    unknown = sorted(name for name in camera_arguments(given) if name.partition("/")[0] not in cameras)
+    if unknown:
+        known = ", ".join(cameras) if cameras else "not named there: it is one, with image:="
+        raise TopicError(f"{unknown[0]}:= is of no camera of params_file; its cameras are {known}")
+    moved = [
+        name for name, topic in CAMERA_TOPICS.items() if cameras and given.get(name) not in (None, "", topic)
+    ]
+    if moved:
+        raise TopicError(
+            f"{moved[0]}:= is of one camera, but params_file names several; give {cameras[0]}/{moved[0]}:= and so on"
+        )
+    return [
+        (f"{prefix}{topic}", given.get(f"{prefix}{argument}") or f"{prefix}{topic}")
+        for prefix in ([f"{camera}/" for camera in cameras] if cameras else [ONLY_CAMERA])
+        for argument, topic in CAMERA_TOPICS.items()
+    ]
+
+
+def topic_arguments(topics: Mapping[str, str], types: Mapping[str, str]) -> dict[str, str]:
+    """The arguments of localize.launch.py for a recording: its topic and ROS type of each role."""
+    return {
+        f"{role.removesuffix('image')}compressed_image"
+        if kind_of(role) == "image" and is_compressed(type_name)
+        else role: topics[role]
+        for role, type_name in types.items()
+    }
