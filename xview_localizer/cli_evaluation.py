@@ -105,6 +105,7 @@ def evaluate(
 def _evaluate_bag(drive: "Drive", reference_name: str | None, given: dict, recording: Path | None) -> dict:
     from xview_localizer.assembly import build_localizer, open_map
     from xview_localizer.evaluation.drive import judge_drive
+    from xview_localizer.evaluation.map_shift import estimate_map_shift
     from xview_localizer.evaluation.metrics import summarize
     from xview_localizer.evaluation.reference import read_reference
     from xview_localizer.offline import localize_drive
@@ -128,7 +129,14 @@ def _evaluate_bag(drive: "Drive", reference_name: str | None, given: dict, recor
 
         images = drive_images(drive, [record.stamp_sec for record in result.records])
         write_recording(recording, result, drive_aerial(result, settings), images)
-    return {**summarize(result.frames), **result.drive_metrics()}
+    shift = estimate_map_shift(result, settings.values, localizer.spec.calibration.independence_m)
+    if shift is not None and shift.is_significant:
+        console.print(shift.advice(), highlight=False, soft_wrap=True)
+    return {
+        **summarize(result.frames),
+        **result.drive_metrics(),
+        "map_shift": None if shift is None else shift.record(),
+    }
 
 
 def bench(
