@@ -1,5 +1,5 @@
 # Two commands: `make demo` and `make test`. Each sets up what it needs in .venv and is offline after the first time.
-# While changing things: `make quick` (lint and the tests of the rooms that changed), `make lint`, `make docs`, `make pictures`.
+# While changing things: `make quick` (lint and the fast tests of the rooms that changed), `make lint`, `make docs`, `make pictures`.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do command -v $$p && break; done | head -n 1)
 NOBLE_PYTHON ?= python3.12
 VENV := .venv
@@ -18,7 +18,7 @@ test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: lint
-	$(BIN)/python -m pytest -q -x $$($(BIN)/python test/changed_rooms.py)
+	$(BIN)/python -m pytest -q -x -n 2 --dist loadfile -m "not slow" $$($(BIN)/python test/changed_rooms.py)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check

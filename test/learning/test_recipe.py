@@ -84,6 +84,7 @@ def site(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_train_on_own_pairs_and_an_orthophoto_from_a_package(pairs, site, embedded, tmp_path, monkeypatch):
     monkeypatch.setattr(calibrate_package, "TEMPERATURES", (10.0, 22.0))
     monkeypatch.setattr(recipe, "make_pairs", lambda out, *_: link(pairs, out))  # validation towns
