@@ -24,7 +24,7 @@ from xview_localizer.cli_common import (
     tracked,
 )
 from xview_localizer.cli_engines import engines
-from xview_localizer.cli_evaluation import bench, evaluate
+from xview_localizer.cli_evaluation import bench, evaluate, rerun
 from xview_localizer.cli_models import models
 from xview_localizer.cli_training import calibrate, export, train
 
@@ -254,7 +254,7 @@ def check_config(path: Annotated[Path, typer.Argument(help="ROS parameter file o
     console.print(f"{path} is {'valid' if doubts else 'fine'}", highlight=False)
 
 
-for command in (train, calibrate, adapt, export, evaluate, bench):
+for command in (train, calibrate, adapt, export, evaluate, rerun, bench):
     app.command()(command)
 
 

@@ -139,6 +139,33 @@ def _evaluate_bag(drive: "Drive", reference_name: str | None, given: dict, recor
     }
 
 
+def rerun(
+    bag: Annotated[Path, typer.Argument(help="Recording with the node's ~/status, or a drive folder.")],
+    params_file: Parameters = None,
+    topic: Topics = None,
+    status: Annotated[
+        Optional[str], typer.Option(help="Topic of the node's ~/status; by default the only one.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Recording for the Rerun viewer (.rrd).")] = Path(
+        "run.rrd"
+    ),
+) -> None:
+    """Convert a recording of a robot with the node's ~/status for the Rerun viewer; no reference is needed.
+
+    Example: xview-localizer rerun rosbag2_2026 --params-file my_robot.yaml --out run.rrd
+    """
+    from xview_localizer.evaluation.node_recording import read_node_recording
+    from xview_localizer.evaluation.rerun_log import write_unjudged_recording
+    from xview_localizer.settings import Settings
+
+    drive = open_recorded(bag, params_file, topic)
+    with console.status("reading"):
+        node = read_node_recording(drive, Settings.from_values(drive.values), status)
+    write_unjudged_recording(out, node.records, node.gnss_xy_m, node.aerial, node.images)
+    accepted = sum(record.accepted for record in node.records)
+    console.print(f"{len(node.records)} images, {accepted} accepted; wrote {out}", highlight=False)
+
+
 def bench(
     out: Out = Path("bench.json"),
     model: Package = None,

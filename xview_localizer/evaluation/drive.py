@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from xview_localizer.settings import Settings
 from xview_localizer.tracking.gnss import GnssSample, base_position
 
 MAP_METRES_PER_PIXEL, MAP_MARGIN_M = 0.25, 40.0
+MAX_MAP_PIXELS = 16_000_000  # of a displayed map: a long drive is shown at a coarser resolution
 
 
 def judge_drive(
@@ -34,7 +36,7 @@ def judge_drive(
     if not judged:
         raise BagError(_no_truth(reference, records))
     truth = [pose for _, pose in judged]
-    fixes = _antenna_samples(drive, settings)
+    fixes = antenna_samples(drive, settings)
     if not fixes:
         raise BagError(f"{drive.bag} has no GNSS position on {drive.topics['fix']} to compare with")
     # The newest position at each image; during an outage a robot has only the last one.
@@ -56,10 +58,10 @@ def _no_truth(reference: Reference, records: Sequence[ImageRecord]) -> str:
     return f"reference {reference.name} from {first:.1f} to {last:.1f} s has no pose for {images}; {advice}"
 
 
-def _antenna_samples(drive: Drive, settings: Settings) -> list[tuple[float, GnssSample]]:
-    """Stamp and sample of each GNSS position that the node would accept."""
+def antenna_samples(drive: Drive, settings: Settings) -> list[tuple[float, GnssSample]]:
+    """Stamp and sample of each GNSS position that the node would accept. Raises BagError."""
     mountings, found = Mountings(settings.mountings), []
-    with BagReader(drive.bag, drive.topics, ROLES_AND_TF) as bag:
+    with BagReader(drive.bag, drive.topics, ROLES_AND_TF, required=()) as bag:
         for recorded in bag.messages():
             if recorded.role not in ("fix", *TF_ROLES):
                 continue
@@ -76,13 +78,13 @@ def _antenna_samples(drive: Drive, settings: Settings) -> list[tuple[float, Gnss
 
 
 def drive_images(drive: Drive, stamps_sec: Sequence[float]) -> list[np.ndarray | None]:
-    """Camera images [H, W, 3] RGB of a drive at the given stamps, None where one cannot be decoded.
+    """Camera images [H, W, 3] RGB of a drive at the given stamps, None where one is missing or cannot be decoded.
 
-    Raises BagError, KeyError.
+    Raises BagError.
     """
-    found: dict[float, np.ndarray | None] = {}
-    wanted = set(stamps_sec)  # of several cameras, only one image of each moment is
-    with BagReader(drive.bag, drive.topics) as bag:
+    found: dict[float, np.ndarray] = {}
+    wanted = set(stamps_sec)  # of several cameras, one image of each moment is wanted
+    with BagReader(drive.bag, drive.topics, required=()) as bag:
         for recorded in bag.messages():
             if recorded.kind != "image":
                 continue
@@ -92,15 +94,18 @@ def drive_images(drive: Drive, stamps_sec: Sequence[float]) -> list[np.ndarray |
                 continue
             compressed = is_compressed(recorded.type_name)
             decode = messages.rgb_from_compressed_image if compressed else messages.rgb_from_image
-            try:
+            with suppress(messages.MessageError):  # the record of this image gives the reason
                 found[stamp_sec] = decode(image)
-            except messages.MessageError:  # the record of this image gives the reason
-                found[stamp_sec] = None
-    return [found[stamp] for stamp in stamps_sec]
+    return [found.get(stamp) for stamp in stamps_sec]
 
 
 def drive_aerial(result: DriveResult, settings: Settings) -> AerialImage:
     """The map around a drive, for display. Raises MapSourceError."""
-    truth_xy_m = result.truth_xy_m
-    low, high = truth_xy_m.min(axis=0) - MAP_MARGIN_M, truth_xy_m.max(axis=0) + MAP_MARGIN_M
-    return open_map(settings).read(Bounds(*low, *high), MAP_METRES_PER_PIXEL)
+    return aerial_around(result.truth_xy_m, settings)
+
+
+def aerial_around(xy_m: np.ndarray, settings: Settings) -> AerialImage:
+    """The map around positions [N, 2], for display. Raises MapSourceError."""
+    low, high = xy_m.min(axis=0) - MAP_MARGIN_M, xy_m.max(axis=0) + MAP_MARGIN_M
+    coarsest_needed = float(np.sqrt(np.prod(high - low) / MAX_MAP_PIXELS))
+    return open_map(settings).read(Bounds(*low, *high), max(MAP_METRES_PER_PIXEL, coarsest_needed))

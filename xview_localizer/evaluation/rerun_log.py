@@ -1,8 +1,9 @@
-"""A judged drive as a Rerun recording (.rrd): camera, map, poses, errors and reasons on one time line."""
+"""Drives as Rerun recordings (.rrd): camera, map, poses, reasons and, with a reference, errors on one time line."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -34,40 +35,76 @@ TRUTH_RGB, GNSS_RGB, ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB, RIVAL_RGB = (
 def write_recording(
     path: Path, result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray | None]
 ) -> None:
-    """Write a recording. `images` [H, W, 3] RGB, one for each record, None where there is none.
+    """Write the recording of a judged drive. `images` [H, W, 3] RGB, one for each record, None where missing.
 
     `map/…` is in pixels of the aerial image, so that poses lie on it; positions in metres are in the text log.
     """
+    with _recording(path, aerial, "error_m", "error, metres") as stream:
+        _log_line(stream, "map/truth", aerial.grid, result.truth_xy_m, TRUTH_RGB)
+        _log_lines(stream, aerial.grid, result.records, result.gnss_xy_m)
+        errors = zip(result.frames, result.estimate_error_m.tolist(), strict=True)
+        for record, image, (frame, published_m) in zip(result.records, images, errors, strict=True):
+            _log_image(stream, aerial.grid, record, image, since_sec=result.records[0].stamp_sec)
+            _log_errors(stream, record, frame, published_m)
+
+
+def write_unjudged_recording(
+    path: Path,
+    records: Sequence[ImageRecord],
+    gnss_xy_m: np.ndarray,
+    aerial: AerialImage,
+    images: Sequence[np.ndarray | None],
+) -> None:
+    """As `write_recording`, of a drive without a reference; `gnss_xy_m` [M, 2] are all positions of GNSS."""
+    with _recording(path, aerial, "confidence", "confidence") as stream:
+        _log_lines(stream, aerial.grid, records, gnss_xy_m)
+        for record, image in zip(records, images, strict=True):
+            _log_image(stream, aerial.grid, record, image, since_sec=records[0].stamp_sec)
+
+
+@contextmanager
+def _recording(path: Path, aerial: AerialImage, plotted: str, title: str) -> Iterator[rr.RecordingStream]:
+    """A stream to the file `path` with the map; the viewer plots the entity `plotted` under `title`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     stream = rr.RecordingStream("xview_localizer")
-    stream.save(path, default_blueprint=_blueprint())
+    stream.save(path, default_blueprint=_blueprint(plotted, title))
     stream.log("map/aerial", rr.Image(aerial.image).compress(jpeg_quality=PICTURE_QUALITY), static=True)
-    _log_line(stream, "map/truth", aerial.grid, result.truth_xy_m, TRUTH_RGB)
-    _log_line(stream, "map/gnss", aerial.grid, result.gnss_xy_m, GNSS_RGB)
-    estimate = np.array([(record.estimate_x_m, record.estimate_y_m) for record in result.records])
-    _log_line(stream, "map/published", aerial.grid, estimate[np.isfinite(estimate[:, 0])], ACCEPTED_RGB)
-    began_sec = result.records[0].stamp_sec
-    error_m = result.estimate_error_m
-    for index, (record, frame) in enumerate(zip(result.records, result.frames, strict=True)):
-        stream.set_time(TIMELINE, duration=record.stamp_sec - began_sec)
-        image = images[index]
-        if image is not None:
-            stream.log(
-                "camera", rr.EncodedImage(contents=jpeg(image, PICTURE_QUALITY), media_type="image/jpeg")
-            )
-        _log_pose(stream, aerial.grid, record)
-        _log_numbers(stream, record, frame, float(error_m[index]))
+    yield stream
     stream.flush()
     stream.disconnect()
 
 
-def _blueprint() -> rrb.Blueprint:
+def _log_lines(
+    stream: rr.RecordingStream, grid: RasterGrid, records: Sequence[ImageRecord], gnss_xy_m: np.ndarray
+) -> None:
+    """The positions of GNSS and the published trajectory of the whole drive."""
+    _log_line(stream, "map/gnss", grid, gnss_xy_m, GNSS_RGB)
+    estimate = np.array([(record.estimate_x_m, record.estimate_y_m) for record in records])
+    _log_line(stream, "map/published", grid, estimate[np.isfinite(estimate[:, 0])], ACCEPTED_RGB)
+
+
+def _log_image(
+    stream: rr.RecordingStream,
+    grid: RasterGrid,
+    record: ImageRecord,
+    image: np.ndarray | None,
+    since_sec: float,
+) -> None:
+    """An image with its pose and figures, at its time after `since_sec`, where later entries go too."""
+    stream.set_time(TIMELINE, duration=record.stamp_sec - since_sec)
+    if image is not None:
+        stream.log("camera", rr.EncodedImage(contents=jpeg(image, PICTURE_QUALITY), media_type="image/jpeg"))
+    _log_pose(stream, grid, record)
+    _log_numbers(stream, record)
+
+
+def _blueprint(plotted: str, title: str) -> rrb.Blueprint:
     return rrb.Blueprint(
         rrb.Horizontal(
             rrb.Spatial2DView(origin="map", name="map"),
             rrb.Vertical(
                 rrb.Spatial2DView(origin="camera", name="camera"),
-                rrb.TimeSeriesView(origin="error_m", name="error, metres"),
+                rrb.TimeSeriesView(origin=plotted, name=title),
                 rrb.TimeSeriesView(origin="timing_ms", name="time, milliseconds"),
                 rrb.TextLogView(origin="verdict", name="verdicts"),
             ),
@@ -113,12 +150,15 @@ def _circle() -> np.ndarray:
     return np.column_stack([np.cos(angle_rad), np.sin(angle_rad)])
 
 
-def _log_numbers(stream: rr.RecordingStream, record: ImageRecord, frame: Frame, published_m: float) -> None:
+def _log_errors(stream: rr.RecordingStream, record: ImageRecord, frame: Frame, published_m: float) -> None:
     stream.log("error_m/gnss", rr.Scalars(frame.prior_error_m))
     if np.isfinite(published_m):
         stream.log("error_m/published", rr.Scalars(published_m))
     if np.isfinite(record.x_m):
         stream.log("error_m/pose", rr.Scalars(frame.error_m))
+
+
+def _log_numbers(stream: rr.RecordingStream, record: ImageRecord) -> None:
     stream.log("confidence", rr.Scalars(record.confidence))
     for stage, value_ms in record.timings_ms.items():
         stream.log(f"timing_ms/{stage}", rr.Scalars(value_ms))
