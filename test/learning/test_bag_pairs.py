@@ -18,6 +18,7 @@ from xview_localizer.geometry.dense import PoseMode
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2
+from xview_localizer.imaging import NO_DATA_RGB
 from xview_localizer.learning.bag_pairs import posed_frames, write_pairs
 from xview_localizer.learning.drive_frames import cut_frames
 from xview_localizer.learning.reference import AdaptError
@@ -217,3 +218,15 @@ def test_frames_that_nobody_anchors_have_no_pose(folder, localizer, tmp_path):
     frames = frames_of(folder, localizer, "/gnss/fix", tmp_path / "drive_0")
     bare = [replace(frame, anchor=None) for frame in frames]
     assert posed_frames(tmp_path, bare, False, OdometryDrift(), 16.0) == []
+
+
+def test_the_robot_itself_is_painted_over(folder, localizer, tmp_path):
+    shows_world = np.full((48, 64), 255, np.uint8)
+    shows_world[32:] = 0
+    cv2.imwrite(str(tmp_path / "mask.png"), shows_world)
+    out = tmp_path / "drive_0"
+    mask = {"camera.mask": str(tmp_path / "mask.png")}
+    frame = frames_of(folder, localizer, "/ground_truth/pose", out, **mask)[0]
+    image = cv2.imread(str(out / frame.image))[..., ::-1].astype(int)
+    assert np.abs(image[36:] - NO_DATA_RGB).max() < 8
+    assert np.abs(image[:28] - NO_DATA_RGB).mean() > 40

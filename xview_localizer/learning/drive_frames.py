@@ -18,8 +18,10 @@ from xview_localizer.bag import Drive
 from xview_localizer.evaluation.reference import Reference
 from xview_localizer.geometry.camera import camera_to_dict
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_level_base, rpy_from_R_base_body
+from xview_localizer.geometry.masked_camera import MaskedCamera
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
+from xview_localizer.imaging import NO_DATA_RGB
 from xview_localizer.intake import DriveIntake
 from xview_localizer.learning.reference import AdaptError, anchor_at
 from xview_localizer.learning.smoothing import Anchor
@@ -136,7 +138,7 @@ class _FrameCutter:
 
     def _keep(self, image: CameraImage, odometry: PathPose | None, anchor: Anchor | None) -> None:
         try:
-            view = self._intake.view(image.message, image.camera)
+            view = _without_mask(self._intake.view(image.message, image.camera))
         except (messages.MessageError, SampleError) as error:
             self.complaints.append(str(error))
             return
@@ -174,6 +176,14 @@ def _sure_anchor(record: ImageRecord) -> Anchor | None:
     if not record.accepted or record.confidence < SURE_CONFIDENCE:
         return None
     return Anchor(Pose2(record.x_m, record.y_m, record.yaw_rad), np.reshape(record.covariance, (3, 3)))
+
+
+def _without_mask(view: GroundView) -> GroundView:
+    """Pairs have no masks: the robot itself is painted over in the colour that networks see where there is no image."""
+    if not isinstance(view.camera, MaskedCamera):
+        return view
+    image = np.where(view.camera.shows_world[..., None], view.image, np.uint8(NO_DATA_RGB))
+    return replace(view, image=image, camera=view.camera.camera)
 
 
 def _camera_in_level(view: GroundView) -> tuple[dict, Pose2]:
