@@ -88,6 +88,28 @@ def test_free_port_is_said_once_it_is_bound_and_a_taken_one_is_refused(geotiff) 
     assert "serving" not in output
 
 
+def test_two_at_once_serve_each_its_own_map(tmp_path, frame) -> None:
+    """As two launches on one host start them."""
+    command = [sys.executable, "-m", "xview_localizer.cli", "map-server", "--port", "0"]
+    shades = (60, 200)
+    maps = [
+        write_raster(tmp_path / f"map_{shade}.tif", np.full((3, 400, 400), shade, np.uint8), frame)
+        for shade in shades
+    ]
+    servers = [subprocess.Popen([*command, str(path)], stdout=subprocess.PIPE, text=True) for path in maps]
+    try:
+        templates = [server.stdout.readline().split(" as ")[1].strip() for server in servers]
+        crops = [
+            open_map_source(template, frame).read(Bounds.around(0, 0, 10), 0.25) for template in templates
+        ]
+    finally:
+        for server in servers:
+            server.terminate()
+            server.communicate(timeout=20)
+    for crop, shade in zip(crops, shades, strict=True):
+        assert crop.valid.all() and (crop.image == shade).all()
+
+
 def test_edges_are_transparent_and_beyond_is_404(tmp_path, frame) -> None:
     path = write_raster(tmp_path / "map.tif", np.full((3, 400, 400), 100, np.uint8), frame)
     with served(path) as template:

@@ -1,6 +1,7 @@
 """Static checks run everywhere; launch files are executed where launch_ros is installed, else skipped."""
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 import yaml
 
+from xview_localizer.aerial.http_client import HttpClient
+from xview_localizer.aerial.map_server import TILE_ROUTE
 from xview_localizer.ros.node_process import NodeProcess
 from xview_localizer.settings import parameter_file_text, read_parameter_file
 
@@ -238,8 +241,11 @@ def test_replay_plays_several_cameras(installed, client, rig_drive, tmp_path):
     assert all(record.stamp_sec % 1 == pytest.approx(0.2) for record in answered)
 
 
-def test_two_robots_read_a_map_server_each(installed, client, drive):
-    def map_of(robot):
+def test_two_robots_read_a_map_server_each(installed, client, drive, tmp_path):
+    maps = {"one": Path(drive.values["map.source"]), "two": tmp_path / "second.tif"}
+    shutil.copy(maps["one"], maps["two"])
+
+    def address_of(robot):
         """The address of the robot's map."""
         values = [
             {entry.key: entry.value for entry in status.values}
@@ -249,23 +255,21 @@ def test_two_robots_read_a_map_server_each(installed, client, drive):
         return values[-1]["map"] if values else ""
 
     def arguments(robot):
-        return [
-            f"map:={drive.values['map.source']}",
-            "map_server:=true",
-            f"namespace:={robot}",
-            *datum(drive),
-        ]
+        return [f"map:={maps[robot]}", "map_server:=true", f"namespace:={robot}", *datum(drive)]
 
     path = installed / "localize.launch.py"
     with launched(path, *arguments("one")) as first, launched(path, *arguments("two")) as second:
-        client.until(lambda: map_of("one") and map_of("two"), timeout_sec=120.0)
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\{z\}/\{x\}/\{y\}\.png", map_of("one"))
-        assert map_of("one") != map_of("two")
+        client.until(lambda: address_of("one") and address_of("two"), timeout_sec=120.0)
+        for robot, file in maps.items():
+            address = address_of(robot)
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\{z\}/\{x\}/\{y\}\.png", address)
+            health = HttpClient("test").get(address.replace(TILE_ROUTE, "/healthz"), 5.0, 10_000)
+            assert json.loads(health.body) == {"map": file.name}
         for process in (first, second):
             os.killpg(process.pid, signal.SIGINT)
         outputs = [process.communicate(timeout=60)[0] for process in (first, second)]
-    for output in outputs:
-        assert output.index("serving orthophoto.tif") < output.index("[localizer-2]: process started")
+    for output, file in zip(outputs, maps.values(), strict=True):
+        assert output.index(f"serving {file.name}") < output.index("[localizer-2]: process started")
         assert "100% imagery" in output
 
 
@@ -278,7 +282,7 @@ def test_launch_ends_with_its_map_server(installed, client, drive):
         ).stdout.split()
         os.kill(int(server), signal.SIGKILL)
         output, _ = process.communicate(timeout=60)
-    assert "the map server has ended" in output
+    assert re.search(r"map_server-\d\]: process has died", output)
     assert re.search(r"localizer-\d\]: process has finished cleanly", output)
 
 
