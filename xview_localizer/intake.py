@@ -9,12 +9,13 @@ import numpy as np
 
 from xview_localizer import messages
 from xview_localizer.camera_mask import camera_masks
+from xview_localizer.clock_lag import ClockLag
 from xview_localizer.doubts import DriveDoubts
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.masked_camera import MaskedCamera
 from xview_localizer.ground_view import GroundView
 from xview_localizer.localizer import Localizer
-from xview_localizer.moments import Moment
+from xview_localizer.moments import CameraImage, Moment
 from xview_localizer.mountings import ONLY_CAMERA, MountingError, Mountings, parameter_prefix
 from xview_localizer.observation import Observation, empty_observation
 from xview_localizer.odometry_check import OdometryCheck
@@ -61,6 +62,7 @@ class DriveIntake:
         self._masks = camera_masks(settings)
         self._odometry_check = OdometryCheck()
         self.doubts = DriveDoubts(settings.values)
+        self.clock_lag = ClockLag()
         self._imu_problem = ""  # why the last attitude could not be turned into base_link
         self.cameras: dict[str, CameraModel] = {}  # by name, those whose CameraInfo has come
         self.odometry_frame = ""  # the frame in which odometry's poses are
@@ -119,6 +121,10 @@ class DriveIntake:
             )
         with _refusals_as_message_errors():
             self.tracker.on_gravity(stamp_sec, gravity_base, messages.is_from_acceleration(message))
+
+    def on_received(self, image: CameraImage) -> None:
+        """Compare an image's stamp with the sensors' newest ones at the moment it comes in."""
+        self.clock_lag.on_image(image.camera, image.stamp_sec, self.tracker.newest_sec())
 
     def on_image(self, message) -> float:
         """Announce an image that is about to be observed; returns its stamp in seconds."""

@@ -296,7 +296,9 @@ class LocalizerNode(LifecycleNode):
 
     def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
         self._health.received(input_of(camera, "image"))
-        for moment in self._moments.add(CameraImage(camera, message)):
+        image = CameraImage(camera, message)
+        self._intake.on_received(image)
+        for moment in self._moments.add(image):
             if self._pace.takes(moment[-1].stamp_sec):
                 self._worker.submit(ReceivedMoment(moment, time.monotonic()))
             else:
@@ -326,6 +328,7 @@ class LocalizerNode(LifecycleNode):
             return []
         return [
             *self._intake.doubts.current(),
+            *self._intake.clock_lag.doubts(),
             *(f"map: {warning}" for warning in self._localizer.map_warnings),
         ]
 

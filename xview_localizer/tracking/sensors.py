@@ -125,6 +125,12 @@ class Sensors:
             if self.present(name, stamp_sec) and not self._buffers[name].covers(stamp_sec)
         ]
 
+    def newest_sec(self) -> dict[str, float]:
+        """The newest stamp of each sensor that has sent samples."""
+        return {
+            name: buffer.newest_sec for name, buffer in self._buffers.items() if buffer.newest_sec is not None
+        }
+
     def clock_problem(self) -> str:
         """Which sensor has another clock than the image that arrived last, or an empty string."""
         return self._clock_problem
@@ -185,11 +191,7 @@ class Sensors:
 
     def _compare_clocks(self, stamp_sec: float) -> str:
         """Whose clock is another one: the camera's where several sensors differ from it alike."""
-        lead_sec = {
-            name: buffer.newest_sec - stamp_sec
-            for name, buffer in self._buffers.items()
-            if buffer.newest_sec is not None
-        }
+        lead_sec = {name: newest_sec - stamp_sec for name, newest_sec in self.newest_sec().items()}
         ahead = {name: lead for name, lead in lead_sec.items() if lead > CLOCK_LEAD_SEC}
         if ahead:
             return _other_clock(ahead, set(lead_sec), "ahead of", "behind")

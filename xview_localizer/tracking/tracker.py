@@ -172,6 +172,11 @@ class DriveTracker:
         with self._lock:
             return self._sensors.awaits(stamp_sec)
 
+    def newest_sec(self) -> dict[str, float]:
+        """The newest stamp of each sensor that has sent samples: gnss, odometry, gravity."""
+        with self._lock:
+            return self._sensors.newest_sec()
+
     def gravity_at(self, stamp_sec: float) -> np.ndarray | None:
         """Direction [3] of down in base_link; None where there is no IMU. Raises SampleError (see Sensors)."""
         with self._lock:

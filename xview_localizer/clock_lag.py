@@ -1,0 +1,57 @@
+"""A camera whose stamps are constantly behind those of the other sensors, by too little to be refused.
+
+How far a sensor's newest stamp is ahead of an image that has just come in is the image's transport delay and the lag of
+the camera's clock together. Delays vary, down to little; a lag does not. So the least of many counts.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Mapping
+
+from xview_localizer.tracking.sensors import CLOCK_LEAD_SEC, TOPIC
+
+# Images that the least is taken over, and what it has to exceed: no camera takes so long each time.
+IMAGES, LAG_SEC = 20, 1.0
+
+
+class ClockLag:
+    """Compares the newest stamps of the sensors with each camera's images as they come in."""
+
+    def __init__(self) -> None:
+        self._leads_sec: dict[str, dict[str, deque[float]]] = defaultdict(
+            lambda: defaultdict(lambda: deque(maxlen=IMAGES))
+        )  # by camera and sensor
+
+    def on_image(self, camera: str, stamp_sec: float, newest_sec: Mapping[str, float]) -> None:
+        """An image of `camera` has come in; `newest_sec` are the sensors' newest stamps."""
+        leads_sec = self._leads_sec[camera]
+        for sensor in leads_sec.keys() - newest_sec.keys():
+            del leads_sec[sensor]
+        for sensor, newest in newest_sec.items():
+            leads_sec[sensor].append(newest - stamp_sec)
+
+    def doubts(self) -> list[str]:
+        """One sentence for each camera that lags; what is off by more than CLOCK_LEAD_SEC is refused instead."""
+        return [
+            doubt for camera, leads_sec in self._leads_sec.items() if (doubt := _doubt(camera, leads_sec))
+        ]
+
+
+def _doubt(camera: str, leads_sec: Mapping[str, deque[float]]) -> str:
+    least_sec = {sensor: min(leads) for sensor, leads in leads_sec.items() if len(leads) == IMAGES}
+    ahead_sec = {sensor: lead for sensor, lead in least_sec.items() if LAG_SEC < lead <= CLOCK_LEAD_SEC}
+    if not ahead_sec:
+        return ""
+    topics = " and ".join(TOPIC[sensor] for sensor in TOPIC if sensor in ahead_sec)
+    others = " and ".join(TOPIC[sensor] for sensor in TOPIC if sensor in least_sec.keys() - ahead_sec.keys())
+    cause = (
+        f"not behind {others}, so {topics} has another clock"
+        if others
+        else "the camera's clock lags, or its images come that late each time"
+    )
+    images = f"the images of {camera}" if camera else "the images"
+    return (
+        f"{images} are stamped at least {max(ahead_sec.values()):.1f} s behind {topics}: {cause}. "
+        "Poses are off by what is driven meanwhile; let one clock stamp all sensors"
+    )
