@@ -340,7 +340,7 @@ def find_problems(given: Mapping[str, object]) -> list[str]:
         if name in table:
             problems.append(table[name].problem(value))
         else:
-            close = difflib.get_close_matches(name, table, 1)
+            close = difflib.get_close_matches(name, table)
             problems.append(f"unknown parameter {name}" + (f"; did you mean {close[0]}?" if close else ""))
     problems += [
         f"{setting.name} must be given: {setting.description}"

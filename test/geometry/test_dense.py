@@ -441,3 +441,31 @@ def test_no_cells_and_a_prior_off_the_grid_give_a_reason():
     assert "only 0 ground cells" in solve_dense(empty, PRIOR, CONFIG, 0).reason
     away = solve_dense(spoiled(), Prior(500.0, 0.0, 20.0), CONFIG, 0)
     assert away.modes == () and "no evidence" in away.reason
+
+
+def test_the_covariance_has_a_floor_of_a_share_of_an_aerial_cell():
+    field = ambiguous_field(np.random.default_rng(16), Pose2(2.0, 1.0, 0.3), GRID, cells=300)
+    without, with_floor = (
+        solve_dense(field, PRIOR, replace(CONFIG, position_floor_cells=share), 0) for share in (0.0, 0.2)
+    )
+    floor_m2 = (0.2 * GRID.spacing_m) ** 2
+    turn_rad2 = floor_m2 / np.mean(np.sum(field.lifted_xy_m**2, axis=1))
+    np.testing.assert_allclose(
+        with_floor.modes[0].covariance - without.modes[0].covariance,
+        np.diag([floor_m2, floor_m2, turn_rad2]),
+        atol=1e-9,
+    )
+
+
+def test_covariance_of_modes_that_are_not_sampled_is_of_the_same_size():
+    truth = Pose2(2.0, 1.0, 0.3)
+    field = ambiguous_field(np.random.default_rng(17), truth, GRID, cells=300)
+    for yaw_sigma_rad in (0.5, 0.002):
+        prior = replace(PRIOR, yaw_rad=0.3, yaw_sigma_rad=yaw_sigma_rad)
+        sampled, assigned = (
+            solve_dense(field, prior, replace(CONFIG, described=count, position_floor_cells=0.0), 0).modes[0]
+            for count in (1, 0)
+        )
+        ratio = np.sqrt(np.diag(assigned.covariance) / np.diag(sampled.covariance))
+        assert np.all((ratio > 0.5) & (ratio < 2.0)), ratio
+        assert np.sqrt(assigned.covariance[2, 2]) < yaw_sigma_rad

@@ -89,7 +89,7 @@ def solve_dense(
 ) -> PoseModes:
     """The poses under which all ground cells together match best. Deterministic for a seed; never raises.
 
-    Poses near the `expected` ones are evaluated too, and reported where they are separate modes.
+    Poses near the `expected` ones on the grid are evaluated too, and reported where they are separate modes.
     """
     usable = (match_field.inlier_probability > 0) & (match_field.weight > 0)
     reason = _unusable(match_field, usable)
@@ -101,6 +101,7 @@ def solve_dense(
     rng = np.random.default_rng(seed)
     gate = PriorGate(prior, config.prior_edge_m, config.yaw_gate_sigmas)
     posterior = Posterior(evidence, gate, config.scale_bounds, config.evidence_temperature)
+    expected = [pose for pose in expected if evidence.grid.bounds.contains((pose.x_m, pose.y_m))]
 
     a, t, log_density = _candidates(evidence, posterior, config, expected, rng)
     modes = distinct_modes(a, t, log_density, config.mode_separation_m, config.mode_separation_rad)

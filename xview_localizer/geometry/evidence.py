@@ -14,8 +14,9 @@ from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.match_field import MatchField
 from xview_localizer.geometry.similarity import as_complex
 
-# Width of the border of neutral cells around the aerial grid, which saves special cases in interpolation and windows.
-MARGIN_CELLS = 4
+# Width of the border of neutral cells around the aerial grid, which saves special cases in interpolation and windows. A
+# whole window of soft_assignment.py fits in, so that a point outside, moved to the border, reaches no cell of the grid.
+MARGIN_CELLS = 5
 # A single ground cell, however certain its match, must not rule out a pose.
 MAX_INLIER_PROBABILITY = 0.99
 EDGE_CELLS = np.float32(1e-3)  # distance kept from the padded raster's last row and column, for interpolation
