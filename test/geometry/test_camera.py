@@ -46,6 +46,18 @@ def test_project_inverts_rays_of_a_pinhole(model):
     np.testing.assert_allclose(back, uv, atol=1e-6)
 
 
+@pytest.mark.parametrize("p1", [0.02, -0.015])
+@pytest.mark.parametrize("radial", [(-0.2, 0.03, 0.002), (0.4, -0.1, 0.03, 0.5, -0.08, 0.02)])
+def test_rays_are_found_all_over_the_image_of_a_lens_that_sits_askew(radial, p1):
+    """Tangential terms of that size put the first guess far off."""
+    k1, k2, *higher = radial
+    model = "plumb_bob" if len(higher) == 1 else "rational_polynomial"
+    camera = PinholeCamera(WIDTH, HEIGHT, FX, FY, CX, CY, model, (k1, k2, p1, -0.018, *higher))
+    uv = pixels(camera)
+    back, _ = camera.project(camera.rays(uv))
+    np.testing.assert_allclose(back, uv, atol=1e-6)
+
+
 @pytest.mark.parametrize("model", ["none", "plumb_bob", "rational_polynomial"])
 def test_perspective_lenses_match_opencv(model):
     camera = camera_from_info_fields(WIDTH, HEIGHT, model, DISTORTIONS[model], K_INFO)

@@ -469,3 +469,19 @@ def test_covariance_of_modes_that_are_not_sampled_is_of_the_same_size():
         ratio = np.sqrt(np.diag(assigned.covariance) / np.diag(sampled.covariance))
         assert np.all((ratio > 0.5) & (ratio < 2.0)), ratio
         assert np.sqrt(assigned.covariance[2, 2]) < yaw_sigma_rad
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("lifted_xy_m", (20, 3)),
+        ("offset_xy_m", (19, 2)),
+        ("likelihood_ratio", (20, 41 * 40)),
+        ("inlier_probability", (19,)),
+        ("weight", (20, 1)),
+        ("current", (21,)),
+    ],
+)
+def test_fields_whose_parts_do_not_fit_are_refused(name, shape):
+    with pytest.raises(ValueError, match=rf"{name} must be \[.*got \({shape[0]},"):
+        spoiled(**{name: lambda _: np.zeros(shape)})

@@ -140,3 +140,27 @@ def test_a_constant_is_no_depth(kind):
     constant = 2.9 * (1 + noise) if kind is DepthKind.METRIC else 1 + noise
     calibrated = calibrate_depth(constant, kind, rays, camera_height_m=height_m)
     assert not calibrated.agrees and "ground" in calibrated.reason
+
+
+@pytest.mark.parametrize("kind", list(DepthKind))
+def test_a_dozen_ground_cells_calibrate_and_eleven_do_not(kind):
+    rays, truth, _ = scene(walls=0.0)
+    near = np.flatnonzero(truth < 25.0)[:: max(1, np.count_nonzero(truth < 25.0) // 12)][:12]
+    prediction = 40.0 / truth + 3.0 if kind is DepthKind.AFFINE_INVERSE else truth
+    enough, few = (
+        calibrate_depth(prediction[cells], kind, rays[cells], camera_height_m=HEIGHT_M)
+        for cells in (near, near[1:])
+    )
+    assert enough.agrees
+    np.testing.assert_allclose(enough.range_m, truth[near], rtol=1e-6)
+    assert few.reason == "only 11 cells see the ground nearer than 25 m"
+
+
+@pytest.mark.parametrize(
+    ("factor", "agrees"), [(1.34, True), (1 / 1.34, True), (1.36, False), (1 / 1.36, False)]
+)
+def test_metric_depth_may_be_off_by_a_third_either_way(factor, agrees):
+    rays, truth, _ = scene()
+    result = calibrate_depth(factor * truth, DepthKind.METRIC, rays, camera_height_m=HEIGHT_M)
+    assert result.agrees == agrees
+    assert result.scale == pytest.approx(1 / factor)

@@ -75,9 +75,20 @@ def test_shapes_broadcast():
     assert frame.geodetic_from_enu(np.zeros((4, 5, 3)))[0].shape == (4, 5)
 
 
-@pytest.mark.parametrize("bad", [(91, 0, 0), (np.nan, 0, 0), (0, 400, 0), (0, np.inf, 0), (0, 0, np.nan)])
+@pytest.mark.parametrize(
+    "bad", [(90.1, 0, 0), (-90.1, 0, 0), (np.nan, 0, 0), (0, 360.1, 0), (0, np.inf, 0), (0, 0, np.nan)]
+)
 def test_impossible_coordinates_are_refused(bad):
     with pytest.raises(ValueError, match="must be finite"):
         LocalFrame(*bad)
     with pytest.raises(ValueError, match="must be finite"):
         LocalFrame(0, 0).enu_from_geodetic(*bad)
+
+
+@pytest.mark.parametrize("longitude_deg", [-360.0, 0.0, 360.0])
+def test_poles_and_longitudes_of_a_whole_turn_are_accepted(longitude_deg):
+    for latitude_deg in (-90.0, 90.0):
+        frame = LocalFrame(latitude_deg, longitude_deg)
+        np.testing.assert_allclose(
+            frame.enu_from_geodetic(latitude_deg, longitude_deg, 5.0), [0, 0, 5], atol=1e-6
+        )

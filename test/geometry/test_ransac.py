@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xview_localizer.evaluation.synthetic_matches import contaminated_pairs
+from xview_localizer.geometry.dense import DenseSolverConfig
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Prior, wrap_angle_rad
 from xview_localizer.geometry.ransac import PairsSolverConfig, solve_pairs, squared_residuals
@@ -161,3 +162,11 @@ def test_never_raises(rows, seed):
     assert (solution.pose is None) == bool(solution.reason)
     if solution.pose is not None:
         assert np.all(np.isfinite(solution.covariance))
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 0.0), (-0.1, 1.0), (1.1, 1.0), (np.nan, 1.0)])
+def test_impossible_scale_bounds_are_refused(bounds):
+    with pytest.raises(ValueError, match="scale_bounds must be"):
+        PairsSolverConfig(scale_bounds=bounds)
+    with pytest.raises(ValueError, match="scale_bounds must be"):
+        DenseSolverConfig(scale_bounds=bounds)
