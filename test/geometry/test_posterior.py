@@ -18,7 +18,7 @@ def evidence(likelihood_ratio):
     cells = len(likelihood_ratio)
     ground_m = np.random.default_rng(1).uniform(-8, 8, (cells, 2))
     field = MatchField.of_one_image(ground_m, likelihood_ratio, np.full(cells, 0.6), GRID)
-    return Evidence.of(field, np.ones(cells, dtype=bool))
+    return Evidence.from_field(field, np.ones(cells, dtype=bool))
 
 
 def uninformative() -> Evidence:

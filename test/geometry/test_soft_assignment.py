@@ -14,7 +14,7 @@ TRUTH = Pose2(32.0, -22.0, 0.8)
 
 def evidence_of(rng, cells=40, **ambiguity):
     field = ambiguous_field(rng, TRUTH, GRID, cells, **ambiguity)
-    return field, Evidence.of(field, np.ones(cells, dtype=bool))
+    return field, Evidence.from_field(field, np.ones(cells, dtype=bool))
 
 
 def test_targets_and_weights_are_those_sums():

@@ -37,7 +37,7 @@ def score(field, a, t):
 def test_candidates_are_the_highest_local_maxima(heading):
     rng = np.random.default_rng(7)
     field = random_field(rng)
-    evidence = Evidence.of(field, np.ones(25, dtype=bool))
+    evidence = Evidence.from_field(field, np.ones(25, dtype=bool))
     prior = Prior(51.0, 19.0, 4.0, *(heading or ()))
     gate = PriorGate(prior, edge_m=1.0, yaw_sigmas=3.0)
     config = VotingConfig(yaw_step_rad=STEP_RAD, spacing_m=1.5, candidates=5)
@@ -64,7 +64,7 @@ def test_candidates_are_the_highest_local_maxima(heading):
 
 def test_parts_of_the_ground_cells_vote_as_the_whole():
     field = random_field(np.random.default_rng(8))
-    whole = Evidence.of(field, np.ones(25, dtype=bool))
+    whole = Evidence.from_field(field, np.ones(25, dtype=bool))
     gate, config = PriorGate(Prior(51.0, 19.0, 4.0), 1.0, 3.0), VotingConfig(STEP_RAD, 3.0, candidates=8)
     parts = [whole.take(np.arange(10)), whole.take(np.arange(10, 25))]
     for one, other in zip(
@@ -79,7 +79,9 @@ def test_scales_lie_in_the_middle_of_equal_parts_of_their_bounds():
     field = random_field(np.random.default_rng(9))
     gate = PriorGate(Prior(51.0, 19.0, 4.0, 1.0, 0.1), 1.0, 3.0)
     config = VotingConfig(STEP_RAD, 1.5, log_scale_step=0.25, candidates=1000)
-    a, _ = vote_in_parts([Evidence.of(field, np.ones(25, dtype=bool))], GRID, gate, (0.5, 2.0), config)
+    a, _ = vote_in_parts(
+        [Evidence.from_field(field, np.ones(25, dtype=bool))], GRID, gate, (0.5, 2.0), config
+    )
     parts = 6  # log 4 / 0.25, rounded up
     expected = 0.5 * 4 ** ((np.arange(parts) + 0.5) / parts)
     np.testing.assert_allclose(np.unique(np.abs(a).round(6)), expected, rtol=1e-5)
