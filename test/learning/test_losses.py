@@ -44,7 +44,7 @@ def test_pose_scores_are_the_solver_s():
         matches.inlier_probability[0].numpy(),
         RasterGrid.centred(0.0, 0.0, 1.2, 20, 20),
     )
-    evidence = Evidence.of(field, np.ones(40, bool))
+    evidence = Evidence.from_field(field, np.ones(40, bool))
     a = np.exp(1j * poses[:, 2].numpy().astype(np.float64))
     t = poses[:, 0].numpy() + 1j * poses[:, 1].numpy()
     np.testing.assert_allclose(got.numpy(), evidence.score(a, t), atol=0.15)
