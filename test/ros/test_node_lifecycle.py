@@ -1,3 +1,4 @@
+import os
 import re
 import signal
 import subprocess
@@ -96,6 +97,19 @@ def test_signal_during_inference_ends_the_node_cleanly(client, values, recorded,
         assert "Traceback" not in process.log
 
 
+@pytest.mark.parametrize("after_sec", [0.02, 0.1, 0.5])
+def test_a_second_signal_while_the_node_ends_changes_nothing(client, values, recorded, after_sec):
+    """As Ctrl-C under launch: the terminal sends one, and launch sends one more."""
+    with NodeProcess(values | COMPRESSED) as process:
+        client.play(recorded)
+        client.until(lambda: client.records)
+        client.play(of(recorded, "image")[-1:])
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(after_sec)
+        assert process.stop(signal.SIGINT) == 0, process.log
+        assert "Traceback" not in process.log
+
+
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("after_sec", [0.0, 0.2, 0.4])
 def test_signal_while_importing_ends_the_node_cleanly(domain, with_signal, after_sec):
@@ -108,6 +122,37 @@ def test_signal_while_importing_ends_the_node_cleanly(domain, with_signal, after
         said, _ = process.communicate(timeout=15.0)
     assert process.returncode == 0, said
     assert "Traceback" not in said
+
+
+# A lock that is taken twice: a native call that no signal breaks off.
+STUCK = """
+import ctypes
+from xview_localizer.ros import run
+
+def stuck():
+    libc, lock = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+    print("stuck", flush=True)
+    for _ in range(2):
+        libc.pthread_mutex_lock(lock)
+
+run._run, run.END_TIMEOUT_SEC = stuck, 0.5
+run.main([])
+"""
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
+def test_node_ends_whatever_a_library_is_busy_with(domain, with_signal):
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout.readline() == "stuck\n"
+            process.send_signal(with_signal)
+            _, error = process.communicate(timeout=30.0)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert "localizer: did not end within" in error
 
 
 def catches(pid, number):

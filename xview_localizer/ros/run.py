@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+import time
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -12,6 +15,10 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 from xview_localizer.ros.localizer_node import LocalizerNode
 from xview_localizer.settings import SettingsError
+
+# From a signal on, the node has so long: twice STOP_TIMEOUT_SEC for its workers, and what DDS takes. After 10 s launch
+# sends SIGKILL, which would leave DDS's shared memory behind.
+END_TIMEOUT_SEC = 8.0
 
 HELP = """The localizer's node: images, GNSS and odometry in, poses out, until SIGINT, SIGTERM or shutdown.
 
@@ -29,6 +36,7 @@ def main(args: list[str] | None = None) -> int:
         return 0
     try:
         rclpy.init(args=arguments)
+        threading.Thread(target=_end_in_time, name="localizer-end", daemon=True).start()
         return _run()
     except SettingsError as error:
         print(f"localizer: {error}", file=sys.stderr)
@@ -41,7 +49,23 @@ def main(args: list[str] | None = None) -> int:
             raise
         return 0
     finally:
+        ignore_signals()
         rclpy.try_shutdown()
+
+
+def ignore_signals() -> None:
+    """The process is ending: a second signal, as launch sends after Ctrl-C, would only break that off."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _end_in_time() -> None:
+    """Whatever a library is busy with when a signal comes, such as loading a model, the process ends."""
+    while rclpy.ok():
+        time.sleep(0.25)
+    time.sleep(END_TIMEOUT_SEC)
+    print(f"localizer: did not end within {END_TIMEOUT_SEC:.0f} s, giving up", file=sys.stderr, flush=True)
+    os._exit(0)
 
 
 def _run() -> int:
@@ -56,6 +80,7 @@ def _run() -> int:
             executor.spin_once(timeout_sec=0.25)
         return 0
     finally:
+        ignore_signals()
         ended = node.close()
         executor.shutdown()
         node.destroy_node()
