@@ -1,6 +1,5 @@
 """A drive of five images whose every figure can be worked out by hand, and the field's data sets, rendered tiny."""
 
-import field_sets
 import numpy as np
 import pytest
 
@@ -73,14 +72,20 @@ def drive() -> DriveResult:
 
 @pytest.fixture(scope="session")
 def field_town():
+    import field_sets
+
     return field_sets.FieldTown.make()
 
 
 @pytest.fixture(scope="session")
 def vigor(field_town, tmp_path_factory):
+    import field_sets
+
     return field_sets.write_vigor(tmp_path_factory.mktemp("VIGOR"), field_town)
 
 
 @pytest.fixture(scope="session")
 def kitti(field_town, tmp_path_factory):
+    import field_sets
+
     return field_sets.write_kitti(tmp_path_factory.mktemp("KITTI"), field_town)
