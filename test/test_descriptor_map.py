@@ -98,7 +98,7 @@ class FailingMap:
         grid = crop_grid(bounds, metres_per_pixel)
         valid = np.zeros((grid.rows, grid.columns), bool)
         valid[:, : round(self.seen * grid.columns)] = True
-        return AerialImage(np.zeros((*valid.shape, 3), np.uint8), valid, grid, self.problems)
+        return AerialImage(np.full((*valid.shape, 3), 90, np.uint8), valid, grid, self.problems)
 
 
 class ConstantEncoder:
@@ -205,3 +205,14 @@ def test_blocks_fill_the_encoder_s_image_wherever_they_lie(failing, monkeypatch,
     read = DescriptorMap(failing, Encoder(), spec).read(far_m, -far_m, 60.0)
     assert set(sides) == {(630, 630, 3)}
     assert read.valid.all()
+
+
+def test_the_black_rest_of_a_mosaic_is_no_map(small_town, networks, package):
+    aerial = small_town.aerial
+    image = aerial.image.copy()
+    image[:, image.shape[1] // 2 :] = 0
+    source = InMemoryMap(AerialImage(image, np.ones_like(aerial.valid), aerial.grid))
+    near = DescriptorMap(source, networks.aerial, package.spec.aerial).read(0.0, 0.0, 20.0)
+    east = near.grid.cell_centres_xy_m[:, 0] > package.spec.aerial.cell_m
+    west = near.grid.cell_centres_xy_m[:, 0] < -package.spec.aerial.cell_m
+    assert near.valid[west].all() and not near.valid[east].any()

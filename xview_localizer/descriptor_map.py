@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from xview_localizer.aerial.blank import is_blank
 from xview_localizer.aerial.source import MapReadInterrupted, MapSource, MapSourceError
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.imaging import NO_DATA_RGB
@@ -220,11 +221,11 @@ class DescriptorMap:
         bounds = Bounds.around(middle_m[1], -middle_m[0], spec.image_m / 2)  # rows grow to the south
         crop = self._source.read(bounds, spec.metres_per_pixel)
         self.warnings = crop.warnings
-        if crop.valid_ratio < MIN_VALID_RATIO:
+        image = crop.image[: spec.image_px, : spec.image_px]
+        valid = crop.valid[: spec.image_px, : spec.image_px] & ~is_blank(image, spec.metres_per_pixel)
+        if valid.mean() < MIN_VALID_RATIO:
             nothing = np.zeros((spec.block_cells, spec.block_cells), dtype=bool)
             return _Block(None, nothing, crop.problems)
-        valid = crop.valid[: spec.image_px, : spec.image_px]
-        image = crop.image[: spec.image_px, : spec.image_px]
         descriptor = self._encoder.describe(np.where(valid[..., None], image, np.uint8(NO_DATA_RGB)))
         seen = cv2.resize(valid.astype(np.float32), 2 * (spec.block_cells,), interpolation=cv2.INTER_AREA)
         return _Block(np.ascontiguousarray(descriptor), seen > 0.5, crop.problems)

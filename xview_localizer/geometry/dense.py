@@ -101,7 +101,7 @@ def solve_dense(
     rng = np.random.default_rng(seed)
     gate = PriorGate(prior, config.prior_edge_m, config.yaw_gate_sigmas)
     posterior = Posterior(evidence, gate, config.scale_bounds, config.evidence_temperature)
-    expected = [pose for pose in expected if evidence.grid.bounds.contains((pose.x_m, pose.y_m))]
+    expected = [pose for pose in expected if evidence.grid.bounds.contains(np.array([pose.x_m, pose.y_m]))]
 
     a, t, log_density = _candidates(evidence, posterior, config, expected, rng)
     modes = distinct_modes(a, t, log_density, config.mode_separation_m, config.mode_separation_rad)

@@ -1,0 +1,25 @@
+"""Areas of plain black or white: there a mosaic ends, whose file has neither an alpha band nor a nodata value."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+# Lossy compression leaves these deviations (grey levels) in plain black and white.
+BLACK_UP_TO, WHITE_FROM = 4, 252
+# Shadows, roofs and lines of pure black or white are narrower than this.
+NARROWEST_M = 8.0
+
+
+def is_blank(image: np.ndarray, metres_per_pixel: float) -> np.ndarray:
+    """Mask [H, W] of the pixels of `image` [H, W, 3] in a square of NARROWEST_M that is all black or all white.
+
+    What lies beyond the image's border is taken to continue.
+    """
+    side_px = 2 * round(NARROWEST_M / metres_per_pixel / 2) + 1  # odd, so that the square has a middle
+    square = np.ones((side_px, side_px), np.uint8)
+    blank = np.zeros(image.shape[:2], dtype=bool)
+    for plain in (image.max(axis=2) <= BLACK_UP_TO, image.min(axis=2) >= WHITE_FROM):
+        if plain.any():
+            blank |= cv2.morphologyEx(plain.astype(np.uint8), cv2.MORPH_OPEN, square) > 0
+    return blank
