@@ -181,12 +181,38 @@ def test_camera_info_may_come_once(monkeypatch):
 def test_an_image_waits_for_its_transforms():
     """For up to tf.timeout_sec, beside the wait for sensors."""
     waits = []
-    worker = SimpleNamespace(
-        wait_until=lambda wanted, timeout_sec: waits.append((wanted(), timeout_sec)), stopping=True
-    )
+
+    def wait_until(wanted, timeout_sec):
+        waits.append((wanted(), timeout_sec))
+        return True
+
+    run_job(Intake(None, tracked_fix(5.0)), SimpleNamespace(wait_until=wait_until, stopping=True))
+    assert ("mounted", 0.5) in waits and len(waits) == 3
+
+
+def run_job(intake, worker):
     health = SimpleNamespace(localized=lambda record, latency_ms: None)
     logger = SimpleNamespace(error=None)
-    job = ImageJob(None, Intake(None, tracked_fix(5.0)), None, GREY_MAP, health, None, 0.25, 0.5, logger)
+    job = ImageJob(None, intake, None, GREY_MAP, health, None, 0.25, 0.5, logger)
     image = CameraImage("", CompressedImage(header=Header(stamp=Time(sec=7))))
     job.run(ReceivedMoment((image,), 0.0), worker)
-    assert ("mounted", 0.5) in waits and len(waits) == 3
+
+
+@pytest.mark.parametrize(
+    ("newest_sec", "overdue"),
+    [({"odometry": 6.9}, False), ({"odometry": 7.2, "gnss": 6.0}, False), ({}, False), ({"odometry": 7.3}, True)],
+    ids=["all are queued", "odometry is hardly ahead", "none came yet", "odometry came past it"],
+)  # fmt: skip
+def test_an_image_that_overtook_queued_messages_waits_on_for_them(newest_sec, overdue):
+    """Of an image at 7.0 s with `wait_sec` 0.25; the IMU has not reached it."""
+    waits, intake = [], Intake(None, tracked_fix(5.0))
+    intake.cameras = {"": None}
+    intake.tracker.awaits = lambda stamp: ["gravity"]
+    intake.tracker.newest_sec = lambda: newest_sec
+
+    def wait_until(wanted, timeout_sec):
+        waits.append((bool(wanted()), timeout_sec))
+        return waits[-1][0]
+
+    run_job(intake, SimpleNamespace(wait_until=wait_until, stopping=True))
+    assert waits[:2] == [(False, 0.25), (overdue, 0.75)]

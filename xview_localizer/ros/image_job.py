@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +28,8 @@ from xview_localizer.ros.worker import NewestItemWorker
 from xview_localizer.tracking.tracker import TrackedFix
 
 PREFETCH_AHEAD_M = 30.0
+# The wait for sensors' messages that a busy machine has not handed over yet.
+BUSY_WAIT_SEC = 1.0
 
 
 @dataclass(frozen=True)
@@ -128,15 +131,15 @@ class ImageJob:
         try:
             stamp = self.intake.on_image(message)
             # Attitude is needed to look at the image; the slower sensors may arrive while that runs.
-            worker.wait_until(
-                lambda: self.intake.cameras and "gravity" not in tracker.awaits(stamp), self.wait_sec
+            self._wait_for_sensors(
+                worker, stamp, lambda: self.intake.cameras and "gravity" not in tracker.awaits(stamp)
             )
             worker.wait_until(lambda: self.intake.is_mounted(moment), self.tf_timeout_sec)
             # Odometry joins the images of several cameras, so they wait for it first.
             if len(moment) > 1:
-                worker.wait_until(lambda: not tracker.awaits(stamp), self.wait_sec)
+                self._wait_for_sensors(worker, stamp, lambda: not tracker.awaits(stamp))
             observation = self.intake.observe_moment(moment, self._malformed)
-            worker.wait_until(lambda: not tracker.awaits(stamp), self.wait_sec)
+            self._wait_for_sensors(worker, stamp, lambda: not tracker.awaits(stamp))
             tracked = tracker.locate(observation)
             self.intake.on_answer(observation, tracked.fix.scale)
             if self.map_to_odom is not None:
@@ -152,6 +155,23 @@ class ImageJob:
             rejection = Rejection.of(Reason.INTERNAL, detail=repr(error))
             self.logger.error(rejection.text)
             return _refused(message, rejection)
+
+    def _wait_for_sensors(
+        self, worker: NewestItemWorker, stamp_sec: float, arrived: Callable[[], bool]
+    ) -> None:
+        """Wait until the sensors have `arrived` at an image's stamp, or are overdue.
+
+        On a busy machine an image overtakes messages that are still queued, so wall time alone does not tell: a sensor
+        is overdue once another one has sent what is `wait_sec` newer than the image, or after BUSY_WAIT_SEC.
+        """
+        if worker.wait_until(arrived, self.wait_sec):
+            return
+
+        def overdue() -> bool:
+            newest_sec = self.intake.tracker.newest_sec().values()
+            return max(newest_sec, default=-np.inf) >= stamp_sec + self.wait_sec
+
+        worker.wait_until(lambda: arrived() or overdue(), max(0.0, BUSY_WAIT_SEC - self.wait_sec))
 
 
 def _refused(message: Image | CompressedImage, rejection: Rejection) -> tuple[ImageRecord, None, None]:
