@@ -34,11 +34,28 @@ class PerspectiveLens:
 
     With (x, y) = (X / Z, Y / Z) and r² = x² + y²:
     f = (1 + k1 r² + k2 r⁴ + k3 r⁶) / (1 + k4 r² + k5 r⁴ + k6 r⁶),
-    x' = x f + 2 p1 x y + p2 (r² + 2 x²), y' = y f + p1 (r² + 2 y²) + 2 p2 x y.
+    x' = x f + 2 p1 x y + p2 (r² + 2 x²) + s1 r² + s2 r⁴, y' = y f + p1 (r² + 2 y²) + 2 p2 x y + s3 r² + s4 r⁴.
+    A sensor tilted by tau then sees (x', y') through the homography of `_tilt`.
     """
 
     k: tuple[float, ...] = (0.0,) * 6  # k1 ... k6
     p: tuple[float, float] = (0.0, 0.0)  # p1, p2
+    s: tuple[float, float, float, float] = (0.0,) * 4  # s1 ... s4, the thin prism
+    tau_rad: tuple[float, float] = (0.0, 0.0)  # tau_x, tau_y
+
+    @cached_property
+    def _is_ideal(self) -> bool:
+        return not any((*self.k, *self.p, *self.s, *self.tau_rad))
+
+    @cached_property
+    def _tilt(self) -> np.ndarray:
+        """Homography [3, 3] from points of the upright image plane to those of the tilted one."""
+        (sin_x, sin_y), (cos_x, cos_y) = np.sin(self.tau_rad), np.cos(self.tau_rad)
+        about_x = np.array([[1.0, 0.0, 0.0], [0.0, cos_x, sin_x], [0.0, -sin_x, cos_x]])
+        about_y = np.array([[cos_y, 0.0, -sin_y], [0.0, 1.0, 0.0], [sin_y, 0.0, cos_y]])
+        R = about_y @ about_x
+        onto_plane = np.array([[R[2, 2], 0.0, -R[0, 2]], [0.0, R[2, 2], -R[1, 2]], [0.0, 0.0, 1.0]])
+        return onto_plane @ R
 
     @cached_property
     def _radius_table(self) -> tuple[np.ndarray, np.ndarray]:
@@ -58,48 +75,64 @@ class PerspectiveLens:
         return (top_slope * bottom - top * bottom_slope) / bottom**2
 
     def _distort(self, xy: np.ndarray) -> np.ndarray:
-        (x, y), (p1, p2) = xy.T, self.p
+        (x, y), (p1, p2), (s1, s2, s3, s4) = xy.T, self.p, self.s
         r2 = x**2 + y**2
         f = self._radial_factor(r2)
         return np.stack(
-            [x * f + 2 * p1 * x * y + p2 * (r2 + 2 * x**2), y * f + p1 * (r2 + 2 * y**2) + 2 * p2 * x * y],
+            [
+                x * f + 2 * p1 * x * y + p2 * (r2 + 2 * x**2) + (s1 + s2 * r2) * r2,
+                y * f + p1 * (r2 + 2 * y**2) + 2 * p2 * x * y + (s3 + s4 * r2) * r2,
+            ],
             axis=-1,
         )
 
-    def _jacobian(self, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The symmetric Jacobian of `_distort`: dx'/dx, dx'/dy = dy'/dx, dy'/dy."""
-        (x, y), (p1, p2) = xy.T, self.p
+    def _jacobian(self, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The Jacobian of `_distort`: dx'/dx, dx'/dy, dy'/dx, dy'/dy."""
+        (x, y), (p1, p2), (s1, s2, s3, s4) = xy.T, self.p, self.s
         r2 = x**2 + y**2
         f, slope = self._radial_factor(r2), self._radial_slope(r2)
-        j_xx = f + 2 * x**2 * slope + 2 * p1 * y + 6 * p2 * x
-        j_xy = 2 * x * y * slope + 2 * p1 * x + 2 * p2 * y
-        j_yy = f + 2 * y**2 * slope + 6 * p1 * y + 2 * p2 * x
-        return j_xx, j_xy, j_yy
+        prism_x, prism_y = 2 * (s1 + 2 * s2 * r2), 2 * (s3 + 2 * s4 * r2)  # by r, divided by r
+        shared = 2 * x * y * slope + 2 * p1 * x + 2 * p2 * y
+        return (
+            f + 2 * x**2 * slope + 2 * p1 * y + 6 * p2 * x + prism_x * x,
+            shared + prism_x * y,
+            shared + prism_y * x,
+            f + 2 * y**2 * slope + 6 * p1 * y + 2 * p2 * x + prism_y * y,
+        )
 
     def points_from_rays(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Normalised points [N, 2] of rays [N, 3], and the mask [N] of the rays that the lens can see."""
         seen = rays[:, 2] > np.cos(MAX_PERSPECTIVE_ANGLE_RAD) * np.linalg.norm(rays, axis=1)
         xy = rays[:, :2] / np.where(seen, rays[:, 2], 1.0)[:, None]
         seen &= np.hypot(*xy.T) <= self._radius_table[0][-1]
-        if not any(self.k) and not any(self.p):
+        if self._is_ideal:
             return xy, seen
-        return self._distort(np.where(seen[:, None], xy, 0.0)), seen
+        points = self._distort(np.where(seen[:, None], xy, 0.0))
+        return _through(self._tilt, points) if any(self.tau_rad) else points, seen
 
     def rays_from_points(self, points: np.ndarray) -> np.ndarray:
         """Unit rays [N, 3] of normalised points [N, 2]; NaN where no ray of the lens's range gets there."""
+        if any(self.tau_rad):
+            points = _through(np.linalg.inv(self._tilt), points)
         radius = np.hypot(*points.T)
         undistorted_radius = np.interp(radius, self._radius_table[1], self._radius_table[0])
         xy = points * (undistorted_radius / np.where(radius > 0, radius, 1.0))[:, None]
         with np.errstate(all="ignore"):  # points out of range may diverge; the residual finds them
             for _ in range(NEWTON_ITERATIONS):
                 e_x, e_y = (self._distort(xy) - points).T
-                j_xx, j_xy, j_yy = self._jacobian(xy)
-                step = np.stack([j_yy * e_x - j_xy * e_y, j_xx * e_y - j_xy * e_x], axis=-1)
-                xy = xy - step / (j_xx * j_yy - j_xy**2)[:, None]
+                j_xx, j_xy, j_yx, j_yy = self._jacobian(xy)
+                step = np.stack([j_yy * e_x - j_xy * e_y, j_xx * e_y - j_yx * e_x], axis=-1)
+                xy = xy - step / (j_xx * j_yy - j_xy * j_yx)[:, None]
             residual = np.abs(self._distort(xy) - points).max(axis=1)
             found = (residual < NEWTON_TOLERANCE) & (np.hypot(*xy.T) <= self._radius_table[0][-1])
         rays = np.column_stack([xy, np.ones(len(xy))])
         return np.where(found[:, None], rays / np.linalg.norm(rays, axis=1, keepdims=True), np.nan)
+
+
+def _through(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points [N, 2] under a homography [3, 3]."""
+    x, y, w = homography @ np.column_stack([points, np.ones(len(points))]).T
+    return np.stack([x / w, y / w], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -145,18 +178,25 @@ _ALIASES = {
     "fisheye": "equidistant",
     "kannala_brandt": "equidistant",
     "kannala_brandt4": "equidistant",
+    "brown_conrady": "plumb_bob",
     "radtan": "plumb_bob",
     "rational": "rational_polynomial",
 }
 # model -> numbers of coefficients it takes; calibration tools append further ones, which are 0 if unused.
-COEFFICIENT_COUNTS = {"none": (0,), "plumb_bob": (4, 5), "rational_polynomial": (8,), "equidistant": (4,)}
+COEFFICIENT_COUNTS = {
+    "none": (0,),
+    "plumb_bob": (4, 5),
+    "rational_polynomial": (8, 12, 14),  # with a thin prism, and with a tilted sensor too
+    "equidistant": (4,),
+}
 
 
 def make_lens(model: str, coefficients: tuple[float, ...]) -> PerspectiveLens | EquidistantLens:
-    """Lens of a distortion model and its `d` as CameraInfo orders it (k1, k2, p1, p2, k3 ... or k1 ... k4).
+    """Lens of a distortion model and its `d` as CameraInfo orders it.
 
-    Coefficients beyond those of the model may follow if they are 0 (OpenCV's s1 ... s4, tau). Raises ValueError for an
-    unknown model, a wrong number of coefficients or a value that is not finite.
+    That is k1, k2, p1, p2, k3 ... k6, s1 ... s4, tau_x, tau_y as in OpenCV, or k1 ... k4 of a fisheye. Coefficients
+    beyond those of the model may follow if they are 0. Raises ValueError for an unknown model, a wrong number of
+    coefficients or a value that is not finite.
     """
     name = model.strip().lower()
     name = _ALIASES.get(name, name)
@@ -177,5 +217,5 @@ def make_lens(model: str, coefficients: tuple[float, ...]) -> PerspectiveLens | 
     if name == "equidistant":
         k1, k2, k3, k4 = kept
         return EquidistantLens((k1, k2, k3, k4))
-    k1, k2, p1, p2, *higher = kept
-    return PerspectiveLens(k=(k1, k2, *higher, *(0.0,) * (4 - len(higher))), p=(p1, p2))
+    k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4, *tau_rad = (*kept, *(0.0,) * (14 - len(kept)))
+    return PerspectiveLens((k1, k2, k3, k4, k5, k6), (p1, p2), (s1, s2, s3, s4), (tau_rad[0], tau_rad[1]))
