@@ -36,7 +36,7 @@ EXIT_STATUS = int(pytest.ExitCode.INTERNAL_ERROR)  # until the session has finis
 
 @dataclass(frozen=True)
 class SmallTown:
-    """A town seen from above, and what a panorama camera sees at `pose`."""
+    """A simulated town with its aerial image and the image of a panorama camera at `pose`."""
 
     aerial: AerialImage
     pose: Pose2

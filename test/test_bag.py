@@ -37,7 +37,7 @@ def bag(tmp_path):
 
 
 def read(bag):
-    """How many images there are."""
+    """The number of images in a bag."""
     with BagReader(bag, DriveBag.TOPICS) as reader:
         messages = list(reader.messages())
         for message in messages:

@@ -1,4 +1,4 @@
-"""What /diagnostics reports of inputs that stop."""
+"""The report on /diagnostics of inputs that stop."""
 
 import pytest
 

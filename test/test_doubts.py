@@ -1,4 +1,4 @@
-"""What an expert would doubt, and what he would not."""
+"""Settings and inputs that raise a doubt, and others that do not."""
 
 import numpy as np
 import pytest

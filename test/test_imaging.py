@@ -1,4 +1,4 @@
-"""What the networks see must not depend on the camera's resolution."""
+"""The input of the networks must not depend on the camera's resolution."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""What is written about an image is JSON for every parser, and reads back as it was."""
+"""The record of an image is JSON for every parser, and is read back unchanged."""
 
 import json
 import math

@@ -28,7 +28,7 @@ ZOOM = 19
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server answers for a path."""
+    """The server's response for a path."""
 
     body: bytes = b""
     status: int = 200
@@ -40,7 +40,7 @@ class Reply:
 
 
 def _part(reply: Reply, asked: str | None) -> Reply:
-    """What a range request gets."""
+    """The response to a range request."""
     if not (reply.in_parts and asked):
         return reply
     first, last = map(int, asked.removeprefix("bytes=").split("-"))

@@ -41,7 +41,7 @@ def test_every_tile_is_asked_for_once(server: TileServer, tmp_path) -> None:
     assert server.requests["/1"] == 1
 
 
-def test_provenance_tells_where_and_when(server: TileServer, tmp_path) -> None:
+def test_provenance_holds_address_and_time(server: TileServer, tmp_path) -> None:
     server.replies["/1"] = Reply(TILE)
     cache = TileCache(tmp_path)
     before = time.time()
@@ -62,7 +62,7 @@ def test_provenance_tells_where_and_when(server: TileServer, tmp_path) -> None:
     ],
     ids=["cut", "html", "missing", "failing"],
 )
-def test_what_is_no_whole_tile_is_not_kept(server: TileServer, tmp_path, reply, error) -> None:
+def test_incomplete_and_damaged_tiles_are_not_cached(server: TileServer, tmp_path, reply, error) -> None:
     server.replies["/1"] = reply
     cache = TileCache(tmp_path)
     with pytest.raises(error):
@@ -111,7 +111,7 @@ def test_least_recently_used_tiles_go_first(tmp_path) -> None:
     }
 
 
-def test_a_new_cache_counts_what_is_there(tmp_path) -> None:
+def test_a_new_cache_counts_the_tiles_of_an_earlier_one(tmp_path) -> None:
     first = TileCache(tmp_path, max_bytes=10_000)
     for number in range(9):
         first.put(f"u{number}", bytes(1000), "image/png")

@@ -33,7 +33,7 @@ def within_the_timeout() -> Iterator[None]:
     [Reply(TILE, delay_sec=1.5), Reply(TILE[:12], pause_per_byte_sec=0.15)],
     ids=["mute", "dripping"],
 )
-def test_a_slow_server_holds_nobody_beyond_the_timeout(server: TileServer, reply) -> None:
+def test_a_slow_server_blocks_no_caller_beyond_the_timeout(server: TileServer, reply) -> None:
     server.replies["/1"] = reply
     fetcher = Fetcher(FetchConfig(TIMEOUT_SEC, retries=2))
     with within_the_timeout(), pytest.raises(MapSourceError, match="does not answer within 0.4 s; start it"):
@@ -41,7 +41,7 @@ def test_a_slow_server_holds_nobody_beyond_the_timeout(server: TileServer, reply
     assert server.requests["/1"] == 1  # a server that does not answer is not queried again
 
 
-def test_a_slow_look_up_of_the_name_holds_nobody_beyond_the_timeout(monkeypatch) -> None:
+def test_a_slow_name_look_up_blocks_no_caller_beyond_the_timeout(monkeypatch) -> None:
     def look_up(*_args, **_options):
         time.sleep(1.5)
         raise socket.gaierror("no such host")
@@ -127,7 +127,7 @@ def test_tiles_marked_as_none_are_holes(server: TileServer, header) -> None:
         Fetcher().fetch(server.url + "/1")
 
 
-def test_what_is_compressed_again_is_not_unpacked(server: TileServer) -> None:
+def test_a_body_compressed_twice_is_not_unpacked(server: TileServer) -> None:
     server.replies["/1"] = Reply(gzip.compress(TILE), headers={"Content-Encoding": "gzip"})
     with pytest.raises(MapSourceError, match="is no PNG, JPEG or WebP image"):
         Fetcher().fetch(server.url + "/1")

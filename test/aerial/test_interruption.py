@@ -30,7 +30,7 @@ def hanging_server():
 
 
 def interrupted_soon(interruption, read):
-    """How long `read` took that was broken off."""
+    """Duration [s] of `read`, which is interrupted soon after its start."""
     timer = threading.Timer(0.3, interruption.set)
     began = time.monotonic()
     timer.start()
@@ -40,7 +40,7 @@ def interrupted_soon(interruption, read):
 
 
 @pytest.mark.parametrize("path", ["/{z}/{x}/{y}.png", "/?SERVICE=WMS&LAYERS=a"])
-def test_waiting_is_broken_off_and_nothing_more_is_asked(path):
+def test_waiting_is_interrupted_and_no_further_request_is_sent(path):
     interruption = Interruption()
     with hanging_server() as url:
         fetch = FetchConfig(LONG_SEC, interruption=interruption)
@@ -54,7 +54,7 @@ def test_waiting_is_broken_off_and_nothing_more_is_asked(path):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPool")]
 
 
-def test_remote_file_is_broken_off():
+def test_reading_a_remote_file_is_interrupted():
     interruption = Interruption()
     with hanging_server() as url:
         fetch = FetchConfig(LONG_SEC, interruption=interruption)

@@ -46,7 +46,7 @@ def test_process_serves_and_stops(geotiff, frame, tmp_path) -> None:
     assert crop.valid.all()
     direct = open_map_source(str(geotiff), frame).read(Bounds.around(0, 0, 30), 0.25)
     assert np.abs(crop.image.astype(int) - direct.image).max() <= 2
-    # Another map may be behind this address tomorrow.
+    # Another map may be served at this address later, so that tiles must not be cached.
     assert not [path for path in cache.folder.rglob("*") if path.is_file()]
     with pytest.raises(MapSourceError, match="does not answer"):
         source.read(Bounds.around(0, 0, 30), 0.25)
@@ -74,7 +74,7 @@ def test_command_prints_its_template_and_ends_on_sigterm(geotiff) -> None:
     assert line.startswith("serving ortho.tif as http://127.0.0.1:") and line.endswith("/{z}/{x}/{y}.png\n")
 
 
-def test_free_port_is_said_once_it_is_bound_and_a_taken_one_is_refused(geotiff) -> None:
+def test_free_port_is_printed_once_bound_and_a_taken_one_is_refused(geotiff) -> None:
     command = [sys.executable, "-m", "xview_localizer.cli", "map-server", str(geotiff), "--port"]
     with subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True) as process:
         template = process.stdout.readline().split(" as ")[1].strip()
@@ -164,7 +164,7 @@ def test_proxies_of_the_environment_are_not_asked(geotiff, frame, monkeypatch) -
 
 
 @pytest.mark.parametrize("name", ["map.tif", "map.mbtiles"])
-def test_what_is_no_map_is_not_served(tmp_path, name) -> None:
+def test_a_file_that_is_no_map_is_not_served(tmp_path, name) -> None:
     path = tmp_path / name
     with pytest.raises(MapSourceError, match=f"there is no map file .*{name}"):
         serve(path)
@@ -173,7 +173,7 @@ def test_what_is_no_map_is_not_served(tmp_path, name) -> None:
         make_app(path)
 
 
-def test_a_server_that_cannot_start_says_why(tmp_path) -> None:
+def test_a_server_that_cannot_start_gives_the_reason(tmp_path) -> None:
     path = tmp_path / "map.tif"
     path.write_bytes(b"rubbish")
     with (

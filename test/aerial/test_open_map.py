@@ -51,7 +51,7 @@ def geotiff(tmp_path, frame):
         ("absent.mbtiles", "there is no MBTiles file absent.mbtiles"),
     ],
 )
-def test_what_is_no_map_is_refused(uri, message, frame) -> None:
+def test_an_address_that_is_no_map_is_refused(uri, message, frame) -> None:
     with pytest.raises(MapSourceError, match=message):
         open_map_source(uri, frame)
 
@@ -88,7 +88,7 @@ def test_files_are_opened_with_and_without_scheme(geotiff, tmp_path, frame, sche
         assert open_map_source(quoted, frame).read(Bounds.around(0, 0, 10), 0.3).valid.all()
 
 
-def test_probe_tells_the_sources_own_resolution(geotiff, tmp_path, frame) -> None:
+def test_probe_reports_the_sources_own_resolution(geotiff, tmp_path, frame) -> None:
     assert str(probe_map(open_map_source(str(geotiff), frame), 0, 0, 0.2)) == (
         "100% imagery, 0.25 m/px, GTiff of 310 × 310 px in EPSG:32632"
     )
@@ -118,7 +118,7 @@ def test_probe_reports_broken_tiles(server, frame) -> None:
     assert probe.valid_ratio < 1 and "is no PNG, JPEG or WebP image" in str(probe)
 
 
-def test_probe_off_the_map_says_what_to_check(server, geotiff, frame) -> None:
+def test_probe_off_the_map_advises_what_to_check(server, geotiff, frame) -> None:
     empty = open_map_source(server.url + "/{z}/{x}/{y}", frame, fetch=QUICK)
     with pytest.raises(
         MapSourceError, match=r"no imagery within 20 m .*no tiles of 256 px, zoom 19.*pyramid has this zoom"

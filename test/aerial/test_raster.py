@@ -182,7 +182,7 @@ def with_gcps(path: Path) -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_what_is_no_map_is_refused_with_what_to_do(tmp_path, make, message) -> None:
+def test_a_raster_that_is_no_map_is_refused_with_advice(tmp_path, make, message) -> None:
     path = tmp_path / "map.tif"
     make(path)
     with pytest.raises(MapSourceError, match=message):
@@ -288,7 +288,7 @@ def test_a_global_raster_ends_at_its_edge(tmp_path) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_how_well_a_crs_is_known(tmp_path, epsg, place, warning) -> None:
+def test_probe_warns_of_an_inaccurate_crs(tmp_path, epsg, place, warning) -> None:
     if warning and "needs" in warning and _has_grids(epsg, place):
         pytest.skip("the shift grid is installed here")
     frame = LocalFrame(*place)

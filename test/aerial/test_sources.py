@@ -59,8 +59,8 @@ def test_quadkeys_are_bings(server, frame, reference) -> None:
         np.testing.assert_array_equal(read(f"{server.url}/a{name}.png", frame).image, reference.image)
 
 
-class Asked(Fetcher):
-    """Keeps what it is asked for."""
+class RecordingFetcher(Fetcher):
+    """A fetcher that keeps the addresses requested from it."""
 
     def __init__(self) -> None:
         self.urls: list[str] = []
@@ -83,7 +83,7 @@ class Asked(Fetcher):
     ],
 )
 def test_sub_domains_and_retina(template, tile_px, urls) -> None:
-    fetcher = Asked()
+    fetcher = RecordingFetcher()
     tile = template_tiles(template, fetcher, tile_px)
     for x in (2, 3, 4):
         tile(9, x, 1)
@@ -102,7 +102,7 @@ def test_incomplete_templates(template, frame) -> None:
 
 @pytest.mark.parametrize(("version", "name"), [("1.1.1", "SRS"), ("1.3.0", "CRS")])
 def test_wms_shows_the_world(frame, reference, version, name) -> None:
-    half_width_m, fetcher = 20037508.342789244, Asked()
+    half_width_m, fetcher = 20037508.342789244, RecordingFetcher()
 
     def fetch(url: str) -> bytes:
         query = {
@@ -125,7 +125,7 @@ def test_wms_shows_the_world(frame, reference, version, name) -> None:
     np.testing.assert_array_equal(crop.image, reference.image)
 
 
-def test_wms_over_http_says_what_the_server_says(server, frame) -> None:
+def test_a_wms_server_error_is_reported_with_its_text(server, frame) -> None:
     with pytest.raises(MapSourceError, match=r"wms\?service=WMS&key=… needs LAYERS"):
         open_map_source(server.url + "/wms?service=WMS&key=SECRET", frame)
     with pytest.raises(MapSourceError, match="asked for EPSG:25832; leave it out"):
@@ -165,7 +165,7 @@ def test_pmtiles_equal_xyz(server, tmp_path, frame, reference, where) -> None:
     assert not open_map_source(uri, frame).read(Bounds.around(900, 0, 20), 0.2).valid.any()
 
 
-def test_what_is_no_pmtiles(tmp_path, frame, monkeypatch) -> None:
+def test_unusable_pmtiles_files_are_refused(tmp_path, frame, monkeypatch) -> None:
     path = tmp_path / "map.pmtiles"
     with pytest.raises(MapSourceError, match="there is no PMTiles file"):
         open_map_source(str(path), frame)
@@ -228,7 +228,7 @@ def test_a_cog_that_cannot_be_read(server, frame, reply, message) -> None:
     assert "SECRET" not in str(raised.value)
 
 
-def test_a_cog_whose_server_fails_later_is_no_black_ground(server, frame, cog) -> None:
+def test_a_cog_whose_server_fails_later_raises_instead_of_black_ground(server, frame, cog) -> None:
     server.replies["/map.tif"] = Reply(cog.read_bytes(), in_parts=True)
     source = open_map_source(server.url + "/map.tif", frame, fetch=QUICK)
     before = server.requests.total()

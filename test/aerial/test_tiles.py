@@ -221,7 +221,7 @@ def test_dead_server_raises_with_what_to_do(frame) -> None:
         read(f"http://127.0.0.1:{port}/{{z}}/{{x}}/{{y}}.png", frame)
 
 
-def test_mute_server_raises_after_one_timeout(server, frame) -> None:
+def test_a_server_that_never_answers_raises_after_one_timeout(server, frame) -> None:
     publish(server, frame, encode=lambda rgb: b"")
     server.replies = {path: Reply(delay_sec=1.5) for path in server.replies}
     start_sec = time.monotonic()
@@ -379,7 +379,7 @@ def test_a_pyramid_that_is_deeper_elsewhere_is_read_at_its_zoom_here(tmp_path, f
         open_map_source(str(path), frame, TileMatrix(max_zoom=ZOOM - 3))
 
 
-def test_a_failing_tile_is_not_papered_over_with_a_coarser_one(server, frame, reference) -> None:
+def test_a_failing_tile_is_not_replaced_by_a_coarser_one(server, frame, reference) -> None:
     publish(server, frame, zoom=ZOOM - 1)
     x, y = centre_tile(frame)
     server.replies[f"/{ZOOM}/{x}/{y}.png"] = Reply(status=500)

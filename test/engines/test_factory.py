@@ -11,7 +11,7 @@ from xview_localizer.engines.engine import EngineError, Graph, SizeRange, Tensor
 from xview_localizer.engines.factory import EngineConfig, engine_for
 
 
-def test_auto_takes_a_provider_that_works_and_says_so(product, caplog):
+def test_auto_takes_a_working_provider_and_logs_it(product, caplog):
     caplog.set_level("INFO")
     engine = engine_for(product, EngineConfig(providers=("auto",), threads=1))
     assert engine.provider in providers.CANDIDATES
@@ -29,7 +29,7 @@ def test_auto_leaves_out_what_cannot_be_used(product, caplog, monkeypatch):
     assert "CUDAExecutionProvider is not used" in caplog.text
 
 
-def test_a_graph_that_nothing_runs_is_an_error(tmp_path):
+def test_a_graph_that_no_provider_runs_is_an_error(tmp_path):
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"no graph")
     with pytest.raises(EngineError, match="no execution provider .* runs"):
@@ -60,7 +60,7 @@ def without_tensorrt(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
 
 
-def test_without_the_runtime_the_remedy_is_told(product, without_tensorrt, tmp_path):
+def test_without_the_runtime_the_message_names_the_remedy(product, without_tensorrt, tmp_path):
     config = EngineConfig("tensorrt", cache_folder=str(tmp_path))
     with pytest.raises(EngineError, match="tensorrt cannot be loaded .*; it comes with JetPack"):
         engine_for(product, config)

@@ -46,7 +46,7 @@ def test_every_shipped_graph_builds(package, library, cache, name, capability):
     assert kept == plan and key.compute_capability == str(capability)
 
 
-def test_what_is_not_supported_is_told_with_the_layer(tmp_path, library, cache):
+def test_an_unsupported_operator_is_named_with_its_layer(tmp_path, library, cache):
     strange = helper.make_node("MyOwnOperator", ["x"], ["y"], name="strange")
     graph = save_graph(tmp_path / "strange.onnx", [strange], {})
     with pytest.raises(EngineError, match="strange has an operator that .* does not support: MyOwnOperator"):
@@ -96,7 +96,7 @@ def test_graphs_of_an_updated_package_build_too(library, cache, tmp_path, name):
     assert len(cached_plan(graph, library, "fp16", cache, ADA)) > 10_000
 
 
-def test_a_build_tells_how_far_it_is(library, caplog):
+def test_a_build_logs_its_progress(library, caplog):
     monitor = progress_monitor(library.trt, "backbone", period_sec=0.0)
     with caplog.at_level("INFO"):
         monitor.phase_start("Building engine", None, 4)
@@ -107,7 +107,7 @@ def test_a_build_tells_how_far_it_is(library, caplog):
     assert caplog.messages == ["backbone: Building engine, step 2 of 4"]
 
 
-def test_timings_of_a_gpu_are_kept_and_damaged_ones_begun_anew(library, tmp_path):
+def test_timings_of_a_gpu_are_kept_and_damaged_ones_replaced(library, tmp_path):
     builder = library.trt.Builder(library.trt.Logger())
     timings = TimingCache(tmp_path, library, "NVIDIA Orin / AGX")
     assert timings.path.parent == tmp_path

@@ -16,7 +16,7 @@ def aerial():
 
 
 @pytest.mark.parametrize("size", [(60, 120), (90, 120)])  # a panorama, a pinhole camera
-def test_film(tmp_path, drive, aerial, size):
+def test_animation_shows_images_gnss_and_poses(tmp_path, drive, aerial, size):
     images = [None, *(np.full((*size, 3), 40 * number, np.uint8) for number in range(1, 5))]
     write_animation(tmp_path / "drive.webp", drive, aerial, images)
     with Image.open(tmp_path / "drive.webp") as film:
@@ -31,7 +31,7 @@ def test_film(tmp_path, drive, aerial, size):
     assert np.abs(town[middle_v - 8, middle_u] - OURS_RGB).max() < 60
 
 
-def test_drive_without_images_has_no_film(tmp_path, drive, aerial):
+def test_a_drive_without_images_has_no_animation(tmp_path, drive, aerial):
     with pytest.raises(ValueError, match="no image"):
         write_animation(tmp_path / "drive.webp", drive, aerial, [None] * 5)
 

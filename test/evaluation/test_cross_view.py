@@ -104,7 +104,7 @@ def test_smaller_images_of_vigor_show_the_same_ground(vigor, tmp_path):
 
 
 def test_an_aerial_image_is_seen_whole_where_the_network_spans_it(vigor):
-    """Then its rim is not described again from beside it; a network that sees less needs what is beside."""
+    """Its rim is then described once; a network with a smaller view also needs the blocks beside it."""
     aerial = open_vigor(vigor).records[0].load().aerial  # 72 m wide
     middle, beside = Bounds.around(0.9, -0.9, 35.5), Bounds.around(51.5, 0.0, 35.5)
     whole, parts = map_of(aerial, 71.0), map_of(aerial, 43.0)

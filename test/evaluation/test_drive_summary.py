@@ -67,7 +67,7 @@ def test_trajectory_is_compared_with_gnss(drive, lost):
     assert figures["rmse_ratio_median"] == pytest.approx((published + 1.0) / 2)
 
 
-def test_nothing_accepted(lost):
+def test_summary_of_a_drive_without_accepted_images(lost):
     figures = summarize_drives([lost])
     assert figures["accepted"] == figures["off_2m"] == 0
     assert np.isnan(figures["nees_mean"]) and np.isnan(figures["normalized_along_mean"])

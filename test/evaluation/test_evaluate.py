@@ -84,7 +84,7 @@ def test_windows_keep_to_one_sequence_and_aerial_image():
 
 
 @pytest.mark.parametrize("keyframes", [0, -1])
-def test_windows_of_nothing_are_refused(keyframes):
+def test_windows_without_images_are_refused(keyframes):
     with pytest.raises(PairsError, match="keyframes must be at least 1"):
         _windows(records(("a", "1", 3)), keyframes)
 
@@ -111,7 +111,7 @@ def test_past_records_are_placed_by_odometry():
     assert _relative(current, current) == Pose2(0.0, 0.0, 0.0)
 
 
-def test_json_has_null_for_what_is_no_number(tmp_path):
+def test_json_has_null_for_nan_and_infinity(tmp_path):
     path = tmp_path / "new" / "metrics.json"
     write_json(
         {

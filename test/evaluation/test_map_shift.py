@@ -1,4 +1,4 @@
-"""The shift that a drive with truth finds in its map, and when it says nothing."""
+"""The shift of the map that is estimated from a drive with truth, and when there is no estimate."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ def turned(xy_m, yaws_rad):
 
 
 def test_a_shifted_map_is_mended_by_the_shift_that_is_found(small_town, networks):
-    """What lies at a place is shown 1.5 m west and 0.8 m north of it, and was set to be moved by something already."""
+    """The map shows everything 1.5 m west and 0.8 m north of its place, and a shift was configured already."""
     aerial = small_town.aerial
     grid = replace(aerial.grid, west_m=aerial.grid.west_m - 1.5, north_m=aerial.grid.north_m + 0.8)
     shifted = InMemoryMap(replace(aerial, grid=grid))
@@ -70,7 +70,7 @@ def test_a_shifted_map_is_mended_by_the_shift_that_is_found(small_town, networks
     assert not estimate_map_shift(mended, set_now, INDEPENDENCE_M).is_significant
 
 
-def test_its_standard_deviation_is_that_of_drives_made_anew():
+def test_the_reported_sigma_matches_the_scatter_over_many_drives():
     rng = np.random.default_rng(3)
     yaws_rad = np.linspace(0, 9, 60)
     estimates = [
@@ -84,7 +84,7 @@ def test_its_standard_deviation_is_that_of_drives_made_anew():
 
 
 @pytest.mark.parametrize("outliers", [0, 8])
-def test_nothing_is_advised_for_a_map_that_lies_right(outliers):
+def test_no_shift_is_advised_for_an_aligned_map(outliers):
     rng, advised = np.random.default_rng(4), 0
     for _ in range(200):
         errors_m = noise(rng, 60)
@@ -111,7 +111,7 @@ def test_a_wrong_mounting_is_no_shift_of_the_map():
     assert "camera" not in estimate_map_shift(winding, NO_SHIFT, INDEPENDENCE_M).advice()
 
 
-def test_a_short_drive_says_nothing():
+def test_a_short_drive_gives_no_estimate():
     errors_m = np.tile((2.0, 0.0), (20, 1))
     assert estimate_map_shift(drive_of(errors_m, np.linspace(0, 6, 20)), NO_SHIFT, INDEPENDENCE_M) is None
     rejected = drive_of(np.tile((2.0, 0.0), (60, 1)), np.linspace(0, 6, 60))

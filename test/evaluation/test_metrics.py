@@ -97,7 +97,7 @@ def test_limits_count_as_within():
     assert metrics["false_accepts"] == 0
 
 
-def test_nothing_to_judge():
+def test_metrics_of_no_records_are_zero_or_none():
     metrics = summarize([])
     assert metrics["n"] == metrics["n_accepted"] == metrics["false_accepts"] == 0
     assert metrics["frames"] == []

@@ -1,4 +1,4 @@
-"""What judging reads from a drive folder: truth, GNSS at base_link, and images of either type."""
+"""Reading a drive folder for evaluation: truth, GNSS at base_link, and images of either type."""
 
 import cv2
 import numpy as np

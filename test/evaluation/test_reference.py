@@ -50,7 +50,7 @@ def test_truth_by_a_topic(drive, topic):
     assert (reference.truth_at(START_SEC + 7.0) is None) == (topic == "/gnss/fix")
 
 
-def test_an_antenna_tells_no_pose_without_odometry(drive):
+def test_an_antenna_gives_no_pose_without_odometry(drive):
     topics = {role: topic for role, topic in drive.topics.items() if role != "odom"}
     without = Drive(drive.bag, topics, VALUES, drive.folder, drive.name)
     reference = read_reference("/gnss/fix", without, Settings.from_values(VALUES))

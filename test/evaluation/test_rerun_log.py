@@ -26,7 +26,7 @@ def printed(tmp_path, drive):
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
-def test_everything_is_there(printed):
+def test_every_entity_is_recorded(printed):
     for entity in (
         "/map/aerial", "/map/truth", "/map/gnss", "/map/published", "/map/prior", "/map/pose/heading",
         "/map/pose/ellipse", "/map/pose/rivals", "/camera", "/error_m/gnss", "/error_m/published", "/error_m/pose",

@@ -47,7 +47,7 @@ VALUES = {"model.threads": 1, "inputs.wait_sec": 2.0, "map.timeout_sec": 1.0, "a
 
 @dataclass
 class Outcome:
-    """What was seen of one fault; `problems` is empty where it went as expected."""
+    """The observed effects of one fault; `problems` is empty where all were as expected."""
 
     name: str
     images: int = 0
@@ -153,7 +153,7 @@ class Run:
         self._client.spin_for(PAUSE_SEC)
 
     def _error_m(self, record: ImageRecord) -> float:
-        """How far an accepted pose is from where the robot was when the image was taken."""
+        """Distance [m] of an accepted pose from the robot's true position at the image's stamp."""
         taken_at_sec = self._taken_at_sec[record.stamp_sec]
         x_m, y_m = (
             np.interp(taken_at_sec, self._truth["stamp_sec"], self._truth[axis]) for axis in ("x_m", "y_m")

@@ -1,4 +1,4 @@
-"""The faults: what each does to a robot's messages, its map or its node, and what the node is to say of it."""
+"""The faults: the change of each to the robot's messages, map or node, and the reason that the node must report."""
 
 from __future__ import annotations
 
@@ -246,7 +246,3 @@ def _time_faults() -> Iterator[Fault]:
     yield Fault("time: back", "", shifted_stamps(-100))
     yield Fault("time: forward", "", shifted_stamps(1000))
     yield Fault("time: zero", "not set", zero_stamps)
-
-
-def of_name(name: str) -> Fault:
-    return next(fault for fault in faults() if fault.name == name)

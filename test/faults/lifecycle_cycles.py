@@ -43,7 +43,7 @@ def remains_of(pid: int) -> Remains:
 
 
 def run_cycles(drive: Drive, count: int) -> tuple[list[Remains], str]:
-    """What was left after each of `count` cycles, and the node's log."""
+    """Resources that remain after each of `count` cycles, and the node's log."""
     with BagReader(drive.bag, drive.topics) as bag:
         messages = [message for message in bag.messages() if message.role not in TF_TOPICS]
     tile = rendered_tiles(Path(str(drive.values["map.source"])))

@@ -1,3 +1,5 @@
+"""Camera models: projection, directions of pixels, and cropping."""
+
 import cv2
 import numpy as np
 import pytest
@@ -89,7 +91,7 @@ def test_equidistant_matches_opencv_fisheye():
     np.testing.assert_allclose(camera.project(rays)[0], expected[:, 0] + 0.5, atol=1e-6)
 
 
-def test_equidistant_sees_beyond_a_right_angle():
+def test_equidistant_projects_beyond_a_right_angle():
     camera = PinholeCamera(1000, 1000, 250.0, 250.0, 500.0, 500.0, "equidistant", (0.0, 0.0, 0.0, 0.0))
     angle = np.radians(110)
     uv, valid = camera.project(np.array([[np.sin(angle), 0, np.cos(angle)]]))
@@ -99,7 +101,7 @@ def test_equidistant_sees_beyond_a_right_angle():
 
 
 @pytest.mark.parametrize("model", ["none", "plumb_bob", "rational_polynomial"])
-def test_what_is_behind_or_outside_is_invalid(model):
+def test_points_behind_or_outside_the_image_are_invalid(model):
     camera = pinhole(model)
     rays = np.array([[0, 0, -1.0], [0.1, 0, -1], [1, 0, 0], [9, 0, 1], [0, 0, 0], [np.nan, 0, 1], [0, 0, 1]])
     _, valid = camera.project(rays)
@@ -217,7 +219,7 @@ def test_variants_that_drivers_send_see_the_same(sent, meant):
     assert np.isfinite(cameras[0].rays(uv)).all()
 
 
-def test_skew():
+def test_skew_shifts_columns_by_row():
     k = (FX, 4.3, CX - 0.5, 0, FY, CY - 0.5, 0, 0, 1)
     camera = camera_from_info_fields(WIDTH, HEIGHT, "", [], k)
     uv, valid = camera.project(np.array([[0.2, 0.4, 1.0]]))

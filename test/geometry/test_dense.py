@@ -1,3 +1,5 @@
+"""The dense solver: recovered poses, rival hypotheses, priors and unusual cells."""
+
 from dataclasses import replace
 from itertools import combinations
 
@@ -26,7 +28,7 @@ def pose_error(pose, truth):
 
 
 def error(solution, truth):
-    """That of the most probable mode."""
+    """Position and heading error of the most probable mode."""
     return pose_error(solution.modes[0].pose, truth)
 
 
@@ -115,7 +117,7 @@ def test_some_cells_score_as_they_do_among_all():
 
 
 def test_a_mode_s_evidence_is_the_score_of_its_pose():
-    """That of all images holds their weights, that of the current one is as if it stood alone."""
+    """The evidence of all images uses their weights; the current image's is that of the image alone."""
     rng = np.random.default_rng(20)
     field = keyframe_field(rng, Pose2(5.0, -4.0, 1.0), 1.04)
     solution = solve_dense(field, PRIOR, CONFIG, 0)
@@ -155,7 +157,7 @@ def test_scale_moves_neither_lever_arm_nor_keyframes(scale):
     assert np.all(np.abs(np.mean(errors, axis=0)) < 0.1)
 
 
-def test_weightless_cells_say_nothing():
+def test_cells_of_weight_zero_have_no_effect():
     rng = np.random.default_rng(22)
     truth = random_pose(rng, 20.0)
     field, other = (ambiguous_field(rng, pose, GRID, cells=300) for pose in (truth, random_pose(rng, 20.0)))
@@ -373,7 +375,7 @@ def test_fixed_scale_is_kept_and_results_repeat():
         np.testing.assert_array_equal(one.covariance, other.covariance)
 
 
-def test_a_cell_that_is_sure_and_wrong_does_not_veto_the_pose():
+def test_one_confident_wrong_cell_does_not_exclude_the_pose():
     rng = np.random.default_rng(14)
     truth = random_pose(rng, 15.0)
     field = ambiguous_field(rng, truth, GRID, cells=300)
@@ -383,7 +385,7 @@ def test_a_cell_that_is_sure_and_wrong_does_not_veto_the_pose():
     assert error(solve_dense(field, PRIOR, CONFIG, 0), truth)[0] < 0.6
 
 
-def test_cells_that_cannot_match_may_hold_anything():
+def test_values_of_cells_that_cannot_match_are_ignored():
     rng = np.random.default_rng(10)
     field = ambiguous_field(rng, random_pose(rng, 20.0), GRID, cells=300)
     reference = solve_dense(field, PRIOR, CONFIG, 0)

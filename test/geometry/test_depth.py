@@ -1,3 +1,5 @@
+"""Calibrating predicted depth on the ground plane."""
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,7 @@ def assert_close_in_range(actual, truth, tolerance):
     assert np.median(np.abs(actual / truth - 1)) < tolerance
 
 
-def test_flat_ground():
+def test_range_to_flat_ground_is_infinite_above_and_beyond_the_limit():
     rays = np.array([[np.cos(e), 0, np.sin(e)] for e in (-np.pi / 2, -np.pi / 6, -0.01, 0.0, 0.3)])
     expected = [1.5, 3.0, np.inf, np.inf, np.inf]
     np.testing.assert_allclose(flat_ground_range_m(rays, 1.5, max_range_m=100), expected)
@@ -130,7 +132,7 @@ def test_kinds_go_by_name_and_unknown_ones_are_refused():
 
 
 @pytest.mark.parametrize("kind", list(DepthKind))
-def test_a_constant_is_no_depth(kind):
+def test_a_constant_depth_is_rejected(kind):
     """A third of the ground cells agree with it, and more in a narrow view; all of them at one distance."""
     rays = directions(np.radians(np.arange(-40, 41, 4.0)), np.radians(np.arange(-4, -48, -1.5))).reshape(
         -1, 3

@@ -1,3 +1,5 @@
+"""Rotations between camera, base and levelled frames."""
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation

@@ -41,7 +41,7 @@ def test_without_a_camera_height_only_metric_depth_keeps_its_unit(name):
     np.testing.assert_allclose(lifted.range_m, TRUE_M * (1.0 if metric else 2.0 / HEIGHT_M), rtol=0.06)
 
 
-def test_depth_that_contradicts_the_ground_is_not_believed():
+def test_depth_that_contradicts_the_ground_is_replaced_by_flat_ground():
     noise = np.exp(np.random.default_rng(0).normal(0, 1, TRUE_M.shape))
     lifted = lift_cells(DepthPrediction(noise, DepthKind.RELATIVE), RAYS, HEIGHT_M, 2.0, MAX_RANGE_M)
     assert "flat ground: the depth agrees with the ground plane in only" in lifted.source

@@ -1,3 +1,5 @@
+"""Conversion between geographic coordinates and the metric frame of the map."""
+
 import numpy as np
 import pyproj
 import pytest
@@ -44,7 +46,7 @@ def test_east_and_north_are_pyprojs_at_the_datums_altitude(datum, geodetic):
 @pytest.mark.parametrize("distance_km", [1, 25, 100, 200])
 @pytest.mark.parametrize("altitude_m", [0.0, 800.0])
 def test_a_datum_far_away_keeps_gnss_and_map_together(distance_km, altitude_m):
-    """A receiver knows its altitude, a map that is looked up at (x, y) does not."""
+    """A receiver reports its altitude; the map is read at (x, y) without one."""
     frame = LocalFrame(48.0 - distance_km / 111.2, 11.3, 250.0)
     x_m, y_m, _ = frame.enu_from_geodetic(48.0, 11.0, altitude_m)
     latitude, longitude, altitude = frame.geodetic_from_enu([x_m, y_m, 0.0])
@@ -52,7 +54,7 @@ def test_a_datum_far_away_keeps_gnss_and_map_together(distance_km, altitude_m):
     assert altitude == pytest.approx(250.0)
 
 
-def test_there_and_back(datum, geodetic):
+def test_the_round_trip_returns_the_coordinates(datum, geodetic):
     frame = LocalFrame(*datum)
     latitude, longitude, altitude = frame.geodetic_from_enu(frame.enu_from_geodetic(*geodetic))
     np.testing.assert_allclose(latitude, geodetic[0], atol=1e-10)

@@ -1,4 +1,4 @@
-"""What a mask covers is outside the camera's field of view."""
+"""Masked pixels are outside the camera's field of view."""
 
 import numpy as np
 import pytest

@@ -83,7 +83,7 @@ HEADED = PriorGate(Prior(10.0, -5.0, 20.0, 3.0, 0.1), edge_m=1.5, yaw_sigmas=3.0
         (0.0, -0.31, False),
     ],
 )
-def test_a_prior_allows_what_is_within_reach_and_faces_its_way(off_m, off_rad, allowed):
+def test_a_prior_gates_position_and_heading(off_m, off_rad, allowed):
     a, t = (
         np.array([1.1 * np.exp(1j * (3.0 + off_rad))]),
         np.array([10.0 + 0.6 * off_m + 1j * (0.8 * off_m - 5.0)]),

@@ -1,3 +1,5 @@
+"""The solver of point pairs: recovered poses, outliers and priors."""
+
 from dataclasses import replace
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Similarity transforms of the plane and their estimation from pairs."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -52,7 +52,7 @@ def test_pixels_are_those_of_exact_projection(name):
     assert camera.rays < 0.4 * ROWS * COLUMNS
 
 
-def test_what_nobody_sees_is_not_projected_pixel_by_pixel():
+def test_an_area_outside_the_view_is_not_projected_pixel_by_pixel():
     backwards = R_base_optical_from_rpy(0.0, 0.0, np.pi)
     camera = CountingCamera(PinholeCamera(640, 480, 900.0, 900.0, 320.0, 240.0))
     _, valid = project_raster(

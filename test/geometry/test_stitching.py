@@ -32,6 +32,6 @@ def test_cuts_that_share_too_little_with_the_others_are_left_out():
     assert abs(scales[1] - scales[0] - np.log(2)) < 0.05
 
 
-def test_nothing_seen_joins_nothing():
+def test_images_without_common_depth_are_not_joined():
     scales, joined = relative_log_scales(np.full((2, 5), np.nan))
     assert not joined.any() and not scales.any()

@@ -1,4 +1,4 @@
-"""What is held out was not seen, and no package that got worse is written."""
+"""Held-out images are not trained on, and a package that got worse is not written."""
 
 from dataclasses import replace
 
@@ -42,5 +42,5 @@ def test_a_package_that_got_worse_is_not_written(tmp_path, change):
     assert (tmp_path / "out" / "model.yaml").read_text() == "new"
 
 
-def test_doubt_that_prevents_wrong_poses_is_no_loss():
+def test_fewer_poses_but_no_wrong_ones_is_not_worse():
     assert got_worse(BEFORE, replace(BEFORE, accepted=10, wrong_accepted=0)) == ()

@@ -214,7 +214,7 @@ def test_reference_of_another_time(folder, localizer, tmp_path):
         frames_of(folder, localizer, str(late), tmp_path / "drive_0")
 
 
-def test_frames_that_nobody_anchors_have_no_pose(folder, localizer, tmp_path):
+def test_frames_without_anchors_have_no_pose(folder, localizer, tmp_path):
     frames = frames_of(folder, localizer, "/gnss/fix", tmp_path / "drive_0")
     bare = [replace(frame, anchor=None) for frame in frames]
     assert posed_frames(tmp_path, bare, False, OdometryDrift(), 16.0) == []

@@ -1,4 +1,4 @@
-"""What evidence is worth, and the temperature, are fitted to where the images really were taken."""
+"""The weights of the evidence and the temperature are fitted to the images' true poses."""
 
 from dataclasses import replace
 
@@ -69,13 +69,13 @@ def test_one_absurd_image_does_not_move_the_fit(judged):
 
 
 @pytest.mark.parametrize("true", [None, 0])
-def test_both_outcomes_are_needed(true):
+def test_right_and_wrong_places_are_both_needed(true):
     image = JudgedModes(np.array([9.0, 3.0]), np.zeros(2), true, None)
     with pytest.raises(CalibrationError, match="right and wrong places"):
         fit_weights([image] * 5)
 
 
-def test_no_images():
+def test_calibration_without_images_is_refused():
     with pytest.raises(CalibrationError, match="got 0 right ones in 0 searches"):
         fit_weights([])
 
@@ -130,7 +130,7 @@ def test_the_covariance_holds_where_it_is_worst():
     assert choose_temperature({t: [[6.0 / t], [24.0 / t]] for t in (2.0, 4.0, 8.0)}) == 8.0
 
 
-def test_wrong_poses_have_no_say_in_the_covariance():
+def test_wrong_poses_do_not_enter_the_covariance():
     right = JudgedModes(np.array([9.0]), np.zeros(1), 0, 2.5)
     wrong = JudgedModes(np.array([9.0]), np.zeros(1), None, None)
     assert nees_of_right([right, wrong, right]) == [2.5, 2.5]

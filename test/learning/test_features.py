@@ -99,7 +99,7 @@ class Unturned:
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("quarter_turns", range(4))
 def test_turning_the_world_turns_both_views(quarter_turns, flip):
-    """Whatever a ground cell falls on in the aerial image, it falls on the same thing in the turned one."""
+    """Each ground cell lies on the same object in the aerial image and in the turned one."""
     half_extent_m, rows, columns = 12.0, 6, 9
     generator = torch.Generator().manual_seed(3)
     coarse = torch.rand(1, 3, 5, 5, generator=generator)

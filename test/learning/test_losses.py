@@ -153,7 +153,7 @@ def test_a_peak_at_the_truth_is_no_rival():
     assert torch.equal(kept[near], poses[1:])
 
 
-def test_what_is_not_allowed_is_not_kept():
+def test_hypotheses_that_are_not_allowed_are_not_kept():
     matches, _ = random_matches(64, 20)
     xy_m = torch.rand(64, 2, generator=torch.Generator().manual_seed(6)) * 8 - 4
     poses = torch.tensor([[[0.0, 0.0, 0.0], [3.0, 0.0, 1.0], [0.0, 4.0, 2.0]]])
@@ -165,7 +165,7 @@ def test_what_is_not_allowed_is_not_kept():
     assert not any(torch.equal(pose, poses[0, 1]) for pose in kept.poses[0][kept.allowed[0]])
 
 
-def test_a_batch_is_its_images():
+def test_a_batch_scores_as_its_images_alone():
     """Two images scored together are scored as each alone."""
     (one, _), (two, _) = random_matches(8, 20, seed=1), random_matches(8, 20, seed=2)
     both = losses.MatchProbabilities(

@@ -138,13 +138,15 @@ def mode_of(log_evidence, x_m):
     return PoseMode(Pose2(x_m, 0.0, 0.0), 1.0, np.eye(3), log_evidence, log_evidence, 0.0)
 
 
-def test_calibration_doubts_what_was_wrong(pairs, embedded, tmp_path, monkeypatch):
+def test_calibrated_confidence_grows_with_the_lead_over_the_second_best(
+    pairs, embedded, tmp_path, monkeypatch
+):
     monkeypatch.setattr(calibrate_package, "TEMPERATURES", (10.0, 22.0))
     package = calibrate_package.calibrate_package(default_package_path(), tmp_path, [PairsDataset(pairs)])
     calibration = package.spec.calibration
     assert calibration.evidence_temperature in (10.0, 22.0)
     assert calibration.mode_weight > 0
-    # What is found is believed more, the better it matches than the second best does.
+    # The larger the lead over the second best hypothesis, the higher the confidence.
     confidences = []
     for lead in (0.0, 20.0, 80.0):
         evidence = ImageEvidence.of([mode_of(60.0 + lead, 0.0), mode_of(60.0, 30.0)], calibration)

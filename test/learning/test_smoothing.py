@@ -66,7 +66,7 @@ def test_sigma_of_a_straight_drive_is_the_closed_form_along_it():
         assert smoothed.sigma_m == pytest.approx(np.sqrt(variance), rel=0.01)
 
 
-def test_contradicting_anchors_are_weighed_as_brute_force_does():
+def test_contradicting_anchors_are_weighted_as_by_brute_force():
     """The cost written down anew, without vectors, and minimized by a general method."""
     odometry, truth = drive(5, turn_rad=0.1)
     anchors = [
@@ -102,14 +102,14 @@ def test_contradicting_anchors_are_weighed_as_brute_force_does():
     assert np.hypot(*(brute[4, :2] - start[4, :2])) > 0.02  # there is something to weigh
 
 
-def test_a_look_alike_does_not_pull():
+def test_anchors_at_a_look_alike_do_not_move_the_path():
     odometry, truth = drive(40)
     wrong = {7, 8, 20}
     anchors = [at(pose, shift_m=(12.0, 0.0) if n in wrong else (0.0, 0.0)) for n, pose in enumerate(truth)]
     assert_poses(smooth_path(odometry, anchors, DRIFT), truth, atol_m=0.05)
 
 
-def test_only_what_lies_between_sure_poses_counts():
+def test_only_frames_between_sure_poses_get_a_pose():
     count = int(2 * MAX_BRIDGE_M / STEP_M) + 8
     odometry, truth = drive(count, turn_rad=0.01)
     known = {2, 5, count - 4, count - 2}  # a bridge too long in the middle
@@ -118,7 +118,7 @@ def test_only_what_lies_between_sure_poses_counts():
     assert there == {2, 3, 4, 5, count - 4, count - 3, count - 2}
 
 
-def test_an_outlier_is_no_pillar_of_a_bridge():
+def test_an_outlier_anchor_supports_no_bridge():
     odometry, truth = drive(21, turn_rad=0.0)
     shift_m = {0: (0.0, 0.0), 1: (0.0, 0.0), 2: (0.0, 0.0), 20: (15.0, 9.0), 12: (0.0, 0.0)}
     anchors = [at(p, shift_m=shift_m[n]) if n in shift_m else None for n, p in enumerate(truth)]

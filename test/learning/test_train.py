@@ -82,7 +82,7 @@ def test_an_interrupted_training_goes_on(tmp_path):
     torch.testing.assert_close(again.aerial.tokens.weight, matcher.aerial.tokens.weight)
 
 
-def test_what_is_written_meanwhile_is_taken_in(tmp_path):
+def test_features_written_during_training_are_used(tmp_path):
     write_group(tmp_path, "first")
     features = FeatureFolder([tmp_path])
     write_group(tmp_path, "second")

@@ -61,8 +61,8 @@ def test_weights_of_another_layout_are_refused_by_name(weights, tmp_path):
         import_depth_anything(weights, TINY, RELATIVE, "none", tmp_path / "depth")
 
 
-def test_the_published_sizes():
-    """Of the small network; the others only in its widths."""
+def test_the_small_network_has_the_published_size():
+    """Only the small network is counted: the others differ from it in their widths."""
     network = depth_anything(ARCHITECTURES["depth-anything-v2-small"])
     assert sum(value.numel() for value in network.parameters()) == pytest.approx(24.8e6, rel=0.01)
 

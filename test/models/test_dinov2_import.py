@@ -1,4 +1,4 @@
-"""Official weights are checked and kept as they are; others are refused by name."""
+"""Official weights are checked and kept unchanged; other files are refused by name."""
 
 import pytest
 

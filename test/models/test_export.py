@@ -1,4 +1,4 @@
-"""What is exported computes what was trained."""
+"""Exported graphs compute the same as the trained network."""
 
 import numpy as np
 import pytest

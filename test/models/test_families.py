@@ -48,7 +48,7 @@ def test_a_graph_that_the_family_needs_is_asked_for_by_name(copy):
         ModelPackage.load(copy)
 
 
-def test_a_manifest_says_what_was_written(copy, package):
+def test_a_manifest_is_read_as_it_was_written(copy, package):
     write_manifest(copy, XVIEW, package.spec, "CC0", "Überall", "train")
     again = ModelPackage.load(copy)
     assert (again.spec, again.licence, again.provenance) == (package.spec, "CC0", "Überall")
@@ -73,7 +73,7 @@ class Refusing:
         raise AssertionError("nothing to encode")
 
 
-def test_a_camera_that_sees_only_sky_is_not_encoded():
+def test_a_view_of_sky_only_is_not_encoded():
     up = LevelView(np.zeros((240, 320, 3), np.uint8), CAMERA, R_base_optical_from_rpy(0, -np.pi / 2, 0), 1.8)
     cells = XviewGround(Refusing(), Refusing(), XviewSpec()).describe(up)
     assert not cells.valid.any()

@@ -149,7 +149,7 @@ def test_wrong_backbones_are_refused_by_tensor(files, tmp_path, change, message)
 
 
 class Code:
-    """What a checkpoint must not get to run."""
+    """Code in a checkpoint, which must never be run."""
 
     def __reduce__(self):
         return (print, ("run",))

@@ -157,8 +157,8 @@ def test_cuts_cover_the_view_and_overlap():
     assert len(cuts_of(painted_view(PINHOLE_CAMERA), cells, PERSPECTIVE, metric=False)) == 1
 
 
-def test_depth_that_disagrees_with_the_ground_is_not_believed(package, small_town, tmp_path):
-    """A network of random weights: the cells are lifted onto flat ground, the reason says why, the pose is found."""
+def test_depth_that_disagrees_with_the_ground_is_replaced_by_flat_ground(package, small_town, tmp_path):
+    """With a depth network of random weights the cells are lifted onto flat ground, and the reason is reported."""
     torch.manual_seed(0)
     path = tmp_path / "depth.onnx"
     noise = nn.Sequential(

@@ -62,7 +62,7 @@ def test_rows_that_are_left_out_repeat_their_neighbour(updated):
     assert np.abs(tokens[:, :, 3] - tokens[:, :, 4]).max() > 0.1
 
 
-def test_the_rows_worth_encoding(small_town):
+def test_rows_far_above_or_below_the_horizon_are_not_encoded(small_town):
     view = canonical_view(small_town.camera, AHEAD, ViewSpec())
     assert rows_worth_encoding(view) == slice(
         2, 15

@@ -1,4 +1,4 @@
-"""What a photo file records is read right, and what it lacks is asked for by name."""
+"""The metadata of a photo are read correctly, and missing options are named."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_phone_photo_needs_nothing_else(save):
     assert np.degrees(prior.yaw_rad) == pytest.approx(90 - 350)
 
 
-def test_what_is_missing_is_asked_for_by_name(save):
+def test_missing_options_are_named(save):
     with pytest.raises(PhotoError, match=r"photo.jpg lacks .*--at LAT,LON; and .*--hfov DEGREES \(a phone"):
         read_photo(save())
     with pytest.raises(
@@ -141,7 +141,7 @@ def test_other_projections_are_no_panorama(save):
         read_photo(save(xmp=gpano(**{**FULL_SPHERE, "ProjectionType": "cylindrical"})), KNOWN_PLACE)
 
 
-def test_a_strip_is_a_panorama_when_the_user_says_so(save):
+def test_a_strip_is_a_panorama_on_request(save):
     photo = read_photo(save(width=900), KnownByUser(48.0, 11.0, hfov_deg=360.0))
     assert isinstance(photo.camera, EquirectangularCamera)
     assert photo.camera.px_per_rad_v == photo.camera.px_per_rad_h
@@ -156,7 +156,7 @@ def test_broken_files_are_refused(tmp_path, broken):
         read_photo(tmp_path / "none.jpg")
 
 
-def test_impossible_tags_are_as_good_as_none(save):
+def test_impossible_tags_are_ignored(save):
     data = exif(48.0, 11.0, camera={0xA405: 0})
     with pytest.raises(PhotoError, match="--hfov"):
         read_photo(save(exif=data))

@@ -1,4 +1,4 @@
-"""What `ros2 bag play BAG --clock --rate R --delay D` does, where rosbag2 is not installed; run as a program."""
+"""A program like `ros2 bag play BAG --clock --rate R --delay D`, for places without rosbag2."""
 
 import argparse
 import importlib

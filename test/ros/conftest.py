@@ -23,7 +23,7 @@ def drive(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def rig_drive(tmp_path_factory):
-    """That of a robot with two cameras, out of step."""
+    """The drive of a robot with two cameras that are not synchronized."""
     from xview_localizer.simulation.drive import DriveConfig, RigCamera, simulate_drive
 
     rig = (

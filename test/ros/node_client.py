@@ -56,7 +56,7 @@ class Client:
 
     @property
     def values(self) -> dict[str, str]:
-        """Of the last diagnostics."""
+        """The values of the last diagnostics message."""
         return {entry.key: entry.value for entry in self.diagnostics[-1].values} if self.diagnostics else {}
 
     def publish(self, topic, message_type, message, qos=1000) -> None:
@@ -87,7 +87,7 @@ class Client:
     def play_until(self, messages, condition):
         """Play a drive, each image once the one before is answered, until `condition` holds.
 
-        In one burst the last image could overtake the sensors, and nobody would ask again.
+        Sent in one burst, the last image could arrive before its sensor messages, and is not sent again.
         """
         for message in messages:
             if condition():

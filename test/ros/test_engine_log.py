@@ -30,7 +30,7 @@ def test_records_of_the_engines_are_passed_on_while_they_are_opened():
 
 
 @pytest.mark.skipif(find_spec("tensorrt") is not None, reason="TensorRT is here: engines would be built")
-def test_a_node_without_tensorrt_says_for_each_graph_what_runs_it_instead(client, values):
+def test_without_tensorrt_the_log_names_the_provider_of_each_graph(client, values):
     given = {"model.runtime": "tensorrt", "model.fallback": True, "autostart": True}
     with NodeProcess(values | given) as process:
         client.until(lambda: any(entry.value == "active" for d in client.diagnostics for entry in d.values))

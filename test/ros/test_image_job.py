@@ -1,4 +1,4 @@
-"""What becomes of images that cannot be localized, and what the overlay shows of others; no model needed."""
+"""Records of images that cannot be localized, and the overlay of the others, without a model."""
 
 from dataclasses import replace
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""How many images of a camera are taken."""
+"""The rate at which a camera's images are taken."""
 
 import numpy as np
 import pytest

@@ -97,7 +97,7 @@ def write_command(path, line):
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch, domain):
-    """What a ROS installation of this package looks like: share/, lib/ and the index, in the prefix path."""
+    """Install this package as ROS does, with share/, lib/ and the index, in the prefix path."""
     pytest.importorskip("launch_ros.actions", reason="needs launch_ros of a ROS installation")
     share, lib, index = (
         tmp_path / part

@@ -1,4 +1,4 @@
-"""How the launch files name the topics of one camera and of several."""
+"""Topic names in the launch files, for one camera and for several."""
 
 import pytest
 

@@ -1,3 +1,5 @@
+"""The node over DDS: poses as offline, faulty inputs, and requests of the operator."""
+
 from array import array
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The node's lifecycle: configuration, activation, namespaces, signals and its exit."""
+
 import os
 import re
 import signal
@@ -23,7 +25,7 @@ from xview_localizer.ros.localizer_node import LocalizerNode
 from xview_localizer.ros.node_process import NodeProcess
 
 
-def test_namespace_tells_whose_diagnostics_they_are(client, values, recorded):
+def test_diagnostics_carry_the_namespace_of_the_node(client, values, recorded):
     remaps = {"__ns": "/front", "image/compressed": "/image/compressed", "~/status": "/localizer/status"}
     with NodeProcess(values | COMPRESSED, remaps):
         client.play(of(recorded, "image")[:1])
@@ -186,7 +188,7 @@ def test_wrong_parameters_are_refused_by_name(domain, argument, complaint):
     assert "Traceback" not in done.stderr
 
 
-def test_help_says_how_to_start_it(domain):
+def test_help_shows_how_to_start_the_node(domain):
     command = [sys.executable, "-m", "xview_localizer.ros.main", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")

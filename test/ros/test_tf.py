@@ -42,7 +42,7 @@ def offline_poses(drive, values):
 
 
 def test_tf_gives_the_poses_of_the_parameters(domain, drive, values, values_without_mountings):
-    """Offline, and over DDS: live where tf2_msgs is installed, as parameters from the recording elsewhere."""
+    """Offline and over DDS; where tf2_msgs is missing, the node gets the mountings of the recording as parameters."""
     as_parameters = with_mountings_of(drive, values_without_mountings)
     for name in MOUNTINGS:
         assert as_parameters[name] == pytest.approx(values[name], abs=1e-9)

@@ -176,7 +176,7 @@ def test_odometry_of_pairs_is_the_camera_s(tmp_path):
     )
 
 
-def test_town_without_room_says_so():
+def test_a_town_without_room_is_refused_with_advice():
     with pytest.raises(TownError, match="no free route of 52 m; take another seed or a larger town"):
         find_route(Town.generate(3, 90.0), 65.0, 40.0, np.random.default_rng(0))
 

@@ -98,7 +98,7 @@ def test_roofs_have_the_photos_colour_from_above(scene, plain_capture):
     assert steep == pytest.approx(steep.mean(), rel=0.02) and 0.85 < steep.mean() <= 1.01
 
 
-def test_view_and_photo_agree_where_nothing_stands(scene, plain_capture):
+def test_view_and_photo_agree_on_open_ground(scene, plain_capture):
     camera = EquirectangularCamera(512, 256, 512 / (2 * np.pi), 512 / (2 * np.pi), 256.0, 128.0)
     pose = Pose2(1.0, 2.0, 0.7)
     R_base_camera = R_base_optical_from_rpy(*np.radians([1.0, 3.0, 0.0]))

@@ -69,7 +69,7 @@ def test_keyframes_are_spaced_and_joined_by_drifting_odometry(keyframes):
         assert np.hypot(odom.x_m, odom.y_m) != step_m
 
 
-def test_heading_prior_is_as_good_as_it_says(keyframes):
+def test_heading_prior_errors_stay_within_the_stated_uncertainty(keyframes):
     for record in keyframes:
         error_rad = np.angle(np.exp(1j * (record.prior.yaw_rad - record.truth.yaw_rad)))
         assert abs(error_rad) <= record.prior.yaw_sigma_rad == pytest.approx(np.radians(10.0))

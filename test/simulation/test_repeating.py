@@ -50,7 +50,7 @@ def repeating():
     return town(SEED, "repeating")
 
 
-def test_a_street_looks_like_itself_a_period_further_on(repeating):
+def test_a_street_repeats_one_period_further_on(repeating):
     period_m = repeating.layout.style.repeat_m
     aerial, plain = orthophoto(repeating), town(SEED, "plain")
     again = likeness(repeating, aerial, period_m)
@@ -59,7 +59,7 @@ def test_a_street_looks_like_itself_a_period_further_on(repeating):
     assert again > likeness(plain, orthophoto(plain), period_m) + 0.4
 
 
-def test_something_tells_the_periods_apart(repeating):
+def test_vacant_plots_distinguish_the_periods(repeating):
     """Plots are vacant here and there, on each side of a street at most about every 70 m."""
     streets, period_m = repeating.layout.streets, repeating.layout.style.repeat_m
     inside_m = sum(np.sum(np.abs(s.line_xy_m).max(axis=1) < SIZE_M / 2 - 20) for s in streets)

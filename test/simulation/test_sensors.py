@@ -49,7 +49,7 @@ def test_imu_levels_to_a_fraction_of_a_degree(trajectory):
     assert np.degrees(error_rad.std()) == pytest.approx(0.3, rel=0.1)
 
 
-def test_accelerometer_feels_gravity_and_the_bend(trajectory):
+def test_accelerometer_measures_gravity_and_the_bend(trajectory):
     rng = np.random.default_rng(2)
     force = np.array([s.specific_force_mps2 for s in imu(trajectory, wheel_odometry(trajectory, rng), rng)])
     assert force[:, 2].mean() == pytest.approx(9.81, abs=0.4)

@@ -72,7 +72,7 @@ def test_every_family_has_streets_paint_or_furniture_and_things_that_stand(towns
     assert len(towns["old_town"].layout.elements.houses) > 10
 
 
-def test_the_air_sees_another_year(towns):
+def test_street_and_aerial_scene_differ_in_some_places(towns):
     town = towns["downtown"]
     street, air = town.street_scene, town.aerial_scene
     x, y = (a.ravel() for a in np.meshgrid(*[np.arange(-45, 45, 0.25)] * 2))

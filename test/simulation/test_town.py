@@ -52,7 +52,9 @@ def view(town, camera, pose, rpy_rad, capture):
 
 
 @pytest.mark.parametrize("camera", [PANORAMA, PINHOLE], ids=["panorama", "pinhole"])
-def test_range_is_that_of_the_ground_plane_where_nothing_stands(town, plain_capture, street_pose, camera):
+def test_range_is_that_of_the_ground_plane_where_there_are_no_objects(
+    town, plain_capture, street_pose, camera
+):
     _, range_m, rays = view(town, camera, street_pose, np.radians([1.5, 3.0, 0.0]), plain_capture)
     down = -rays[..., 2]
     near = down > HEIGHT_M / 15
