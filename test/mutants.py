@@ -45,6 +45,13 @@ ROOMS = {
     "settings": (["settings.py"], ["test/test_settings.py"]),
 }
 BAR = 0.85
+# Numbers that are no behaviour: how finely, how often and of how many the solvers compute, settled by measurement. A
+# little more or less is as right, and a test that pins them would repeat them. Classes (their defaults) and constants.
+TUNING = {
+    "DenseSolverConfig", "PairsSolverConfig", "SamplingConfig", "VotingConfig",
+    "CELLS_AT_ONCE", "EDGE_CELLS", "KERNEL_CELLS", "NEWTON_ITERATIONS", "NEWTON_TOLERANCE", "NO_EVIDENCE",
+    "PRIOR_SAMPLES", "PROPOSAL_INFLATION", "ROUNDS", "SCOUTS", "TABLE_SIZE",
+}  # fmt: skip
 # A mutant may run for ever: this much processor time, beside three times that of all tests, counts as a failure.
 SPARE_CPU_SEC = 20
 SURVIVED, KILLED = 0, 1
@@ -118,21 +125,34 @@ def _is_call(node: ast.AST) -> bool:
 def mutable_nodes(tree: ast.Module) -> list[ast.AST]:
     """All nodes that a test can be asked to notice.
 
-    Left out are texts, since a message may be worded otherwise, and annotations and decorators: `frozen=True` keeps
-    programmers from mistakes and changes no result.
+    Left out are texts, since a message may be worded otherwise, annotations and decorators (`frozen=True` keeps
+    programmers from mistakes and changes no result), and TUNING.
     """
     nodes: list[ast.AST] = []
 
-    def visit(node: ast.AST) -> None:
+    def visit(node: ast.AST, parent: ast.AST | None = None) -> None:
+        if _is_tuning(node, parent):
+            return
         nodes.append(node)
         for field, value in ast.iter_fields(node):
             if field not in ("annotation", "returns", "decorator_list"):
                 for child in value if isinstance(value, list) else [value]:
                     if isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr):
-                        visit(child)
+                        visit(child, node)
 
     visit(tree)
     return nodes
+
+
+def _is_tuning(node: ast.AST, parent: ast.AST | None) -> bool:
+    """Whether a statement gives one of TUNING its value."""
+    if not isinstance(node, (ast.Assign, ast.AnnAssign)):
+        return False
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    names = {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    if isinstance(parent, ast.ClassDef):
+        names.add(parent.name)
+    return not TUNING.isdisjoint(names)
 
 
 def mutants_of(module: str) -> list[Mutant]:

@@ -139,6 +139,13 @@ def test_panorama_axes():
     np.testing.assert_allclose(camera.rays(uv), expected, atol=1e-12)
 
 
+def test_a_panorama_sees_straight_up_and_down_but_no_ray_without_direction():
+    camera = EquirectangularCamera(1024, 513, 1024 / (2 * np.pi), 512 / np.pi, 512.0, 256.5)
+    uv, valid = camera.project(np.array([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 0.0]]))
+    assert valid.tolist() == [True, True, False]
+    np.testing.assert_allclose(uv[:2, 1], [512.5, 0.5])
+
+
 def test_partial_panorama_does_not_see_behind():
     camera = equirectangular(512, 180.0, 256.0)
     _, valid = camera.project(np.array([[0, 0, 1.0], [0.5, 0, -1], [-0.5, 0, -1]]))

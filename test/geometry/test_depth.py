@@ -166,3 +166,18 @@ def test_metric_depth_may_be_off_by_a_third_either_way(factor, agrees):
     result = calibrate_depth(factor * truth, DepthKind.METRIC, rays, camera_height_m=HEIGHT_M)
     assert result.agrees == agrees
     assert result.scale == pytest.approx(1 / factor)
+
+
+def test_ground_without_a_depth_does_not_spoil_that_of_the_rest():
+    """Zeros are what networks and depth cameras give for "nothing"; an inverse depth may well be negative."""
+    rays, truth, _ = scene(walls=0.0)
+    missing = np.flatnonzero(truth < 25.0)[::3]
+    holes = truth.copy()
+    holes[missing] = 0.0
+    result = calibrate_depth(0.5 * holes, DepthKind.RELATIVE, rays, camera_height_m=HEIGHT_M)
+    assert result.agrees and result.scale == pytest.approx(2.0)
+    assert np.isinf(result.range_m[missing]).all()
+    result = calibrate_depth(4.0 / truth - 30.0, DepthKind.AFFINE_INVERSE, rays, camera_height_m=HEIGHT_M)
+    assert result.agrees
+    near = truth < 25.0
+    np.testing.assert_allclose(result.range_m[near], truth[near], rtol=1e-6)

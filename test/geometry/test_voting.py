@@ -1,5 +1,7 @@
 """The coarse vote against every pose scored one by one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -85,3 +87,22 @@ def test_scales_lie_in_the_middle_of_equal_parts_of_their_bounds():
     parts = 6  # log 4 / 0.25, rounded up
     expected = 0.5 * 4 ** ((np.arange(parts) + 0.5) / parts)
     np.testing.assert_allclose(np.unique(np.abs(a).round(6)), expected, rtol=1e-5)
+
+
+def test_where_cells_are_drawn_those_that_show_something_are():
+    """Forty cells point to one place; five hundred match as well everywhere, or do not count."""
+    rng = np.random.default_rng(10)
+    ground_m, heading = rng.uniform(-5, 5, (540, 2)), 1.0
+    place = 52.0 + 18.5j
+    seen = np.exp(1j * heading) * (ground_m @ [1, 1j]) + place
+    uv = GRID.uv_from_xy(np.stack([seen.real, seen.imag], axis=-1)).astype(int)
+    ratio = np.ones((540, 168), np.float32)
+    ratio[np.arange(540), uv[:, 1] * 14 + uv[:, 0]] = 30.0
+    ratio[40:290] = 1.0
+    ratio[290:] = rng.permuted(ratio[290:], axis=1)
+    weight = np.where(np.arange(540) < 290, 1.0, 1e-6)
+    field = replace(MatchField.of_one_image(ground_m, ratio, np.full(540, 0.5), GRID), weight=weight)
+    gate = PriorGate(Prior(51.0, 19.0, 4.0, heading, 0.2), 1.0, 3.0)
+    config = VotingConfig(STEP_RAD / 2, 1.5, max_ground_cells=45, candidates=1)
+    _, t = vote(Evidence.from_field(field, np.ones(540, dtype=bool)), gate, (1.0, 1.0), config, rng)
+    assert abs(t[0] - place) < 1.5
