@@ -142,6 +142,23 @@ def test_an_accelerometer_levels_while_the_robot_accelerates(sensors, path, forc
     assert tilt_deg(sensors.gravity_at(1.9)) < 0.5
 
 
+def test_an_accelerometer_shows_the_slope_on_which_the_robot_stands(sensors):
+    down = np.array([np.sin(0.2), 0.0, -np.cos(0.2)])
+    for stamp_sec in np.arange(0.0, 2.0, 0.02).round(3).tolist():
+        sensors.add("odometry", stamp_sec, Pose2(0.0, 0.0, 0.0))
+        sensors.add("gravity", stamp_sec, GravitySample(down, from_acceleration=True))
+    np.testing.assert_allclose(sensors.gravity_at(1.9), down, atol=1e-9)
+
+
+@pytest.mark.parametrize("odometry_sec", [(1.5, 2.0), (0.0, 1.7)], ids=["too young", "ended"])
+def test_an_accelerometer_does_without_odometry_that_does_not_cover_its_window(sensors, odometry_sec):
+    for stamp_sec in np.arange(0.0, 2.0, 0.02).round(3).tolist():
+        if odometry_sec[0] <= stamp_sec <= odometry_sec[1]:
+            sensors.add("odometry", stamp_sec, Pose2(stamp_sec**2, 0.0, 0.0))
+        sensors.add("gravity", stamp_sec, GravitySample(DOWN, from_acceleration=True))
+    np.testing.assert_allclose(sensors.gravity_at(1.9), DOWN)
+
+
 def test_without_odometry_an_accelerometer_is_averaged_for_longer(sensors):
     for number, stamp_sec in enumerate(np.arange(0.0, 4.0, 0.02).round(3).tolist()):
         sway = 0.2 * np.sin(2 * np.pi * number / 100)  # once in 2 s

@@ -58,6 +58,14 @@ def test_three_positions_give_a_course_heading_and_two_none():
     assert heading_from_course(samples[1:], odometry, 2.0, 8.0) is None
 
 
+@pytest.mark.parametrize(("off_m", "left_out"), [(14.0, True), (11.0, False)])
+def test_outliers_lie_three_standard_deviations_off_the_path(off_m, left_out):
+    samples = samples_at(0.5 * np.arange(20), lambda i: np.array([off_m, 0.0]) * (i == 2))
+    heading = heading_from_course(samples, odometry_until(10.0, 0.5), 2.0, 8.0)
+    error_rad = abs(wrap_angle_rad(heading.yaw_map_odom_rad - T_MAP_ODOM.yaw_rad))
+    assert (error_rad < 1e-6) == left_out
+
+
 def test_half_of_the_positions_is_no_majority():
     samples = samples_at(0.5 * np.arange(20), lambda i: np.array([400.0, -90.0 * i]) * (i % 2))
     assert heading_from_course(samples, odometry_until(10.0, 0.5), 2.0, 8.0) is None

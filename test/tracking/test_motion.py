@@ -6,7 +6,7 @@ from contextlib import nullcontext, suppress
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from xview_localizer.belief.hypotheses import OdometryDrift
@@ -112,6 +112,16 @@ def test_at_a_paths_start_a_step_may_be_three_times_what_the_robot_drives(step_m
         odometry.add_pose(0.1, Pose2(0.0, step_m, 0.0))
 
 
+@pytest.mark.parametrize("step_m, kept", [(1.6, True), (1.8, False)])
+def test_motion_is_known_from_a_fifth_of_a_second_into_a_path(step_m, kept):
+    """5 m/s: 0.5 m are expected, and 1.175 m more are allowed."""
+    odometry = OdometryBuffer(100.0, 0.5, 15.0)
+    for stamp_sec in (0.0, 0.25):
+        odometry.add_pose(stamp_sec, Pose2(5.0 * stamp_sec, 0.0, 0.0))
+    with nullcontext() if kept else pytest.raises(SampleError, match="odometry jumped"):
+        odometry.add_pose(0.35, Pose2(1.25 + step_m, 0.0, 0.0))
+
+
 def test_velocity_is_not_taken_across_a_reset():
     odometry = straight_drive(1.0)
     with pytest.raises(SampleError):
@@ -169,6 +179,7 @@ def test_buffers_are_bounded_and_refuse_old_stamps():
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.5, 50.0, 61.0, 61.5, 100.0, 130.0]), max_size=12))
+@example([1.0, 3.5, 1.0, 2.0])  # what is held back repeats the stamp before the newest
 def test_stamps_increase_whatever_arrives(stamps_sec):
     """Above all where a step back confirms that the newest stamp was a wrong one."""
     buffer = StampedBuffer(90.0)

@@ -125,7 +125,7 @@ def test_search_about_a_settled_leader_reaches_the_middle_of_gnss():
 
 
 def test_unsettled_belief_is_searched_about_gnss_and_out_to_every_live_hypothesis():
-    belief = believed((HERE, 0.7), (Pose2(40.0, 4.0, 0.0), 0.02), (Pose2(200.0, 4.0, 0.0), 0.005))
+    belief = believed((HERE, 0.7), (Pose2(40.0, 4.0, 0.0), 0.012), (Pose2(200.0, 4.0, 0.0), 0.009))
     search = search_around(belief, DISC, 0.0, CONFIG)
     assert search == Prior(10.0, 4.0, 30.0, DISC.yaw_rad, DISC.yaw_sigma_rad)
 
