@@ -50,7 +50,7 @@ BAR = 0.85
 TUNING = {
     "DenseSolverConfig", "PairsSolverConfig", "SamplingConfig", "VotingConfig",
     "CELLS_AT_ONCE", "EDGE_CELLS", "KERNEL_CELLS", "NEWTON_ITERATIONS", "NEWTON_TOLERANCE", "NO_EVIDENCE",
-    "PRIOR_SAMPLES", "PROPOSAL_INFLATION", "ROUNDS", "SCOUTS", "TABLE_SIZE",
+    "PRIOR_SAMPLES", "PROPOSAL_INFLATION", "ROUNDS", "SCOUTS", "SUPERSAMPLING", "TABLE_SIZE",
 }  # fmt: skip
 # A mutant may run for ever: this much processor time, beside three times that of all tests, counts as a failure.
 SPARE_CPU_SEC = 20

@@ -139,6 +139,16 @@ def test_panorama_axes():
     np.testing.assert_allclose(camera.rays(uv), expected, atol=1e-12)
 
 
+def test_a_barrel_lens_sees_as_far_as_its_polynomial_grows():
+    """r (1 - 0.28 r²) grows up to r = 1.09, where it is 0.73."""
+    camera = PinholeCamera(1600, 1200, 1000.0, 1000.0, 800.0, 600.0, "plumb_bob", (-0.28, 0.0, 0.0, 0.0))
+    rays = np.array([[0.9, 0.0, 1.0], [1.08, 0.0, 1.0], [1.1, 0.0, 1.0]])
+    uv, seen = camera.project(rays)
+    assert seen.tolist() == [True, True, False]
+    back = camera.rays(uv[:2])
+    np.testing.assert_allclose(back[:, 0] / back[:, 2], [0.9, 1.08], atol=1e-6)
+
+
 def test_a_panorama_sees_straight_up_and_down_but_no_ray_without_direction():
     camera = EquirectangularCamera(1024, 513, 1024 / (2 * np.pi), 512 / np.pi, 512.0, 256.5)
     uv, valid = camera.project(np.array([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 0.0]]))
@@ -285,7 +295,9 @@ def test_a_full_circle_is_seen_from_the_optical_axis(centre_column):
             {"distortion_model": "rational_polynomial", "d": [0.1] * 15},
             "takes 8 or 12 or 14 coefficients, got 15, those beyond",
         ),
-        ({"k": [400, 90, 320, 0, 400, 240, 0, 0, 1]}, "skew of 90 px"),
+        ({"k": [400, 21, 320, 0, 400, 240, 0, 0, 1]}, "skew of 21 px"),
+        ({"k": [400, 0, 0, 0, 400, 0, 320, 240, 1]}, "camera matrix k must be"),  # column by column
+        ({"k": [400, 0, 320, 0, 400, 240, 1, 0, 1]}, "camera matrix k must be"),
         ({"k": [400, 0, 5000, 0, 400, 240, 0, 0, 1]}, "far outside of the image"),
         # A calibration of an image half the size, and of one twice the size.
         ({"k": [200, 0, 160, 0, 200, 120, 0, 0, 1]}, "in a corner of the image of 640 × 480"),
@@ -304,6 +316,11 @@ def test_a_full_circle_is_seen_from_the_optical_axis(centre_column):
         ({"roi": (600, 0, 41, 480)}, r"roi \(600, 0, 41, 480\) does not lie in the image of 640 × 480"),
         ({"roi": (100, 0, 0, 0)}, "camera width must be"),
         ({"binning": (1, 481)}, "camera height must be"),
+        ({"distortion_model": "equirectangular"}, "takes no distortion coefficients and no skew, got"),
+        (
+            {"distortion_model": "equirectangular", "d": [], "k": [400, 3, 320, 0, 400, 240, 0, 0, 1]},
+            "takes no distortion coefficients and no skew, got",
+        ),
     ],
 )
 def test_bad_camera_info_is_refused(changes, message):

@@ -86,6 +86,11 @@ def test_the_raster_is_laid_about_the_middle_of_what_the_camera_sees(yaw_rad):
         assert not view.wraps or view.valid.all()
 
 
+def test_roll_and_pitch_do_not_move_the_middle():
+    view = canonical_view(pinhole(90.0), R_base_optical_from_rpy(0.4, 0.2, 1.0), SPEC)
+    assert view.cell_azimuth_rad.mean() == pytest.approx(1.0)
+
+
 def test_a_cell_counts_where_the_camera_sees_most_of_it():
     shares = []
     for roll_rad in (0.3, 0.5, 0.7):

@@ -186,7 +186,13 @@ def test_an_expected_pose_is_a_mode_of_its_own():
         np.concatenate([strong.inlier_probability, weak.inlier_probability]),
         GRID,
     )
-    config = replace(CONFIG, max_modes=1)
+    config = replace(  # nothing but the best pose comes out of the search itself
+        CONFIG,
+        max_modes=1,
+        refined=1,
+        voting=replace(CONFIG.voting, candidates=1),
+        sampling=replace(CONFIG.sampling, kept=1),
+    )
     alone = solve_dense(field, PRIOR, config, 0)
     assert len(alone.modes) == 1
     near = Pose2(rival.x_m + 0.7, rival.y_m - 0.5, rival.yaw_rad + 0.05)

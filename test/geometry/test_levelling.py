@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from xview_localizer.geometry.levelling import R_base_optical_from_rpy, R_level_base
+from xview_localizer.geometry.levelling import (
+    R_BODY_OPTICAL,
+    R_base_optical_from_rpy,
+    R_level_base,
+    rpy_from_R_base_body,
+)
 
 ANGLES = [(0.0, 0.0, 0.0), (0.1, 0.0, 0.0), (0.0, 0.2, 0.0), (0.0, 0.0, -2.0), (-0.3, 0.25, 1.1)]
 
@@ -29,6 +34,18 @@ def test_levelling_undoes_roll_and_pitch_and_keeps_yaw(roll, pitch):
     R_world_base = Rotation.from_euler("xyz", (roll, pitch, 0.0)).as_matrix()
     R = R_level_base(R_world_base.T @ [0, 0, -9.81])
     np.testing.assert_allclose(R, R_world_base, atol=1e-12)
+
+
+@pytest.mark.parametrize("rpy", ANGLES)
+def test_angles_come_back_from_their_rotation(rpy):
+    R_base_body = R_base_optical_from_rpy(*rpy) @ R_BODY_OPTICAL.T
+    np.testing.assert_allclose(rpy_from_R_base_body(R_base_body), rpy, atol=1e-12)
+
+
+@pytest.mark.parametrize("pitch_rad", [np.pi / 2, -np.pi / 2])
+def test_rotations_that_rounding_has_made_too_long_have_a_pitch(pitch_rad):
+    R_base_body = R_base_optical_from_rpy(0.0, pitch_rad, 0.0) @ R_BODY_OPTICAL.T * (1 + 1e-9)
+    assert rpy_from_R_base_body(R_base_body)[1] == pytest.approx(pitch_rad)
 
 
 def test_no_gravity_means_level():

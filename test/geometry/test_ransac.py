@@ -132,6 +132,7 @@ def test_hopeless_pairs_give_a_reason(ground, reason):
     solution = solve_pairs(Correspondences(ground, aerial, np.ones(len(ground))), None, CONFIG, 0)
     assert solution.pose is None and reason in solution.reason
     assert solution.inliers.shape == (len(ground),) and not solution.inliers.any()
+    assert solution.covariance.shape == (3, 3) and np.isnan(solution.covariance).all()
 
 
 def test_a_prior_that_excludes_the_answer_gives_a_reason():

@@ -42,7 +42,7 @@ def test_candidates_are_the_highest_local_maxima(heading):
     evidence = Evidence.from_field(field, np.ones(25, dtype=bool))
     prior = Prior(51.0, 19.0, 4.0, *(heading or ()))
     gate = PriorGate(prior, edge_m=1.0, yaw_sigmas=3.0)
-    config = VotingConfig(yaw_step_rad=STEP_RAD, spacing_m=1.5, candidates=5)
+    config = VotingConfig(yaw_step_rad=STEP_RAD, spacing_m=1.5, candidates=100)
     a, t = vote(evidence, gate, (1.0, 1.0), config, rng)
 
     yaws = STEP_RAD * np.arange(12) if heading is None else 1.0 + STEP_RAD * np.arange(-3, 4)
@@ -60,8 +60,9 @@ def test_candidates_are_the_highest_local_maxima(heading):
     if heading is None:
         padded[0], padded[-1] = padded[-2], padded[1]
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3, 3)).max(axis=(3, 4, 5))
-    peaks = sorted(volume[(volume >= windows) & np.isfinite(volume)], reverse=True)[:5]
-    np.testing.assert_allclose([score(field, *at) for at in zip(a, t, strict=True)], peaks, rtol=1e-4)
+    peaks = sorted(volume[(volume >= windows) & np.isfinite(volume)], reverse=True)
+    assert len(peaks) > 10
+    np.testing.assert_allclose([score(field, *at) for at in zip(a, t, strict=True)], peaks, atol=1e-3)
 
 
 def test_parts_of_the_ground_cells_vote_as_the_whole():
