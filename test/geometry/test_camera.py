@@ -311,6 +311,7 @@ def test_a_full_circle_is_seen_from_the_optical_axis(centre_column):
         ({"k": [0.0] * 9}, "not calibrated"),
         ({"k": [0, 0, 320, 0, 400, 240, 0, 0, 1]}, "camera fx must be finite and positive"),
         ({"k": [400, 0, np.nan, 0, 400, 240, 0, 0, 1]}, "camera cx must be finite"),
+        ({"k": [0, 0, 0, 0, 0, 0, 0, 0, 1]}, "camera fx must be finite and positive"),
         ({"k": [400, 0, 320]}, "camera matrix k must be"),
         ({"width": 0}, "camera width must be"),
         ({"roi": (600, 0, 41, 480)}, r"roi \(600, 0, 41, 480\) does not lie in the image of 640 × 480"),
