@@ -21,6 +21,7 @@ from xview_localizer.cli_common import (
     console,
     figure,
     open_recorded,
+    print_line,
     tracked,
 )
 from xview_localizer.cli_engines import engines
@@ -132,9 +133,7 @@ def locate(
     answers = locate_photos(find_photos(photo), locator, known, out, tracked("localizing"))
     for answer in answers:
         _print_answer(answer)
-    console.print(
-        f"table, GeoJSON and pictures; open me: {out / 'index.html'}", highlight=False, soft_wrap=True
-    )
+    print_line(f"table, GeoJSON and pictures; open me: {out / 'index.html'}")
 
 
 @app.command()
@@ -190,7 +189,7 @@ def simulate(
             raise typer.BadParameter(str(error), param_hint="--style") from error
         with console.status(f"rendering {pairs} towns"):
             make_pairs(out, range(seed, seed + pairs), pairs_config, workers)
-    console.print(f"wrote {out}", highlight=False)
+    print_line(f"wrote {out}")
 
 
 @app.command()
@@ -250,8 +249,8 @@ def check_config(path: Annotated[Path, typer.Argument(help="ROS parameter file o
     camera_masks(settings)
     doubts = doubts_of_settings(settings.values)
     for doubt in doubts:
-        console.print(f"doubtful: {doubt}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{path} is {'valid' if doubts else 'fine'}", highlight=False)
+        print_line(f"doubtful: {doubt}")
+    print_line(f"{path} is {'valid' if doubts else 'fine'}")
 
 
 for command in (train, calibrate, adapt, export, evaluate, rerun, bench):
@@ -260,7 +259,7 @@ for command in (train, calibrate, adapt, export, evaluate, rerun, bench):
 
 def _print_answer(answer) -> None:
     colour = "green" if answer.verdict == "accepted" else "red"
-    console.print(f"[{colour}]{answer.verdict}[/{colour}]  {escape(answer.photo)}", highlight=False)
+    print_line(f"[{colour}]{answer.verdict}[/{colour}]  {escape(answer.photo)}", markup=True)
     lines = [answer.reason] if answer.reason else []
     if answer.latitude_deg is not None:
         lines += [
@@ -269,7 +268,7 @@ def _print_answer(answer) -> None:
             f"heading {answer.heading_deg:.1f}° ± {answer.heading_sigma_deg:.1f}°, confidence {answer.confidence:.2f}",
         ]
     for line in [*lines, *filter(None, answer.notes.split("; "))]:
-        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+        print_line(f"  {line}")
 
 
 def _print_drive(metrics: dict) -> None:
@@ -290,7 +289,7 @@ def _print_drive(metrics: dict) -> None:
 
 
 def _print_open_me(folder: Path) -> None:
-    console.print(f"open me: {(folder / 'report.html').resolve().as_uri()}", highlight=False, soft_wrap=True)
+    print_line(f"open me: {(folder / 'report.html').resolve().as_uri()}")
 
 
 if __name__ == "__main__":

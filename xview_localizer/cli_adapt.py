@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 import typer
 from rich.table import Table
 
-from xview_localizer.cli_common import console, training_progress
+from xview_localizer.cli_common import console, print_line, training_progress
 
 
 def adapt(
@@ -55,10 +55,8 @@ def adapt(
     table.add_row("accepted", str(before.accepted), str(after.accepted))
     table.add_row("wrong accepted", str(before.wrong_accepted), str(after.wrong_accepted))
     console.print(table)
-    console.print(f"wrote {work / 'adaptation.json'}", highlight=False)
+    print_line(f"wrote {work / 'adaptation.json'}")
     if adaptation.worse:
-        console.print(
-            f"[red]no package is written to {out}:[/red] {', '.join(adaptation.worse)}", highlight=False
-        )
+        print_line(f"[red]no package is written to {out}:[/red] {', '.join(adaptation.worse)}", markup=True)
         raise typer.Exit(1)
-    console.print(f"package in {out}", highlight=False)
+    print_line(f"package in {out}")

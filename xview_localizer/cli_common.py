@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 console = Console()
 
+
+def print_line(text: str, markup: bool = False) -> None:
+    """Print a line as it is: a terminal may wrap a path, but whoever copies it gets it whole."""
+    console.print(text, highlight=False, markup=markup, soft_wrap=True)
+
+
 Package = Annotated[
     Optional[Path], typer.Option("--model", help="Model package folder; the embedded one by default.")
 ]
@@ -63,9 +69,9 @@ def training_progress(description: str) -> "Progress":
 
     def training(step: int, averages: dict[str, float]) -> None:
         losses = "  ".join(f"{key} {value:.3f}" for key, value in averages.items())
-        console.print(f"step {step}: {losses}", highlight=False)
+        print_line(f"step {step}: {losses}")
 
-    return Progress(lambda text: console.print(text, highlight=False), tracked(description), training)
+    return Progress(print_line, tracked(description), training)
 
 
 def load_package(folder: Path | None) -> "ModelPackage":

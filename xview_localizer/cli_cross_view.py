@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from xview_localizer.cli_common import console, figure, load_package, tracked
+from xview_localizer.cli_common import console, figure, load_package, print_line, tracked
 
 
 def judge_data_set(
@@ -33,7 +33,7 @@ def judge_data_set(
     figures = {**images.protocol, "model": networks.spec.name, **cross_view_figures(result)}
     write_json(figures, out)
     _print_table(figures)
-    console.print(f"wrote {out}", highlight=False)
+    print_line(f"wrote {out}")
 
 
 def _print_table(figures: dict) -> None:
@@ -46,10 +46,9 @@ def _print_table(figures: dict) -> None:
         table.add_row(measure, figure(value), figure(figures["accepted"][measure]))
     table.add_row("n", str(figures["n"]), str(figures["n"] - figures["n_rejected"]))
     console.print(table)
-    console.print(
+    print_line(
         f"labels of {figures['labels']}, {figures['n_rejected']} rejected, {figures['n_without_pose']} without a pose, "
-        f"{figures['n_unreadable']} unreadable",
-        highlight=False,
+        f"{figures['n_unreadable']} unreadable"
     )
     for reason in list(figures["unreadable"].values())[:3]:
-        console.print(f"unreadable: {reason}", highlight=False, markup=False)
+        print_line(f"unreadable: {reason}")

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from xview_localizer.cli_common import Package, console, load_package
+from xview_localizer.cli_common import Package, load_package, print_line
 
 engines = typer.Typer(no_args_is_help=True, help="TensorRT engines of model packages.")
 
@@ -51,11 +51,9 @@ def build(
         for graph in package.graphs.values():
             plan = cached_plan(graph, library, precision, store, capability)
             made.append(store.folder / engine_key(graph, library, precision, capability).file_name)
-            console.print(
-                f"{graph.name}: {len(plan) / 1e6:.0f} MB, {made[-1]}", highlight=False, soft_wrap=True
-            )
+            print_line(f"{graph.name}: {len(plan) / 1e6:.0f} MB, {made[-1]}")
     if compute_capability:
-        console.print(
+        print_line(
             "built ahead of time; `engines check` on a machine with such a GPU holds them to the reference"
         )
         return
@@ -81,7 +79,7 @@ def list_engines(cache: Cache = "") -> None:
         if key is not None:
             about += f", {key.runtime} {key.runtime_version}, {key.precision}"
             about += f", for {key.gpu} GPU of {key.compute_capability}"
-        console.print(f"{about}; {problem or unfit_reason(key) or 'fine'}", highlight=False, soft_wrap=True)
+        print_line(f"{about}; {problem or unfit_reason(key) or 'fine'}")
 
 
 @engines.command()
@@ -109,18 +107,16 @@ def check(
     with engine_check(load_package(model), config) as checks:
         for result in checks.graphs():
             for error in result.errors:
-                console.print(
+                print_line(
                     f"{result.graph}: {error.name} is off by {error.relative:.1e} of its norm "
-                    f"(allowed {result.tolerance:.0e}), at most {error.greatest:.1e}",
-                    highlight=False,
+                    f"(allowed {result.tolerance:.0e}), at most {error.greatest:.1e}"
                 )
             if result.worst_layer is not None:
                 failed.append(f"{result.graph}, worst layer {result.worst_layer.name}")
         if pairs is not None:
             poses = checks.poses(PairsDataset(pairs))
-            console.print(
-                f"poses of {poses.images} images: {poses.position_m:.3f} m and {poses.yaw_deg:.2f}° apart at most",
-                highlight=False,
+            print_line(
+                f"poses of {poses.images} images: {poses.position_m:.3f} m and {poses.yaw_deg:.2f}° apart at most"
             )
             failed += [] if poses.passed else ["poses"]
     if failed:
@@ -146,4 +142,4 @@ def clean(
         if reason:
             path.unlink()
             path.with_suffix(".lock").unlink(missing_ok=True)
-            console.print(f"removed {path.name}: {reason}", highlight=False, soft_wrap=True)
+            print_line(f"removed {path.name}: {reason}")

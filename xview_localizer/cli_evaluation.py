@@ -19,6 +19,7 @@ from xview_localizer.cli_common import (
     figure,
     load_package,
     open_recorded,
+    print_line,
     tracked,
 )
 from xview_localizer.cli_cross_view import judge_data_set
@@ -99,7 +100,7 @@ def evaluate(
         metrics = _evaluate_bag(open_recorded(bag, params_file, topic), reference, given, recording)
     write_json(metrics, out)
     _print_metrics(metrics)
-    console.print(f"wrote {out}", highlight=False)
+    print_line(f"wrote {out}")
 
 
 def _evaluate_bag(drive: "Drive", reference_name: str | None, given: dict, recording: Path | None) -> dict:
@@ -122,7 +123,7 @@ def _evaluate_bag(drive: "Drive", reference_name: str | None, given: dict, recor
     result = judge_drive(drive, reference, settings, records, rate_hz)
     if len(result.records) < len(records):
         left_out = len(records) - len(result.records)
-        console.print(f"{left_out} of {len(records)} images lie in gaps of the reference", highlight=False)
+        print_line(f"{left_out} of {len(records)} images lie in gaps of the reference")
     if recording is not None:
         from xview_localizer.evaluation.drive import drive_aerial, drive_images
         from xview_localizer.evaluation.rerun_log import write_recording
@@ -131,7 +132,7 @@ def _evaluate_bag(drive: "Drive", reference_name: str | None, given: dict, recor
         write_recording(recording, result, drive_aerial(result, settings), images)
     shift = estimate_map_shift(result, settings.values, localizer.spec.calibration.independence_m)
     if shift is not None and shift.is_significant:
-        console.print(shift.advice(), highlight=False, soft_wrap=True)
+        print_line(shift.advice())
     return {
         **summarize(result.frames),
         **result.drive_metrics(),
@@ -163,7 +164,7 @@ def rerun(
         node = read_node_recording(drive, Settings.from_values(drive.values), status)
     write_unjudged_recording(out, node.records, node.gnss_xy_m, node.aerial, node.images)
     accepted = sum(record.accepted for record in node.records)
-    console.print(f"{len(node.records)} images, {accepted} accepted; wrote {out}", highlight=False)
+    print_line(f"{len(node.records)} images, {accepted} accepted; wrote {out}")
 
 
 def bench(
@@ -204,10 +205,10 @@ def bench(
     for name, row in {**figures["graphs"], **figures["stages"]}.items():
         table.add_row(name, *(f"{row[key]:.1f} ms" for key in ("median_ms", "p5_ms", "p95_ms")))
     console.print(table)
-    console.print(f"peak memory {figures['peak_memory_mb']:.0f} MB", highlight=False)
+    print_line(f"peak memory {figures['peak_memory_mb']:.0f} MB")
     if earlier is not None:
         _print_comparison(compared(figures, earlier), earlier)
-    console.print(f"wrote {out}", highlight=False)
+    print_line(f"wrote {out}")
 
 
 def _print_comparison(rows: list[tuple[str, float, float]], earlier: dict) -> None:
@@ -231,9 +232,8 @@ def _print_metrics(metrics: dict) -> None:
         table.add_row(key, *(figure(metrics[prefix + key]) for prefix in ("", "accepted_")))
     table.add_row("n", str(metrics["n"]), str(metrics["n_accepted"]))
     console.print(table)
-    console.print(
+    print_line(
         f"false accepts {metrics['false_accepts']}, NEES {figure(metrics['nees_mean'])}, "
         f"most confident 70 % within 2 m {figure(metrics['confident_70_recall_2m'])}, "
-        f"{figure(metrics['rate_hz'])} Hz",
-        highlight=False,
+        f"{figure(metrics['rate_hz'])} Hz"
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 import typer
 from rich.table import Table
 
-from xview_localizer.cli_common import console, load_package
+from xview_localizer.cli_common import console, load_package, print_line
 
 models = typer.Typer(no_args_is_help=True, help="Model packages.")
 imports = typer.Typer(no_args_is_help=True, help="Published weights as model packages.")
@@ -47,8 +47,8 @@ def check_model(
     for name, graph in package.graphs.items():
         engine = engine_for(graph)
         shapes = ", ".join(f"{spec.name}{list(spec.shape)}" for spec in engine.inputs)
-        console.print(f"{name}: {shapes}", highlight=False, markup=False)
-    console.print(f"{package.folder} is whole; {package.provenance}", highlight=False)
+        print_line(f"{name}: {shapes}")
+    print_line(f"{package.folder} is whole; {package.provenance}")
 
 
 @models.command("update")
@@ -63,7 +63,7 @@ def update_model(
     from xview_localizer.models.update import update_package
 
     package = update_package(folder, out)
-    console.print(f"{', '.join(package.graphs)} in {package.folder}", highlight=False)
+    print_line(f"{', '.join(package.graphs)} in {package.folder}")
 
 
 @imports.callback()
@@ -87,8 +87,8 @@ def loc2(
     from xview_localizer.models.loc2_import import import_loc2
 
     package = import_loc2(head, backbone, variant, out)
-    console.print(f"package {package.spec.name} in {out}", highlight=False)
-    console.print(f"licence: {package.licence}", highlight=False)
+    print_line(f"package {package.spec.name} in {out}")
+    print_line(f"licence: {package.licence}")
 
 
 @imports.command("dinov2")
@@ -104,7 +104,7 @@ def dinov2_weights(
     from xview_localizer.models.dinov2_import import import_dinov2
 
     import_dinov2(weights, variant, out)
-    console.print(f"wrote {out}; licence of the weights: Apache-2.0", highlight=False)
+    print_line(f"wrote {out}; licence of the weights: Apache-2.0")
 
 
 @imports.command()
@@ -152,5 +152,5 @@ def depth(
             f"weights need one of {', '.join(ARCHITECTURES)}, got {architecture!r}",
             param_hint="--architecture",
         )
-    console.print(f"depth package {package.spec.name} in {out}; model.depth takes it", highlight=False)
-    console.print(f"licence: {package.licence}", highlight=False)
+    print_line(f"depth package {package.spec.name} in {out}; model.depth takes it")
+    print_line(f"licence: {package.licence}")

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from xview_localizer.cli_common import Package, console, training_progress
+from xview_localizer.cli_common import Package, print_line, training_progress
 
 # What to learn from.
 PairsFolders = Annotated[
@@ -94,7 +94,7 @@ def train(
     package = train_package(
         work, backbone or start or default_package_path(), out, config, training_progress("working")
     )
-    console.print(f"package {package.spec.name} in {out}", highlight=False)
+    print_line(f"package {package.spec.name} in {out}")
 
 
 def calibrate(
@@ -112,7 +112,7 @@ def calibrate(
 
     datasets = [PairsDataset(folder) for folder in pairs]
     calibrate_package(model or default_package_path(), out, datasets, training_progress("calibrating"))
-    console.print(f"package in {out}", highlight=False)
+    print_line(f"package in {out}")
 
 
 def export(
@@ -132,4 +132,4 @@ def export(
     from xview_localizer.models.export import export_backbone
 
     export_backbone(official_backbone(weights), out, quantize)
-    console.print(f"wrote {out}", highlight=False)
+    print_line(f"wrote {out}")
