@@ -7,7 +7,7 @@ import pytest
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.aerial.source import AerialImage, MapSourceError, crop_grid
-from xview_localizer.descriptor_map import HOLD_OFF_SEC, MARGIN_CELLS, DescriptorMap
+from xview_localizer.descriptor_map import HOLD_OFF_SEC, HOLE_SEC, MARGIN_CELLS, DescriptorMap
 from xview_localizer.models.spec import AerialSpec
 
 
@@ -152,13 +152,15 @@ def test_neighbouring_blocks_tell_a_problem_once(failing, quick_map):
     assert failing.reads > 1
 
 
-def test_holes_are_no_problems_and_are_kept(failing, quick_map, clock):
+def test_holes_are_no_problems_and_are_kept_for_a_while(failing, quick_map, clock):
     failing.seen = 0.0
     for _ in range(2):
         nothing = quick_map.read(0.0, 0.0, 20.0)
         assert not nothing.valid.any() and nothing.problems == ()
-        clock.sec += 1000.0
+        clock.sec += HOLE_SEC - 1.0
     assert failing.reads == 1
+    failing.seen = 1.0
+    assert quick_map.read(0.0, 0.0, 20.0).valid.all()
 
 
 def test_a_dead_map_is_asked_again_after_the_hold_off(failing, quick_map, clock):

@@ -26,6 +26,9 @@ MIN_VALID_RATIO = 0.25
 # What the map failed to give is requested again after this long: a dead server is not waited for with every image,
 # and one that is back is noticed soon.
 HOLD_OFF_SEC = 3.0
+# Where the map answered that it has no imagery, it is asked again after this long: it may have been without its data
+# for a while, but servers are not to be asked all the time by a robot beyond their coverage.
+HOLE_SEC = 60.0
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,8 @@ class DescriptorMap:
     """Encodes blocks of a map on demand and keeps the most recent ones. Thread-safe.
 
     At least `capacity` are kept, and twice as many as the widest read needed, so that the next one like it
-    and what is read ahead find theirs. What the map failed to give is requested again after HOLD_OFF_SEC.
+    and what is read ahead find theirs. What the map failed to give is requested again after HOLD_OFF_SEC, and
+    holes after HOLE_SEC.
     Raises MapSourceError from `read` when the map cannot be read.
     """
 
@@ -208,6 +212,8 @@ class DescriptorMap:
             self._drop(key, entry)
         elif isinstance(made, _Failure) or made.problems:
             entry.until_sec = time.monotonic() + HOLD_OFF_SEC
+        elif made.descriptor is None:
+            entry.until_sec = time.monotonic() + HOLE_SEC
         entry.made.set_result(made)
 
     def _drop(self, key: tuple[int, int], entry: _Entry) -> None:

@@ -181,7 +181,9 @@ def _map_faults() -> Iterator[Fault]:
         ("huge", "map: "),
         ("flooding", "map: .*more than"),
     ):
-        yield Fault(f"map server: {mode}", reason, map_mode=mode, from_start=True)
+        # A hole is an answer, which is taken for true for a while (descriptor_map.HOLE_SEC).
+        recovers = mode != "404"
+        yield Fault(f"map server: {mode}", reason, map_mode=mode, from_start=True, recovers=recovers)
     # Slow is no fault: poses come later.
     yield Fault("map server: slow", "", map_mode="slow", from_start=True)
     yield Fault(
