@@ -83,7 +83,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
-            f"xview-localizer = {PACKAGE}.cli:main",
+            f"xview-localizer = {PACKAGE}.cli.main:main",
             f"localizer = {PACKAGE}.ros.main:main",
         ]
     },

@@ -13,10 +13,10 @@ from pathlib import Path
 import cv2
 from drives import gnss_error, localize, make_drive, print_table
 
-from xview_localizer.bag import Drive, read_drive
 from xview_localizer.evaluation.drive_summary import summarize_drives
 from xview_localizer.evaluation.metrics import write_json
 from xview_localizer.evaluation.trajectory import DriveResult
+from xview_localizer.recordings.bag import Drive, read_drive
 from xview_localizer.simulation.drive import SURROUND, DriveConfig, RigCamera
 from xview_localizer.simulation.town import TownError
 

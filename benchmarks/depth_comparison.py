@@ -27,7 +27,7 @@ from xview_localizer.models.contracts import AerialEncoder, DepthEstimator, Grou
 from xview_localizer.models.depth_package import DepthInput, DepthPackage, DepthSpec
 from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage, default_package_path
-from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
+from xview_localizer.recordings.pairs import PairRecord, PairsDataset, ground_view
 
 FACTORS = (0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)
 SCALED_IMAGES = 10  # enough to see whether the unit matters

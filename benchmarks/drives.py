@@ -19,15 +19,15 @@ import cv2
 import numpy as np
 
 from xview_localizer.assembly import build_localizer, open_map
-from xview_localizer.bag import Drive, read_drive
 from xview_localizer.evaluation.drive import judge_drive
 from xview_localizer.evaluation.drive_summary import summarize_drives
 from xview_localizer.evaluation.metrics import write_json
 from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.evaluation.trajectory import DriveResult
-from xview_localizer.offline import localize_drive
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.bag import Drive, read_drive
+from xview_localizer.recordings.offline import localize_drive
 from xview_localizer.records import write_records
-from xview_localizer.settings import Settings
 from xview_localizer.simulation.drive import DriveConfig, simulate_drive
 from xview_localizer.simulation.sensors import GnssError
 from xview_localizer.simulation.town import TownError

@@ -29,7 +29,7 @@ from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.geometry.ransac import PairsSolution, PairsSolverConfig, solve_pairs
 from xview_localizer.ground_view import GroundView
-from xview_localizer.pairs import PairRecord, PairsDataset, PairsError, ground_view
+from xview_localizer.recordings.pairs import PairRecord, PairsDataset, PairsError, ground_view
 from xview_localizer.rejection import Reason, Rejection
 
 METRES_PER_PIXEL = 0.2

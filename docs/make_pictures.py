@@ -15,14 +15,14 @@ import numpy as np
 
 import xview_localizer as xl
 from xview_localizer.assembly import build_localizer, open_map
-from xview_localizer.bag import read_drive
 from xview_localizer.evaluation import plots
 from xview_localizer.evaluation.animation import write_animation
 from xview_localizer.evaluation.drive import drive_aerial, drive_images, judge_drive
 from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.evaluation.report_data import jpeg
-from xview_localizer.offline import localize_drive
-from xview_localizer.settings import Settings
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.bag import read_drive
+from xview_localizer.recordings.offline import localize_drive
 from xview_localizer.simulation.drive import DriveConfig, simulate_drive
 
 DRIVE_SEED, DRIVE_LENGTH_M = 900_002, 220.0

@@ -27,8 +27,8 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
+from xview_localizer.parameters.file import read_parameter_file
 from xview_localizer.ros.launch_topics import camera_arguments, camera_remappings
-from xview_localizer.settings import read_parameter_file
 
 CONFIG = Path(get_package_share_directory("xview_localizer")) / "config"
 SEVERAL = "of several cameras of params_file, NAME/"
@@ -136,7 +136,7 @@ def _served(
     source = Path(given["map"]).expanduser()
     if not source.is_file():
         raise ValueError(f"map_server:=true serves a file, but map:={given['map']!r} is not a file")
-    module = [sys.executable, "-m", "xview_localizer.cli"]  # its executable need not be on PATH
+    module = [sys.executable, "-m", "xview_localizer.cli.main"]  # its executable need not be on PATH
     command = [*module, "map-server", str(source), "--port", given["map_server_port"]]
     server = ExecuteProcess(cmd=command, name="map_server", output="screen")
     needed = True

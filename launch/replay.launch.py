@@ -25,11 +25,11 @@ from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
-from xview_localizer.bag import ROLES, BagReader
-from xview_localizer.drives import open_drive
+from xview_localizer.parameters.file import parameter_file_text, read_parameter_file
+from xview_localizer.recordings.bag import ROLES, BagReader
+from xview_localizer.recordings.drives import open_drive
 from xview_localizer.ros.launch_topics import camera_arguments, topic_arguments
 from xview_localizer.ros.replay import transports
-from xview_localizer.settings import parameter_file_text, read_parameter_file
 
 LOCALIZE = Path(get_package_share_directory("xview_localizer")) / "launch" / "localize.launch.py"
 ANSWER_SEC = 3.0  # for the node to process the last images after the bag has ended

@@ -38,11 +38,11 @@ PACKAGE = "xview_localizer"
 ROOMS = {
     "geometry": (["geometry/*.py"], ["test/geometry"]),
     # The defaults of their configurations are those of config/localizer.yaml, which test_settings.py holds them to.
-    "tracking": (["tracking/*.py"], ["test/tracking", "test/test_settings.py"]),
-    "gate": (["belief/gate.py"], ["test/belief", "test/test_rejection.py", "test/test_settings.py"]),
-    "intake": (["intake.py"], ["test/test_intake.py"]),
-    "messages": (["messages.py"], ["test/test_messages.py"]),
-    "settings": (["settings.py"], ["test/test_settings.py"]),
+    "tracking": (["tracking/*.py"], ["test/tracking", "test/parameters"]),
+    "gate": (["belief/gate.py"], ["test/belief", "test/test_rejection.py", "test/parameters"]),
+    "intake": (["inputs/intake.py"], ["test/inputs/test_intake.py"]),
+    "messages": (["inputs/messages.py"], ["test/inputs/test_messages.py"]),
+    "settings": (["parameters/*.py"], ["test/parameters"]),
 }
 BAR = 0.85
 # Numbers that are no behaviour: how finely, how often and of how many the solvers compute, settled by measurement. A

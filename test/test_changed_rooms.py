@@ -5,10 +5,11 @@ from changed_rooms import FALLBACK, paths_of_tests
 
 def test_rooms_and_root_modules():
     changed = [
-        "xview_localizer/photo/exif.py", "xview_localizer/localizer.py", "xview_localizer/tum.py",
+        "xview_localizer/photo/exif.py", "xview_localizer/localizer.py", "xview_localizer/recordings/tum.py",
         "test/photo/test_photo.py", "test/aerial/test_raster.py", "test/ros/conftest.py", "docs/photo.md", "gone.txt",
     ]  # fmt: skip
     assert paths_of_tests(changed) == [
-        "test/aerial/test_raster.py", "test/photo", "test/ros", "test/test_localizer.py", "test/test_readme.py"
+        "test/aerial/test_raster.py", "test/photo", "test/recordings", "test/ros", "test/test_localizer.py",
+        "test/test_readme.py",
     ]  # fmt: skip
     assert paths_of_tests(["LICENSE"]) == [FALLBACK]

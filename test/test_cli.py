@@ -12,9 +12,9 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from xview_localizer import cli
+from xview_localizer.cli import main as cli
 
-PACKAGE = Path(cli.__file__).parent
+PACKAGE = Path(cli.__file__).parents[1]
 RUNNER = CliRunner()
 
 
@@ -140,7 +140,8 @@ def test_town_without_a_route_is_one_line(run, tmp_path, monkeypatch):
 
 def test_replay_that_fails_shows_the_node_s_log(run, tmp_path, monkeypatch):
     replay = pytest.importorskip("xview_localizer.ros.replay")
-    from xview_localizer import demo, drives
+    from xview_localizer import demo
+    from xview_localizer.recordings import drives
 
     monkeypatch.setattr(drives, "open_drive", lambda *_: None)
     error = replay.ReplayError("the localizer node did not become active; its log ends with:\nboom")

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 import xview_localizer
-from xview_localizer import cli
+from xview_localizer.cli import main as cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

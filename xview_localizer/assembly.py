@@ -15,7 +15,7 @@ from xview_localizer.localizer import Localizer
 from xview_localizer.models.depth_package import DepthPackage
 from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage
-from xview_localizer.settings import Settings
+from xview_localizer.parameters.settings import Settings
 
 
 def open_map(settings: Settings, interruption: Interruption | None = None) -> MapSource:

@@ -14,17 +14,18 @@ import yaml
 
 from xview_localizer.aerial.map_server import served_map
 from xview_localizer.aerial.redact import redacted
-from xview_localizer.bag import Drive
-from xview_localizer.drives import open_drive
 from xview_localizer.evaluation.bench import machine
 from xview_localizer.evaluation.drive import drive_aerial, drive_images, judge_drive
 from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.evaluation.report import write_report
 from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.models.package import ModelPackage
+from xview_localizer.parameters.file import parameter_file_text
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.bag import Drive
+from xview_localizer.recordings.drives import open_drive
+from xview_localizer.recordings.tum import write_tum
 from xview_localizer.records import ImageRecord, write_records
-from xview_localizer.settings import Settings, parameter_file_text
-from xview_localizer.tum import write_tum
 
 Report = Callable[[str], None]
 Track = Callable[[str], Callable[[Iterable], Iterable]]

@@ -66,7 +66,7 @@ def test_only_files_are_served(geotiff, tmp_path) -> None:
 
 
 def test_command_prints_its_template_and_ends_on_sigterm(geotiff) -> None:
-    command = [sys.executable, "-m", "xview_localizer.cli", "map-server", str(geotiff), "--port", "0"]
+    command = [sys.executable, "-m", "xview_localizer.cli.main", "map-server", str(geotiff), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         line = process.stdout.readline()
         process.send_signal(signal.SIGTERM)
@@ -75,7 +75,7 @@ def test_command_prints_its_template_and_ends_on_sigterm(geotiff) -> None:
 
 
 def test_free_port_is_printed_once_bound_and_a_taken_one_is_refused(geotiff) -> None:
-    command = [sys.executable, "-m", "xview_localizer.cli", "map-server", str(geotiff), "--port"]
+    command = [sys.executable, "-m", "xview_localizer.cli.main", "map-server", str(geotiff), "--port"]
     with subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True) as process:
         template = process.stdout.readline().split(" as ")[1].strip()
         port = template.split(":")[2].split("/")[0]
@@ -90,7 +90,7 @@ def test_free_port_is_printed_once_bound_and_a_taken_one_is_refused(geotiff) -> 
 
 def test_two_at_once_serve_each_its_own_map(tmp_path, frame) -> None:
     """As two launches on one host start them."""
-    command = [sys.executable, "-m", "xview_localizer.cli", "map-server", "--port", "0"]
+    command = [sys.executable, "-m", "xview_localizer.cli.main", "map-server", "--port", "0"]
     shades = (60, 200)
     maps = [
         write_raster(tmp_path / f"map_{shade}.tif", np.full((3, 400, 400), shade, np.uint8), frame)

@@ -26,7 +26,7 @@ from xview_localizer.aerial.wms import wms_tiles
 from xview_localizer.assembly import open_map
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
-from xview_localizer.settings import Settings
+from xview_localizer.parameters.settings import Settings
 
 BOUNDS = Bounds(-40.0, -35.0, 45.0, 50.0)
 QUICK = FetchConfig(timeout_sec=1.0, retries=0)

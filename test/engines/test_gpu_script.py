@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from xview_localizer import cli
+from xview_localizer.cli import main as cli
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prove_on_gpu.sh"
 

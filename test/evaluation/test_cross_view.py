@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from xview_localizer import cli
+from xview_localizer.cli import main as cli
 from xview_localizer.evaluation.cross_view import CrossViewResult, evaluate_cross_view, map_of
 from xview_localizer.evaluation.cross_view_files import CrossViewError
 from xview_localizer.evaluation.cross_view_table import cross_view_figures

@@ -12,7 +12,7 @@ from xview_localizer.evaluation.evaluate import _relative, _windows
 from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import write_json
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.pairs import PairsError, Truth
+from xview_localizer.recordings.pairs import PairsError, Truth
 from xview_localizer.rejection import Reason, Rejection
 
 PRIOR_XY_M = np.array([3.0, 6.0])

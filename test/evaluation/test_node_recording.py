@@ -10,14 +10,15 @@ from rosbags.typesys import Stores, get_typestore
 from typer.testing import CliRunner
 
 from xview_localizer.aerial.source import AerialImage
-from xview_localizer.cli import app
-from xview_localizer.drives import open_drive
+from xview_localizer.cli.main import app
 from xview_localizer.evaluation.node_recording import read_node_recording
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.parameters.file import parameter_file_text, read_parameter_file
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.drives import open_drive
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason, Rejection
-from xview_localizer.settings import Settings, parameter_file_text, read_parameter_file
 from xview_localizer.simulation.geotiff import write_utm_geotiff
 
 STORE = get_typestore(Stores.ROS2_JAZZY)

@@ -7,14 +7,14 @@ import yaml
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from xview_localizer.bag import BagError
-from xview_localizer.drives import open_drive
 from xview_localizer.evaluation.drive import drive_images, judge_drive
 from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.bag import BagError
+from xview_localizer.recordings.drives import open_drive
+from xview_localizer.recordings.tum import write_tum
 from xview_localizer.records import ImageRecord
-from xview_localizer.settings import Settings
-from xview_localizer.tum import write_tum
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 TYPES = STORE.types

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from xview_localizer.bag import TF_TOPICS, BagError, Drive
 from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
-from xview_localizer.settings import Settings
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.bag import TF_TOPICS, BagError, Drive
 from xview_localizer.simulation.bag_writer import DriveBag
 from xview_localizer.simulation.sensors import GnssSample, OdometrySample
 

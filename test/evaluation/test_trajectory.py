@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xview_localizer.tum import read_tum, write_tum
+from xview_localizer.recordings.tum import read_tum, write_tum
 
 
 def test_tum_file_is_read_back(tmp_path):

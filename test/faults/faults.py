@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from xview_localizer.messages import rgb_from_compressed_image
+from xview_localizer.inputs.messages import rgb_from_compressed_image
 
 # Takes a role and its message, and gives what is published in its place; None: nothing.
 Change = Callable[[str, Any], Any]

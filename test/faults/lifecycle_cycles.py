@@ -21,7 +21,7 @@ from node_client import Client
 from tile_server import FaultyTileServer
 
 from xview_localizer.aerial.map_server import rendered_tiles
-from xview_localizer.bag import TF_TOPICS, BagReader, Drive
+from xview_localizer.recordings.bag import TF_TOPICS, BagReader, Drive
 from xview_localizer.ros.node_process import NodeProcess
 
 # Longer than anybody waits for the node: only breaking off ends the reading.

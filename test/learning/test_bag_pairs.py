@@ -11,7 +11,6 @@ pytest.importorskip("torch")
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.aerial.source import AerialImage
-from xview_localizer.bag import BagError, read_drive
 from xview_localizer.belief.hypotheses import OdometryDrift
 from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.geometry.dense import PoseMode
@@ -25,11 +24,12 @@ from xview_localizer.learning.reference import AdaptError
 from xview_localizer.localizer import LocalizerConfig
 from xview_localizer.modes import Modes
 from xview_localizer.observation import empty_observation
-from xview_localizer.pairs import PairsDataset
-from xview_localizer.settings import Settings
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.bag import BagError, read_drive
+from xview_localizer.recordings.pairs import PairsDataset
+from xview_localizer.recordings.tum import write_tum
 from xview_localizer.simulation.bag_writer import DriveBag
 from xview_localizer.simulation.sensors import GnssSample, OdometrySample
-from xview_localizer.tum import write_tum
 
 START_SEC, ANTENNA_M, CAMERA_M = 1000.0, np.array([-0.6, 0.2]), (0.4, 0.1)
 CAMERA = {

@@ -18,7 +18,7 @@ from xview_localizer.learning.calibrate import (
     nees_of_right,
 )
 from xview_localizer.modes import PLACES, Modes
-from xview_localizer.pairs import Truth
+from xview_localizer.recordings.pairs import Truth
 
 WEIGHT, SHARE, CONSTANT = 0.2, 0.9, 3.0
 

@@ -14,7 +14,7 @@ from xview_localizer.learning.features import AerialFeatures, FeatureFolder, Gro
 from xview_localizer.learning.losses import to_grid_sample, transform
 from xview_localizer.models.package import default_package_path
 from xview_localizer.models.xview import XviewSpec
-from xview_localizer.pairs import PairsDataset, PairsError
+from xview_localizer.recordings.pairs import PairsDataset, PairsError
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
 
 

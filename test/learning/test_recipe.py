@@ -26,7 +26,7 @@ from xview_localizer.learning.train import Matcher, TrainConfig
 from xview_localizer.models.export import export_heads
 from xview_localizer.models.manifest import ModelPackageError
 from xview_localizer.models.package import ModelPackage, default_package_path
-from xview_localizer.pairs import PairsDataset
+from xview_localizer.recordings.pairs import PairsDataset
 from xview_localizer.simulation.capture import Capture
 from xview_localizer.simulation.geotiff import write_utm_geotiff
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs

@@ -84,7 +84,7 @@ def test_any_graph_of_the_declared_size(tmp_path):
 def test_from_the_command_line(tmp_path):
     from typer.testing import CliRunner
 
-    from xview_localizer.cli import app
+    from xview_localizer.cli.main import app
 
     graph = tmp_path / "mine.onnx"
     to_onnx(torch.nn.Conv2d(3, 1, 1), {"rgb": torch.rand(1, 3, 70, 98)}, {"depth": {}}, {}, graph)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import xview_localizer as xl
-from xview_localizer import cli
+from xview_localizer.cli import main as cli
 from xview_localizer.photo.proof import ACCEPTED_RGB, PRIOR_RGB
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xview_localizer.bag import BagReader, read_drive
+from xview_localizer.recordings.bag import BagReader, read_drive
 
 # Accept whatever is found: these tests are about the node, not about the network's quality.
 ACCEPT_ALL = {

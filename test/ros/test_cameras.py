@@ -10,10 +10,10 @@ pytest.importorskip("rclpy")
 from node_client import without_timings
 
 from xview_localizer.assembly import build_localizer, open_map
-from xview_localizer.drives import open_drive
-from xview_localizer.offline import localize_drive
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.drives import open_drive
+from xview_localizer.recordings.offline import localize_drive
 from xview_localizer.ros.replay import replay_drive
-from xview_localizer.settings import Settings
 
 
 def test_two_cameras_out_of_step_give_one_pose_a_moment(domain, rig_drive):

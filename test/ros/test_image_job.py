@@ -19,9 +19,9 @@ from xview_localizer.belief.fix import Fix
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
-from xview_localizer.intake import NoCameraError
-from xview_localizer.messages import MessageError
-from xview_localizer.moments import CameraImage
+from xview_localizer.inputs.intake import NoCameraError
+from xview_localizer.inputs.messages import MessageError
+from xview_localizer.inputs.moments import CameraImage
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.ros.debug_image import HALF_EXTENT_M, METRES_PER_PIXEL, render_overlay
 from xview_localizer.ros.diagnostics import WARN, Health

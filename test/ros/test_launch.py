@@ -17,8 +17,8 @@ import yaml
 
 from xview_localizer.aerial.http_client import HttpClient
 from xview_localizer.aerial.map_server import TILE_ROUTE
+from xview_localizer.parameters.file import parameter_file_text, read_parameter_file
 from xview_localizer.ros.node_process import NodeProcess
-from xview_localizer.settings import parameter_file_text, read_parameter_file
 
 ROOT = Path(__file__).parents[2]
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))

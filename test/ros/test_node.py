@@ -15,12 +15,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 from visualization_msgs.msg import MarkerArray
 
 from xview_localizer.assembly import build_localizer, open_map
-from xview_localizer.messages import rgb_from_compressed_image, stamp_sec
-from xview_localizer.offline import localize_drive
+from xview_localizer.inputs.messages import rgb_from_compressed_image, stamp_sec
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.offline import localize_drive
 from xview_localizer.ros import qos
 from xview_localizer.ros.node_process import NodeProcess
 from xview_localizer.ros.replay import replay_drive
-from xview_localizer.settings import Settings
 
 
 def test_replay_over_dds_equals_offline(domain, drive, values):

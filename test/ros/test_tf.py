@@ -14,11 +14,11 @@ from std_msgs.msg import Header
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.geometry.transform_tree import Transform, TransformTree
-from xview_localizer.mountings_of_drive import with_mountings_of
-from xview_localizer.offline import localize_drive
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.mountings_of_drive import with_mountings_of
+from xview_localizer.recordings.offline import localize_drive
 from xview_localizer.ros.node_process import NodeProcess
 from xview_localizer.ros.replay import replay_drive
-from xview_localizer.settings import Settings
 
 MOUNTINGS = ("camera.position_in_base_m", "camera.rpy_deg", "gnss.antenna_in_base_m")
 needs_tf2_msgs = pytest.mark.skipif(
@@ -104,8 +104,8 @@ def test_map_to_odom_carries_odometry_into_the_map(client, drive, values, record
 
 
 def odometry_at(drive, stamp) -> Pose2:
-    from xview_localizer.bag import BagReader
-    from xview_localizer.messages import pose_from_odometry
+    from xview_localizer.inputs.messages import pose_from_odometry
+    from xview_localizer.recordings.bag import BagReader
 
     with BagReader(drive.bag, drive.topics) as bag:
         for message in bag.messages():

@@ -13,7 +13,7 @@ from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.pairs import PairsDataset
+from xview_localizer.recordings.pairs import PairsDataset
 from xview_localizer.simulation.drive import DriveConfig, simulate_drive
 from xview_localizer.simulation.drive_camera import Shot
 from xview_localizer.simulation.drive_pairs import DrivePairs

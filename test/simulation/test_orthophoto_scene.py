@@ -11,7 +11,7 @@ from xview_localizer.geometry.camera import EquirectangularCamera
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.pairs import PairsDataset
+from xview_localizer.recordings.pairs import PairsDataset
 from xview_localizer.simulation.capture import Capture
 from xview_localizer.simulation.orthophoto_pairs import make_orthophoto_pairs
 from xview_localizer.simulation.orthophoto_scene import OrthophotoScene

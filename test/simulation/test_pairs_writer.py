@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from xview_localizer.pairs import PairsDataset
+from xview_localizer.recordings.pairs import PairsDataset
 from xview_localizer.simulation.pairs_writer import CROP_M, PRIOR_RADIUS_M, PairsConfig, make_pairs
 
 TOWN_M = 150.0

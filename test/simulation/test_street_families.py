@@ -9,7 +9,7 @@ from xview_localizer.geometry.camera import camera_from_dict
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.pairs import PairsDataset
+from xview_localizer.recordings.pairs import PairsDataset
 from xview_localizer.simulation.capture import Capture
 from xview_localizer.simulation.families import FAMILIES, family_names
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs, sample_camera

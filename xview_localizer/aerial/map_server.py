@@ -123,7 +123,7 @@ class MapServerProcess:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
-        command = [sys.executable, "-m", "xview_localizer.cli", "map-server", str(self._path)]
+        command = [sys.executable, "-m", "xview_localizer.cli.main", "map-server", str(self._path)]
         command += ["--port", str(self._port)]
         self._log = tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT, env=os.environ)

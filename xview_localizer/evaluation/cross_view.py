@@ -21,7 +21,7 @@ from xview_localizer.geometry.pose import Prior
 from xview_localizer.ground_view import GroundView
 from xview_localizer.localizer import Localizer, LocalizerConfig
 from xview_localizer.models.contracts import Networks
-from xview_localizer.pairs import Truth
+from xview_localizer.recordings.pairs import Truth
 
 SAME, CROSS = "same", "cross"  # areas: tested where it was trained, or elsewhere
 UNKNOWN_HEADING_DEG = 180.0

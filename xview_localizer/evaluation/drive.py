@@ -7,17 +7,17 @@ from contextlib import suppress
 
 import numpy as np
 
-from xview_localizer import messages
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.assembly import open_map
-from xview_localizer.bag import ROLES_AND_TF, TF_ROLES, BagError, BagReader, Drive, is_compressed
 from xview_localizer.evaluation.reference import Reference, antenna_sample
 from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.geometry.grid import Bounds
-from xview_localizer.mountings import MountingError, Mountings
+from xview_localizer.inputs import messages
+from xview_localizer.inputs.mountings import MountingError, Mountings
 from xview_localizer.observation import IDENTITY_POSE
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.bag import ROLES_AND_TF, TF_ROLES, BagError, BagReader, Drive, is_compressed
 from xview_localizer.records import ImageRecord
-from xview_localizer.settings import Settings
 from xview_localizer.tracking.gnss import GnssSample, base_position
 
 MAP_METRES_PER_PIXEL, MAP_MARGIN_M = 0.25, 40.0

@@ -27,7 +27,7 @@ from xview_localizer.localizer import Localizer, LocalizerConfig
 from xview_localizer.models.contracts import Networks
 from xview_localizer.models.manifest import sha256
 from xview_localizer.models.package import ModelPackage
-from xview_localizer.pairs import PairsDataset, ground_view
+from xview_localizer.recordings.pairs import PairsDataset, ground_view
 
 # Greatest accepted differences of poses, far below their errors, and the number of images compared.
 MAX_POSITION_M, MAX_YAW_DEG, POSES = 0.05, 0.1, 50

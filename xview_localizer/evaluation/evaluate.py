@@ -12,7 +12,7 @@ from xview_localizer.geometry.pose import Pose2
 from xview_localizer.localizer import Localizer, LocalizerConfig
 from xview_localizer.models.contracts import Networks
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
-from xview_localizer.pairs import PairRecord, PairsDataset, PairsError, ground_view
+from xview_localizer.recordings.pairs import PairRecord, PairsDataset, PairsError, ground_view
 
 
 def evaluate_pairs(

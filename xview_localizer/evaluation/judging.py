@@ -7,7 +7,7 @@ import numpy as np
 from xview_localizer.belief.fix import Fix
 from xview_localizer.evaluation.metrics import Frame
 from xview_localizer.geometry.pose import wrap_angle_rad
-from xview_localizer.pairs import Truth
+from xview_localizer.recordings.pairs import Truth
 from xview_localizer.records import ImageRecord
 
 

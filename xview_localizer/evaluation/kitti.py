@@ -42,7 +42,7 @@ from xview_localizer.evaluation.cross_view_files import (
 from xview_localizer.geometry.camera import PinholeCamera
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.pairs import Truth
+from xview_localizer.recordings.pairs import Truth
 
 ZOOM, TILE_PX = 18, 512  # of the aerial images: about 0.2 m/px
 PART_PX = 512  # side of what is localized in: 100 m

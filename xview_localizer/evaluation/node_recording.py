@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from xview_localizer.aerial.source import AerialImage
-from xview_localizer.bag import BagError, BagReader, Drive
 from xview_localizer.evaluation.drive import aerial_around, antenna_samples, drive_images
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.bag import BagError, BagReader, Drive
 from xview_localizer.records import ImageRecord
-from xview_localizer.settings import Settings
 
 STATUS_TYPES = ("diagnostic_msgs/msg/DiagnosticArray",)
 STATUS_SUFFIX = "/status"  # of the topic's name, unlike /diagnostics, which has the same type

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from xview_localizer import messages
-from xview_localizer.bag import REFERENCE_ROLES, ROLES_AND_TF, TF_ROLES, BagError, BagReader, Drive
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.mountings import MountingError, Mountings
-from xview_localizer.settings import Settings
+from xview_localizer.inputs import messages
+from xview_localizer.inputs.mountings import MountingError, Mountings
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.bag import REFERENCE_ROLES, ROLES_AND_TF, TF_ROLES, BagError, BagReader, Drive
+from xview_localizer.recordings.tum import read_tum
 from xview_localizer.tracking.gnss import GnssSample, base_position, heading_from_course
 from xview_localizer.tracking.motion import OdometryBuffer, SampleError
-from xview_localizer.tum import read_tum
 
 TRUTH_FILE = "truth.tum"
 # Standard deviation of a reference without covariance, as of RTK or a survey.

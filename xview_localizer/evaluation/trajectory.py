@@ -10,7 +10,7 @@ import numpy as np
 from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import Frame
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.pairs import Truth
+from xview_localizer.recordings.pairs import Truth
 from xview_localizer.records import ImageRecord
 
 

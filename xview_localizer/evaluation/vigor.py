@@ -36,7 +36,7 @@ from xview_localizer.evaluation.cross_view_files import (
 )
 from xview_localizer.geometry.camera import EquirectangularCamera
 from xview_localizer.geometry.grid import RasterGrid
-from xview_localizer.pairs import Truth
+from xview_localizer.recordings.pairs import Truth
 
 # Of the original aerial images of 640 px, as the field uses them (Lentsch et al., SliceMatch, CVPR 2023).
 METRES_PER_PIXEL = {

@@ -18,7 +18,6 @@ import torch
 
 from xview_localizer.aerial.source import MapSource
 from xview_localizer.assembly import build_localizer, open_map
-from xview_localizer.drives import open_drive
 from xview_localizer.engines.factory import EngineConfig, engine_for
 from xview_localizer.evaluation.evaluate import evaluate_pairs
 from xview_localizer.evaluation.reference import read_reference
@@ -37,8 +36,11 @@ from xview_localizer.learning.train import TrainConfig, train
 from xview_localizer.models.manifest import sha256
 from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage, default_package_path
-from xview_localizer.pairs import PairsDataset
-from xview_localizer.settings import Settings, Value, read_parameter_file
+from xview_localizer.parameters.file import read_parameter_file
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.parameters.table import Value
+from xview_localizer.recordings.drives import open_drive
+from xview_localizer.recordings.pairs import PairsDataset
 from xview_localizer.strict_json import strict_json
 
 # Less road has no room for the three parts and the gaps between them.

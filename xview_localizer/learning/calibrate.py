@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from xview_localizer.belief.calibration import CalibrationSpec
 from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
 from xview_localizer.modes import PLACES, Modes
-from xview_localizer.pairs import Truth
+from xview_localizer.recordings.pairs import Truth
 
 RIGHT_WITHIN_M, RIGHT_WITHIN_RAD = 2.0, float(np.radians(10.0))
 TEMPERATURES = (2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 22.0, 33.0)

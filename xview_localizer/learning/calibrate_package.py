@@ -27,7 +27,7 @@ from xview_localizer.localizer import Localizer
 from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage, write_manifest
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
-from xview_localizer.pairs import PairRecord, PairsDataset, ground_view
+from xview_localizer.recordings.pairs import PairRecord, PairsDataset, ground_view
 
 HEADING_SIGMA_DEG = 10.0  # of the heading that is added to priors without one, as from odometry and course
 

@@ -13,8 +13,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from xview_localizer import messages
-from xview_localizer.bag import Drive
 from xview_localizer.evaluation.reference import Reference
 from xview_localizer.geometry.camera import camera_to_dict
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_level_base, rpy_from_R_base_body
@@ -22,15 +20,17 @@ from xview_localizer.geometry.masked_camera import MaskedCamera
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
 from xview_localizer.imaging import NO_DATA_RGB
-from xview_localizer.intake import DriveIntake
+from xview_localizer.inputs import messages
+from xview_localizer.inputs.intake import DriveIntake
+from xview_localizer.inputs.moments import CameraImage, Moment
+from xview_localizer.inputs.mountings import parameter_prefix
 from xview_localizer.learning.reference import AdaptError, anchor_at
 from xview_localizer.learning.smoothing import Anchor
 from xview_localizer.localizer import Localizer
-from xview_localizer.moments import CameraImage, Moment
-from xview_localizer.mountings import parameter_prefix
-from xview_localizer.offline import moments_of_drive
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.bag import Drive
+from xview_localizer.recordings.offline import moments_of_drive
 from xview_localizer.records import ImageRecord
-from xview_localizer.settings import Settings
 from xview_localizer.tracking.motion import PathPose, SampleError
 from xview_localizer.tracking.tracker import DriveTracker
 

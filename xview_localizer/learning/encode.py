@@ -24,7 +24,7 @@ from xview_localizer.learning.augment import augment_photometric
 from xview_localizer.learning.features import WRITING_SUFFIX
 from xview_localizer.models.token_rows import tokens_of
 from xview_localizer.models.xview import XviewSpec
-from xview_localizer.pairs import PairRecord, PairsDataset, PairsError, ground_view
+from xview_localizer.recordings.pairs import PairRecord, PairsDataset, PairsError, ground_view
 
 GROUP_SIZE = 4  # images that share an aerial crop
 GROUP_EXTENT_M = 20.0  # greatest distance of an image from the first of its group

@@ -30,7 +30,7 @@ from xview_localizer.models.backbone import official_backbone
 from xview_localizer.models.manifest import sha256
 from xview_localizer.models.package import ModelPackage, default_package_path
 from xview_localizer.models.xview import XviewSpec
-from xview_localizer.pairs import PairsDataset
+from xview_localizer.recordings.pairs import PairsDataset
 from xview_localizer.simulation.families import CLASSIC
 from xview_localizer.simulation.orthophoto_file import OrthophotoFile
 from xview_localizer.simulation.orthophoto_pairs import make_orthophoto_pairs

@@ -16,9 +16,9 @@ from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.localizer import Fix, Localizer, Observation
+from xview_localizer.parameters.settings import Settings
 from xview_localizer.photo.photo import Photo
 from xview_localizer.photo.proof import draw_proof, is_wide
-from xview_localizer.settings import Settings
 
 # A local frame is used for photos within this distance of its origin, where its lengths are exact to a millimetre.
 FRAME_REACH_M = 2000.0

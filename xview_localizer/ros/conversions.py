@@ -12,8 +12,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image, NavSatFix, NavSatStatus
 from std_msgs.msg import Header
 
-from xview_localizer import messages
 from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.inputs import messages
 from xview_localizer.tracking.track import PoseEstimate
 
 # The method does not estimate height, roll and pitch; large but finite keeps filters well-conditioned.

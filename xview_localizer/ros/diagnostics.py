@@ -28,7 +28,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from xview_localizer.mountings import ONLY_CAMERA
+from xview_localizer.inputs.mountings import ONLY_CAMERA
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason
 

@@ -13,10 +13,10 @@ from std_msgs.msg import Header
 
 from xview_localizer.aerial.source import MapSource, MapSourceError
 from xview_localizer.geometry.match_field import Correspondences
-from xview_localizer.intake import DriveIntake, NotReadyError
+from xview_localizer.inputs.intake import DriveIntake, NotReadyError
+from xview_localizer.inputs.messages import MessageError, stamp_sec
+from xview_localizer.inputs.moments import Moment
 from xview_localizer.localizer import Localizer
-from xview_localizer.messages import MessageError, stamp_sec
-from xview_localizer.moments import Moment
 from xview_localizer.observation import Observation
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason, Rejection

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from xview_localizer.bag import is_compressed, kind_of
-from xview_localizer.mountings import ONLY_CAMERA
+from xview_localizer.inputs.mountings import ONLY_CAMERA
+from xview_localizer.recordings.bag import is_compressed, kind_of
 
 # argument: topic of the node, of each camera
 CAMERA_TOPICS = {"image": "image", "compressed_image": "image/compressed", "camera_info": "camera_info"}

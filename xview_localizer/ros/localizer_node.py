@@ -26,11 +26,13 @@ from xview_localizer.aerial.redact import redacted
 from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.engines.engine import EngineError
-from xview_localizer.intake import DriveIntake
+from xview_localizer.inputs.intake import DriveIntake
+from xview_localizer.inputs.messages import MessageError
+from xview_localizer.inputs.moments import CameraImage, MomentCollector
 from xview_localizer.localizer import Localizer
-from xview_localizer.messages import MessageError
 from xview_localizer.models.package import ModelPackageError
-from xview_localizer.moments import CameraImage, MomentCollector
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.parameters.table import SettingsError
 from xview_localizer.ros import qos, tf
 from xview_localizer.ros.conversions import diagnostics_message, diagnostics_name, image_decoder
 from xview_localizer.ros.diagnostics import OK, WARN, Health, input_of
@@ -43,7 +45,6 @@ from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.parameters import check_change, declare_parameters, read_settings
 from xview_localizer.ros.services import Services
 from xview_localizer.ros.worker import NewestItemWorker
-from xview_localizer.settings import Settings, SettingsError
 
 STOP_TIMEOUT_SEC = 3.0
 DIAGNOSTICS_PERIOD_SEC = 1.0

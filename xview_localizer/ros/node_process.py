@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from xview_localizer.settings import Value, parameter_file_text
+from xview_localizer.parameters.file import parameter_file_text
+from xview_localizer.parameters.table import Value
 
 STOP_TIMEOUT_SEC = 15.0
 

@@ -7,7 +7,8 @@ from rclpy.exceptions import ParameterUninitializedException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from xview_localizer.settings import SETTINGS, Setting, Settings, SettingsError, find_problems, settings_table
+from xview_localizer.parameters.settings import Settings, find_problems
+from xview_localizer.parameters.table import SETTINGS, Setting, SettingsError, settings_table
 
 _TYPES = {
     (bool, False): Parameter.Type.BOOL,

@@ -16,7 +16,11 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 
-from xview_localizer.bag import (
+from xview_localizer.inputs.moments import CameraImage, MomentCollector
+from xview_localizer.inputs.mountings import parameter_prefix
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.parameters.table import Value
+from xview_localizer.recordings.bag import (
     ROLES_AND_TF,
     TF_ROLES,
     TF_TOPICS,
@@ -26,14 +30,11 @@ from xview_localizer.bag import (
     is_compressed,
     kind_of,
 )
-from xview_localizer.moments import CameraImage, MomentCollector
-from xview_localizer.mountings import parameter_prefix
-from xview_localizer.mountings_of_drive import with_mountings_of
+from xview_localizer.recordings.mountings_of_drive import with_mountings_of
 from xview_localizer.records import ImageRecord
 from xview_localizer.ros import qos
 from xview_localizer.ros.node_process import NodeProcess
 from xview_localizer.ros.tf import TFMessage
-from xview_localizer.settings import Settings, Value
 
 START_TIMEOUT_SEC = 60.0
 ANSWER_TIMEOUT_SEC = 60.0

@@ -13,8 +13,8 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import TransitionCallbackReturn
 
+from xview_localizer.parameters.table import SettingsError
 from xview_localizer.ros.localizer_node import LocalizerNode
-from xview_localizer.settings import SettingsError
 
 # From a signal on, the node has so long: twice STOP_TIMEOUT_SEC for its workers, and what DDS takes. After 10 s launch
 # sends SIGKILL, which would leave DDS's shared memory behind.

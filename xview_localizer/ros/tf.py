@@ -12,10 +12,11 @@ from rclpy.subscription import Subscription
 from std_msgs.msg import Header
 
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.messages import MessageError
-from xview_localizer.mountings import Mountings
+from xview_localizer.inputs.messages import MessageError
+from xview_localizer.inputs.mountings import Mountings
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.parameters.table import SettingsError
 from xview_localizer.ros import qos
-from xview_localizer.settings import Settings, SettingsError
 
 try:
     from tf2_msgs.msg import TFMessage

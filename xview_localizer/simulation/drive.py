@@ -13,6 +13,7 @@ from xview_localizer.aerial.source import AerialImage
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.recordings.tum import write_tum
 from xview_localizer.simulation.bag_writer import DriveBag, optical_frame
 from xview_localizer.simulation.capture import Capture
 from xview_localizer.simulation.drive_camera import DriveCamera
@@ -23,7 +24,6 @@ from xview_localizer.simulation.route import Trajectory, drive_along, find_route
 from xview_localizer.simulation.sensors import GnssError, OdometrySample, gnss, imu, wheel_odometry
 from xview_localizer.simulation.style import TownStyle
 from xview_localizer.simulation.town import Town, TownError
-from xview_localizer.tum import write_tum
 
 SENSOR_RATE_HZ = 50.0
 # Least distance of the route from the orthophoto's edge, so that searches around all images lie on the map.

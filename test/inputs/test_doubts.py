@@ -1,0 +1,95 @@
+"""Settings and inputs that raise a doubt, and others that do not."""
+
+import numpy as np
+import pytest
+
+from xview_localizer.inputs.doubts import DriveDoubts, doubt_of_lens, doubts_of_settings
+
+SOUND = {
+    "camera.position_in_base_m": (0.4, 0.0, 1.6),
+    "camera.rpy_deg": (0.0, 5.0, 0.0),
+    "camera.height_m": 1.6,
+    "imu.rpy_deg": (0.0, 0.0, 0.0),
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"camera.height_m": 0.0},  # unknown
+        dict.fromkeys(SOUND),  # by TF
+        {"camera.rpy_deg": (0.0, 0.0, 0.0)},  # looks ahead, from where it sits
+        {"camera.rpy_deg": (0.3, 2.1, -0.4)},  # calibrated
+        {"camera.rpy_deg": (0.0, 2.0, 0.0)},
+        {"camera.rpy_deg": (90.0, 0.0, 0.0)},  # a portrait
+        {"camera.rpy_deg": (180.0, 0.0, 0.0)},
+    ],
+)
+def test_sound_settings_are_not_doubted(changes):
+    assert doubts_of_settings(SOUND | changes) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "doubt"),
+    [
+        ({"camera.position_in_base_m": (0.0,) * 3, "camera.rpy_deg": (0.0,) * 3}, "are all zero"),
+        ({"camera.rpy_deg": (-90.0, 0.0, -90.0)}, "is the turn of an optical frame"),
+        ({"camera.rpy_deg": (-95.0, 0.0, -90.0)}, "is the turn of an optical frame"),
+        ({"camera.rpy_deg": (0.0, 0.0873, 0.0)}, "looks like radians, [0.0, 5.0, 0.0] in degrees"),
+        ({"camera.rpy_deg": (0.0, 0.0, 1.5708)}, "looks like radians, [0.0, 0.0, 90.0] in degrees"),
+        ({"imu.rpy_deg": (3.14159, 0.0, 0.0)}, "imu.rpy_deg [3.14159, 0.0, 0.0] looks like radians"),
+        ({"camera.height_m": 0.28}, "camera.height_m is 0.28"),
+        ({"camera.height_m": 3.5}, "camera.height_m is 3.5"),
+    ],
+)
+def test_doubtful_settings(changes, doubt):
+    (found,) = doubts_of_settings(SOUND | changes)
+    assert doubt in found
+    assert DriveDoubts(SOUND | changes).current() == [found]
+
+
+def test_lens_of_a_few_degrees():
+    assert "sees only 4.0° across" in doubt_of_lens(np.radians(4.0))
+    assert doubt_of_lens(np.radians(40.0)) == ""
+
+
+def test_status_that_the_driver_never_sets():
+    doubts = DriveDoubts(SOUND)
+    doubts.on_status(-2)
+    assert "never sets the status" in doubts.current()[0]
+    doubts.on_status(0)
+    assert doubts.current() == []
+
+
+@pytest.mark.parametrize(
+    ("scales", "stuck"),
+    [
+        (np.full(12, 0.9), True),
+        (np.full(12, 1.1), True),
+        (np.r_[np.full(10, 1.0995), 1.0, 0.95], True),
+        (np.full(9, 0.9), False),  # too few to tell
+        (np.linspace(0.9, 1.1, 20), False),
+        (np.r_[np.full(10, 0.9), np.full(10, 1.1)], False),  # places that fit by accident, not a wrong height
+        (np.full(40, np.nan), False),
+    ],
+)
+def test_scale_that_stays_at_its_bound(scales, stuck):
+    doubts = DriveDoubts(SOUND)
+    for scale in scales:
+        doubts.on_scale(scale, (0.9, 1.1))
+    assert ["the solved scale stays at its bound" in doubt for doubt in doubts.current()] == [True] * stuck
+
+
+def test_each_of_several_cameras_is_doubted_by_its_name():
+    values = {"camera.left.rpy_deg": (-90.0, 0.0, -90.0), "camera.rear.height_m": 0.4}
+    doubts = DriveDoubts(values)
+    doubts.on_lens(np.radians(4.0), "left")
+    found = doubts.current()
+    assert [doubt.split(" ")[0] for doubt in found] == [
+        "camera.left.rpy_deg",
+        "camera.rear.height_m",
+        "left:",
+    ]
+    doubts.on_lens(np.radians(90.0), "left")
+    assert doubts.current() == found[:2]

@@ -1,0 +1,380 @@
+from contextlib import nullcontext
+from dataclasses import replace
+from types import SimpleNamespace as Message
+
+import cv2
+import numpy as np
+import pytest
+
+from xview_localizer.inputs.intake import DriveIntake, NoCameraError, NotMountedError
+from xview_localizer.inputs.messages import MessageError
+from xview_localizer.inputs.moments import CameraImage
+from xview_localizer.observation import empty_observation
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.rejection import Reason
+
+LEVEL = (0.0, 0.0, 0.0)
+SETTINGS = Settings.from_values(
+    {
+        "datum.latitude_deg": 48.0,
+        "datum.longitude_deg": 11.0,
+        "map.source": "map.tif",
+        "camera.position_in_base_m": (0.0, 0.0, 0.0),
+        "camera.rpy_deg": LEVEL,
+        "imu.rpy_deg": LEVEL,
+        "gnss.antenna_in_base_m": (0.0, 0.0, 0.0),
+    }
+)
+OF_A_CAMERA = ("position_in_base_m", "rpy_deg")
+SEEN = replace(empty_observation(0.0, ""), depth_source="network")
+UPRIGHT = Message(x=0.0, y=0.0, z=0.0, w=1.0)
+
+
+def settings_without(*names):
+    return Settings.from_values({name: value for name, value in SETTINGS.values.items() if name not in names})
+
+
+def header(sec, nanosec=0, frame_id=""):
+    return Message(stamp=Message(sec=sec, nanosec=nanosec), frame_id=frame_id)
+
+
+def transforms_message(*children, sec=100):
+    """A tf2_msgs/TFMessage: each child 1 m above base_link, upright but for cameras, which look ahead."""
+    ahead = Message(x=-0.5, y=0.5, z=-0.5, w=0.5)
+    return Message(
+        transforms=[
+            Message(
+                header=header(sec, frame_id="base_link"),
+                child_frame_id=child,
+                transform=Message(
+                    translation=Message(x=0.0, y=0.0, z=1.0), rotation=UPRIGHT if child == "imu" else ahead
+                ),
+            )
+            for child in children
+        ]
+    )
+
+
+def fix_message(sec, latitude_deg=48.0, longitude_deg=11.0, altitude_m=0.0, status=0):
+    return Message(
+        header=header(sec), status=Message(status=status), latitude=latitude_deg, longitude=longitude_deg,
+        altitude=altitude_m, position_covariance=[1.0] * 9, position_covariance_type=2,
+    )  # fmt: skip
+
+
+def odometry_message(sec, x_m=0.0, speed_mps=0.0, z_m=0.0, nanosec=0):
+    pose = Message(position=Message(x=x_m, y=0.0, z=z_m), orientation=UPRIGHT)
+    twist = Message(linear=Message(x=speed_mps, y=0.0, z=0.0))
+    return Message(
+        header=header(sec, nanosec), child_frame_id="", pose=Message(pose=pose), twist=Message(twist=twist)
+    )
+
+
+def imu_message(sec, frame_id=""):
+    return Message(header=header(sec, 0, frame_id), orientation=UPRIGHT, orientation_covariance=[0.0])
+
+
+def black(message):
+    return np.zeros((4, 6, 3), np.uint8)
+
+
+def test_messages_without_a_stamp_are_refused_and_change_nothing():
+    intake = DriveIntake(None, SETTINGS)
+    intake.on_image(Message(header=header(100)))
+    for handle, message in (
+        (intake.on_fix, fix_message(0)),
+        (intake.on_odom, odometry_message(0)),
+        (intake.on_imu, imu_message(0)),
+        (intake.on_image, Message(header=header(0))),
+    ):
+        with pytest.raises(MessageError, match="stamp is not set"):
+            handle(message)
+        message.header = header(101)
+        handle(message)
+    assert intake.tracker.awaits(102.0) == ["odometry", "gravity"]
+
+
+def test_an_image_before_the_first_camera_info_is_not_malformed():
+    with pytest.raises(NoCameraError, match="no CameraInfo yet"):
+        DriveIntake(None, SETTINGS).observe(Message(header=header(1)))
+
+
+@pytest.mark.parametrize(
+    ("latitude_deg", "longitude_deg"),
+    [(0.0, 0.0), (11.0, 48.0), (-48.0, 11.0), (48.0, -11.0), (-48.0, -169.0)],
+)
+def test_positions_far_from_the_datum_are_refused(latitude_deg, longitude_deg):
+    intake = DriveIntake(None, SETTINGS)
+    with pytest.raises(MessageError, match=r"\d{3,5} km from the datum; check its sign and the order of lat"):
+        intake.on_fix(fix_message(100, latitude_deg, longitude_deg))
+    intake.on_fix(fix_message(100, 49.0, 12.5))
+
+
+def test_what_the_tracker_refuses_is_a_message_error():
+    intake = DriveIntake(None, SETTINGS)
+    for handle, message in (
+        (intake.on_fix, fix_message),
+        (intake.on_odom, odometry_message),
+        (intake.on_imu, imu_message),
+    ):
+        handle(message(100))
+        with pytest.raises(MessageError, match=r"stamp 100\.000 is not after the previous one"):
+            handle(message(100))
+        with pytest.raises(MessageError, match=r"stamp 98\.000 is -2\.0 s off the previous one"):
+            handle(message(98))
+    with pytest.raises(MessageError, match="odometry jumped by 300.0 m"):
+        intake.on_odom(odometry_message(101, x_m=300.0))
+
+
+def test_odometry_with_a_twist_only_is_refused():
+    intake = DriveIntake(None, SETTINGS)
+    for tenth in range(100, 120):  # a robot that stands
+        intake.on_odom(odometry_message(tenth // 10, nanosec=tenth % 10 * 10**8))
+    refused = 0
+    for tenth in range(120, 140):
+        try:
+            intake.on_odom(odometry_message(tenth // 10, speed_mps=2.0, nanosec=tenth % 10 * 10**8))
+        except MessageError as error:
+            assert "stands still while its twist is 2.0 m/s" in str(error)
+            refused += 1
+    assert refused == 19  # the first 0.3 m are not known from a standing robot
+    intake.on_odom(odometry_message(14, x_m=0.1, speed_mps=2.0))
+
+
+def test_odometry_that_drives_along_z_is_refused():
+    intake = DriveIntake(None, SETTINGS)
+    for step in range(10):  # a ramp
+        intake.on_odom(odometry_message(10 + step, x_m=2.0 * step, z_m=0.5 * step))
+    intake = DriveIntake(None, SETTINGS)
+    with pytest.raises(MessageError, match="moved 4 m along z and 0 m across"):
+        for step in range(10):
+            intake.on_odom(odometry_message(10 + step, x_m=0.1 * step, z_m=2.0 * step))
+
+
+@pytest.mark.parametrize(
+    ("rpy_deg", "accelerated"), [((0.0, 0.0, 0.0), -9.9), ((180.0, 0.0, 0.0), None), ((0.0, 90.0, 0.0), None)]
+)
+def test_an_imu_that_hangs_the_robot_upside_down_is_refused(rpy_deg, accelerated):
+    settings = Settings.from_values({**SETTINGS.values, "imu.rpy_deg": rpy_deg})
+    intake = DriveIntake(None, settings)
+    message = imu_message(100)
+    if accelerated:
+        message.orientation_covariance = [-1.0]
+        message.linear_acceleration = Message(x=-0.3, y=0.0, z=accelerated)
+        message.linear_acceleration_covariance = [0.0]
+    with pytest.raises(MessageError, match="lean by (178|180|90)°.*which no driving robot does"):
+        intake.on_imu(message)
+    assert intake.tracker.gravity_at(100.0) is None
+
+
+class Looks:
+    """Takes the place of a localizer, and keeps the gravity of what it is shown."""
+
+    def __init__(self):
+        self.gravity = []
+
+    def observe(self, view):
+        self.gravity.append(view.gravity_base)
+        return "seen"
+
+
+def test_an_image_without_attitude_is_rejected_not_taken_as_level():
+    localizer = Looks()
+    intake = DriveIntake(localizer, SETTINGS, rgb_from_image=black)
+    intake.cameras[""] = object()
+
+    def observe(sec):
+        return intake.observe(Message(header=header(sec, 300_000_000), encoding="rgb8"))
+
+    assert observe(99) == "seen"
+    intake.on_imu(imu_message(100))
+    assert observe(100) == "seen"
+    unseen = observe(101)
+    assert unseen.reason == (
+        "no attitude from the IMU within 0.5 s of the image, which is stamped 1.3 s after the newest one; is the "
+        "camera's clock ahead, or the IMU late?"
+    )
+    assert len(unseen.ground_xy_m) == 0
+    assert intake.tracker.locate(unseen).fix.reason == unseen.reason
+    assert observe(106) == "seen"
+    assert [gravity is None for gravity in localizer.gravity] == [True, False, True]
+
+
+def test_an_imu_with_another_clock_is_named_rather_than_missed():
+    """18 s ahead, it has no attitude for the image; that is not what the user has to mend."""
+    intake = DriveIntake(Looks(), SETTINGS, rgb_from_image=black)
+    intake.cameras[""] = object()
+    intake.on_imu(imu_message(118))
+    image = Message(header=header(100), encoding="rgb8")
+    intake.on_image(image)
+    rejection = intake.tracker.locate(intake.observe(image)).fix.rejection
+    assert rejection.reason is Reason.CLOCKS_DISAGREE
+    assert "imu is stamped 18.0 s ahead of the images" in rejection.text
+
+
+def test_an_image_is_not_taken_as_level_while_the_mounting_of_the_imu_is_unknown():
+    """Its attitudes are refused then, which must not look like a robot without IMU."""
+    localizer = Looks()
+    intake = DriveIntake(localizer, settings_without("imu.rpy_deg"), rgb_from_image=black)
+    intake.cameras[""] = object()
+    image = Message(header=header(100), encoding="rgb8")
+    assert intake.observe(image) == "seen"
+    with pytest.raises(MessageError, match="publish it or set imu.rpy_deg"):
+        intake.on_imu(imu_message(100, "imu"))
+    with pytest.raises(NotMountedError, match="publish it or set imu.rpy_deg"):
+        intake.observe(image)
+    intake.mountings.on_transforms(transforms_message("imu"), static=True)
+    intake.on_imu(imu_message(100, "imu"))
+    assert intake.observe(image) == "seen"
+    assert [gravity is None for gravity in localizer.gravity] == [True, False]
+
+
+def test_an_image_of_a_camera_whose_mounting_is_unknown_is_not_ready():
+    intake = DriveIntake(Looks(), settings_without("camera.rpy_deg"), rgb_from_image=black)
+    intake.cameras[""] = object()
+    image = Message(header=header(100, frame_id="camera"), encoding="rgb8")
+    with pytest.raises(NotMountedError, match="publish it or set camera.rpy_deg"):
+        intake.observe(image)
+    intake.mountings.on_transforms(transforms_message("camera"), static=True)
+    assert intake.observe(image) == "seen"
+
+
+def test_a_compressed_image_may_not_be_larger_than_its_camera_info():
+    intake = DriveIntake(Looks(), SETTINGS)
+    intake.cameras[""] = Message(width=6, height=4)
+
+    def image(width, height):
+        data = cv2.imencode(".png", np.zeros((height, width, 3), np.uint8))[1].tobytes()
+        return Message(header=header(100), format="png", data=data)
+
+    assert intake.observe(image(6, 4)) == "seen"
+    with pytest.raises(MessageError, match="6 × 5 px.*it was not decoded"):
+        intake.observe(image(6, 5))
+
+
+def test_gravity_is_turned_from_the_imu_into_base_link():
+    """An IMU rolled by 40° that measures itself level: base_link leans the other way."""
+    rolled = {**SETTINGS.values, "imu.rpy_deg": (40.0, 0.0, 0.0)}
+    sin, cos = np.sin(np.radians(40.0)), np.cos(np.radians(40.0))
+    for settings, expected in (
+        (SETTINGS, [0.0, 0.0, -1.0]),
+        (Settings.from_values(rolled), [0.0, sin, -cos]),
+    ):
+        intake = DriveIntake(None, settings)
+        intake.on_imu(imu_message(100))
+        np.testing.assert_allclose(intake.tracker.gravity_at(100.0), expected, atol=1e-12)
+
+
+def test_a_position_without_covariance_is_as_uncertain_as_the_settings_say():
+    def radius_m(covariance_type):
+        intake = DriveIntake(None, Settings.from_values({**SETTINGS.values, "gnss.default_sigma_m": 90.0}))
+        message = fix_message(100)
+        message.position_covariance_type = covariance_type
+        intake.on_fix(message)
+        intake.on_image(Message(header=header(101)))
+        return intake.tracker.locate(replace(SEEN, stamp_sec=101.0)).prior.radius_m
+
+    assert radius_m(0) > 270.0
+
+
+def test_cameras_that_fail_are_named_and_left_out():
+    """The left one has no CameraInfo, the rear one an image that is cut off."""
+
+    def rgb(message):
+        if message.encoding == "broken":
+            raise MessageError("image data is cut off")
+        return np.zeros((4, 6, 3), np.uint8)
+
+    rig = {
+        f"camera.{name}.{key}": (0.0, 0.0, 0.0) for name in ("front", "left", "rear") for key in OF_A_CAMERA
+    }
+    given = {name: value for name, value in SETTINGS.values.items() if not name.startswith("camera.")}
+    settings = Settings.from_values(given | rig | {"cameras": ("front", "left", "rear")})
+    localizer, bad = Looks(), []
+    localizer.observe = lambda view: replace(SEEN, stamp_sec=view.stamp_sec)
+    intake = DriveIntake(localizer, settings, rgb_from_image=rgb)
+    intake.cameras |= {"front": object(), "rear": object()}
+
+    def complain(camera, problem):
+        bad.append((camera, problem))
+
+    def image(name, nanosec=0, encoding="rgb8"):
+        return CameraImage(name, Message(header=header(100, nanosec), encoding=encoding))
+
+    later = 400_000_000
+    for nanosec in (0, later):
+        intake.on_odom(odometry_message(100, nanosec=nanosec))
+    moment = (image("front"), image("left"), image("rear", later, "broken"))
+    joined = intake.observe_moment(moment, complain)
+    assert (joined.reason, joined.stamp_sec) == ("", 100.4)
+    no_info = "no CameraInfo yet; publish it on left/camera_info, or remap the topic"
+    assert bad == [("left", no_info), ("rear", "image data is cut off")]
+    with pytest.raises(MessageError, match="image data is cut off"):
+        intake.observe_moment(moment[1:], complain)
+    with pytest.raises(NoCameraError, match="publish it on left/camera_info"):
+        intake.observe_moment(moment[1:2], complain)
+    assert len(bad) == 2
+
+
+def test_a_moment_waits_for_the_mountings_of_all_its_cameras():
+    given = {name: value for name, value in SETTINGS.values.items() if not name.startswith("camera.")}
+    intake = DriveIntake(None, Settings.from_values(given | {"cameras": ("front", "left")}))
+    moment = tuple(
+        CameraImage(name, Message(header=header(100, frame_id=name))) for name in ("front", "left")
+    )
+    for name in ("front", "left"):
+        for sec in (99, 101):
+            assert not intake.is_mounted(moment)
+            intake.mountings.on_transforms(transforms_message(name, sec=sec), static=False)
+    assert intake.is_mounted(moment)
+    intake.clear()
+    assert not intake.is_mounted(moment)
+
+
+def test_what_is_doubtful_in_the_data_is_collected():
+    class Solves(Looks):
+        def scale_bounds(self, scale_known):
+            return (0.9, 1.1) if scale_known else (0.6, 1.6)
+
+    intake = DriveIntake(Solves(), SETTINGS)
+    known = len(intake.doubts.current())
+    for _ in range(12):
+        intake.on_answer(Message(scale_known=True), 0.9)
+    assert "stays at its bound, 0.9" in intake.doubts.current()[known]
+    for _ in range(12):
+        intake.on_answer(Message(scale_known=False), 1.2)
+    assert len(intake.doubts.current()) == known
+
+
+def test_a_narrow_lens_and_a_status_that_is_never_set_are_doubtful():
+    intake = DriveIntake(None, SETTINGS)
+    known = intake.doubts.current()
+    narrow = Message(
+        width=640, height=480, distortion_model="", d=[], k=[9000.0, 0, 320, 0, 9000, 240, 0, 0, 1],
+        binning_x=0, binning_y=0, roi=Message(x_offset=0, y_offset=0, width=0, height=0),
+    )  # fmt: skip
+    intake.on_camera_info(narrow)
+    intake.on_fix(fix_message(100, status=-2))
+    lens, status = intake.doubts.current()[len(known) :]
+    assert "sees only 4.1° across" in lens
+    assert "never sets the status of NavSatFix" in status
+
+
+@pytest.mark.parametrize(("latitude_deg", "taken"), [(49.75, True), (49.85, False)])  # 195 and 206 km
+def test_positions_are_taken_up_to_200_km_from_the_datum(latitude_deg, taken):
+    intake = DriveIntake(None, SETTINGS)
+    with nullcontext() if taken else pytest.raises(MessageError, match="km from the datum"):
+        intake.on_fix(fix_message(1, latitude_deg=latitude_deg))
+
+
+def test_simulated_time_may_begin_at_its_first_second():
+    intake = DriveIntake(None, SETTINGS)
+    assert intake.on_image(Message(header=header(0, nanosec=500_000_000))) == 0.5
+
+
+def test_clearing_forgets_what_was_measured():
+    intake = DriveIntake(None, SETTINGS)
+    intake.on_fix(fix_message(1))
+    assert intake.tracker.gnss_disc_at(1.5) is not None
+    intake.clear()
+    assert intake.tracker.gnss_disc_at(1.5) is None

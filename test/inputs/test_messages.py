@@ -1,0 +1,467 @@
+import struct
+import zlib
+from types import SimpleNamespace as Message
+
+import cv2
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from xview_localizer.encoded_image import MAX_IMAGE_PX
+from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
+from xview_localizer.inputs.messages import (
+    MessageError,
+    camera_from_info,
+    gravity_from_imu,
+    pose_from_odometry,
+    pose_from_reference,
+    position_from_nav_sat_fix,
+    rgb_from_compressed_image,
+    rgb_from_image,
+    stamp_sec,
+    transform_from_message,
+)
+
+HEIGHT, WIDTH = 12, 16
+
+
+def picture():
+    """Smooth colours, so that Bayer and chroma subsampling lose little."""
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    return np.stack([60 + 8 * columns, 200 - 9 * rows, 40 + 5 * (rows + columns)], axis=-1).astype(np.uint8)
+
+
+def image(encoding, data, padding=0):
+    rows = np.pad(data.reshape(HEIGHT, -1), ((0, 0), (0, padding)))
+    return Message(encoding=encoding, height=HEIGHT, width=WIDTH, step=rows.shape[1], data=rows.tobytes())
+
+
+def bayer(first_row, second_row):
+    """Mosaic of the picture with the given colours (0 red, 1 green, 2 blue) in even and odd rows."""
+    rgb, mosaic = picture(), np.zeros((HEIGHT, WIDTH), np.uint8)
+    for row, colours in enumerate((first_row, second_row)):
+        for column, colour in enumerate(colours):
+            mosaic[row::2, column::2] = rgb[row::2, column::2, colour]
+    return mosaic
+
+
+@pytest.mark.parametrize("padding", [0, 5])
+@pytest.mark.parametrize(
+    ("encoding", "order"),
+    [("rgb8", [0, 1, 2]), ("bgr8", [2, 1, 0]), ("rgba8", [0, 1, 2, 2]), ("bgra8", [2, 1, 0, 0])],
+)
+def test_interleaved_colours(encoding, order, padding):
+    np.testing.assert_array_equal(rgb_from_image(image(encoding, picture()[..., order], padding)), picture())
+
+
+def test_grey_becomes_three_equal_channels():
+    grey = picture()[..., 1]
+    np.testing.assert_array_equal(rgb_from_image(image("mono8", grey)), np.repeat(grey[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "first_row", "second_row"),
+    [
+        ("bayer_rggb8", (0, 1), (1, 2)),
+        ("bayer_bggr8", (2, 1), (1, 0)),
+        ("bayer_gbrg8", (1, 2), (0, 1)),
+        ("bayer_grbg8", (1, 0), (2, 1)),
+    ],
+)
+def test_bayer_patterns_name_the_first_row(encoding, first_row, second_row):
+    rgb = rgb_from_image(image(encoding, bayer(first_row, second_row)))
+    inner = (slice(2, -2), slice(2, -2))
+    np.testing.assert_allclose(rgb[inner].astype(int), picture()[inner].astype(int), atol=3)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "luma", "chroma"), [("yuv422", 1, 0), ("uyvy", 1, 0), ("yuv422_yuy2", 0, 1), ("yuyv", 0, 1)]
+)
+def test_yuv_422(encoding, luma, chroma):
+    yuv = cv2.cvtColor(picture(), cv2.COLOR_RGB2YUV)
+    packed = np.zeros((HEIGHT, WIDTH, 2), np.uint8)
+    packed[..., luma] = yuv[..., 0]
+    packed[:, 0::2, chroma], packed[:, 1::2, chroma] = yuv[:, 0::2, 1], yuv[:, 0::2, 2]
+    # The packed format is BT.601 with video range, cvtColor's YUV full range: only order is compared.
+    rgb = rgb_from_image(image(encoding, packed)).astype(float)
+    assert np.corrcoef(rgb.ravel(), picture().ravel().astype(float))[0, 1] > 0.97
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_compressed_images(suffix):
+    encoded = cv2.imencode(suffix, picture()[..., ::-1])[1]
+    rgb = rgb_from_compressed_image(Message(format=suffix, data=encoded.tobytes()))
+    np.testing.assert_allclose(rgb.astype(int), picture().astype(int), atol=30)
+
+
+@pytest.mark.parametrize("order", [[2, 1, 0], [2, 1, 0, 0]])  # the second one has an alpha channel
+@pytest.mark.parametrize("raw", ["rgb8", "bgr8", "bgra8", "yuv422"])
+def test_compressed_colours_are_the_usual_ones_whatever_the_raw_image_was(raw, order):
+    encoded = cv2.imencode(".png", picture()[..., order])[1].tobytes()
+    message = Message(format=f"{raw}; png compressed bgr8", data=encoded)
+    np.testing.assert_array_equal(rgb_from_compressed_image(message), picture())
+
+
+@pytest.mark.parametrize("encoding", ["bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"])
+def test_compressed_mosaics_are_as_raw_ones(encoding):
+    mosaic = bayer((0, 1), (1, 2))
+    message = Message(format=f"{encoding}; png compressed ", data=cv2.imencode(".png", mosaic)[1].tobytes())
+    np.testing.assert_array_equal(rgb_from_compressed_image(message), rgb_from_image(image(encoding, mosaic)))
+
+
+def test_unknown_mosaic_is_named():
+    data = cv2.imencode(".png", picture())[1].tobytes()
+    with pytest.raises(MessageError, match="'bayer_xyz8' is not supported"):
+        rgb_from_compressed_image(Message(format="bayer_xyz8; png compressed ", data=data))
+
+
+@pytest.mark.parametrize("is_bigendian", [0, 1])
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_16_bit_images_use_their_own_range(bits, is_bigendian):
+    deep = picture()[..., 0].astype(np.uint16) << (bits - 8)
+    deep[0, 0] = 2**bits - 1
+    expected = np.repeat((deep >> (bits - 8))[..., None], 3, axis=2)
+    data = deep.astype(">u2" if is_bigendian else "<u2").view(np.uint8)
+    message = image("mono16", data, padding=4)
+    message.is_bigendian = is_bigendian
+    np.testing.assert_array_equal(rgb_from_image(message), expected)
+    encoded = cv2.imencode(".png", deep)[1].tobytes()
+    compressed = Message(format="mono16; png compressed ", data=encoded)
+    np.testing.assert_array_equal(rgb_from_compressed_image(compressed), expected)
+
+
+def test_dark_16_bit_images_are_not_brightened():
+    dark = picture()[..., 0].astype(np.uint16) >> 3
+    encoded = cv2.imencode(".png", dark)[1].tobytes()
+    rgb = rgb_from_compressed_image(Message(format="mono16; png compressed ", data=encoded))
+    np.testing.assert_array_equal(rgb[..., 0], dark)
+
+
+def test_pictures_of_floats_are_refused():
+    encoded = cv2.imencode(".tiff", picture()[..., 0].astype(np.float32))[1].tobytes()
+    with pytest.raises(MessageError, match=r"compressed image \(tiff\) holds float32, not 8 or 16 bits"):
+        rgb_from_compressed_image(Message(format="tiff", data=encoded))
+
+
+def test_16_bit_mosaics_and_colours():
+    mosaic = bayer((0, 1), (1, 2))
+    wide = mosaic.astype("<u2") * 257
+    message = image("bayer_rggb16", wide.view(np.uint8))
+    message.is_bigendian = 0
+    np.testing.assert_array_equal(rgb_from_image(message), rgb_from_image(image("bayer_rggb8", mosaic)))
+    colours = image("bgr16", (picture()[..., ::-1].astype("<u2") * 257).view(np.uint8))
+    colours.is_bigendian = 0
+    lit = int(picture().max()).bit_length() - 8  # the brightest pixel sets the range
+    np.testing.assert_array_equal(rgb_from_image(colours), picture() >> max(lit, 0))
+
+
+@pytest.mark.parametrize(("encoding", "order"), [("8UC3", [2, 1, 0]), ("8UC4", [2, 1, 0, 0])])
+def test_opencv_images_are_blue_first(encoding, order):
+    np.testing.assert_array_equal(rgb_from_image(image(encoding, picture()[..., order])), picture())
+    grey = picture()[..., 1]
+    np.testing.assert_array_equal(rgb_from_image(image("8UC1", grey))[..., 2], grey)
+
+
+@pytest.mark.parametrize(("encoding", "first"), [("nv12", 1), ("nv21", 2)])
+def test_semi_planar_yuv(encoding, first):
+    yuv = cv2.cvtColor(picture(), cv2.COLOR_RGB2YUV)
+    chroma = yuv[::2, ::2, [first, 3 - first]].reshape(HEIGHT // 2, WIDTH)
+    rows = np.pad(np.concatenate([yuv[..., 0], chroma]), ((0, 0), (0, 3)))
+    message = Message(encoding=encoding, height=HEIGHT, width=WIDTH, step=WIDTH + 3, data=rows.tobytes())
+    rgb = rgb_from_image(message).astype(float)
+    assert rgb.shape == picture().shape
+    assert np.corrcoef(rgb.ravel(), picture().ravel().astype(float))[0, 1] > 0.97
+    message.data = message.data[: HEIGHT * (WIDTH + 3)]  # luminance only
+    with pytest.raises(MessageError, match="cut off"):
+        rgb_from_image(message)
+
+
+def png_of(width, height):
+    """A PNG whose header claims a size; nothing of it could be decoded."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IEND\xaeB`\x82"
+
+
+@pytest.mark.parametrize(("side_px", "max_px"), [(20_000, 10**8), (12_000, 10**8), (400, 160 * 120)])
+def test_decompression_bombs_are_refused_by_their_headers(side_px, max_px, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("was decoded"))
+    with pytest.raises(MessageError, match="it was not decoded"):
+        rgb_from_compressed_image(Message(format="png", data=png_of(side_px, side_px)), max_px)
+
+
+def test_cut_jpegs_are_refused_and_padded_ones_taken():
+    jpeg = cv2.imencode(".jpg", picture()[..., ::-1])[1].tobytes()
+    with pytest.raises(MessageError, match="cut short"):
+        rgb_from_compressed_image(Message(format="jpeg", data=jpeg[: len(jpeg) * 2 // 3]))
+    padded = rgb_from_compressed_image(Message(format="jpeg", data=jpeg + bytes(5000)))
+    np.testing.assert_array_equal(padded, rgb_from_compressed_image(Message(format="jpeg", data=jpeg)))
+
+
+def test_depth_images_are_named():
+    with pytest.raises(MessageError, match="16UC1; compressedDepth png' is a depth image"):
+        rgb_from_compressed_image(Message(format="16UC1; compressedDepth png", data=b"\0" * 40))
+
+
+def test_exif_does_not_turn_images():
+    jpeg = cv2.imencode(".jpg", picture()[..., ::-1])[1].tobytes()
+    # A TIFF header and its one entry: orientation 6, a quarter turn.
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    turned = jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
+    assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape == (WIDTH, HEIGHT, 3)
+    plain, tagged = (rgb_from_compressed_image(Message(format="jpeg", data=data)) for data in (jpeg, turned))
+    np.testing.assert_array_equal(tagged, plain)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff\xe0 not a jpeg", bytes(1000)])
+def test_broken_compressed_images_are_refused(data):
+    with pytest.raises(MessageError, match="cannot be decoded"):
+        rgb_from_compressed_image(Message(format="jpeg", data=data))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"encoding": "32FC1"}, "encoding '32FC1' is not supported"),
+        ({"data": b"123"}, "cut off"),
+        ({"step": 3}, "impossible"),
+        ({"width": 0}, "impossible"),
+        ({"width": 1, "height": MAX_IMAGE_PX + 1, "step": 3}, "impossible"),
+        ({"encoding": "uyvy", "width": 15}, "cannot convert 15 × 12 of uyvy"),
+        ({"encoding": "nv12", "height": 7}, "cannot convert 16 × 10 of nv12"),
+    ],
+)
+def test_broken_images_are_refused(change, complaint):
+    message = image("rgb8", picture())
+    message.__dict__.update(change)
+    with pytest.raises(MessageError, match=complaint):
+        rgb_from_image(message)
+
+
+def test_same_pixels_as_cv_bridge():
+    cv_bridge = pytest.importorskip("cv_bridge", reason="only a ROS installation has cv_bridge")
+    messages = pytest.importorskip("sensor_msgs.msg")
+    for encoding, data in (
+        ("rgb8", picture()),
+        ("bgr8", picture()),
+        ("mono8", picture()[..., 0]),
+        ("bayer_rggb8", bayer((0, 1), (1, 2))),
+    ):
+        fields = image(encoding, data)
+        message = messages.Image(
+            encoding=encoding, height=HEIGHT, width=WIDTH, step=fields.step, data=fields.data
+        )
+        np.testing.assert_array_equal(
+            rgb_from_image(message), cv_bridge.CvBridge().imgmsg_to_cv2(message, "rgb8")
+        )
+
+
+def info(**changes):
+    k = [400.0, 0.0, 319.5, 0.0, 410.0, 239.5, 0.0, 0.0, 1.0]
+    fields = {
+        "width": 640, "height": 480, "distortion_model": "plumb_bob", "d": [0.0] * 5, "k": k,
+        "binning_x": 0, "binning_y": 0, "roi": Message(x_offset=0, y_offset=0, width=0, height=0),
+    }  # fmt: skip
+    return Message(**{**fields, **changes})
+
+
+def test_camera_info():
+    camera = camera_from_info(info())
+    assert isinstance(camera, PinholeCamera)
+    assert (camera.cx, camera.cy) == (320.0, 240.0)
+    assert isinstance(camera_from_info(info(distortion_model="equirectangular", d=[])), EquirectangularCamera)
+    with pytest.raises(MessageError, match="CameraInfo: .*fisheye42"):
+        camera_from_info(info(distortion_model="fisheye42"))
+    with pytest.raises(MessageError, match="fx"):
+        camera_from_info(info(k=[0.0] * 8 + [1.0]))
+    with pytest.raises(MessageError, match="not calibrated"):
+        camera_from_info(info(k=[0.0] * 9))
+    part = camera_from_info(info(binning_x=2, roi=Message(x_offset=20, y_offset=40, width=600, height=400)))
+    assert (part.width, part.height, part.fx, part.fy) == (300, 400, 200.0, 410.0)
+    assert (part.cx, part.cy) == (150.0, 200.0)
+
+
+def fix(**changes):
+    fields = {
+        "status": Message(status=0), "latitude": 48.0, "longitude": 11.0, "altitude": 500.0,
+        "position_covariance": [4.0, 0, 0, 0, 9.0, 0, 0, 0, 100.0], "position_covariance_type": 2,
+    }  # fmt: skip
+    return Message(**{**fields, **changes})
+
+
+def test_nav_sat_fix():
+    position = position_from_nav_sat_fix(fix(), default_sigma_m=7.0)
+    assert (position.latitude_deg, position.longitude_deg, position.altitude_m, position.sigma_m) == (
+        48.0,
+        11.0,
+        500.0,
+        3.0,
+    )
+    worse_to_the_east = fix(position_covariance=[16.0, 1.0, 0, 1.0, 9.0, 0, 0, 0, 100.0])
+    assert position_from_nav_sat_fix(worse_to_the_east, 7.0).sigma_m == 4.0
+    unknown = position_from_nav_sat_fix(fix(position_covariance_type=0), 7.0)
+    assert (unknown.latitude_deg, unknown.longitude_deg) == (48.0, 11.0)
+    assert (unknown.altitude_m, unknown.sigma_m) == (500.0, 7.0)
+    assert position_from_nav_sat_fix(fix(position_covariance_type=1), 7.0).sigma_m == 3.0
+    assert position_from_nav_sat_fix(fix(altitude=float("nan")), 7.0).altitude_m == 0.0
+    # STATUS_UNKNOWN, what a driver that never sets a status sends.
+    assert position_from_nav_sat_fix(fix(status=Message(status=-2)), 7.0).sigma_m == 3.0
+    rtk = fix(position_covariance=[0.0001] * 9)
+    assert position_from_nav_sat_fix(rtk, 7.0).sigma_m == pytest.approx(0.01)
+    pole = position_from_nav_sat_fix(fix(latitude=-90.0, longitude=360.0), 7.0)
+    assert (pole.latitude_deg, pole.longitude_deg) == (-90.0, 360.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"status": Message(status=-1)}, "no fix"),
+        ({"latitude": float("nan")}, "not finite"),
+        ({"latitude": 90.01}, "out of range"),
+        ({"latitude": -90.01}, "out of range"),
+        ({"longitude": 360.01}, "out of range"),
+        ({"position_covariance": [0.0] * 9}, "not positive"),
+        ({"position_covariance": [4.0, 0, 0, 0, float("nan"), 0, 0, 0, 1.0]}, "not positive and finite: nan"),
+        ({"position_covariance": [float("inf"), 0, 0, 0, 4.0, 0, 0, 0, 1.0]}, "not positive and finite: inf"),
+    ],
+)
+def test_broken_nav_sat_fixes_are_refused(change, complaint):
+    with pytest.raises(MessageError, match=complaint):
+        position_from_nav_sat_fix(fix(**change), 7.0)
+
+
+def quaternion(roll_rad=0.0, pitch_rad=0.0, yaw_rad=0.0):
+    (cr, cp, cy), (sr, sp, sy) = (f(np.array([roll_rad, pitch_rad, yaw_rad]) / 2) for f in (np.cos, np.sin))
+    return Message(
+        x=sr * cp * cy - cr * sp * sy,
+        y=cr * sp * cy + sr * cp * sy,
+        z=cr * cp * sy - sr * sp * cy,
+        w=cr * cp * cy + sr * sp * sy,
+    )
+
+
+def odometry(orientation, x=1.0, frame_id="odom", child_frame_id="base_link"):
+    pose = Message(position=Message(x=x, y=2.0, z=0.0), orientation=orientation)
+    header = Message(frame_id=frame_id)
+    return Message(header=header, child_frame_id=child_frame_id, pose=Message(pose=pose))
+
+
+def test_odometry():
+    pose = pose_from_odometry(odometry(quaternion(0.05, -0.1, 2.5)))
+    assert (pose.x_m, pose.y_m) == (1.0, 2.0)
+    assert pose.yaw_rad == pytest.approx(2.5)
+    with pytest.raises(MessageError, match="unit quaternion"):
+        pose_from_odometry(odometry(Message(x=0.0, y=0.0, z=0.0, w=0.0)))
+    with pytest.raises(MessageError, match="not finite"):
+        pose_from_odometry(odometry(quaternion(), x=float("inf")))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_transforms_turn_as_their_quaternion_does(seed):
+    rotation = Rotation.random(random_state=seed)
+    x, y, z, w = rotation.as_quat()
+    transform = Message(translation=Message(x=1.0, y=-2.0, z=3.0), rotation=Message(x=x, y=y, z=z, w=w))
+    read = transform_from_message(Message(child_frame_id="camera", transform=transform))
+    np.testing.assert_allclose(read.R, rotation.as_matrix(), atol=1e-12)
+    np.testing.assert_array_equal(read.t_m, [1.0, -2.0, 3.0])
+
+
+def test_transforms_that_are_not_finite_are_refused():
+    translation = Message(x=1.0, y=float("nan"), z=3.0)
+    transform = Message(translation=translation, rotation=quaternion())
+    with pytest.raises(MessageError, match=r"transform of camera is not finite: \[1.0, nan, 3.0\]"):
+        transform_from_message(Message(child_frame_id="camera", transform=transform))
+
+
+@pytest.mark.parametrize(("norm", "taken"), [(0.991, True), (1.009, True), (0.989, False), (1.011, False)])
+def test_quaternions_may_be_rounded_but_not_scaled(norm, taken):
+    message = odometry(Message(x=0.0, y=0.0, z=0.6 * norm, w=0.8 * norm))
+    if taken:
+        assert pose_from_odometry(message).yaw_rad == pytest.approx(2 * np.arctan2(0.6, 0.8), abs=0.02)
+    else:
+        with pytest.raises(MessageError, match="unit quaternion"):
+            pose_from_odometry(message)
+
+
+def test_stamp_is_in_seconds():
+    header = Message(stamp=Message(sec=1_750_000_000, nanosec=250_000_000))
+    assert stamp_sec(Message(header=header)) == 1_750_000_000.25
+
+
+def reference(covariance=None):
+    """A PoseStamped, or a PoseWithCovarianceStamped."""
+    pose = Message(position=Message(x=1.0, y=2.0, z=0.0), orientation=quaternion(yaw_rad=0.5))
+    if covariance is not None:
+        pose = Message(pose=pose, covariance=covariance)
+    return Message(header=Message(frame_id="map"), pose=pose)
+
+
+def test_reference_poses_have_their_worse_sigma_or_that_by_default():
+    covariance = np.diag([4.0, 9.0, 100.0, 1.0, 1.0, 0.01])
+    covariance[0, 1] = covariance[1, 0] = 25.0
+    for message, sigma_m in (
+        (reference(), 7.0),
+        (reference(covariance.ravel().tolist()), 3.0),
+        (reference(covariance[[1, 0, 2, 3, 4, 5]][:, [1, 0, 2, 3, 4, 5]].ravel().tolist()), 3.0),
+        (reference((covariance / 1e4).ravel().tolist()), 0.03),
+        (reference([0.0] * 36), 7.0),
+        (reference([float("inf")] * 36), 7.0),
+    ):
+        pose, sigma = pose_from_reference(message, default_sigma_m=7.0)
+        assert (pose.x_m, pose.y_m, pose.yaw_rad, sigma) == pytest.approx((1.0, 2.0, 0.5, sigma_m))
+
+
+@pytest.mark.parametrize(("length", "gravity"), [(5.1, True), (4.9, False), (14.9, True), (15.1, False)])
+def test_acceleration_is_gravity_within_bounds(length, gravity):
+    message = imu(False, (0.0, 0.0, length))
+    if gravity:
+        np.testing.assert_allclose(gravity_from_imu(message), [0.0, 0.0, -1.0])
+    else:
+        with pytest.raises(MessageError, match="is not gravity"):
+            gravity_from_imu(message)
+
+
+@pytest.mark.parametrize(
+    ("frames", "axes"),
+    [
+        ({"frame_id": "camera_color_optical_frame"}, "camera_color_optical_frame' .z forward"),
+        ({"frame_id": "odom_ned"}, "odom_ned' .north, east, down"),
+        ({"frame_id": "odom_frd"}, "odom_frd' .forward, right, down"),
+    ],
+)
+def test_odometry_of_other_axes_is_refused_by_name(frames, axes):
+    with pytest.raises(MessageError, match=axes):
+        pose_from_odometry(odometry(quaternion(), **frames))
+
+
+def test_odometry_that_leans_as_no_robot_does():
+    pose_from_odometry(odometry(quaternion(0.5, 0.3, 1.0)))
+    with pytest.raises(MessageError, match="leans by 90°.*optical frame"):
+        pose_from_odometry(odometry(quaternion(-np.pi / 2, 0.0, -np.pi / 2)))
+    with pytest.raises(MessageError, match="leans by 180°"):
+        pose_from_odometry(odometry(quaternion(np.pi, 0.0, 0.3)))
+
+
+def imu(orientation_known=True, force=(0.0, 0.0, 9.81), **angles):
+    return Message(
+        orientation=quaternion(**angles), orientation_covariance=[0.0 if orientation_known else -1.0],
+        linear_acceleration=Message(x=force[0], y=force[1], z=force[2]), linear_acceleration_covariance=[0.0],
+    )  # fmt: skip
+
+
+def test_gravity_of_an_imu():
+    np.testing.assert_allclose(gravity_from_imu(imu()), [0, 0, -1])
+    # Nose down: down has a part along x, forward.
+    np.testing.assert_allclose(
+        gravity_from_imu(imu(pitch_rad=0.2, yaw_rad=1.0)), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12
+    )
+    # Right side down: down has a part to the right, -y.
+    np.testing.assert_allclose(
+        gravity_from_imu(imu(roll_rad=0.2)), [0, -np.sin(0.2), -np.cos(0.2)], atol=1e-12
+    )
+    force = 9.81 * np.array([-np.sin(0.2), 0, np.cos(0.2)])
+    np.testing.assert_allclose(
+        gravity_from_imu(imu(False, force)), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12
+    )
+    with pytest.raises(MessageError, match="not gravity"):
+        gravity_from_imu(imu(False, (0.0, 0.0, 0.0)))

@@ -1,0 +1,281 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from xview_localizer.belief.gate import GateConfig
+from xview_localizer.belief.hypotheses import OdometryDrift
+from xview_localizer.inputs.mountings import MountingConfig
+from xview_localizer.localizer import LocalizerConfig
+from xview_localizer.models.package import default_package_path
+from xview_localizer.parameters.file import parameter_file_text, read_parameter_file
+from xview_localizer.parameters.settings import Settings, find_problems
+from xview_localizer.parameters.table import SETTINGS, SettingsError, settings_table
+from xview_localizer.tracking.tracker import TrackerConfig
+
+MANUAL = Path(__file__).parents[2] / "config" / "localizer.yaml"
+REQUIRED = {"datum.latitude_deg": 48.0, "datum.longitude_deg": 11.0, "map.source": "map.tif"}
+
+
+def test_manual_shows_every_setting_with_its_default():
+    manual = read_parameter_file(MANUAL)
+    defaults = {name: setting.default for name, setting in SETTINGS.items() if setting.default is not None}
+    assert manual == defaults
+    text = MANUAL.read_text()
+    for name in SETTINGS.keys() - defaults.keys():
+        assert f"# {name.split('.')[-1]}: " in text
+    assert find_problems(manual | REQUIRED) == []
+
+
+def manual_lines():
+    """Name, value and comment of each setting in the manual, those that are commented out included."""
+    group = ""
+    for line in MANUAL.read_text().splitlines():
+        line = re.sub(r"^( +)# ?", r"\1", line)
+        if match := re.fullmatch(r"    (\w+):", line):
+            group = f"{match[1]}."
+        elif match := re.fullmatch(r"(?:    |(      ))(\w+): (.*?)(?: +# (.*))?", line):
+            name = (group if match[1] else "") + match[2]
+            if name in SETTINGS:
+                yield name, match[3], match[4] or ""
+
+
+def as_value(setting, number):
+    return number if setting.length is None else (number,) * setting.length
+
+
+def test_manual_gives_the_range_of_every_number_and_no_other_is_accepted():
+    documented = {}
+    for name, _, comment in manual_lines():
+        if match := re.match(r"\[(\S+), (\S+)[])]", comment):
+            documented[name] = tuple(float(bound.replace("∞", "inf")) for bound in match.groups())
+    numbers = {
+        name for name, setting in SETTINGS.items() if setting.kind in (int, float) and not setting.choices
+    }
+    assert documented.keys() == numbers
+    for name, (lowest, highest) in documented.items():
+        setting = SETTINGS[name]
+        for inside in {lowest, highest} - {np.inf}:
+            assert setting.problem(as_value(setting, setting.kind(inside))) == ""
+        step = 1 if setting.kind is int else 1e-9
+        for outside in {lowest - step, highest + step} - {np.inf}:
+            assert "must lie in" in setting.problem(as_value(setting, setting.kind(outside)))
+
+
+def test_manual_names_the_choices_and_its_examples_are_valid():
+    seen = set()
+    for name, example, comment in manual_lines():
+        value = yaml.safe_load(example)
+        assert SETTINGS[name].problem(tuple(value) if isinstance(value, list) else value) == ""
+        assert all(str(choice) in f"{example} {comment}" for choice in SETTINGS[name].choices)
+        seen.add(name)
+    assert seen == SETTINGS.keys()
+
+
+def test_only_what_the_node_needs_before_it_is_configured_is_read_only():
+    assert {name for name, setting in SETTINGS.items() if setting.read_only} == {"autostart", "cameras"}
+
+
+def test_required_settings_are_named():
+    with pytest.raises(SettingsError) as error:
+        Settings.from_values({})
+    assert all(name in str(error.value) for name in REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("keyframe.count", 3, "did you mean keyframes.count?"),
+        ("keyframes.count", 0, r"must lie in \[1, 20\]"),
+        ("keyframes.count", True, "must be of type int"),
+        ("track.max_misses", 8, "unknown parameter track.max_misses"),
+        ("gate.min_confidence", 1, "write 1.0"),
+        ("gate.min_confidence", "high", "must be of type float, got 'high'$"),
+        ("keyframes.count", 2.5, "must be of type int, got 2.5$"),
+        ("gate.min_confidence", float("nan"), "must be finite"),
+        ("camera.rpy_deg", (0.0, 1.0), "list of 3"),
+        ("camera.rpy_deg", (0.0, 1.0, 400.0), "must lie in"),
+        ("camera.transport", "h264", "one of raw, compressed"),
+        ("map.tile_px", 300, "one of 256, 512, got 300"),
+        ("datum.latitude_deg", 91.0, "must lie in"),
+        ("gnss.max_radius_m", 301.0, r"must lie in \[10.0, 300.0\]"),
+    ],
+)
+def test_wrong_values_are_named(name, value, complaint):
+    with pytest.raises(SettingsError, match=complaint):
+        Settings.from_values(REQUIRED | {name: value})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["map.source", "map.cache_dir", "model.package", "model.depth", "model.engine_cache_dir", "camera.mask"],
+)
+def test_paths_of_an_unknown_home_are_named(name):
+    with pytest.raises(SettingsError, match=f"{name}: there is no home folder ~no_such_user, got"):
+        Settings.from_values(REQUIRED | {name: "~no_such_user/x"})
+
+
+def test_values_reach_the_rooms():
+    settings = Settings.from_values(
+        REQUIRED
+        | {
+            "keyframes.count": 7,
+            "gate.min_confidence": 0.9,
+            "gate.max_position_sigma_m": 1.5,
+            "odometry.drift_ratio": 0.08,
+            "odometry.yaw_drift_deg_per_m": 0.5,
+            "gnss.antenna_in_base_m": (1.0, 2.0, 3.0),
+            "camera.position_in_base_m": (0.4, 0.0, 1.5),
+            "frames.base": "chassis",
+            "tf.timeout_sec": 0.2,
+            "gnss.max_radius_m": 120.0,
+            "camera.height_m": 1.5,
+        }
+    )
+    assert settings.tracker.keyframes == 7
+    assert settings.localizer.gate == GateConfig(0.9, 1.5)
+    mountings = settings.mountings
+    np.testing.assert_array_equal(mountings.antenna_in_base_m, (1.0, 2.0, 3.0))
+    (camera,) = mountings.cameras.values()
+    np.testing.assert_array_equal(camera.in_base_m, (0.4, 0.0, 1.5))
+    assert (mountings.base_frame, mountings.hold_sec) == ("chassis", 0.2)
+    assert mountings.from_tf == ["imu.rpy_deg", "camera.rpy_deg"]
+    assert settings.tracker.search.gnss_max_radius_m == 120.0
+    assert settings.tracker.search.position_drift_ratio == 0.08
+    assert settings.tracker.odometry_drift == OdometryDrift(0.08, np.radians(0.5))
+    assert camera.height_m == 1.5
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("", default_package_path()), ("~/model", Path.home() / "model")]
+)
+def test_model_package_is_the_embedded_one_unless_a_folder_is_given(given, expected):
+    assert Settings.from_values(REQUIRED | {"model.package": given}).package_path == expected
+
+
+def test_lists_of_any_length_take_several_items():
+    providers = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    assert Settings.from_values(REQUIRED | {"model.providers": providers}).engines.providers == providers
+
+
+RIG = {
+    "cameras": ("front", "left"),
+    "camera.front.rpy_deg": (0.0, 0.0, 0.0),
+    "camera.left.rpy_deg": (0.0, 0.0, 90.0),
+}
+
+
+def test_each_of_several_cameras_has_its_own_values_or_those_of_all():
+    given = RIG | {
+        "camera.height_m": 1.5,
+        "camera.left.height_m": 0.8,
+        "camera.front.transport": "compressed",
+    }
+    settings = Settings.from_values(REQUIRED | given)
+    front, left = settings.mountings.cameras.values()
+    assert settings.cameras == ("front", "left")
+    assert (front.height_m, left.height_m) == (1.5, 0.8)
+    assert (settings.transport("front"), settings.transport("left")) == ("compressed", "raw")
+    # The camera's view, the optical z, goes ahead and to the left.
+    np.testing.assert_allclose(front.R_base_camera[:, 2], [1.0, 0.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(left.R_base_camera[:, 2], [0.0, 1.0, 0.0], atol=1e-12)
+    assert front.in_base_m is None
+    assert not settings_table(given)["camera.left.height_m"].required
+    assert Settings.from_values(settings.values).cameras == settings.cameras
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        (
+            {"camera.rpy_deg": (0.0, 0.0, 0.0)},
+            "camera.rpy_deg is of one camera; give camera.front.rpy_deg and so on",
+        ),
+        (
+            {"camera.rear.height_m": 1.0},
+            "unknown parameter camera.rear.height_m; did you mean camera.height_m",
+        ),
+        ({"camera.left.height_m": 1.0}, "for all cameras or for none"),
+        ({"camera.left.height_m": 1}, "camera.left.height_m must be of type float"),
+        ({"cameras": ("front", "front")}, "cameras must be different names"),
+        ({"cameras": ("front", "to the left")}, "got 'to the left'"),
+        ({"cameras": ("front", "rpy_deg")}, "got 'rpy_deg'"),
+        ({"cameras": "front"}, "cameras must be a list"),
+    ],
+)
+def test_wrong_values_of_several_cameras_are_named(values, complaint):
+    with pytest.raises(SettingsError, match=complaint):
+        Settings.from_values(REQUIRED | RIG | values)
+
+
+def test_defaults_are_those_of_the_rooms():
+    """A robot without parameters is localized as the library does by itself."""
+    settings = Settings.from_values(REQUIRED)
+    assert settings.localizer == LocalizerConfig()
+    assert settings.tracker.odometry_drift.yaw_rad_per_m == pytest.approx(OdometryDrift().yaw_rad_per_m)
+    assert replace(settings.tracker, odometry_drift=OdometryDrift()) == TrackerConfig()
+    assert settings.mountings == MountingConfig()
+    assert settings.cameras == ("",)
+
+
+def test_parameter_files_round_trip(tmp_path):
+    values = REQUIRED | {"camera.rpy_deg": (0.0, 1.0, 2.0)}
+    path = tmp_path / "parameters.yaml"
+    path.write_text(parameter_file_text(values))
+    assert find_problems(read_parameter_file(path)) == []
+    assert Settings.from_values(read_parameter_file(path)).values == Settings.from_values(values).values
+
+
+def test_use_sim_time_belongs_to_ros_and_may_stand_in_the_file(tmp_path):
+    path = tmp_path / "robot.yaml"
+    path.write_text("/**: {ros__parameters: {use_sim_time: true, map.source: a.tif}}")
+    assert read_parameter_file(path) == {"map.source": "a.tif"}
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["/**:", "localizer:", "/front/localizer:", "/**/localizer:", "front:\n  localizer:"],
+)
+def test_parameters_of_a_node_in_any_namespace_are_found(tmp_path, heading):
+    indent = "  " * (heading.count("\n") + 1)
+    path = tmp_path / "robot.yaml"
+    path.write_text(
+        f"other:\n  ros__parameters: {{x: 1}}\n{heading}\n{indent}ros__parameters: {{map.source: a.tif}}\n"
+    )
+    assert read_parameter_file(path) == {"map.source": "a.tif"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3e-2", 0.03), ("3e0", 3.0), ("1.5E+1", 15.0), ("-.5e1", -5.0), ("1_0", 10), ("e1", "e1")],
+)
+def test_exponents_are_numbers_as_in_ros(tmp_path, text, value):
+    path = tmp_path / "robot.yaml"
+    path.write_text(f"/**:\n  ros__parameters:\n    odometry: {{drift_ratio: {text}}}\n")
+    (read,) = read_parameter_file(path).values()
+    assert read == value and type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "has no 'ros__parameters'"),
+        ("a: [", "cannot read"),
+        ("localizer: {datum: 3}", "has no 'ros__parameters'"),
+        ("other: {ros__parameters: {autostart: true}}", "has no 'ros__parameters'"),
+        ("1: {autostart: true}", "has no 'ros__parameters'"),
+        ("/**:\n  ros__parameters:\n    # autostart: true", r"of '\*\*' must hold parameters, got nothing"),
+        ("localizer: {ros__parameters: [1, 2]}", r"of 'localizer' must hold parameters, got \[1, 2\]"),
+        ("# Kamera über Boden", "utf-8"),
+        ("a: 2026-99-99", "month must be"),
+    ],
+)
+def test_files_without_parameters_are_refused(tmp_path, text, complaint):
+    path = tmp_path / "parameters.yaml"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(SettingsError, match=complaint) as error:
+        read_parameter_file(path)
+    assert str(path) in str(error.value)

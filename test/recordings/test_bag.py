@@ -1,0 +1,210 @@
+"""Drives that cannot be read: always a BagError that names the file, never what the parser tripped over."""
+
+import shutil
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from rosbags.rosbag1 import Writer as Ros1Writer
+from rosbags.typesys import Stores, get_typestore
+
+from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.inputs.messages import camera_from_info, rgb_from_image, stamp_sec
+from xview_localizer.recordings.bag import BagError, BagReader, read_drive
+from xview_localizer.simulation.bag_writer import DriveBag
+from xview_localizer.simulation.sensors import GnssSample
+
+CAMERA = {
+    "model": "pinhole", "width": 64, "height": 48, "fx": 50.0, "fy": 50.0, "cx": 32.0, "cy": 24.0, "d": [],
+}  # fmt: skip
+IMAGES = 20
+
+
+@pytest.fixture
+def bag(tmp_path):
+    """A short recording, its images of noise, so that most of its bytes are theirs."""
+    frame = LocalFrame(48.0, 11.0, 0.0)
+    rng = np.random.default_rng(0)
+    with DriveBag(tmp_path / "bag", 1000.0) as bag:
+        for stamp_sec in range(IMAGES):
+            noise = rng.integers(0, 256, (48, 64, 3), np.uint8)
+            bag.add_image(float(stamp_sec), cv2.imencode(".jpg", noise)[1].tobytes(), CAMERA)
+            bag.add_gnss(GnssSample(float(stamp_sec), np.zeros(3), 1.0), frame)
+        bag.write()
+    return tmp_path / "bag"
+
+
+def read(bag):
+    """The number of images in a bag."""
+    with BagReader(bag, DriveBag.TOPICS) as reader:
+        messages = list(reader.messages())
+        for message in messages:
+            reader.decode(message)
+    return sum(message.role == "image" for message in messages)
+
+
+def test_altered_bytes_are_reported_with_the_bag(bag):
+    assert read(bag) == IMAGES
+    (path,) = bag.glob("*.mcap")
+    whole, complaints = path.read_bytes(), []
+    for start in range(0, len(whole), 1500):
+        path.write_bytes(whole[:start] + b"\xff" * 200 + whole[start + 200 :])
+        try:
+            read(bag)
+        except BagError as error:
+            complaints.append(str(error))
+    assert any("OverflowError" in complaint for complaint in complaints)
+    assert all(str(bag) in complaint for complaint in complaints)
+
+
+def test_message_that_is_cut_off(bag):
+    with BagReader(bag, DriveBag.TOPICS) as reader:
+        message = next(reader.messages())
+        message = replace(message, cdr=message.cdr[:20])
+        with pytest.raises(BagError, match="bag is damaged, a message of "):
+            reader.decode(message)
+
+
+def test_topics_that_a_recording_has_are_listed(bag):
+    with pytest.raises(BagError, match=r"(?s)has no topic for image.*/camera/image/compressed \(sensor_msgs"):
+        BagReader(bag, DriveBag.TOPICS | {"image": "/front/image"})
+
+
+def drive(folder, **changes):
+    """A drive.yaml with some entries changed."""
+    description = {
+        "datum": {"latitude_deg": 48.0, "longitude_deg": 11.0, "altitude_m": 0.0},
+        "camera": {"in_base_m": [1.0, 0.0, 1.6], "rpy_deg": [0.0, 0.0, 0.0], "height_m": 1.6},
+        "antenna_in_base_m": [0.0, 0.0, 1.0], "topics": DriveBag.TOPICS, "map": "map.tif", "bag": "bag",
+    }  # fmt: skip
+    (folder / "drive.yaml").write_text(yaml.safe_dump(description | changes))
+    return read_drive(folder)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("map.tif", "FOLDER/map.tif"),
+        ("/data/map.tif", "/data/map.tif"),
+        ("http://localhost:8080/{z}/{x}/{y}.png", "http://localhost:8080/{z}/{x}/{y}.png"),
+        ("file:///data/map.tif", "file:///data/map.tif"),
+    ],
+)
+def test_map_is_a_file_beside_the_drive_or_a_url(tmp_path, source, expected):
+    wanted = expected.replace("FOLDER", str(tmp_path.resolve()))
+    assert drive(tmp_path, map=source).values["map.source"] == wanted
+
+
+def test_a_description_of_several_cameras(tmp_path):
+    mounted = {"in_base_m": [1.0, 0.0, 1.6], "height_m": 1.6}
+    cameras = {"front": mounted, "left": mounted | {"rpy_deg": [0, 0, 90]}}
+    values = drive(tmp_path, cameras=cameras, camera={}).values
+    assert values["cameras"] == ("front", "left")
+    assert values["camera.left.rpy_deg"] == (0.0, 0.0, 90.0)
+    assert values["camera.front.position_in_base_m"] == (1.0, 0.0, 1.6)
+    assert "camera.front.rpy_deg" not in values and values["camera.front.height_m"] == 1.6
+
+
+def test_each_of_several_cameras_has_its_images(tmp_path):
+    with DriveBag(tmp_path / "rig", 1000.0) as bag:
+        for name in ("front", "left"):
+            jpeg = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
+            bag.add_image(1.0, jpeg, CAMERA, name)
+        bag.add_gnss(GnssSample(1.0, np.zeros(3), 1.0), LocalFrame(48.0, 11.0, 0.0))
+        bag.write()
+    topics = DriveBag.topics_of(["front", "left"])
+    with BagReader(tmp_path / "rig", topics) as bag:
+        images = [message for message in bag.messages() if message.kind == "image"]
+        assert [(image.role, image.camera) for image in images] == [
+            ("front/image", "front"),
+            ("left/image", "left"),
+        ]
+        frames = [bag.decode(image).header.frame_id for image in images]
+    assert frames == ["front_optical_frame", "left_optical_frame"]
+    with pytest.raises(BagError, match="has no topic for left/image;"):
+        BagReader(tmp_path / "rig", topics | {"left/image": "/lost"})
+    with pytest.raises(BagError, match="has no topic for camera_info, image;"):
+        BagReader(tmp_path / "rig", {"fix": topics["fix"]})
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"topics": None}, "topics must name the topic of each role, got None"),
+        ({"topics": ["image"]}, "topics must name the topic of each role"),
+        ({"map": None}, "drive.yaml cannot be understood"),
+        ({"datum": None}, "drive.yaml cannot be understood"),
+        ({"camera": {"in_base_m": "front"}}, "drive.yaml cannot be understood"),
+    ],
+)
+def test_descriptions_that_make_no_sense(tmp_path, changes, complaint):
+    with pytest.raises(BagError, match=complaint):
+        drive(tmp_path, **changes)
+
+
+def ros1_bag(path):
+    """A ROS 1 recording of one message of each required role; returns their CameraInfo."""
+    store = get_typestore(Stores.ROS1_NOETIC)
+    t = store.types
+
+    def header(sec):
+        stamp = t["builtin_interfaces/msg/Time"](sec=1000 + sec, nanosec=5)
+        return t["std_msgs/msg/Header"](seq=sec, stamp=stamp, frame_id="camera")
+
+    k = np.array([50.0, 0, 31.5, 0, 50, 23.5, 0, 0, 1])
+    roi = t["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+    info = t["sensor_msgs/msg/CameraInfo"](
+        header(1), 48, 64, "plumb_bob", np.full(5, 0.01), k, np.eye(3).ravel(), np.zeros(12), 0, 0, roi
+    )
+    pixels = np.arange(48 * 64, dtype=np.uint32).astype(np.uint8)
+    image = t["sensor_msgs/msg/Image"](header(3), 48, 64, "mono8", 0, 64, pixels)
+    status = t["sensor_msgs/msg/NavSatStatus"](0, 1)
+    fix = t["sensor_msgs/msg/NavSatFix"](header(2), status, 48.0, 11.0, 0.0, np.eye(3).ravel(), 2)
+    with Ros1Writer(path) as bag:
+        for topic, message in (("/info", info), ("/fix", fix), ("/image", image)):
+            kind = message.__msgtype__
+            connection = bag.add_connection(topic, kind, typestore=store)
+            bag.write(connection, message.header.stamp.sec * 10**9, store.serialize_ros1(message, kind))
+    return info
+
+
+def test_a_ros_1_bag_is_read_as_its_ros_2_twin(tmp_path):
+    info = ros1_bag(tmp_path / "drive.bag")
+    topics = {"image": "/image", "camera_info": "/info", "fix": "/fix"}
+    with BagReader(tmp_path / "drive.bag", topics) as bag:
+        messages = {message.role: (message, bag.decode(message)) for message in bag.messages()}
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for recorded, decoded in messages.values():  # what a player publishes
+        assert store.deserialize_cdr(recorded.cdr, recorded.type_name).header == decoded.header
+    camera = camera_from_info(messages["camera_info"][1])
+    assert (camera.cx, camera.distortion) == (32.0, tuple(info.D))
+    rgb = rgb_from_image(messages["image"][1])
+    np.testing.assert_array_equal(rgb[..., 0].ravel(), np.arange(48 * 64, dtype=np.uint32).astype(np.uint8))
+    assert stamp_sec(messages["fix"][1]) == pytest.approx(1002.000000005)
+
+
+@pytest.mark.parametrize(
+    ("damage", "advice"),
+    [
+        (lambda bag: (bag / "metadata.yaml").unlink(), "not ended properly.*ros2 bag reindex"),
+        (lambda bag: shutil.rmtree(bag), "correct `bag` in drive.yaml"),
+        (lambda bag: (bag / "metadata.yaml").write_text("rosbag2: 3"), "no readable recording"),
+        (lambda bag: next(bag.glob("*.mcap")).write_bytes(b""), "mcap recover"),
+        (lambda bag: next(bag.glob("*.mcap")).unlink(), "no readable recording"),
+    ],
+)
+def test_damaged_recordings_are_told_with_what_to_do(bag, damage, advice):
+    damage(bag)
+    with pytest.raises(BagError, match=advice):
+        read(bag)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_ros_1_bags_that_were_broken_off(tmp_path, share):
+    path = tmp_path / "drive.bag"
+    ros1_bag(path)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(BagError, match="rosbag reindex"):
+        BagReader(path, {"image": "/image", "camera_info": "/info", "fix": "/fix"})

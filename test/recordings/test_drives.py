@@ -1,0 +1,128 @@
+"""Recordings as users have them: topics by type, the robot's own parameters, and questions by name."""
+
+import numpy as np
+import pytest
+import yaml
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from xview_localizer.parameters.file import parameter_file_text, read_parameter_file
+from xview_localizer.parameters.settings import Settings, find_problems
+from xview_localizer.recordings.bag import BagError
+from xview_localizer.recordings.drives import open_drive
+
+STORE = get_typestore(Stores.ROS2_JAZZY)
+TYPES = STORE.types
+IMAGE, COMPRESSED, INFO, FIX = (
+    f"sensor_msgs/msg/{name}" for name in ("Image", "CompressedImage", "CameraInfo", "NavSatFix")
+)
+ODOM = "nav_msgs/msg/Odometry"
+ONE_OF_A_KIND = {"/front/image_raw": IMAGE, "/front/camera_info": INFO, "/gps": FIX, "/wheels": ODOM}
+PARAMETERS = {
+    "datum.latitude_deg": 48.0,
+    "datum.longitude_deg": 11.0,
+    "map.source": "https://host/{z}/{x}/{y}.png",
+}
+
+
+def recording(folder, topics):
+    """A bag that has these topics, and one position on each NavSatFix."""
+    header = TYPES["std_msgs/msg/Header"](TYPES["builtin_interfaces/msg/Time"](100, 0), "gps")
+    status = TYPES["sensor_msgs/msg/NavSatStatus"](status=0, service=1)
+    fix = TYPES[FIX](header, status, 48.1234567, 11.7654321, 0.0, np.zeros(9), 0)
+    with Writer(folder / "rosbag2", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        for topic, kind in topics.items():
+            connection = writer.add_connection(topic, kind, typestore=STORE)
+            if kind == FIX:
+                writer.write(connection, 100, STORE.serialize_cdr(fix, FIX))
+    return folder / "rosbag2"
+
+
+@pytest.fixture
+def robot(tmp_path):
+    path = tmp_path / "my_robot.yaml"
+    path.write_text(parameter_file_text(PARAMETERS | {"camera.height_m": 1.4}))
+    return read_parameter_file(path)
+
+
+def test_topics_are_found_by_type(tmp_path, robot):
+    drive = open_drive(recording(tmp_path, ONE_OF_A_KIND), robot)
+    wanted = {
+        "image": "/front/image_raw",
+        "camera_info": "/front/camera_info",
+        "fix": "/gps",
+        "odom": "/wheels",
+    }
+    assert drive.topics == wanted | {"tf": "/tf", "tf_static": "/tf_static"}
+    assert drive.values == PARAMETERS | {"camera.height_m": 1.4}
+    assert Settings.from_values(drive.values).mountings.from_tf
+    assert (drive.name, drive.folder) == ("rosbag2", tmp_path)
+
+
+def test_compressed_and_depth_images_are_no_other_cameras(tmp_path, robot):
+    others = {"/front/image_raw/compressed": COMPRESSED, "/front/image_raw/compressedDepth": COMPRESSED}
+    drive = open_drive(recording(tmp_path, ONE_OF_A_KIND | others), robot)
+    assert drive.topics["image"] == "/front/image_raw"
+
+
+def test_a_camera_info_goes_with_its_image(tmp_path, robot):
+    rear = {"/rear/image_raw/compressed": COMPRESSED, "/rear/camera_info": INFO}
+    bag = recording(tmp_path, ONE_OF_A_KIND | rear)
+    drive = open_drive(bag, robot, {"image": "/rear/image_raw/compressed"})
+    assert drive.topics["camera_info"] == "/rear/camera_info"
+    with pytest.raises(BagError) as error:
+        open_drive(bag, robot)
+    for line in ("--topic image:=/front/image_raw", "--topic image:=/rear/image_raw/compressed"):
+        assert f"\n  {line}\n" in str(error.value)
+
+
+def test_what_may_be_left_out_can_be(tmp_path, robot):
+    bag = recording(tmp_path, ONE_OF_A_KIND | {"/visual": ODOM})
+    with pytest.raises(
+        BagError, match=r"(?s)odom may be one of 2 topics.*--topic odom:=/visual.*--topic odom:= +\("
+    ):
+        open_drive(bag, robot)
+    assert "odom" not in open_drive(bag, robot, {"odom": ""}).topics
+    with pytest.raises(BagError, match="there is no input odometry; they are image, camera_info, fix"):
+        open_drive(bag, robot, {"odometry": "/visual"})
+
+
+def test_missing_values_come_as_a_file_to_copy(tmp_path):
+    bag = recording(tmp_path, ONE_OF_A_KIND)
+    with pytest.raises(
+        BagError, match="lacks datum.latitude_deg, datum.longitude_deg, map.source; give"
+    ) as error:
+        open_drive(bag)
+    text = str(error.value)
+    (tmp_path / "copied.yaml").write_text(text[text.index("/**:") :])
+    values = read_parameter_file(tmp_path / "copied.yaml")
+    assert values["datum.latitude_deg"] == pytest.approx(48.123457)
+    assert find_problems(values) == []
+    assert open_drive(bag, values).values == values
+
+
+def test_parameters_overrule_the_description(tmp_path, robot):
+    bag = recording(tmp_path, ONE_OF_A_KIND)
+    description = {
+        "bag": bag.name, "map": "own.tif", "datum": {"latitude_deg": 1.0, "longitude_deg": 2.0, "altitude_m": 3.0},
+        "camera": {"rpy_deg": [0.0, 1.0, 2.0], "height_m": 1.8}, "topics": {"odom": "/other"},
+    }  # fmt: skip
+    (tmp_path / "drive.yaml").write_text(yaml.safe_dump(description))
+    plain, tuned = open_drive(tmp_path), open_drive(tmp_path / "drive.yaml", robot, {"odom": "/wheels"})
+    assert plain.values["map.source"] == str((tmp_path / "own.tif").resolve())
+    assert (plain.topics["odom"], tuned.topics["odom"]) == ("/other", "/wheels")
+    assert tuned.values == plain.values | PARAMETERS | {"camera.height_m": 1.4}
+    assert tuned.values["datum.altitude_m"] == 3.0
+
+
+def test_cameras_find_the_topics_that_have_their_names(tmp_path, robot):
+    rear = {"/rear/image_raw/compressed": COMPRESSED, "/rear/camera_info": INFO}
+    bag = recording(tmp_path, ONE_OF_A_KIND | rear)
+    drive = open_drive(bag, robot | {"cameras": ("front", "rear")})
+    assert drive.topics["front/image"] == "/front/image_raw"
+    assert drive.topics["rear/image"] == "/rear/image_raw/compressed"
+    assert drive.topics["rear/camera_info"] == "/rear/camera_info"
+    assert "image" not in drive.topics
+    assert Settings.from_values(drive.values).cameras == ("front", "rear")
+    named = open_drive(bag, robot, {"a/image": "/front/image_raw", "b/image": "/rear/image_raw/compressed"})
+    assert named.values["cameras"] == ("a", "b") and named.topics["b/camera_info"] == "/rear/camera_info"

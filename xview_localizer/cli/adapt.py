@@ -1,0 +1,62 @@
+"""`xview-localizer adapt`: from recorded drives to a package for their site."""
+
+# typer 0.9, of Ubuntu 24.04, reads neither `X | None` nor annotations that `from __future__ import annotations` delays.
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.table import Table
+
+from xview_localizer.cli.common import console, print_line, training_progress
+
+
+def adapt(
+    bag: Annotated[
+        list[Path],
+        typer.Option(help="Drive folder (drive.yaml beside its bag); may be repeated, of one site."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
+    map_option: Annotated[
+        Optional[str],
+        typer.Option(
+            "--map", help="Parameter file of the node (.yaml), or a map in place of the drives' own."
+        ),
+    ] = None,
+    reference: Annotated[
+        Optional[str],
+        typer.Option(
+            help="True poses: a topic (PoseStamped, PoseWithCovarianceStamped, Odometry, NavSatFix) or TUM file, also "
+            "one in each drive folder; by default the tracker's surest poses, smoothed."
+        ),
+    ] = None,
+    start: Annotated[
+        Optional[Path], typer.Option(help="Model package to go on from; the embedded one by default.")
+    ] = None,
+    work: Annotated[
+        Optional[Path], typer.Option(help="Folder of intermediate results; OUT.work by default.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Training steps.")] = 300,
+    threads: Annotated[int, typer.Option(help="Threads of the networks.")] = 2,
+) -> None:
+    """Tune a package to a site by drives there; it is written only where held-out road got no worse.
+
+    Example: xview-localizer adapt --bag drive1 --bag drive2 --out my_site
+    Example: xview-localizer adapt --bag drive1 --map my_robot.yaml --reference /ground_truth/pose --out my_site
+    """
+    from xview_localizer.learning.adapt import AdaptConfig, adapt_package
+
+    config = AdaptConfig(tuple(bag), map_option, reference, start, steps, threads)
+    work = work or out.with_name(f"{out.name}.work")
+    adaptation = adapt_package(work, out, config, training_progress("working"))
+    before, after = adaptation.before, adaptation.after
+    table = Table("held-out road", "before", "after", title=f"{before.images} images")
+    table.add_row("within 2 m", f"{before.within_2m:.0%}", f"{after.within_2m:.0%}")
+    table.add_row("median error", f"{before.median_m:.2f} m", f"{after.median_m:.2f} m")
+    table.add_row("accepted", str(before.accepted), str(after.accepted))
+    table.add_row("wrong accepted", str(before.wrong_accepted), str(after.wrong_accepted))
+    console.print(table)
+    print_line(f"wrote {work / 'adaptation.json'}")
+    if adaptation.worse:
+        print_line(f"[red]no package is written to {out}:[/red] {', '.join(adaptation.worse)}", markup=True)
+        raise typer.Exit(1)
+    print_line(f"package in {out}")

@@ -1,0 +1,100 @@
+"""What the commands share: the console, options, progress and the packages that they open."""
+
+# typer 0.9, of Ubuntu 24.04, reads neither `X | None` nor annotations that `from __future__ import annotations` delays.
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+if TYPE_CHECKING:
+    from xview_localizer.learning.progress import Progress
+    from xview_localizer.models.package import ModelPackage
+    from xview_localizer.recordings.bag import Drive
+
+console = Console()
+
+
+def print_line(text: str, markup: bool = False) -> None:
+    """Print a line as it is: a terminal may wrap a path, but whoever copies it gets it whole."""
+    console.print(text, highlight=False, markup=markup, soft_wrap=True)
+
+
+Package = Annotated[
+    Optional[Path], typer.Option("--model", help="Model package folder; the embedded one by default.")
+]
+Recording = Annotated[
+    Optional[Path], typer.Option("--rerun", help="Also write a recording for the Rerun viewer (.rrd).")
+]
+Parameters = Annotated[
+    Optional[Path],
+    typer.Option(
+        "--params-file", help="The robot's own parameter file; it overrules the drive's drive.yaml."
+    ),
+]
+Topics = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--topic",
+        metavar="INPUT:=TOPIC",
+        help="Topic of image, camera_info, fix, odom or imu (nothing after := is without); may be repeated; by "
+        "default that of drive.yaml, or the only one of its type.",
+    ),
+]
+TrueTrack = Annotated[
+    Optional[str],
+    typer.Option(
+        "--reference",
+        help="True poses: a topic (PoseStamped, PoseWithCovarianceStamped, Odometry, NavSatFix) or a TUM file; by "
+        "default truth.tum beside the recording.",
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", help="JSON file to write.")]
+
+
+def tracked(description: str) -> Callable[[Iterable], Iterable]:
+    """A wrapper for loops that shows their progress under `description`."""
+
+    def wrap(items: Iterable) -> Iterable:
+        return track(list(items), description, console=console)
+
+    return wrap
+
+
+def training_progress(description: str) -> "Progress":
+    """Progress of long work on the console: lines of text, loops under `description`, and the averages of training."""
+    from xview_localizer.learning.progress import Progress
+
+    def training(step: int, averages: dict[str, float]) -> None:
+        losses = "  ".join(f"{key} {value:.3f}" for key, value in averages.items())
+        print_line(f"step {step}: {losses}")
+
+    return Progress(print_line, tracked(description), training)
+
+
+def load_package(folder: Path | None) -> "ModelPackage":
+    """The package in `folder`, or the embedded one. Raises ModelPackageError."""
+    from xview_localizer.models.package import ModelPackage, default_package_path
+
+    return ModelPackage.load(folder or default_package_path())
+
+
+def open_recorded(path: Path, params_file: Path | None, topics: list[str] | None) -> "Drive":
+    """The drive that the options describe. Raises BagError, SettingsError, typer.BadParameter."""
+    from xview_localizer.parameters.file import read_parameter_file
+    from xview_localizer.recordings.drives import open_drive
+
+    given = {}
+    for topic in topics or []:
+        role, separator, name = topic.partition(":=")
+        if not separator:
+            raise typer.BadParameter(f"{topic} is not INPUT:=TOPIC", param_hint="--topic")
+        given[role.strip()] = name.strip()
+    return open_drive(path, read_parameter_file(params_file) if params_file else None, given)
+
+
+def figure(value: float | None) -> str:
+    """A measured number for a table; a dash where it could not be measured."""
+    return "–" if value is None else f"{value:.3g}"

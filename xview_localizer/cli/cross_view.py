@@ -1,0 +1,54 @@
+"""`xview-localizer evaluate --vigor` and `--kitti`: the tables of the field."""
+
+from pathlib import Path
+
+from rich.table import Table
+
+from xview_localizer.cli.common import console, figure, load_package, print_line, tracked
+
+
+def judge_data_set(
+    vigor: Path | None,
+    kitti: Path | None,
+    protocol: dict[str, object],
+    model: Path | None,
+    threads: int,
+    out: Path,
+) -> None:
+    """Judge the package `model` by one of the two data sets, print the table and write `out`.
+
+    `protocol` holds what was asked for of area, heading_within_deg and limit. Raises CrossViewError.
+    """
+    from xview_localizer.engines.factory import EngineConfig
+    from xview_localizer.evaluation.cross_view import evaluate_cross_view
+    from xview_localizer.evaluation.cross_view_table import cross_view_figures
+    from xview_localizer.evaluation.kitti import open_kitti
+    from xview_localizer.evaluation.metrics import write_json
+    from xview_localizer.evaluation.vigor import open_vigor
+    from xview_localizer.models.networks import open_networks
+
+    images = open_vigor(vigor, **protocol) if vigor else open_kitti(kitti, **protocol)
+    networks = open_networks(load_package(model), EngineConfig(threads=threads))
+    result = evaluate_cross_view(images.records, networks, track=tracked("localizing"))
+    figures = {**images.protocol, "model": networks.spec.name, **cross_view_figures(result)}
+    write_json(figures, out)
+    _print_table(figures)
+    print_line(f"wrote {out}")
+
+
+def _print_table(figures: dict) -> None:
+    within_deg = figures["heading_within_deg"]
+    heading = "unknown heading" if within_deg >= 180 else f"heading known within ± {within_deg:g}°"
+    table = Table(
+        "measure", "all", "accepted", title=f"{figures['data_set']}, {figures['area']} area, {heading}"
+    )
+    for measure, value in figures["all"].items():
+        table.add_row(measure, figure(value), figure(figures["accepted"][measure]))
+    table.add_row("n", str(figures["n"]), str(figures["n"] - figures["n_rejected"]))
+    console.print(table)
+    print_line(
+        f"labels of {figures['labels']}, {figures['n_rejected']} rejected, {figures['n_without_pose']} without a pose, "
+        f"{figures['n_unreadable']} unreadable"
+    )
+    for reason in list(figures["unreadable"].values())[:3]:
+        print_line(f"unreadable: {reason}")

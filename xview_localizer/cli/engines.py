@@ -1,0 +1,145 @@
+"""`xview-localizer engines …`: TensorRT engines of a model package."""
+
+# typer 0.9, of Ubuntu 24.04, reads neither `X | None` nor annotations that `from __future__ import annotations` delays.
+import logging
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from xview_localizer.cli.common import Package, load_package, print_line
+
+engines = typer.Typer(no_args_is_help=True, help="TensorRT engines of model packages.")
+
+Runtime = Annotated[str, typer.Option(help="tensorrt, tensorrt_rtx, or onnxruntime (check only).")]
+Precision = Annotated[str, typer.Option(help="fp16 or fp32.")]
+Cache = Annotated[str, typer.Option(help="Folder of engines; ~/.cache/xview_localizer/engines by default.")]
+
+
+@engines.callback()
+def show_progress() -> None:
+    """TensorRT engines of model packages."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+
+@engines.command()
+def build(
+    model: Package = None,
+    runtime: Runtime = "tensorrt",
+    precision: Precision = "fp16",
+    compute_capability: Annotated[
+        str, typer.Option(help="For which GPUs, as 8.9,12.0; by default for the one of this machine.")
+    ] = "",
+    cache: Cache = "",
+) -> None:
+    """Build a package's engines, unless they are there; one that the GPU of this machine gets wrong is refused.
+
+    Example: xview-localizer engines build
+    Example: xview-localizer engines build --runtime tensorrt_rtx --compute-capability 8.9,12.0
+    """
+    from xview_localizer.engines.engine import EngineError
+    from xview_localizer.engines.tensorrt.build import ComputeCapability
+    from xview_localizer.engines.tensorrt.cache import EngineCache
+    from xview_localizer.engines.tensorrt.cuda import this_gpu
+    from xview_localizer.engines.tensorrt.library import load_library
+    from xview_localizer.engines.tensorrt.open import cached_plan, engine_key
+
+    package, library, store = load_package(model), load_library(runtime), EngineCache(cache)
+    targets = [text for text in compute_capability.split(",") if text] or [this_gpu().compute_capability]
+    made: list[Path] = []
+    for capability in map(ComputeCapability.parse, targets):
+        for graph in package.graphs.values():
+            plan = cached_plan(graph, library, precision, store, capability)
+            made.append(store.folder / engine_key(graph, library, precision, capability).file_name)
+            print_line(f"{graph.name}: {len(plan) / 1e6:.0f} MB, {made[-1]}")
+    if compute_capability:
+        print_line(
+            "built ahead of time; `engines check` on a machine with such a GPU holds them to the reference"
+        )
+        return
+    try:
+        check(model, runtime, precision, None, cache)
+    except EngineError:
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise
+
+
+@engines.command("list")
+def list_engines(cache: Cache = "") -> None:
+    """List the engines that are kept, what they are for, and what is wrong with them.
+
+    Example: xview-localizer engines list
+    """
+    from xview_localizer.engines.tensorrt.cache import EngineCache
+    from xview_localizer.engines.tensorrt.open import unfit_reason
+
+    for path, key, problem in EngineCache(cache).entries():
+        about = f"{path.name}: {path.stat().st_size / 1e6:.0f} MB"
+        if key is not None:
+            about += f", {key.runtime} {key.runtime_version}, {key.precision}"
+            about += f", for {key.gpu} GPU of {key.compute_capability}"
+        print_line(f"{about}; {problem or unfit_reason(key) or 'fine'}")
+
+
+@engines.command()
+def check(
+    model: Package = None,
+    runtime: Runtime = "tensorrt",
+    precision: Precision = "fp16",
+    pairs: Annotated[
+        Optional[Path], typer.Option(help="Folder in the pairs format: compare poses on it too.")
+    ] = None,
+    cache: Cache = "",
+) -> None:
+    """Run a package's engines and hold them to ONNX Runtime in FP32; exit code 1 where they are off.
+
+    Example: xview-localizer engines check --pairs val
+    Example: xview-localizer engines check --runtime onnxruntime --precision fp16
+    """
+    from xview_localizer.engines.engine import EngineError
+    from xview_localizer.engines.factory import EngineConfig
+    from xview_localizer.evaluation.engine_check import engine_check
+    from xview_localizer.recordings.pairs import PairsDataset
+
+    config = EngineConfig(runtime, precision=precision, cache_folder=cache)
+    failed: list[str] = []
+    with engine_check(load_package(model), config) as checks:
+        for result in checks.graphs():
+            for error in result.errors:
+                print_line(
+                    f"{result.graph}: {error.name} is off by {error.relative:.1e} of its norm "
+                    f"(allowed {result.tolerance:.0e}), at most {error.greatest:.1e}"
+                )
+            if result.worst_layer is not None:
+                failed.append(f"{result.graph}, worst layer {result.worst_layer.name}")
+        if pairs is not None:
+            poses = checks.poses(PairsDataset(pairs))
+            print_line(
+                f"poses of {poses.images} images: {poses.position_m:.3f} m and {poses.yaw_deg:.2f}° apart at most"
+            )
+            failed += [] if poses.passed else ["poses"]
+    if failed:
+        raise EngineError(
+            f"{runtime} {precision} is not what the package means: {'; '.join(failed)}; use fp32"
+        )
+
+
+@engines.command()
+def clean(
+    cache: Cache = "",
+    everything: Annotated[bool, typer.Option("--all", help="Also those that fit this machine.")] = False,
+) -> None:
+    """Remove engines that are damaged or made for another GPU or runtime.
+
+    Example: xview-localizer engines clean
+    """
+    from xview_localizer.engines.tensorrt.cache import EngineCache
+    from xview_localizer.engines.tensorrt.open import unfit_reason
+
+    for path, key, problem in EngineCache(cache).entries():
+        reason = problem or unfit_reason(key) or ("asked to" if everything else "")
+        if reason:
+            path.unlink()
+            path.with_suffix(".lock").unlink(missing_ok=True)
+            print_line(f"removed {path.name}: {reason}")

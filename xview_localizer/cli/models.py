@@ -1,0 +1,156 @@
+"""`xview-localizer models …`: model packages and published weights as such."""
+
+# typer 0.9, of Ubuntu 24.04, reads neither `X | None` nor annotations that `from __future__ import annotations` delays.
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.table import Table
+
+from xview_localizer.cli.common import console, load_package, print_line
+
+models = typer.Typer(no_args_is_help=True, help="Model packages.")
+imports = typer.Typer(no_args_is_help=True, help="Published weights as model packages.")
+models.add_typer(imports, name="import")
+
+
+@models.command("list")
+def list_models(folder: Annotated[Optional[Path], typer.Argument(help="Folder of packages.")] = None) -> None:
+    """List the embedded package and those in a folder.
+
+    Example: xview-localizer models list ~/models
+    """
+    from xview_localizer.models.package import ModelPackage, default_package_path
+
+    table = Table("name", "folder", "size", "licence")
+    for path in [default_package_path(), *(sorted(folder.iterdir()) if folder else [])]:
+        if (path / "model.yaml").is_file():
+            package = ModelPackage.load(path)
+            size = sum(graph.path.stat().st_size for graph in package.graphs.values())
+            table.add_row(package.spec.name, str(path), f"{size / 1e6:.0f} MB", package.licence)
+    console.print(table)
+
+
+@models.command("check")
+def check_model(
+    folder: Annotated[
+        Optional[Path], typer.Argument(help="Package folder; the embedded one by default.")
+    ] = None,
+) -> None:
+    """Verify a package: manifest, checksums, and that its graphs run.
+
+    Example: xview-localizer models check my_package
+    """
+    from xview_localizer.engines.factory import engine_for
+
+    package = load_package(folder)
+    for name, graph in package.graphs.items():
+        engine = engine_for(graph)
+        shapes = ", ".join(f"{spec.name}{list(spec.shape)}" for spec in engine.inputs)
+        print_line(f"{name}: {shapes}")
+    print_line(f"{package.folder} is whole; {package.provenance}")
+
+
+@models.command("update")
+def update_model(
+    folder: Annotated[Path, typer.Argument(help="Package folder.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; may be the same.")],
+) -> None:
+    """Bring a package of an earlier version to today's graphs: faster views, depth on its own; same weights.
+
+    Example: xview-localizer models update my_package --out my_package
+    """
+    from xview_localizer.models.update import update_package
+
+    package = update_package(folder, out)
+    print_line(f"{', '.join(package.graphs)} in {package.folder}")
+
+
+@imports.callback()
+def about() -> None:
+    """Published weights as model packages."""
+
+
+@imports.command()
+def loc2(
+    head: Annotated[Path, typer.Option(help="The authors' checkpoint of the heads (.pt or .safetensors).")],
+    backbone: Annotated[
+        Path, typer.Option(help="DINOv2 weights with official names, as dinov2_vitl14_pretrain.pth.")
+    ],
+    variant: Annotated[str, typer.Option(help="vigor (panoramas) or kitti (pinhole images).")],
+    out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
+) -> None:
+    """Make a package of the paper's released networks.
+
+    Example: xview-localizer models import loc2 --head model.pt --backbone dinov2.pth --variant vigor --out loc2
+    """
+    from xview_localizer.models.loc2_import import import_loc2
+
+    package = import_loc2(head, backbone, variant, out)
+    print_line(f"package {package.spec.name} in {out}")
+    print_line(f"licence: {package.licence}")
+
+
+@imports.command("dinov2")
+def dinov2_weights(
+    weights: Annotated[Path, typer.Argument(help="Official weights, as dinov2_vits14_pretrain.pth.")],
+    variant: Annotated[str, typer.Option(help="vits, vitb or vitl (without registers).")],
+    out: Annotated[Path, typer.Option(help="Safetensors file to write.")],
+) -> None:
+    """Check DINOv2's official weights and keep them as safetensors, for train, export and import loc2.
+
+    Example: xview-localizer models import dinov2 dinov2_vits14_pretrain.pth --variant vits --out vits14.safetensors
+    """
+    from xview_localizer.models.dinov2_import import import_dinov2
+
+    import_dinov2(weights, variant, out)
+    print_line(f"wrote {out}; licence of the weights: Apache-2.0")
+
+
+@imports.command()
+def depth(
+    network: Annotated[Path, typer.Argument(help="ONNX graph, or weights (.safetensors, .pth).")],
+    out: Annotated[Path, typer.Option(help="Folder of the depth package to make.")],
+    rows: Annotated[int, typer.Option(help="Rows of the image that it takes.")],
+    columns: Annotated[int, typer.Option(help="Columns of the image that it takes.")],
+    architecture: Annotated[
+        str, typer.Option(help="Of weights: depth-anything-v2-small, -base or -large.")
+    ] = "",
+    kind: Annotated[
+        str, typer.Option(help="metric, relative or affine_inverse (a / metres + b).")
+    ] = "affine_inverse",
+    planar: Annotated[
+        bool,
+        typer.Option("--planar/--along-ray", help="Depth along the optical axis, or range along the ray."),
+    ] = True,
+    maximum: Annotated[float, typer.Option(help="Metric depth beyond is not used, metres.")] = 80.0,
+    projection: Annotated[str, typer.Option(help="perspective or panorama.")] = "perspective",
+    fov_deg: Annotated[float, typer.Option(help="Horizontal field of view of perspective images.")] = 90.0,
+    licence: Annotated[str, typer.Option(help="Licence of the weights, to be recorded.")] = "unknown",
+) -> None:
+    """Make a depth package of a published depth network, for model.depth.
+
+    Example: xview-localizer models import depth unik3d.onnx --rows 462 --columns 616 --kind metric --out my_depth
+    """
+    import math
+
+    from xview_localizer.geometry.depth import DepthKind
+    from xview_localizer.models.depth_import import ARCHITECTURES, import_depth_anything, import_onnx
+    from xview_localizer.models.depth_package import DepthInput, DepthSpec
+
+    try:
+        image = DepthInput(rows, columns, projection, math.radians(fov_deg))
+        spec = DepthSpec(network.stem, DepthKind(kind), planar, maximum, image)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if network.suffix == ".onnx":
+        package = import_onnx(network, spec, licence, out)
+    elif architecture in ARCHITECTURES:
+        package = import_depth_anything(network, ARCHITECTURES[architecture], spec, licence, out)
+    else:
+        raise typer.BadParameter(
+            f"weights need one of {', '.join(ARCHITECTURES)}, got {architecture!r}",
+            param_hint="--architecture",
+        )
+    print_line(f"depth package {package.spec.name} in {out}; model.depth takes it")
+    print_line(f"licence: {package.licence}")

@@ -1,0 +1,218 @@
+"""ROS messages in, tracker inputs out: the one path that the node and the offline replay share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from xview_localizer.geometry.camera import CameraModel
+from xview_localizer.geometry.masked_camera import MaskedCamera
+from xview_localizer.ground_view import GroundView
+from xview_localizer.inputs import messages
+from xview_localizer.inputs.camera_mask import camera_masks
+from xview_localizer.inputs.clock_lag import ClockLag
+from xview_localizer.inputs.doubts import DriveDoubts
+from xview_localizer.inputs.moments import CameraImage, Moment
+from xview_localizer.inputs.mountings import ONLY_CAMERA, MountingError, Mountings, parameter_prefix
+from xview_localizer.inputs.odometry_check import OdometryCheck
+from xview_localizer.localizer import Localizer
+from xview_localizer.observation import Observation, empty_observation
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.rejection import Reason
+from xview_localizer.tracking.motion import SampleError
+from xview_localizer.tracking.tracker import DriveTracker
+
+# Lengths of the map frame shrink by 0.05 % there; what is further off is a mistake.
+MAX_FROM_DATUM_M = 200e3
+
+
+class NotReadyError(messages.MessageError):
+    """What an image needs beside it is missing; there is nothing wrong with the image."""
+
+    reason = Reason.NO_CAMERA
+
+
+class NoCameraError(NotReadyError):
+    """No CameraInfo has come yet."""
+
+
+class NotMountedError(NotReadyError):
+    """It is not known where the camera sits, or the IMU that is to level its images."""
+
+    reason = Reason.NO_MOUNTING
+
+
+class DriveIntake:
+    """Checks messages and passes them to a DriveTracker; raises MessageError on bad ones.
+
+    `rgb_from_image` converts a sensor_msgs/Image. Raises SettingsError where a camera's mask cannot be read.
+    """
+
+    def __init__(
+        self,
+        localizer: Localizer,
+        settings: Settings,
+        rgb_from_image: Callable[[object], np.ndarray] = messages.rgb_from_image,
+    ) -> None:
+        self.tracker = DriveTracker(localizer, settings.frame, settings.tracker)
+        self._localizer, self._settings, self._rgb_from_image = localizer, settings, rgb_from_image
+        self.mountings = Mountings(settings.mountings)
+        self._masks = camera_masks(settings)
+        self._odometry_check = OdometryCheck()
+        self.doubts = DriveDoubts(settings.values)
+        self.clock_lag = ClockLag()
+        self._imu_problem = ""  # why the last attitude could not be turned into base_link
+        self.cameras: dict[str, CameraModel] = {}  # by name, those whose CameraInfo has come
+        self.odometry_frame = ""  # the frame in which odometry's poses are
+
+    def on_camera_info(self, message, camera: str = ONLY_CAMERA) -> None:
+        model = messages.camera_from_info(message)
+        if camera in self._masks:
+            try:
+                model = MaskedCamera(model, self._masks[camera])
+            except ValueError as error:
+                raise messages.MessageError(
+                    f"{parameter_prefix(camera)}.mask does not belong to this camera: {error}; draw it on an image of "
+                    "its topic"
+                ) from error
+        self.cameras[camera] = model
+        self.doubts.on_lens(self.cameras[camera].horizontal_fov_rad, camera)
+
+    def on_fix(self, message) -> None:
+        position = messages.position_from_nav_sat_fix(message, self._settings.values["gnss.default_sigma_m"])
+        geodetic = (position.latitude_deg, position.longitude_deg, position.altitude_m)
+        from_datum_m = self._settings.frame.distance_m(*geodetic[:2])
+        if not from_datum_m <= MAX_FROM_DATUM_M:
+            raise messages.MessageError(
+                f"NavSatFix is {1e-3 * from_datum_m:.0f} km from the datum; check its sign and the order of "
+                "latitude and longitude"
+            )
+        stamp_sec = _stamp_sec(message)
+        with _refusals_as_message_errors():
+            antenna_m = self.mountings.antenna_in_base_m(message.header)
+            self.tracker.on_gnss(stamp_sec, *geodetic, position.sigma_m, antenna_m)
+        self.doubts.on_status(message.status.status)
+
+    def on_odom(self, message) -> None:
+        stamp_sec = _stamp_sec(message)
+        with _refusals_as_message_errors():
+            T_child_base = self.mountings.T_child_base(message.child_frame_id, stamp_sec)
+        pose = messages.pose_from_odometry(message, T_child_base)
+        self._odometry_check.check(message)
+        with _refusals_as_message_errors():
+            self.tracker.on_odometry(stamp_sec, pose)
+        self.odometry_frame = message.header.frame_id
+
+    def on_imu(self, message) -> None:
+        stamp_sec, gravity_imu = _stamp_sec(message), messages.gravity_from_imu(message)
+        try:
+            gravity_base = self.mountings.R_base_imu(message.header) @ gravity_imu
+        except MountingError as error:
+            self._imu_problem = str(error)
+            raise messages.MessageError(self._imu_problem) from error
+        self._imu_problem = ""
+        if gravity_base[2] > -np.cos(messages.MAX_LEAN_RAD):
+            raise messages.MessageError(
+                f"Imu makes base_link lean by {np.degrees(np.arccos(np.clip(-gravity_base[2], -1, 1))):.0f}° (down is "
+                f"{np.round(gravity_base, 2).tolist()} in it), which no driving robot does; check the sign of the "
+                "acceleration (+9.81 along up at rest), the IMU's mounting, and that the attitude is ENU (REP 145)"
+            )
+        with _refusals_as_message_errors():
+            self.tracker.on_gravity(stamp_sec, gravity_base, messages.is_from_acceleration(message))
+
+    def on_received(self, image: CameraImage) -> None:
+        """Compare an image's stamp with the sensors' newest ones at the moment it comes in."""
+        self.clock_lag.on_image(image.camera, image.stamp_sec, self.tracker.newest_sec())
+
+    def on_image(self, message) -> float:
+        """Announce an image that is about to be observed; returns its stamp in seconds."""
+        stamp_sec = _stamp_sec(message)
+        self.tracker.on_image(stamp_sec)
+        return stamp_sec
+
+    def observe_moment(self, moment: Moment, on_bad: Callable[[str, str], None]) -> Observation:
+        """What the images of a moment show together; `on_bad` gets the cameras of those that are left out, and why.
+
+        Raises the MessageError of the current image where none can be used.
+        """
+        observations: list[Observation] = []
+        errors: list[tuple[str, messages.MessageError]] = []
+        for image in moment:
+            try:
+                observations.append(self.observe(image.message, image.camera))
+            except messages.MessageError as error:
+                errors.append((image.camera, error))
+                observations.append(empty_observation(image.stamp_sec, str(error)))
+        if len(errors) == len(moment):
+            raise errors[-1][1]
+        for camera, error in errors:
+            on_bad(camera, str(error))
+        return self.tracker.joined(observations)
+
+    def observe(self, message, camera: str = ONLY_CAMERA) -> Observation:
+        """What a sensor_msgs/Image or CompressedImage shows; nothing, for a reason, where attitude is missing."""
+        try:
+            view = self.view(message, camera)
+        except SampleError as error:
+            return empty_observation(messages.stamp_sec(message), str(error))
+        return self._localizer.observe(view)
+
+    def on_answer(self, observation: Observation, scale: float) -> None:
+        """The scale that was solved for an observation, NaN where none was: one that never varies is doubtful."""
+        self.doubts.on_scale(scale, self._localizer.scale_bounds(observation.scale_known))
+
+    def view(self, message, camera: str = ONLY_CAMERA) -> GroundView:
+        """A sensor_msgs/Image or CompressedImage as the localizer takes it.
+
+        Raises SampleError without attitude, NotReadyError without CameraInfo or mounting.
+        """
+        model = self.cameras.get(camera)
+        if model is None:
+            topic = f"{camera}/camera_info" if camera else "camera_info"
+            raise NoCameraError(f"no CameraInfo yet; publish it on {topic}, or remap the topic")
+        compressed = not hasattr(message, "encoding")
+        if compressed:
+            image = messages.rgb_from_compressed_image(message, model.width * model.height)
+        else:
+            image = self._rgb_from_image(message)
+        stamp_sec = messages.stamp_sec(message)
+        gravity_base = self.tracker.gravity_at(stamp_sec)
+        if gravity_base is None and self._imu_problem:
+            raise NotMountedError(self._imu_problem)
+        try:
+            return self.mountings.view(image, model, gravity_base, message.header, camera)
+        except MountingError as error:
+            raise NotMountedError(str(error)) from error
+
+    def is_mounted(self, moment: Moment) -> bool:
+        """Whether it is known where the cameras were when the images were taken; transforms may still come in."""
+        try:
+            for image in moment:
+                self.mountings.camera(image.message.header, image.camera)
+        except MountingError:
+            return False
+        return True
+
+    def clear(self) -> None:
+        """Time has jumped: forget all that was measured."""
+        self.tracker.clear()
+        self.mountings.clear()
+
+
+@contextmanager
+def _refusals_as_message_errors() -> Iterator[None]:
+    """A sample that the tracker refuses, as a MessageError: callers count bad messages, whatever the cause."""
+    try:
+        yield
+    except (SampleError, MountingError) as error:
+        raise messages.MessageError(str(error)) from error
+
+
+def _stamp_sec(message) -> float:
+    """The header's stamp. Raises MessageError for a driver that sets none, whose zeros would pass for a time."""
+    stamp_sec = messages.stamp_sec(message)
+    if stamp_sec <= 0:
+        raise messages.MessageError("header.stamp is not set (0)")
+    return stamp_sec

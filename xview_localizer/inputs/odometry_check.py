@@ -1,0 +1,65 @@
+"""Odometry whose pose does not do what it should: faults that no single message shows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xview_localizer.inputs.messages import MessageError, stamp_sec
+
+# A pose that stays where it is to the last digit while the twist covers this much ground is not filled in.
+STILL_PATH_M = 0.3
+# Twists below this are noise of a robot that stands.
+STANDING_SPEED_MPS = 0.02
+# Longer gaps between messages are not bridged by the twist.
+MAX_GAP_SEC = 1.0
+# No driving robot climbs more than it moves ahead, once it has moved by this much.
+CLIMB_PATH_M = 3.0
+
+
+class OdometryCheck:
+    """Follows the poses and twists of one source of nav_msgs/Odometry; raises MessageError where they contradict."""
+
+    def __init__(self) -> None:
+        self._pose: tuple[float, ...] | None = None
+        self._stamp_sec = 0.0
+        self._twist_path_m = 0.0  # covered by the twist since the pose last changed
+        self._across_m = self._climbed_m = 0.0
+
+    def check(self, message) -> None:
+        """Take the next message. The first message of a moving robot whose pose is not filled in passes."""
+        position, orientation = message.pose.pose.position, message.pose.pose.orientation
+        pose = (
+            position.x,
+            position.y,
+            position.z,
+            orientation.x,
+            orientation.y,
+            orientation.z,
+            orientation.w,
+        )
+        speed_mps = float(np.hypot(message.twist.twist.linear.x, message.twist.twist.linear.y))
+        now_sec = stamp_sec(message)
+        previous, gap_sec = self._pose, now_sec - self._stamp_sec
+        self._pose, self._stamp_sec = pose, now_sec
+        if previous != pose:
+            self._twist_path_m = 0.0
+            if previous is not None:
+                self._check_climb(np.subtract(pose[:3], previous[:3]))
+        elif speed_mps > STANDING_SPEED_MPS and 0 < gap_sec <= MAX_GAP_SEC:
+            self._twist_path_m += speed_mps * gap_sec
+        if self._twist_path_m > STILL_PATH_M:
+            raise MessageError(
+                f"Odometry's pose stands still while its twist is {speed_mps:.1f} m/s: the driver fills in the twist "
+                "only; let it integrate the pose, or feed robot_localization's output"
+            )
+
+    def _check_climb(self, moved_m: np.ndarray) -> None:
+        if not np.all(np.isfinite(moved_m)):
+            return
+        self._across_m += float(np.hypot(*moved_m[:2]))
+        self._climbed_m += float(moved_m[2])
+        if abs(self._climbed_m) > max(CLIMB_PATH_M, self._across_m):
+            raise MessageError(
+                f"Odometry has moved {self._climbed_m:.0f} m along z and {self._across_m:.0f} m across it: its frame "
+                "has z forward, as a camera's optical frame; publish the pose of base_link with z up (REP 105)"
+            )

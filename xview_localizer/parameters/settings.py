@@ -1,0 +1,175 @@
+"""Parameters, checked, in the types that the rooms take."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from xview_localizer.belief.gate import SINGLE_IMAGE_GATE, GateConfig
+from xview_localizer.belief.hypotheses import OdometryDrift
+from xview_localizer.engines.factory import EngineConfig
+from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_base_optical_from_rpy
+from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.inputs.mountings import ONLY_CAMERA, CameraMounting, MountingConfig
+from xview_localizer.localizer import LocalizerConfig
+from xview_localizer.models.package import default_package_path
+from xview_localizer.parameters.table import OF_A_CAMERA, SETTINGS, SettingsError, Value, settings_table
+from xview_localizer.tracking.search import SearchConfig
+from xview_localizer.tracking.tracker import TrackerConfig
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The table's values in the types that the rooms take."""
+
+    values: Mapping[str, Value | None]
+    frame: LocalFrame
+    package_path: Path
+    engines: EngineConfig
+    localizer: LocalizerConfig
+    tracker: TrackerConfig
+    mountings: MountingConfig
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras; that of a single one is empty."""
+        return tuple(self.mountings.cameras)
+
+    def transport(self, camera: str) -> str:
+        """How a camera's images come: raw or compressed."""
+        return _of_camera(self.values, camera, "transport")
+
+    def mask_path(self, camera: str) -> Path | None:
+        """The image that tells where a camera sees the robot itself."""
+        path = _of_camera(self.values, camera, "mask")
+        return Path(path).expanduser() if path else None
+
+    @classmethod
+    def from_values(cls, given: Mapping[str, object]) -> Settings:
+        """Settings of the given values and the defaults of the others; None is not given. Raises SettingsError."""
+        given = {name: value for name, value in given.items() if value is not None}
+        problems = find_problems(given)
+        if problems:
+            raise SettingsError("\n".join(problems))
+        v = {name: given.get(name, setting.default) for name, setting in settings_table(given).items()}
+        return cls(
+            values=v,
+            frame=LocalFrame(v["datum.latitude_deg"], v["datum.longitude_deg"], v["datum.altitude_m"]),
+            package_path=Path(v["model.package"]).expanduser()
+            if v["model.package"]
+            else default_package_path(),
+            engines=EngineConfig(
+                runtime=v["model.runtime"],
+                threads=v["model.threads"],
+                providers=tuple(v["model.providers"]),
+                precision=v["model.precision"],
+                cache_folder=v["model.engine_cache_dir"],
+                fallback=v["model.fallback"],
+            ),
+            localizer=LocalizerConfig(
+                gate=GateConfig(v["gate.min_confidence"], v["gate.max_position_sigma_m"]),
+                single_image_gate=GateConfig(
+                    given.get("gate.min_confidence", SINGLE_IMAGE_GATE.min_confidence),
+                    v["gate.max_position_sigma_m"],
+                ),
+            ),
+            tracker=TrackerConfig(
+                search=SearchConfig(
+                    gnss_radius_sigmas=v["gnss.radius_sigmas"],
+                    gnss_min_radius_m=v["gnss.min_radius_m"],
+                    gnss_max_radius_m=v["gnss.max_radius_m"],
+                    gnss_max_age_sec=v["gnss.max_age_sec"],
+                    gnss_drift_m=v["gnss.drift_m"],
+                    course_window_sec=v["course.window_sec"],
+                    course_min_baseline_m=v["course.min_baseline_m"],
+                    max_speed_mps=v["odometry.max_speed_mps"],
+                    position_drift_ratio=v["odometry.drift_ratio"],
+                ),
+                odometry_max_gap_sec=v["odometry.max_gap_sec"],
+                odometry_drift=OdometryDrift(
+                    v["odometry.drift_ratio"], float(np.radians(v["odometry.yaw_drift_deg_per_m"]))
+                ),
+                keyframes=v["keyframes.count"],
+                keyframe_spacing_m=v["keyframes.spacing_m"],
+            ),
+            mountings=_mountings(v),
+        )
+
+
+def _mountings(v: Mapping[str, Value]) -> MountingConfig:
+    antenna_m, imu_rpy_deg = v["gnss.antenna_in_base_m"], v["imu.rpy_deg"]
+    return MountingConfig(
+        base_frame=v["frames.base"],
+        cameras={camera: _camera_mounting(v, camera) for camera in v["cameras"] or (ONLY_CAMERA,)},
+        R_base_imu=None if imu_rpy_deg is None else _R_base_optical(imu_rpy_deg) @ R_BODY_OPTICAL.T,
+        antenna_in_base_m=None if antenna_m is None else np.array(antenna_m),
+        hold_sec=v["tf.timeout_sec"],
+    )
+
+
+def _camera_mounting(v: Mapping[str, Value], camera: str) -> CameraMounting:
+    position_m, rpy_deg = (_of_camera(v, camera, key) for key in ("position_in_base_m", "rpy_deg"))
+    return CameraMounting(
+        in_base_m=None if position_m is None else np.array(position_m),
+        R_base_camera=None if rpy_deg is None else _R_base_optical(rpy_deg),
+        height_m=_of_camera(v, camera, "height_m") or None,
+    )
+
+
+def _of_camera(v: Mapping[str, Value], camera: str, key: str) -> Value | None:
+    """A camera's own value, or that of all cameras."""
+    own = v.get(f"camera.{camera}.{key}") if camera else None
+    return v[f"camera.{key}"] if own is None else own
+
+
+def _R_base_optical(rpy_deg: Sequence[float]) -> np.ndarray:
+    return R_base_optical_from_rpy(*np.radians(rpy_deg))
+
+
+def find_problems(given: Mapping[str, object]) -> list[str]:
+    """One line for each unknown, missing or invalid value."""
+    table, problems = settings_table(given), _camera_problems(given)
+    for name, value in given.items():
+        if name in table:
+            problems.append(table[name].problem(value))
+        else:
+            close = difflib.get_close_matches(name, table)
+            problems.append(f"unknown parameter {name}" + (f"; did you mean {close[0]}?" if close else ""))
+    problems += [
+        f"{setting.name} must be given: {setting.description}"
+        for setting in SETTINGS.values()
+        if setting.required and setting.name not in given
+    ]
+    return [problem for problem in problems if problem]
+
+
+def _camera_problems(given: Mapping[str, object]) -> list[str]:
+    """What is wrong with the names of several cameras, and with values that would be meant for all of them."""
+    cameras = given.get("cameras") or ()
+    if not cameras or SETTINGS["cameras"].problem(cameras):
+        return []
+    problems = [
+        f"cameras must be names of letters, digits and _, got {camera!r}"
+        for camera in cameras
+        if not re.fullmatch(r"[A-Za-z]\w*", camera) or camera in OF_A_CAMERA
+    ]
+    if len(set(cameras)) < len(cameras):
+        problems.append(f"cameras must be different names, got {', '.join(cameras)}")
+    problems += [
+        f"camera.{key} is of one camera; give camera.{cameras[0]}.{key} and so on, or leave it to TF"
+        for key in ("position_in_base_m", "rpy_deg")
+        if f"camera.{key}" in given
+    ]
+    if given.get("camera.mask"):
+        problems.append(f"camera.mask is of one camera; give camera.{cameras[0]}.mask and so on")
+    heights = [_of_camera({"camera.height_m": 0.0, **given}, camera, "height_m") for camera in cameras]
+    if any(heights) and not all(heights):
+        problems.append(
+            "camera.height_m must be given for all cameras or for none: one scale is solved for them"
+        )
+    return problems

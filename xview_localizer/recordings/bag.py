@@ -1,0 +1,265 @@
+"""Recorded drives: a recording (rosbag2, or ROS 1) and the `drive.yaml` that describes the robot. No ROS needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from rosbags.convert.converter import migrate_message
+from rosbags.highlevel import AnyReader
+from rosbags.typesys import Stores, get_typestore
+
+from xview_localizer.parameters.table import Value
+
+# Images are handed over this much after they were recorded, so that the sensors have reached their stamps.
+IMAGE_DELAY_SEC = 0.5
+
+ROLES = {
+    "image": ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image"),
+    "camera_info": ("sensor_msgs/msg/CameraInfo",),
+    "fix": ("sensor_msgs/msg/NavSatFix",),
+    "odom": ("nav_msgs/msg/Odometry",),
+    "imu": ("sensor_msgs/msg/Imu",),
+}
+# Transforms, read where the caller wants them, and their topics unless drive.yaml names others.
+TF_ROLES = {"tf_static": ("tf2_msgs/msg/TFMessage",), "tf": ("tf2_msgs/msg/TFMessage",)}
+ROLES_AND_TF = ROLES | TF_ROLES
+TF_TOPICS = {"tf_static": "/tf_static", "tf": "/tf"}
+REQUIRED_ROLES = ("image", "camera_info", "fix")
+# The reference pose, by whatever sensor: drives are judged by it and learnt from it.
+REFERENCE_ROLES = {
+    "reference": (
+        "geometry_msgs/msg/PoseStamped",
+        "geometry_msgs/msg/PoseWithCovarianceStamped",
+        "nav_msgs/msg/Odometry",
+        "sensor_msgs/msg/NavSatFix",
+    ),
+}
+
+_STORE = get_typestore(Stores.ROS2_JAZZY)
+
+
+class BagError(ValueError):
+    """A drive cannot be read; the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class Drive:
+    """A recording, the topics of its roles, the settings that its robot needs, its name and the folder of its truth."""
+
+    bag: Path
+    topics: dict[str, str]
+    values: dict[str, Value | None]
+    folder: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class BagMessage:
+    """One recorded message: its role, ROS type, serialized bytes (CDR, of ROS 1 too), and when it was recorded."""
+
+    role: str
+    type_name: str
+    cdr: bytes
+    recorded_ns: int
+
+    @property
+    def camera(self) -> str:
+        """The camera of an image or CameraInfo; empty where there is only one."""
+        return self.role.rpartition("/")[0]
+
+    @property
+    def kind(self) -> str:
+        """The role, of whichever camera."""
+        return kind_of(self.role)
+
+
+def kind_of(role: str) -> str:
+    """A role without the camera that has it: image of front/image."""
+    return role.rpartition("/")[2]
+
+
+def is_compressed(type_name: str) -> bool:
+    """Whether images of this ROS type are CompressedImage."""
+    return type_name.endswith("CompressedImage")
+
+
+def camera_topics(topics: Mapping[str, str]) -> list[str]:
+    """Names of several cameras that have topics, in order."""
+    return list(dict.fromkeys(role.rpartition("/")[0] for role in topics if "/" in role))
+
+
+def read_drive(path: Path | str) -> Drive:
+    """Drive of a folder with `drive.yaml`, or of that file. Raises BagError.
+
+    Only `bag` must be there. Mountings that are left out come from TF, the rest from a parameter file (see drives.py).
+    """
+    path = Path(path)
+    path = path / "drive.yaml" if path.is_dir() else path
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        topics = document.get("topics", {})
+        if not isinstance(topics, dict):
+            raise TypeError(f"topics must name the topic of each role, got {topics!r}")
+        topics = TF_TOPICS | {role: str(topic) for role, topic in topics.items()}
+        values, bag = _described_values(document, path.parent), path.parent / document["bag"]
+    except OSError as error:
+        raise BagError(
+            f"{path} cannot be read: {error}; a drive is a folder with drive.yaml beside its bag"
+        ) from error
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BagError(f"{path} cannot be understood: {error!r}") from error
+    return Drive(bag, topics, values, path.parent, path.resolve().parent.name)
+
+
+def _described_values(document: Mapping, folder: Path) -> dict[str, Value | None]:
+    """The settings that a drive.yaml holds. Raises whatever a malformed entry leads to."""
+    values: dict[str, Value | None] = {}
+    if "datum" in document:
+        datum = {"altitude_m": 0.0, **document["datum"]}
+        values |= {
+            f"datum.{key}": float(datum[key]) for key in ("latitude_deg", "longitude_deg", "altitude_m")
+        }
+    if "map" in document:
+        values["map.source"] = _map_source(folder, document["map"])
+    cameras = {"camera": document.get("camera", {})}
+    if "cameras" in document:
+        values["cameras"] = tuple(document["cameras"])
+        cameras = {f"camera.{name}": camera for name, camera in document["cameras"].items()}
+    mountings = {"gnss.antenna_in_base_m": document.get("antenna_in_base_m")}
+    for prefix, camera in cameras.items():
+        values[f"{prefix}.height_m"] = float(camera.get("height_m", 0.0))
+        mountings[f"{prefix}.position_in_base_m"] = camera.get("in_base_m")
+        mountings[f"{prefix}.rpy_deg"] = camera.get("rpy_deg")
+    values |= {
+        name: tuple(float(number) for number in mounting)
+        for name, mounting in mountings.items()
+        if mounting is not None
+    }
+    return values
+
+
+class BagReader:
+    """Messages of a recording by role. A context manager. All methods raise BagError.
+
+    `roles` names the types that each role may have (front/image, of one of several cameras, has those of image),
+    `required` those without which there is nothing to read.
+
+    On altered bytes rosbags raises whatever they lead it into, OverflowError and MemoryError among others.
+    """
+
+    def __init__(
+        self,
+        bag: Path | str,
+        topics: dict[str, str],
+        roles: Mapping[str, tuple[str, ...]] = ROLES,
+        required: Sequence[str] = REQUIRED_ROLES,
+    ) -> None:
+        self._bag = Path(bag)
+        try:
+            self._reader = AnyReader([self._bag], default_typestore=_STORE)
+            self._reader.open()
+        except Exception as error:
+            raise BagError(f"{bag} is no readable recording: {error!r}; {_advice(self._bag)}") from error
+        self._connections = {}
+        self._migrations: dict[str, object] = {}
+        for role in [*roles, *(role for role in topics if "/" in role)]:
+            types = roles.get(kind_of(role), ())
+            found = [
+                c for c in self._reader.connections if c.topic == topics.get(role) and c.msgtype in types
+            ]
+            self._connections.update({connection.id: (role, connection) for connection in found})
+        missing = self._missing(topics, required)
+        if missing:
+            recorded = "\n".join(f"  {topic} ({type_name})" for topic, type_name in self.recorded_topics)
+            self._reader.close()
+            raise BagError(
+                f"{bag} has no topic for {', '.join(sorted(missing))}; name it in drive.yaml or by "
+                f"--topic INPUT:=TOPIC. There are:\n{recorded}"
+            )
+
+    def _missing(self, topics: Mapping[str, str], required: Sequence[str]) -> set[str]:
+        """Required roles that are not there; of several cameras, each must have its own."""
+        found = {role for role, _ in self._connections.values()}
+        wanted = {role for role in topics if "/" in role and kind_of(role) in required}
+        return (wanted | (set(required) - {kind_of(role) for role in wanted})) - found
+
+    def __enter__(self) -> BagReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
+
+    @property
+    def types(self) -> dict[str, str]:
+        """ROS type of each role that the recording has."""
+        return {role: connection.msgtype for role, connection in self._connections.values()}
+
+    @property
+    def recorded_topics(self) -> list[tuple[str, str]]:
+        """Topic and ROS type of everything in the recording."""
+        return [(connection.topic, connection.msgtype) for connection in self._reader.connections]
+
+    def messages(self) -> Iterator[BagMessage]:
+        """All messages in the order of recording, images IMAGE_DELAY_SEC later than the rest.
+
+        Static transforms come before all others: they hold for all time, and a robot has them from the start.
+        """
+        yield from self._recorded(lambda role: role == "tf_static")
+        late: list[BagMessage] = []
+        for message in self._recorded(lambda role: role != "tf_static"):
+            while late and late[0].recorded_ns + IMAGE_DELAY_SEC * 1e9 < message.recorded_ns:
+                yield late.pop(0)
+            if message.kind == "image":
+                late.append(message)
+            else:
+                yield message
+        yield from late
+
+    def decode(self, message: BagMessage):
+        """The message's fields, named as in ROS."""
+        try:
+            store = self._reader.typestore if self._reader.is2 else _STORE
+            return store.deserialize_cdr(message.cdr, message.type_name)
+        except Exception as error:
+            raise BagError(f"{self._bag} is damaged, a message of {message.role}: {error!r}") from error
+
+    def _recorded(self, wanted: Callable[[str], bool]) -> Iterator[BagMessage]:
+        connections = [connection for role, connection in self._connections.values() if wanted(role)]
+        if not connections:
+            return  # rosbags takes an empty list for all of them
+        try:
+            for connection, recorded_ns, data in self._reader.messages(connections):
+                role = self._connections[connection.id][0]
+                cdr = bytes(data) if self._reader.is2 else self._cdr_of_ros1(data, connection.msgtype)
+                yield BagMessage(role, connection.msgtype, cdr, recorded_ns)
+        except Exception as error:
+            raise BagError(f"{self._bag} is damaged: {error!r}") from error
+
+    def _cdr_of_ros1(self, data: bytes, type_name: str) -> bytes:
+        """A message of ROS 1 as ROS 2 has it: fields of other names (D, K) and none of `seq`."""
+        message = self._reader.deserialize(data, type_name)
+        migrated = migrate_message(
+            self._reader.typestore, _STORE, type_name, type_name, self._migrations, message
+        )
+        return bytes(_STORE.serialize_cdr(migrated, type_name))
+
+
+def _advice(bag: Path) -> str:
+    """What to do about a recording that cannot be opened."""
+    if not bag.exists():
+        return "there is no such file or folder; correct `bag` in drive.yaml, or the path"
+    if bag.is_dir() and not (bag / "metadata.yaml").is_file():
+        if not [*bag.glob("*.mcap*"), *bag.glob("*.db3*")]:
+            return "it has no drive.yaml, and is no recording (a rosbag2 folder, .mcap, .db3 or .bag)"
+        return "the recording was not ended properly and has no metadata.yaml; run `ros2 bag reindex` on it"
+    if bag.suffix == ".bag":
+        return "if recording was broken off, run `rosbag reindex` on it"
+    return "if it was cut off, mend it with `mcap recover` and `ros2 bag reindex`"
+
+
+def _map_source(folder: Path, source: str) -> str:
+    """The map as drive.yaml names it: a file beside it, or a URL."""
+    return source if "://" in source else str((folder / source).resolve())

@@ -1,0 +1,132 @@
+"""A drive as a user has it: a folder with drive.yaml or a bare recording, and the robot's own parameter file.
+
+Topics that are named nowhere are found by type where there is one of a kind; what is missing is requested by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from xview_localizer.inputs import messages
+from xview_localizer.parameters.table import SETTINGS, Value
+from xview_localizer.recordings.bag import (
+    REQUIRED_ROLES,
+    ROLES,
+    ROLES_AND_TF,
+    TF_TOPICS,
+    BagError,
+    BagReader,
+    Drive,
+    camera_topics,
+    read_drive,
+)
+
+# What image_transport appends to the topic of the raw images.
+COMPRESSED, DEPTH = "/compressed", "/compressedDepth"
+NO_TOPIC = ""  # given for a role: do without
+# Where the values that must be given stand in a parameter file, to copy and correct.
+EXAMPLE = """
+/**:
+  ros__parameters:
+    datum: {{latitude_deg: {latitude_deg:.6f}, longitude_deg: {longitude_deg:.6f}}}
+    map: {{source: /data/orthophoto.tif}}
+    camera: {{height_m: 1.6}}"""
+
+
+def open_drive(
+    path: Path, parameters: Mapping[str, Value] | None = None, topics: Mapping[str, str] | None = None
+) -> Drive:
+    """The drive of a folder with drive.yaml, or a recording; `parameters` and `topics` overrule drive.yaml.
+
+    Raises BagError.
+    """
+    described = path.suffix == ".yaml" or (path / "drive.yaml").is_file()
+    drive = read_drive(path) if described else Drive(path, dict(TF_TOPICS), {}, path.parent, path.stem)
+    values: dict[str, Value | None] = {**drive.values, **(parameters or {})}
+    given = drive.topics | dict(topics or {})
+    cameras = values.get("cameras") or camera_topics(given)
+    roles = _roles(cameras)
+    unknown = set(topics or {}) - set(roles)
+    if unknown:
+        raise BagError(f"there is no input {', '.join(sorted(unknown))}; they are {', '.join(roles)}")
+    if cameras:
+        values["cameras"] = tuple(cameras)
+    with BagReader(drive.bag, {}, required=()) as bag:
+        found = _find_topics(drive.bag, bag.recorded_topics, given, roles)
+    drive = replace(drive, topics=found, values=values)
+    missing = [name for name, setting in SETTINGS.items() if setting.required and values.get(name) is None]
+    if missing:
+        raise BagError(_what_is_missing(drive, missing))
+    return drive
+
+
+def _roles(cameras: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Types of each role: of several cameras, each has an image and a CameraInfo."""
+    if not cameras:
+        return ROLES_AND_TF
+    own = {f"{camera}/{kind}": ROLES[kind] for camera in cameras for kind in ("image", "camera_info")}
+    return own | {role: types for role, types in ROLES_AND_TF.items() if role not in ("image", "camera_info")}
+
+
+def _find_topics(
+    bag: Path,
+    recorded: Sequence[tuple[str, str]],
+    given: Mapping[str, str],
+    roles: Mapping[str, tuple[str, ...]],
+) -> dict[str, str]:
+    """The topic of each role: the given one, or the only one of its type. Raises BagError where there are several.
+
+    Of several cameras it is the only one whose name holds the camera's.
+    """
+    found = {role: topic for role, topic in given.items() if topic != NO_TOPIC and role in roles}
+    questions = []
+    for role, types in roles.items():
+        if role in given:
+            continue
+        camera, _, kind = role.rpartition("/")
+        of_type = sorted({topic for topic, type_name in recorded if type_name in types})
+        candidates = [topic for topic in of_type if camera in topic] or of_type
+        if kind == "image":
+            candidates = _one_for_each_camera(candidates)
+        image = found.get(f"{camera}/image" if camera else "image")
+        if kind == "camera_info" and image and _info_beside(image) in of_type:
+            candidates = [_info_beside(image)]
+        if len(candidates) == 1:
+            found[role] = candidates[0]
+        elif candidates:
+            choices = [f"--topic {role}:={topic}" for topic in candidates]
+            without = [] if kind in REQUIRED_ROLES else [f"--topic {role}:=   (without {role})"]
+            questions += [f"{role} may be one of {len(candidates)} topics; add one of", *choices, *without]
+    if questions:
+        raise BagError(f"{bag}: " + "\n  ".join(questions))
+    return found
+
+
+def _one_for_each_camera(topics: Sequence[str]) -> list[str]:
+    """Raw and compressed images of one camera are the same images; a depth image is none."""
+    images = [topic for topic in topics if not topic.endswith(DEPTH)]
+    return [t for t in images if not t.endswith(COMPRESSED) or t.removesuffix(COMPRESSED) not in images]
+
+
+def _info_beside(image: str) -> str:
+    """The CameraInfo of an image topic, by image_transport's convention: the same namespace."""
+    return image.removesuffix(COMPRESSED).rsplit("/", 1)[0] + "/camera_info"
+
+
+def _what_is_missing(drive: Drive, missing: Sequence[str]) -> str:
+    """The values that are missing, and a parameter file that gives them, with the first position as the datum."""
+    latitude_deg, longitude_deg = 48.137, 11.575
+    with BagReader(drive.bag, drive.topics, required=()) as bag:
+        for recorded in bag.messages():
+            if recorded.role != "fix":
+                continue
+            try:
+                fix = messages.position_from_nav_sat_fix(bag.decode(recorded), default_sigma_m=1.0)
+            except messages.MessageError:
+                continue
+            latitude_deg, longitude_deg = fix.latitude_deg, fix.longitude_deg
+            break
+    example = EXAMPLE.format(latitude_deg=latitude_deg, longitude_deg=longitude_deg)
+    return f"{drive.bag} lacks {', '.join(missing)}; give the robot's --params-file, which may be as short as{example}"

@@ -1,0 +1,67 @@
+"""A recorded drive localized without ROS: the same messages, checks and tracker as in the node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from xview_localizer.inputs import messages
+from xview_localizer.inputs.intake import DriveIntake, NotReadyError
+from xview_localizer.inputs.moments import CameraImage, Moment, MomentCollector
+from xview_localizer.localizer import Localizer
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.bag import ROLES_AND_TF, BagReader, Drive
+from xview_localizer.records import ImageRecord
+from xview_localizer.rejection import Reason, Rejection
+
+
+def localize_drive(drive: Drive, localizer: Localizer, settings: Settings) -> Iterator[ImageRecord]:
+    """One record for each image of the drive, in order. Raises BagError."""
+    intake = DriveIntake(localizer, settings)
+    for moment in moments_of_drive(drive, intake, settings.cameras):
+        yield _localized(intake, moment)
+
+
+def moments_of_drive(
+    drive: Drive,
+    intake: DriveIntake,
+    cameras: Sequence[str],
+    on_bad: Callable[[str], None] = lambda complaint: None,
+) -> Iterator[Moment]:
+    """The images of the drive in order, each moment when `intake` has got what the sensors measured until then.
+
+    `on_bad` receives what is wrong with a message that is left out. Raises BagError.
+    """
+    collector = MomentCollector(cameras)
+    handlers = {
+        "fix": intake.on_fix,
+        "odom": intake.on_odom,
+        "imu": intake.on_imu,
+        "tf_static": partial(intake.mountings.on_transforms, static=True),
+        "tf": partial(intake.mountings.on_transforms, static=False),
+    }
+    with BagReader(drive.bag, drive.topics, ROLES_AND_TF) as bag:
+        for recorded in bag.messages():
+            message = bag.decode(recorded)
+            if recorded.kind == "image":
+                yield from collector.add(CameraImage(recorded.camera, message))
+                continue
+            try:
+                if recorded.kind == "camera_info":
+                    intake.on_camera_info(message, recorded.camera)
+                else:
+                    handlers[recorded.role](message)
+            except messages.MessageError as error:
+                on_bad(str(error))  # as in the node: a bad sensor message is left out
+
+
+def _localized(intake: DriveIntake, moment: Moment) -> ImageRecord:
+    current = moment[-1].message
+    try:
+        intake.on_image(current)
+        observation = intake.observe_moment(moment, on_bad=lambda camera, problem: None)
+        return ImageRecord.of(intake.tracker.locate(observation))
+    except messages.MessageError as error:
+        reason = error.reason if isinstance(error, NotReadyError) else Reason.BAD_MESSAGE
+        rejection = Rejection.of(reason, detail=str(error))
+        return ImageRecord.rejected(messages.stamp_sec(current), rejection)
