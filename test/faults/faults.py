@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -190,8 +192,16 @@ def _map_faults() -> Iterator[Fault]:
         "tile cache: cannot be written",
         "cannot cache",
         map_mode="sound",
-        values={"map.cache_dir": "/dev/null/tiles"},
+        values={"map.cache_dir": _blocked_cache()},
     )
+
+
+def _blocked_cache() -> str:
+    """A cache folder that takes no tile: files stand where its subfolders would be."""
+    folder = Path(tempfile.mkdtemp(prefix="faults_cache_"))
+    for number in range(256):
+        (folder / f"{number:02x}").touch()
+    return str(folder)
 
 
 def _image_faults() -> Iterator[Fault]:
