@@ -22,6 +22,10 @@ class EncodedImageError(ValueError):
     """An encoded image cannot be used; the text names what is wrong with it."""
 
 
+class TooLargeImageError(EncodedImageError):
+    """It has more pixels than the caller takes; it was not decoded."""
+
+
 def image_format(data: bytes) -> str | None:
     """ "JPEG", "PNG" or "WebP" by the first bytes, None for anything else."""
     if data[:3] == b"\xff\xd8\xff":
@@ -70,13 +74,13 @@ def encoded_size(data: bytes) -> tuple[int, int]:
 def decode_image(data: bytes, max_px: int = MAX_IMAGE_PX) -> np.ndarray:
     """Pixels as OpenCV stores them: [H, W] or [H, W, 3 (BGR) or 4 (BGRA)], uint8 or uint16.
 
-    EXIF does not turn the image. Raises EncodedImageError where it is cut short, damaged, or larger than `max_px`;
-    the last is found before anything is decoded.
+    EXIF does not turn the image. Raises EncodedImageError where it is cut short or damaged, TooLargeImageError, before
+    anything is decoded, where it has more than `max_px`.
     """
     check_whole(data)
     width, height = encoded_size(data)
     if width * height > max_px:
-        raise EncodedImageError(
+        raise TooLargeImageError(
             f"claims to be {width} × {height} px, more than {max_px / 1e6:g} megapixels; it was not decoded"
         )
     try:

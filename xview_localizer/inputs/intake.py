@@ -174,7 +174,7 @@ class DriveIntake:
             raise NoCameraError(f"no CameraInfo yet; publish it on {topic}, or remap the topic")
         compressed = not hasattr(message, "encoding")
         if compressed:
-            image = messages.rgb_from_compressed_image(message, model.width * model.height)
+            image = messages.rgb_from_compressed_image(message, (model.width, model.height))
         else:
             image = self._rgb_from_image(message)
         stamp_sec = messages.stamp_sec(message)

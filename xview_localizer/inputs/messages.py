@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from xview_localizer.encoded_image import MAX_IMAGE_PX, EncodedImageError, decode_image
+from xview_localizer.encoded_image import MAX_IMAGE_PX, EncodedImageError, TooLargeImageError, decode_image
 from xview_localizer.geometry.camera import CameraModel, camera_from_info_fields
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.geometry.transform_tree import IDENTITY, Transform
@@ -97,12 +97,12 @@ def rgb_from_image(message) -> np.ndarray:
     return _rgb(pixels.reshape(rows, width, channels), encoding)
 
 
-def rgb_from_compressed_image(message, max_px: int = MAX_IMAGE_PX) -> np.ndarray:
+def rgb_from_compressed_image(message, camera_size: tuple[int, int] | None = None) -> np.ndarray:
     """sensor_msgs/CompressedImage (JPEG, PNG, …) to RGB [H, W, 3] uint8. Raises MessageError.
 
     image_transport writes formats such as "rgb8; jpeg compressed bgr8": the encoding of the raw image comes first.
     Colours are the usual ones all the same; a Bayer mosaic may be compressed as it is, as if it were grey. A picture
-    that claims more than `max_px` pixels is refused before it is decoded.
+    that claims more pixels than its camera has, `camera_size` (width, height), is refused before it is decoded.
     """
     encoding, _, how = (part.strip() for part in message.format.partition(";"))
     if "compressedDepth" in how:
@@ -111,8 +111,15 @@ def rgb_from_compressed_image(message, max_px: int = MAX_IMAGE_PX) -> np.ndarray
     if mosaic:
         encoding = _of_8_bits(encoding)
     data = bytes(message.data)
+    max_px = MAX_IMAGE_PX if camera_size is None else camera_size[0] * camera_size[1]
     try:
         image = decode_image(data, max_px)
+    except TooLargeImageError as error:
+        belongs = ""
+        if camera_size is not None:
+            width, height = camera_size
+            belongs = f"; its CameraInfo has {width} × {height}: check that it belongs to this image"
+        raise MessageError(f"compressed image ({message.format or 'no format'}) {error}{belongs}") from error
     except EncodedImageError as error:
         raise MessageError(f"compressed image ({message.format or 'no format'}) {error}") from error
     if image.dtype == np.uint16:
