@@ -6,6 +6,7 @@ import math
 import tempfile
 from array import array
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ class Fault:
     """`reason` is a regular expression for the diagnostics, a record's reason or the log while the fault is there.
 
     The drive begins with the fault where `from_start`, else with some sound images. It `recovers` where the node is to
-    accept poses again once the fault is over.
+    accept poses again once the fault is over. Each image is sent `times` over, 1/60 s apart; `killed`: the node is
+    killed while it works on an image, and started again.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Fault:
     raw: bool = False
     from_start: bool = False
     recovers: bool = True
+    times: int = 1
+    killed: bool = False
 
 
 def only(role: str, edit: Callable[[Any], Any]) -> Change:
@@ -69,6 +73,14 @@ def shifted_stamps(offset_sec: int, roles: tuple[str, ...] = ()) -> Change:
         return message
 
     return change
+
+
+def moved_back(message: Any, by_sec: float) -> Any:
+    """A copy of a message that is stamped earlier."""
+    moved = deepcopy(message)
+    stamp_ns = 10**9 * message.header.stamp.sec + message.header.stamp.nanosec - round(1e9 * by_sec)
+    moved.header.stamp.sec, moved.header.stamp.nanosec = divmod(stamp_ns, 10**9)
+    return moved
 
 
 def zero_stamps(role: str, message: Any) -> Any:
@@ -170,6 +182,8 @@ def faults() -> Iterator[Fault]:
     yield from _image_faults()
     yield from _sensor_faults()
     yield from _time_faults()
+    yield Fault("images: 60 Hz", "", times=15)
+    yield Fault("node: killed and restarted", "", killed=True)
 
 
 def _map_faults() -> Iterator[Fault]:
