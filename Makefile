@@ -31,7 +31,7 @@ lint: $(VENV)/.test
 mutants: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python test/mutants.py $(MUTANTS)
 
-# Every fault of the campaign, each in a node process of its own: some 20 minutes. Names matching ONLY alone.
+# Every fault of the campaign, each in a node process of its own: half an hour. Names matching ONLY alone.
 faults: $(VENV)/.test
 	$(BIN)/python test/faults/campaign.py --only "$(ONLY)"
 

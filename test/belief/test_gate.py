@@ -42,6 +42,20 @@ def test_confidence_threshold_is_exact():
         assert fix.accepted == accepted
 
 
+@pytest.mark.parametrize(
+    ("weight", "first_min", "accepted"),
+    [(0.975, 0.97, True), (0.965, 0.97, False), (0.955, 0.9, True), (0.945, 0.9, False)],
+)
+def test_a_first_pose_has_to_reach_the_larger_of_two_thresholds(weight, first_min, accepted):
+    config = GateConfig(min_confidence=0.95, first_min_confidence=first_min)
+    belief = belief_in(hypothesis_at(1.0, weight=weight, mode=0))
+    fix = decide(TWO, belief, config, first=True)
+    assert fix.accepted == accepted
+    if not accepted:
+        assert fix.reason.endswith(f"is below {max(0.95, first_min):g}")
+    assert decide(TWO, belief, config).accepted == (weight > 0.95)
+
+
 def test_sigma_threshold_is_exact_along_the_worst_direction():
     turn = np.array([[0.6, -0.8], [0.8, 0.6]])
     for sigma_m, accepted in ((2.0 - 1e-9, True), (2.0 + 1e-9, False)):
@@ -59,7 +73,8 @@ def test_sigma_threshold_is_exact_along_the_worst_direction():
 def test_a_pose_at_the_limits_is_published():
     """A reason that reads "0.95 is below 0.95" would be none."""
     belief = belief_in(hypothesis_at(1.0, weight=0.95, mode=0))
-    limits = GateConfig(belief.confidence, position_sigma_m(TWO.modes[0].covariance))
+    sigma_m = position_sigma_m(TWO.modes[0].covariance)
+    limits = GateConfig(min_confidence=belief.confidence, max_position_sigma_m=sigma_m)
     assert decide(TWO, belief, limits).accepted
 
 

@@ -124,6 +124,7 @@ def test_values_reach_the_rooms():
         | {
             "keyframes.count": 7,
             "gate.min_confidence": 0.9,
+            "gate.first_min_confidence": 0.95,
             "gate.max_position_sigma_m": 1.5,
             "odometry.drift_ratio": 0.08,
             "odometry.yaw_drift_deg_per_m": 0.5,
@@ -136,7 +137,8 @@ def test_values_reach_the_rooms():
         }
     )
     assert settings.tracker.keyframes == 7
-    assert settings.localizer.gate == GateConfig(0.9, 1.5)
+    assert settings.localizer.gate == GateConfig(0.9, 0.95, 1.5)
+    assert settings.localizer.single_image_gate == GateConfig(min_confidence=0.9, max_position_sigma_m=1.5)
     mountings = settings.mountings
     np.testing.assert_array_equal(mountings.antenna_in_base_m, (1.0, 2.0, 3.0))
     (camera,) = mountings.cameras.values()

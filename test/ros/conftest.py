@@ -9,6 +9,7 @@ from xview_localizer.recordings.bag import BagReader, read_drive
 # Accept whatever is found: these tests are about the node, not about the network's quality.
 ACCEPT_ALL = {
     "gate.min_confidence": 0.0,
+    "gate.first_min_confidence": 0.0,
     "gate.max_position_sigma_m": 100.0,
 }
 

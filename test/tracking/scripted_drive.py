@@ -77,7 +77,7 @@ class ScriptedSpec:
 
 @dataclass(frozen=True)
 class ScriptedConfig:
-    gate: GateConfig = GateConfig(min_confidence=0.95, max_position_sigma_m=3.0)
+    gate: GateConfig = GateConfig(min_confidence=0.95, first_min_confidence=0.95)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from scripted_drive import (
     START,
     WEAK,
     Place,
+    ScriptedConfig,
     distance_m,
     drive_on,
     feed,
@@ -17,6 +18,7 @@ from scripted_drive import (
     true_pose,
 )
 
+from xview_localizer.belief.gate import GateConfig
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.rejection import Reason
 
@@ -153,3 +155,29 @@ def test_gnss_that_moves_turns_the_preference(tracker, scripted):
     feed(tracker, 10.0, 4.05, gnss_bias_m=(12.0, 0.0), **still)
     turned = look(tracker, 10.0)
     assert turned.fix.x_m == pytest.approx(START.x_m + 12.0)
+
+
+# --- the first pose ---
+
+
+def test_a_first_pose_and_one_after_being_lost_have_to_be_surer(tracker, scripted):
+    scripted.config = ScriptedConfig(GateConfig(min_confidence=0.9, first_min_confidence=0.98))
+
+    def accepted_and_between(places, stamps):
+        """Which answers are accepted, and which have a confidence that only later poses may have."""
+        scripted.places = places
+        fixes = [answer.fix for answer in drive_on(tracker, stamps, stamps[0] - 1.0)]
+        between = [0.9 <= fix.confidence < 0.98 for fix in fixes]
+        return np.array([fix.accepted for fix in fixes]), np.array(between)
+
+    accepted, between = accepted_and_between((Place(WEAK),), np.arange(2.0, 20.0))
+    assert between.any() and not accepted[between].any() and accepted[-1]
+    # A look-alike casts doubt for a while: a robot on its track is published all the same.
+    rivals = (Place(CLEAR, *WRONG), Place(0.9 * CLEAR))
+    accepted, between = accepted_and_between(rivals, np.arange(20.0, 27.0))
+    assert between.any() and accepted[between].all()
+    # Nothing that is seen fits for more than 20 m: then it begins anew.
+    accepted, _ = accepted_and_between((Place(0.0, 100.0, 0.0),), np.arange(27.0, 60.0))
+    assert not accepted[-10:].any()
+    accepted, between = accepted_and_between((Place(WEAK),), np.arange(60.0, 90.0))
+    assert between.any() and not accepted[between].any() and accepted[-1]

@@ -18,9 +18,13 @@ TURNED_RAD = float(np.radians(20.0))
 
 @dataclass(frozen=True)
 class GateConfig:
-    """What a pose has to reach to be published."""
+    """What a pose has to reach to be published; the first one of a drive `first_min_confidence` as well.
+
+    Everything follows the first pose, so that a wrong one costs most.
+    """
 
     min_confidence: float = 0.98
+    first_min_confidence: float = 0.99
     max_position_sigma_m: float = 3.0
 
 
@@ -28,8 +32,10 @@ class GateConfig:
 SINGLE_IMAGE_GATE = GateConfig(min_confidence=0.93)
 
 
-def decide(modes: Modes, belief: Belief, config: GateConfig) -> Fix:
+def decide(modes: Modes, belief: Belief, config: GateConfig, first: bool = False) -> Fix:
     """The answer for an image: the leading hypothesis's mode, accepted or with the reason why not.
+
+    `first`: it would be the first pose of a drive, or the first after the robot was lost.
 
     The pose and covariance are those of the mode, which the image gave, not of the hypothesis, which holds odometry and
     earlier images already: a filter that fuses both would count these twice.
@@ -55,15 +61,17 @@ def decide(modes: Modes, belief: Belief, config: GateConfig) -> Fix:
         scale=shown.scale,
         covariance=shown.covariance,
         confidence=belief.confidence,
-        rejection=_objection(leader, shown.covariance, belief, config),
+        rejection=_objection(leader, shown.covariance, belief, config, first),
         rivals=tuple(Rival(item.pose, float(np.exp(item.log_weight))) for item in belief.hypotheses[1:]),
     )
 
 
 def _objection(
-    leader: Hypothesis | None, covariance: np.ndarray, belief: Belief, config: GateConfig
+    leader: Hypothesis | None, covariance: np.ndarray, belief: Belief, config: GateConfig, first: bool
 ) -> Rejection | None:
     confidence, limit = belief.confidence, config.min_confidence
+    if first:
+        limit = max(limit, config.first_min_confidence)
     if leader is None or confidence < limit:
         return _doubt(belief, confidence, limit)
     if leader.mode is None:

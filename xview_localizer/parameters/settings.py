@@ -72,10 +72,14 @@ class Settings:
                 fallback=v["model.fallback"],
             ),
             localizer=LocalizerConfig(
-                gate=GateConfig(v["gate.min_confidence"], v["gate.max_position_sigma_m"]),
+                gate=GateConfig(
+                    min_confidence=v["gate.min_confidence"],
+                    first_min_confidence=v["gate.first_min_confidence"],
+                    max_position_sigma_m=v["gate.max_position_sigma_m"],
+                ),
                 single_image_gate=GateConfig(
-                    given.get("gate.min_confidence", SINGLE_IMAGE_GATE.min_confidence),
-                    v["gate.max_position_sigma_m"],
+                    min_confidence=given.get("gate.min_confidence", SINGLE_IMAGE_GATE.min_confidence),
+                    max_position_sigma_m=v["gate.max_position_sigma_m"],
                 ),
             ),
             tracker=TrackerConfig(

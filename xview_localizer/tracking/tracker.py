@@ -38,6 +38,8 @@ from xview_localizer.tracking.track import PoseEstimate, carry
 EXPECTED_WEIGHT, MAX_EXPECTED = 1e-3, 6
 # Cameras that are triggered together are stamped within this; at driving speed it is some decimetres.
 SAME_MOMENT_SEC = 0.02
+# A robot that has driven so far without a pose is lost: the next pose is a first one again.
+LOST_AFTER_M = 20.0
 # When asked to relocalize, the next image searches so many times as far around GNSS, and each one more by as much.
 RELOCALIZE_FACTOR = 3.0
 
@@ -334,7 +336,8 @@ class DriveTracker:
             evidence, share, modes.log_prior(first=not task.belief.hypotheses)
         )
         self._memory.weighed_sec = modes.stamp_sec
-        fix = decide(modes, self._with_gnss(self._memory.belief, task.disc), gate)
+        first = self._memory.published is None or self._memory.unlocalized_m > LOST_AFTER_M
+        fix = decide(modes, self._with_gnss(self._memory.belief, task.disc), gate, first)
         self._memory.unlocalized_m = (
             0.0 if fix.accepted else self._memory.unlocalized_m + (travelled_m or 0.0)
         )
