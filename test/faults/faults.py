@@ -205,8 +205,9 @@ def _map_faults() -> Iterator[Fault]:
     yield Fault(
         "tile cache: cannot be written",
         "cannot cache",
-        map_mode="sound",
+        map_mode="cacheable",
         values={"map.cache_dir": _blocked_cache()},
+        from_start=True,
     )
 
 

@@ -23,7 +23,19 @@ HUGE_PNG = (
     + b"\x08\x02\x00\x00\x00"
     + b"\0" * 64
 )
-MODES = ("sound", "dead", "slow", "hanging", "trickling", "404", "500", "corrupt", "huge", "flooding")
+MODES = (
+    "sound",
+    "cacheable",
+    "dead",
+    "slow",
+    "hanging",
+    "trickling",
+    "404",
+    "500",
+    "corrupt",
+    "huge",
+    "flooding",
+)
 
 
 class FaultyTileServer:
@@ -82,7 +94,8 @@ class FaultyTileServer:
         status, body = self._body(mode, request.path, tile)
         request.send_response(status)
         request.send_header("Content-Length", str(len(body)))
-        request.send_header("Cache-Control", "no-store")
+        if mode != "cacheable":
+            request.send_header("Cache-Control", "no-store")
         request.end_headers()
         request.wfile.write(body)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -36,9 +37,9 @@ from xview_localizer.parameters.table import SettingsError
 from xview_localizer.ros import qos, tf
 from xview_localizer.ros.conversions import diagnostics_message, diagnostics_name, image_decoder
 from xview_localizer.ros.diagnostics import OK, WARN, Health, input_of
-from xview_localizer.ros.engine_log import forwarded_engine_log
 from xview_localizer.ros.image_job import ImageJob, ReceivedMoment
 from xview_localizer.ros.image_pace import ImagePace
+from xview_localizer.ros.log_forwarding import ENGINES_LOGGER, MAP_LOGGER, forwarded_log
 from xview_localizer.ros.matched_input import MatchedInput
 from xview_localizer.ros.memory import give_back_memory
 from xview_localizer.ros.outputs import Outputs
@@ -82,6 +83,7 @@ class LocalizerNode(LifecycleNode):
             settings = self._settings = read_settings(self)
             self._interruption.clear()
             self._open_diagnostics()
+            self._forward_map_log()
             self._map = open_map(settings, self._interruption)
             localizer = self._localizer = self._load_model(settings)
             self._probe_map(settings, localizer.spec.aerial.metres_per_pixel)
@@ -145,7 +147,7 @@ class LocalizerNode(LifecycleNode):
     # --- steps of on_configure ---
 
     def _load_model(self, settings: Settings) -> Localizer:
-        with forwarded_engine_log(self._report_configuring):
+        with forwarded_log(ENGINES_LOGGER, logging.INFO, self._report_configuring):
             localizer = build_localizer(settings, self._map)
         self.get_logger().info(
             f"model {localizer.spec.name} from {settings.package_path}, aerial images at "
@@ -162,6 +164,15 @@ class LocalizerNode(LifecycleNode):
             self.get_logger().warning(
                 f"map probe at the datum failed, images will be rejected until it answers: {error}"
             )
+
+    def _forward_map_log(self) -> None:
+        def report(level: int, text: str) -> None:
+            # A dead server concerns every tile of a crop.
+            self.get_logger().warning(f"map: {text}", throttle_duration_sec=1.0)
+
+        forwarding = ExitStack()
+        forwarding.enter_context(forwarded_log(MAP_LOGGER, logging.WARNING, report))
+        self._resources.append(forwarding.close)
 
     def _create_outputs(self, settings: Settings) -> None:
         frames = [settings.values[name] for name in ("frames.map", "frames.base")]
