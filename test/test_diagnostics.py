@@ -16,7 +16,7 @@ def clock(monkeypatch):
 
 
 def after_silence_of(clock, silent, received):
-    """The report after a message of each of `received`, and 3.5 s later another of each but `silent`."""
+    """The report after each topic in `received` had a message, and each but `silent` another one 3.5 s later."""
     health = Health({})
     for name in received:
         health.received(name)

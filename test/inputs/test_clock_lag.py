@@ -1,4 +1,4 @@
-"""A camera's clock that lags is told from images that come late now and then."""
+"""A lagging clock of a camera is reported, images that are sometimes late are not."""
 
 import itertools
 from types import SimpleNamespace
@@ -32,7 +32,7 @@ def lag_of(delays_sec, sensors=SENSORS, off_sec=None, camera=""):
         [0.1] * 60,
         [0.9] * 60,
         list(itertools.islice(itertools.cycle([3.0, 2.5, 0.8, 4.0]), 60)),  # a network that stalls
-        [2.0] * (IMAGES - 1),  # too few to tell
+        [2.0] * (IMAGES - 1),  # too few images to report a lag
         [2.0] * 15 + [0.2] * 5,  # a burst of late ones
     ],
 )

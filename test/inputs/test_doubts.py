@@ -68,7 +68,7 @@ def test_status_that_the_driver_never_sets():
         (np.full(12, 0.9), True),
         (np.full(12, 1.1), True),
         (np.r_[np.full(10, 1.0995), 1.0, 0.95], True),
-        (np.full(9, 0.9), False),  # too few to tell
+        (np.full(9, 0.9), False),  # too few scales to report a bound
         (np.linspace(0.9, 1.1, 20), False),
         (np.r_[np.full(10, 0.9), np.full(10, 1.1)], False),  # places that fit by accident, not a wrong height
         (np.full(40, np.nan), False),

@@ -9,7 +9,7 @@ from xview_localizer.ros.launch_topics import (
     topic_arguments,
 )
 
-# What launch gives for the arguments of one camera that nobody sets.
+# The values of the arguments of one camera that launch passes on where nobody sets them.
 DEFAULTS = {"image": "image", "compressed_image": "image/compressed", "camera_info": "camera_info"}
 
 

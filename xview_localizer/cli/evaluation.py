@@ -72,20 +72,17 @@ def evaluate(
     from xview_localizer.evaluation.evaluate import evaluate_pairs
     from xview_localizer.evaluation.metrics import write_json
 
-    if sum(source is not None for source in (pairs, bag, vigor, kitti)) != 1:
-        raise typer.BadParameter("give one of --pairs, --bag, --vigor and --kitti")
-    if recording is not None and bag is None:
-        raise typer.BadParameter("--rerun goes with --bag: only a drive has a time line")
-    if bag is None and (params_file or topic or reference):
-        raise typer.BadParameter("--params-file, --topic and --reference go with --bag")
-    if pairs is None and keyframes != 1:
-        raise typer.BadParameter("--keyframes goes with --pairs")
     protocol = {"area": area, "heading_within_deg": heading_within, "limit": limit}
     protocol = {name: value for name, value in protocol.items() if value is not None}
+    _require_options_that_fit(
+        (pairs, bag, vigor, kitti),
+        recording=recording is not None,
+        of_drive=bool(params_file or topic or reference),
+        keyframes=keyframes != 1,
+        protocol=bool(protocol),
+    )
     if vigor is not None or kitti is not None:
         return judge_data_set(vigor, kitti, protocol, model, threads or 0, out)
-    if protocol:
-        raise typer.BadParameter("--area, --heading-within and --limit go with --vigor and --kitti")
     if pairs is not None:
         from xview_localizer.engines.factory import EngineConfig
         from xview_localizer.models.networks import open_networks
@@ -101,6 +98,23 @@ def evaluate(
     write_json(metrics, out)
     _print_metrics(metrics)
     print_line(f"wrote {out}")
+
+
+def _require_options_that_fit(
+    sources: tuple[Path | None, ...], *, recording: bool, of_drive: bool, keyframes: bool, protocol: bool
+) -> None:
+    """Raise BadParameter unless one of the `sources` (pairs, bag, vigor, kitti) is given, with options of its own."""
+    pairs, bag, *data_sets = sources
+    if sum(source is not None for source in sources) != 1:
+        raise typer.BadParameter("give one of --pairs, --bag, --vigor and --kitti")
+    if recording and bag is None:
+        raise typer.BadParameter("--rerun goes with --bag: only a drive has a time line")
+    if of_drive and bag is None:
+        raise typer.BadParameter("--params-file, --topic and --reference go with --bag")
+    if keyframes and pairs is None:
+        raise typer.BadParameter("--keyframes goes with --pairs")
+    if protocol and not any(data_sets):
+        raise typer.BadParameter("--area, --heading-within and --limit go with --vigor and --kitti")
 
 
 def _evaluate_bag(drive: "Drive", reference_name: str | None, given: dict, recording: Path | None) -> dict:

@@ -45,7 +45,7 @@ class Settings:
         return _of_camera(self.values, camera, "transport")
 
     def mask_path(self, camera: str) -> Path | None:
-        """The image that tells where a camera sees the robot itself."""
+        """The mask image of a camera, which marks the robot itself; None where there is none."""
         path = _of_camera(self.values, camera, "mask")
         return Path(path).expanduser() if path else None
 

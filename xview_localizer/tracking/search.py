@@ -16,7 +16,7 @@ SETTLED = 0.98
 # Hypotheses lighter than this need not lie within the search.
 NEGLIGIBLE = 0.01
 # Where no place has fitted for this long, the search grows; GNSS may be worse than it reports.
-LOST, WIDENS_AFTER_M, WIDENS_PER_M, WIDEST = 0.5, 20.0, 0.05, 3.0
+LOST, LOST_AFTER_M, WIDENS_PER_M, WIDEST = 0.5, 20.0, 0.05, 3.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def search_around(
         if not live:
             return None
         disc = Prior(live[0].pose.x_m, live[0].pose.y_m, max(config.gnss_min_radius_m, spread_m))
-    lost_m = max(0.0, unlocalized_m - WIDENS_AFTER_M) if belief.log_none > np.log(LOST) else 0.0
+    lost_m = max(0.0, unlocalized_m - LOST_AFTER_M) if belief.log_none > np.log(LOST) else 0.0
     widened = disc.radius_m * min(WIDEST, 1 + WIDENS_PER_M * lost_m)
     reach_m = max((_distance_m(item.pose, disc) for item in live), default=0.0)
     return replace(disc, radius_m=max(widened, reach_m))

@@ -30,7 +30,7 @@ from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObserv
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.tracking.gnss import GnssSample
 from xview_localizer.tracking.motion import Motion, PathPose
-from xview_localizer.tracking.search import SearchConfig, gnss_disc, search_around
+from xview_localizer.tracking.search import LOST_AFTER_M, SearchConfig, gnss_disc, search_around
 from xview_localizer.tracking.sensors import GravitySample, Sensors
 from xview_localizer.tracking.track import PoseEstimate, carry
 
@@ -38,8 +38,6 @@ from xview_localizer.tracking.track import PoseEstimate, carry
 EXPECTED_WEIGHT, MAX_EXPECTED = 1e-3, 6
 # Cameras that are triggered together are stamped within this; at driving speed it is some decimetres.
 SAME_MOMENT_SEC = 0.02
-# A robot that has driven so far without a pose is lost: the next pose is a first one again.
-LOST_AFTER_M = 20.0
 # When asked to relocalize, the next image searches so many times as far around GNSS, and each one more by as much.
 RELOCALIZE_FACTOR = 3.0
 
@@ -336,6 +334,7 @@ class DriveTracker:
             evidence, share, modes.log_prior(first=not task.belief.hypotheses)
         )
         self._memory.weighed_sec = modes.stamp_sec
+        # A robot that was lost begins anew: the next pose is a first one again.
         first = self._memory.published is None or self._memory.unlocalized_m > LOST_AFTER_M
         fix = decide(modes, self._with_gnss(self._memory.belief, task.disc), gate, first)
         self._memory.unlocalized_m = (
