@@ -133,11 +133,12 @@ from xview_localizer.ros import run
 
 def stuck():
     libc, lock = ctypes.CDLL(None), ctypes.create_string_buffer(64)
-    print("stuck", flush=True)
     while True:
-        try:
-            libc.pthread_mutex_lock(lock)
-        except KeyboardInterrupt:  # it came before the library was called
+        try:  # A signal that comes before the library was called breaks off the print, and the lock is taken after it.
+            print("stuck", flush=True)
+            while True:
+                libc.pthread_mutex_lock(lock)
+        except KeyboardInterrupt:
             pass
 
 run._run, run.END_TIMEOUT_SEC = stuck, 0.5
