@@ -136,7 +136,7 @@ def test_values_reach_the_rooms():
             "camera.height_m": 1.5,
         }
     )
-    assert settings.tracker.keyframes == 7
+    assert settings.tracker.keyframes.count == 7
     assert settings.localizer.gate == GateConfig(0.9, 0.95, 1.5)
     assert settings.localizer.single_image_gate == GateConfig(min_confidence=0.9, max_position_sigma_m=1.5)
     mountings = settings.mountings

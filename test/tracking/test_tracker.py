@@ -132,7 +132,7 @@ def test_keyframes_are_spaced_bounded_and_placed_by_odometry(tracker, scripted):
     answers = drive(tracker, stamps)
     placed = scripted.asked[-1].placed
     assert len(placed) == answers[-1].keyframes
-    assert max(answer.keyframes for answer in answers) == CONFIG.keyframes
+    assert max(answer.keyframes for answer in answers) == CONFIG.keyframes.count
     now = true_pose(stamps[-1])
     for item in placed:
         expected = now.inverse() @ true_pose(item.observation.stamp_sec)
@@ -143,8 +143,8 @@ def test_keyframes_are_spaced_bounded_and_placed_by_odometry(tracker, scripted):
         )
     stamps_sec = [item.observation.stamp_sec for item in placed]
     assert stamps_sec == sorted(stamps_sec)
-    assert np.all(np.diff(stamps_sec[:-1]) * SPEED_MPS >= CONFIG.keyframe_spacing_m - 1e-6)
-    assert (stamps_sec[-1] - stamps_sec[-2]) * SPEED_MPS >= CONFIG.keyframe_spacing_m / 2
+    assert np.all(np.diff(stamps_sec[:-1]) * SPEED_MPS >= CONFIG.keyframes.spacing_m - 1e-6)
+    assert (stamps_sec[-1] - stamps_sec[-2]) * SPEED_MPS >= CONFIG.keyframes.spacing_m / 2
 
 
 def test_only_hypotheses_that_matter_are_looked_for_and_no_more_than_a_few(tracker, scripted):

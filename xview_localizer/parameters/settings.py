@@ -19,6 +19,7 @@ from xview_localizer.inputs.mountings import ONLY_CAMERA, CameraMounting, Mounti
 from xview_localizer.localizer import LocalizerConfig
 from xview_localizer.models.package import default_package_path
 from xview_localizer.parameters.table import OF_A_CAMERA, SETTINGS, SettingsError, Value, settings_table
+from xview_localizer.tracking.keyframes import KeyframeConfig
 from xview_localizer.tracking.search import SearchConfig
 from xview_localizer.tracking.tracker import TrackerConfig
 
@@ -98,8 +99,7 @@ class Settings:
                 odometry_drift=OdometryDrift(
                     v["odometry.drift_ratio"], float(np.radians(v["odometry.yaw_drift_deg_per_m"]))
                 ),
-                keyframes=v["keyframes.count"],
-                keyframe_spacing_m=v["keyframes.spacing_m"],
+                keyframes=KeyframeConfig(v["keyframes.count"], v["keyframes.spacing_m"]),
             ),
             mountings=_mountings(v),
         )

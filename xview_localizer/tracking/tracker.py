@@ -26,9 +26,10 @@ from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
 from xview_localizer.localizer import Localizer
 from xview_localizer.modes import Modes
-from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation, joined_observation
+from xview_localizer.observation import Observation, PlacedObservation, joined_observation
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.tracking.gnss import GnssSample
+from xview_localizer.tracking.keyframes import KeyframeConfig, Keyframes, of_one_moment
 from xview_localizer.tracking.motion import Motion, PathPose
 from xview_localizer.tracking.search import LOST_AFTER_M, SearchConfig, gnss_disc, search_around
 from xview_localizer.tracking.sensors import GravitySample, Sensors
@@ -36,8 +37,6 @@ from xview_localizer.tracking.track import PoseEstimate, carry
 
 # Hypotheses below this weight are not passed to the search as expected poses, nor more than so many.
 EXPECTED_WEIGHT, MAX_EXPECTED = 1e-3, 6
-# Cameras that are triggered together are stamped within this; at driving speed it is some decimetres.
-SAME_MOMENT_SEC = 0.02
 # When asked to relocalize, the next image searches so many times as far around GNSS, and each one more by as much.
 RELOCALIZE_FACTOR = 3.0
 
@@ -50,8 +49,7 @@ class TrackerConfig:
     odometry_max_gap_sec: float = 0.5
     odometry_drift: OdometryDrift = field(default_factory=OdometryDrift)
     max_yaw_rate_radps: float = 1.0  # bounds the turn where there is no odometry
-    keyframes: int = 5
-    keyframe_spacing_m: float = 2.5
+    keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ class _Memory:
     searched_sec: float | None = None  # stamp of the last image searched for
     weighed_sec: float | None = None  # stamp of the last image that weighed the belief
     belief: Belief = field(default_factory=Belief)
-    keyframes: tuple[Observation, ...] = ()
+    keyframes: Keyframes = field(default_factory=Keyframes)
     published: PoseEstimate | None = None  # the last accepted pose
     unlocalized_m: float = 0.0  # driven since then
     gnss_factor: float = 1.0  # how much wider than GNSS reports it is searched
@@ -202,11 +200,9 @@ class DriveTracker:
 
         Odometry joins those of other stamps; without it they are left out, unless they are of the same moment.
         """
-        *others, current = observations
         with self._lock:
-            placed = [(observation, self._moved_since(observation, current)) for observation in others]
-        known = [PlacedObservation(observation, T) for observation, T in placed if T is not None]
-        return joined_observation([*known, PlacedObservation(current, IDENTITY_POSE)])
+            placed = of_one_moment(observations, self._sensors.odometry)
+        return joined_observation(placed)
 
     def localize(self, view: GroundView) -> TrackedFix:
         """`locate` what the localizer observes in `view`."""
@@ -227,19 +223,14 @@ class DriveTracker:
             if task.epoch != self._epoch or self._memory.searched_sec != observation.stamp_sec:
                 return _rejected(observation, Rejection.of(Reason.OVERTAKEN))
             fix = self._weigh(task, modes)
-            self._keep_as_keyframe(observation)
+            self._memory.keyframes = self._memory.keyframes.with_observation(
+                observation, self._sensors.odometry, self._config.keyframes
+            )
             estimate = self._followed(fix) if fix.accepted else task.estimate
         earlier = tuple(item.T_current_past for item in task.placed[:-1])
         return TrackedFix(fix, task.search, modes.images, estimate, earlier)
 
     # --- before the search ---
-
-    def _moved_since(self, earlier: Observation, current: Observation) -> Pose2 | None:
-        """T_current_earlier by odometry; None where it does not join them and they are not of the same moment."""
-        motion = self._sensors.odometry.motion(earlier.stamp_sec, current.stamp_sec)
-        if motion is not None:
-            return motion.T_then_now.inverse()
-        return IDENTITY_POSE if current.stamp_sec - earlier.stamp_sec <= SAME_MOMENT_SEC else None
 
     def _task(self, observation: Observation) -> _Task | TrackedFix:
         """What to search for, or the answer where nothing can be."""
@@ -276,7 +267,7 @@ class DriveTracker:
         # that follow stale.
         self._memory.searched_sec = stamp_sec
         self._sensors.image_searched(stamp_sec)
-        placed = self._placed(observation)
+        placed = self._memory.keyframes.placed(observation, self._sensors.odometry, self._config.keyframes)
         return _Task(belief, search, disc, placed, travelled_m, estimate, self._epoch)
 
     def _widened(self, disc: Prior | None) -> Prior | None:
@@ -299,17 +290,6 @@ class DriveTracker:
         elapsed_sec = stamp_sec - self._memory.weighed_sec
         max_speed_mps = self._config.search.max_speed_mps
         return self._memory.belief.blurred(elapsed_sec, max_speed_mps, self._config.max_yaw_rate_radps), None
-
-    def _placed(self, observation: Observation) -> list[PlacedObservation]:
-        """Keyframes that odometry still joins, half a spacing away or more, and the current observation."""
-        placed = [PlacedObservation(observation, IDENTITY_POSE)]
-        for keyframe in reversed(self._memory.keyframes):
-            motion = self._sensors.odometry.motion(keyframe.stamp_sec, observation.stamp_sec)
-            if motion is None or len(placed) == self._config.keyframes:
-                break
-            if motion.travelled_m >= self._config.keyframe_spacing_m / 2:
-                placed.insert(0, PlacedObservation(keyframe, motion.T_then_now.inverse()))
-        return placed
 
     def _estimate_at(self, stamp_sec: float) -> PoseEstimate | None:
         if self._memory.published is None:
@@ -359,16 +339,6 @@ class DriveTracker:
             fix.stamp_sec, Pose2(fix.x_m, fix.y_m, fix.yaw_rad), fix.covariance
         )
         return self._memory.published
-
-    def _keep_as_keyframe(self, observation: Observation) -> None:
-        odometry = self._sensors.odometry
-        if odometry.at(observation.stamp_sec) is None:
-            return
-        if self._memory.keyframes:
-            motion = odometry.motion(self._memory.keyframes[-1].stamp_sec, observation.stamp_sec)
-            if motion is not None and motion.travelled_m < self._config.keyframe_spacing_m:
-                return
-        self._memory.keyframes = (*self._memory.keyframes, observation)[-self._config.keyframes :]
 
     # --- time ---
 
