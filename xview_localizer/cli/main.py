@@ -157,9 +157,12 @@ def simulate(
     style: Annotated[
         Optional[list[str]],
         typer.Option(
-            help="Street family of families.py or 'all', may be repeated; default: classic (pairs)."
+            help="Street family of families.py; of pairs also 'all' or 'unseen', may be repeated; default: classic."
         ),
     ] = None,
+    route: Annotated[
+        int, typer.Option(min=0, help="Drives of one seed and several routes are of one site (drive).")
+    ] = 0,
     varied: Annotated[
         bool, typer.Option(help="Any lens and height, dusk, rain, dirt, other surveys (pairs).")
     ] = False,
@@ -169,13 +172,15 @@ def simulate(
 
     Example: xview-localizer simulate drive1 --seed 900001
     Example: xview-localizer simulate drive4 --kind pinhole --cameras 4
+    Example: xview-localizer simulate site_again --seed 900001 --style harbour --route 1
     Example: xview-localizer simulate val --pairs 25 --seed 900000 --kind pinhole --heading-sigma-deg 10
     """
     if pairs is None:
         from xview_localizer.simulation.drive import SURROUND, DriveConfig, simulate_drive
 
         rig = SURROUND[:cameras] if cameras > 1 else ()
-        config = DriveConfig(length_m=length_m, kind=kind.value, cameras=rig)
+        family = _single_family(style)
+        config = DriveConfig(length_m=length_m, kind=kind.value, family=family, route=route, cameras=rig)
         simulate_drive(out, seed, config, tracked("rendering images"))
     else:
         from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
@@ -190,6 +195,19 @@ def simulate(
         with console.status(f"rendering {pairs} towns"):
             make_pairs(out, range(seed, seed + pairs), pairs_config, workers)
     print_line(f"wrote {out}")
+
+
+def _single_family(styles: list[str] | None) -> str:
+    """The street family of a drive. Raises BadParameter where `styles` is not one family."""
+    from xview_localizer.simulation.families import CLASSIC, family_names
+
+    try:
+        names = family_names(tuple(styles or [CLASSIC]))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--style") from error
+    if len(names) != 1:
+        raise typer.BadParameter("a drive is of one family; give --pairs for several", param_hint="--style")
+    return names[0]
 
 
 @app.command()

@@ -18,12 +18,14 @@ from xview_localizer.simulation.bag_writer import DriveBag, optical_frame
 from xview_localizer.simulation.capture import Capture
 from xview_localizer.simulation.drive_camera import DriveCamera
 from xview_localizer.simulation.drive_pairs import DrivePairs
+from xview_localizer.simulation.families import CLASSIC
 from xview_localizer.simulation.geotiff import write_utm_geotiff
 from xview_localizer.simulation.pairs_writer import sample_camera
 from xview_localizer.simulation.route import Trajectory, drive_along, find_route
 from xview_localizer.simulation.sensors import GnssError, OdometrySample, gnss, imu, wheel_odometry
 from xview_localizer.simulation.style import TownStyle
 from xview_localizer.simulation.town import Town, TownError
+from xview_localizer.simulation.varied import with_weather
 
 SENSOR_RATE_HZ = 50.0
 # Least distance of the route from the orthophoto's edge, so that searches around all images lie on the map.
@@ -57,12 +59,15 @@ SURROUND = (
 class DriveConfig:
     """One drive. Positions are in base_link; the camera looks along its x, turned by roll, pitch, yaw.
 
-    `cameras`, all of one `kind`, replace the single camera.
+    `cameras`, all of one `kind`, replace the single camera. Drives that differ in `route` alone are of one site: they
+    share the town and its orthophoto, and have a way, a light and sensor errors of their own.
     """
 
     length_m: float = 200.0
     town_size_m: float = 260.0
     kind: str = "equirectangular"
+    family: str = CLASSIC  # name in families.py
+    route: int = 0
     streets: str = "plain"  # or "repeating": places look alike a whole period further along the road
     image_rate_hz: float = 2.0
     gnss_rate_hz: float = 5.0
@@ -100,13 +105,13 @@ def simulate_drive(
     trajectory = drive_along(path_xy_m, SENSOR_RATE_HZ, rng)
     odometry = wheel_odometry(trajectory, rng)
     description = sample_camera(rng, config.kind, vary=False)
-    capture = Capture.sample(rng)
+    capture = with_weather(Capture.sample(rng), town.weathers, rng)
     cameras = [
         DriveCamera(town, trajectory, description, item.in_base_m, R_base_optical(item), capture)
         for item in config.rig
     ]
     stamps_sec = trajectory.stamp_sec[:: int(SENSOR_RATE_HZ / config.image_rate_hz)][1:].tolist()
-    pairs = DrivePairs(out / "pairs", aerial, np.random.default_rng((seed, 5)))
+    pairs = DrivePairs(out / "pairs", aerial, np.random.default_rng(_key(seed, 5, config.route)))
     with DriveBag(out / "bag", config.start_sec) as bag:
         for item in config.rig:
             bag.add_mounting(
@@ -159,11 +164,20 @@ def _add_sensors(
         bag.add_imu(sample)
 
 
-def _style(seed: int, streets: str) -> TownStyle | None:
-    """The style of a kind of streets; None where the town draws its own. Raises ValueError for an unknown kind."""
-    if streets not in ("plain", "repeating"):
-        raise ValueError(f"streets must be 'plain' or 'repeating', got {streets!r}")
-    return TownStyle.repeating(np.random.default_rng((seed, 6))) if streets == "repeating" else None
+def _key(seed: int, purpose: int, route: int) -> tuple[int, ...]:
+    """The seed of a drive's random numbers for one purpose."""
+    return (seed, purpose, route) if route else (seed, purpose)
+
+
+def _town(seed: int, size_m: float, config: DriveConfig) -> Town:
+    """The town of a kind of streets. Raises ValueError for an unknown kind, or a family that has no such streets."""
+    if config.streets not in ("plain", "repeating"):
+        raise ValueError(f"streets must be 'plain' or 'repeating', got {config.streets!r}")
+    if config.streets == "plain":
+        return Town.of_family(seed, config.family, size_m)
+    if config.family != CLASSIC:
+        raise ValueError(f"only {CLASSIC} towns have repeating streets, not {config.family}")
+    return Town.generate(seed, size_m, TownStyle.repeating(np.random.default_rng((seed, 6))))
 
 
 def _town_with_route(
@@ -173,15 +187,20 @@ def _town_with_route(
     for growth_m in TOWN_GROWTH_M:
         size_m = config.town_size_m + growth_m
         rng = np.random.default_rng((seed, 4))
-        town = Town.generate(seed, size_m, _style(seed, config.streets))
+        town = _town(seed, size_m, config)
         bounds, capture = Bounds.around(0.0, 0.0, size_m / 2), Capture.sample(rng, aerial=True)
         aerial = town.render_orthophoto(bounds, config.map_metres_per_pixel, capture, rng)
         try:
-            town, path_xy_m = find_route(town, config.length_m, ROUTE_MARGIN_M, rng)
+            driven, path_xy_m = find_route(town, config.length_m, ROUTE_MARGIN_M, rng)
         except TownError as error:
             problem = error
-        else:
-            return town, aerial, path_xy_m, rng
+            continue
+        if (
+            config.route
+        ):  # the town has the size that its first route needs, so that all routes are of one site
+            rng = np.random.default_rng(_key(seed, 4, config.route))
+            driven, path_xy_m = find_route(town, config.length_m, ROUTE_MARGIN_M, rng)
+        return driven, aerial, path_xy_m, rng
     raise problem
 
 

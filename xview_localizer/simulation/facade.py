@@ -22,6 +22,9 @@ class Facade(IntEnum):
     SHUTTERS = 7  # small windows with shutters
     PANELS = 8  # large panels, wide windows
     BLANK = 9  # nothing but stains
+    SASH = 10  # brick, windows in pairs
+    SLATS = 11  # upright slats, windows of a storey's height at irregular places
+    STORE = 12  # panels with a coloured band and letters
 
 
 class GroundFloor(IntEnum):
@@ -32,12 +35,13 @@ class GroundFloor(IntEnum):
     DOORS = 2  # house doors and garages
     GATES = 3  # roller gates of halls
     ARCADE = 4
+    GLAZED = 5  # glass between posts
 
 
 # Window of each kind: half width of the bay, bottom and top as shares of the storey.
-_HALF_WIDTH = np.array([0.27, 0.2, 0.47, 0.46, 0.22, 0.45, 0.24, 0.2, 0.38, 0.0])
-_BOTTOM = np.array([0.3, 0.2, 0.35, 0.06, 0.3, 0.72, 0.32, 0.3, 0.28, 0.0])
-_TOP = np.array([0.75, 0.85, 0.8, 0.97, 0.72, 0.9, 0.74, 0.7, 0.78, 0.0])
+_HALF_WIDTH = np.array([0.27, 0.2, 0.47, 0.46, 0.22, 0.45, 0.24, 0.2, 0.38, 0.0, 0.13, 0.3, 0.0])
+_BOTTOM = np.array([0.3, 0.2, 0.35, 0.06, 0.3, 0.72, 0.32, 0.3, 0.28, 0.0, 0.28, 0.04, 0.0])
+_TOP = np.array([0.75, 0.85, 0.8, 0.97, 0.72, 0.9, 0.74, 0.7, 0.78, 0.0, 0.8, 0.94, 0.0])
 
 
 def hash01(*keys: np.ndarray) -> np.ndarray:
@@ -65,7 +69,9 @@ def facade_colour(
     bay, floor = np.floor(along / bay_m), np.floor(points[:, 2] / storey_m)
     u, v = along / bay_m - bay - 0.5, points[:, 2] / storey_m - floor
     luck = hash01(seed, bay, floor)
+    u = np.where(kind == Facade.SASH, np.abs(u) - 0.24, u)
     out = _wall(points, along, u, v, rgb, kind, bay_m, storey_m)
+    _band(out, along, points[:, 2] / np.maximum(parameters[:, 6], 1.0), kind, seed)
     complete = (floor + 0.9) * storey_m < parameters[:, 6]  # no windows cut by the eaves
     _windows(out, rgb, u, v, kind, seed, luck, complete & ((floor > 0) | (ground == GroundFloor.SAME)))
     low = floor == 0
@@ -80,7 +86,7 @@ def facade_colour(
 
 def _wall(points, along, u, v, rgb, kind, bay_m, storey_m) -> np.ndarray:
     out = rgb.copy()
-    brick = kind == Facade.BRICK
+    brick = (kind == Facade.BRICK) | (kind == Facade.SASH)
     z = points[:, 2]
     row, column = np.floor(z / 0.08), np.floor(along / 0.24 + 0.5 * (np.floor(z / 0.08) % 2))
     out[brick] *= (0.8 + 0.4 * hash01(row[brick], column[brick]))[:, None]
@@ -88,6 +94,10 @@ def _wall(points, along, u, v, rgb, kind, bay_m, storey_m) -> np.ndarray:
     out[sheet] *= (1 + 0.1 * np.sign(np.sin(2 * np.pi * along[sheet] / 0.3)))[:, None]
     panel = (kind == Facade.PANELS) & ((np.abs(u) > 0.485) | (v < 0.03))
     out[panel] *= 0.55
+    slats = kind == Facade.SLATS
+    out[slats] *= (
+        0.86 + 0.22 * (hash01(np.floor(along[slats] / 0.16)) - 0.5) + 0.1 * ((along[slats] / 0.16) % 1 < 0.8)
+    )[:, None]
     beams = kind == Facade.TIMBER
     slant = np.abs(np.abs(u) * bay_m - (v - 0.3) * storey_m * 0.4 - 0.1) < 0.08
     beam = beams & ((np.abs(u) * bay_m > bay_m / 2 - 0.09) | (v < 0.07) | (np.abs(v - 0.5) < 0.03) | slant)
@@ -98,12 +108,24 @@ def _wall(points, along, u, v, rgb, kind, bay_m, storey_m) -> np.ndarray:
     return out * (1 + 0.12 * stain)[:, None]
 
 
+def _band(out, along, height, kind, seed) -> None:
+    """The coloured band of a store with letters; `height` [N] is a share of the wall's."""
+    store = kind == Facade.STORE
+    seam = store & (((along / 1.1) % 1) < 0.03)
+    out[seam] *= 0.8
+    band = store & (height > 0.62) & (height < 0.9)
+    out[band] = 20 + 215 * np.stack([hash01(seed[band], seed[band] * 0 + k) for k in (31, 32, 33)], axis=1)
+    letters = band & (np.abs(height - 0.76) < 0.07) & ((along / 14.0) % 1 < 0.4)
+    letters &= hash01(np.floor(along / 0.55), seed) > 0.35
+    out[letters] = 250 - out[letters] * 0.85
+
+
 def _windows(out, rgb, u, v, kind, seed, luck, there) -> None:
     shape = hash01(seed, seed * 0 + 1)
     half = _HALF_WIDTH[kind] * (0.85 + 0.3 * shape)
     bottom, top = _BOTTOM[kind], _TOP[kind] + 0.06 * (shape - 0.5)
     arch = np.where(kind == Facade.TALL, 0.12 * (u / np.maximum(half, 0.01)) ** 2, 0.0)
-    missing = luck < np.where(kind == Facade.SHUTTERS, 0.3, 0.06)
+    missing = luck < np.select([kind == Facade.SHUTTERS, kind == Facade.SLATS], [0.3, 0.45], 0.06)
     inside = there & (half > 0.05) & (kind != Facade.BLANK)
     surround = inside & (np.abs(u) < half + 0.05) & (v > bottom - 0.06) & (v < top + 0.05 - arch) & ~missing
     pane = surround & (np.abs(u) < half) & (v > bottom) & (v < top - arch)
@@ -155,3 +177,5 @@ def _ground_floor(out, z, along, u, v, storey_m, ground, seed, bay, low) -> None
     out[gate] = (60 + 150 * fascia_rgb[gate]) * (1 - 0.15 * ((z[gate] % 0.3) < 0.06))[:, None]
     arcade = low & (ground == GroundFloor.ARCADE) & (np.abs(u) < 0.38) & (v < 0.85 - 0.9 * u**2)
     out[arcade] = 38 + 40 * inside[arcade, None]
+    glazed = low & (ground == GroundFloor.GLAZED) & (np.abs(u) < 0.47) & (z > 0.1) & (z < 2.9)
+    out[glazed] = GLASS * 0.9 + (110 * inside[glazed, None] ** 2) * (0.4 + fascia_rgb[glazed])

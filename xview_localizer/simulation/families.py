@@ -7,6 +7,7 @@ from dataclasses import replace
 from xview_localizer.simulation.facade import Facade as F
 from xview_localizer.simulation.facade import GroundFloor as G
 from xview_localizer.simulation.family import Family
+from xview_localizer.simulation.unseen_families import UNSEEN
 
 CLASSIC = "classic"  # TownStyle.sample: rural, suburban and urban streets of one generator
 
@@ -333,15 +334,23 @@ _WORKS = replace(
     parked_share=(0.05, 0.3),
 )
 
-FAMILIES: dict[str, Family | None] = {
+SEEN: dict[str, Family | None] = {
     CLASSIC: None, "old_town": _OLD_TOWN, "downtown": _DOWNTOWN, "industrial": _INDUSTRIAL, "campus": _CAMPUS,
     "estate": _ESTATE, "car_park": _CAR_PARK, "country": _COUNTRY, "dry": _DRY, "works": _WORKS,
 }  # fmt: skip
+# A family's place in this order is part of its towns' seed, so new ones come last.
+FAMILIES: dict[str, Family | None] = {**SEEN, **UNSEEN}
+GROUPS = {"all": tuple(SEEN), "unseen": tuple(UNSEEN)}
 
 
 def family_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of families, with "all" expanded. Raises ValueError for an unknown name."""
-    unknown = [name for name in names if name not in FAMILIES and name != "all"]
+    """The names of families, with the groups expanded: "all" that may be trained on, "unseen" that are kept for tests.
+
+    Raises ValueError for an unknown name.
+    """
+    unknown = [name for name in names if name not in FAMILIES and name not in GROUPS]
     if unknown:
-        raise ValueError(f"unknown style '{unknown[0]}'; there are all, {', '.join(FAMILIES)}")
-    return tuple(FAMILIES) if "all" in names else names
+        raise ValueError(f"unknown style '{unknown[0]}'; there are {', '.join([*GROUPS, *FAMILIES])}")
+    if GROUPS.keys().isdisjoint(names):
+        return names
+    return tuple(dict.fromkeys(family for name in names for family in GROUPS.get(name, (name,))))

@@ -48,6 +48,8 @@ class Family:
     street_tree_m: Range = (0.0, 0.0)  # spacing; (0, 0) = none
     wear: Range = (0.05, 0.8)
     irregularity: Range = (0.5, 1.6)
+    plan: str = "grid"  # or a plan of street_plans.py
+    weathers: tuple[str, ...] = ()  # of varied.py, of which each image draws one; none = any
 
 
 class Palette:

@@ -13,6 +13,7 @@ from xview_localizer.simulation.furniture import furnish
 from xview_localizer.simulation.layout import SAMPLE_M, Layout, Rectangle, Street
 from xview_localizer.simulation.markings import mark_street
 from xview_localizer.simulation.site import Occupancy, Site
+from xview_localizer.simulation.street_plans import PLANS
 from xview_localizer.simulation.style import TownStyle
 
 LEAST_BLOCK_M2 = 60.0
@@ -23,7 +24,7 @@ KERB_SLOT_M = 6  # spacing of parked cars along a kerb
 def make_family_layout(rng: np.random.Generator, family: Family, style: TownStyle, size_m: float) -> Layout:
     """Lay out a town; the same generator state gives the same town."""
     palette, plot, taken = Palette(rng, family), Plot(), Occupancy(size_m)
-    streets = _streets(rng, family, size_m)
+    streets = (_streets if family.plan == "grid" else PLANS[family.plan])(rng, family, size_m)
     pavement_m, verge_m = palette.between(family.pavement_m), palette.between(family.verge_m)
     if pavement_m < 0.5:
         pavement_m = 0.0

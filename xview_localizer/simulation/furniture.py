@@ -8,6 +8,7 @@ from xview_localizer.simulation.layout import Rectangle, Street, beside
 from xview_localizer.simulation.site import Site
 
 KERB_M = 0.6  # distance of furniture from the carriageway's edge
+AT_THE_KERB = ("lamp", "bollards", "sign", "pole", "tree", "rail", "waymark")
 
 
 def furnish(site: Site, street: Street, pavement_m: float, on_road) -> None:
@@ -18,9 +19,7 @@ def furnish(site: Site, street: Street, pavement_m: float, on_road) -> None:
                 continue
             regular = site.rng.random() < 0.5
             at_m = site.rng.uniform(0, spacing_m)
-            back_m = (
-                0.0 if kind in ("lamp", "bollards", "sign", "pole", "tree") else max(0.0, pavement_m - 1.2)
-            )
+            back_m = 0.0 if kind in AT_THE_KERB else max(0.0, pavement_m - 1.2)
             while at_m < len(street.line_xy_m) - 2:
                 i = int(at_m)
                 at_m += spacing_m * (site.rng.uniform(0.9, 1.1) if regular else site.rng.exponential() + 0.15)
@@ -139,8 +138,59 @@ def _barrier(site: Site, at: Rectangle) -> None:
             site.plot.box(piece, 0, 0.95, (205, 60, 50) if k % 2 else (225, 225, 222))
 
 
+def _rail(site: Site, at: Rectangle) -> None:
+    """A guard rail on posts."""
+    for k in range(8):
+        if _free(site, beside(at, 2.0 * k, 0, 1, 1), 1.9, 0.4):
+            site.plot.box(beside(at, 2.0 * k, 0, 2.0, 0.12), 0.45, 0.78, (168, 172, 176))
+            site.plot.box(beside(at, 2.0 * k, 0.1, 0.12, 0.12), 0, 0.7, (120, 122, 124))
+
+
+def _mast(site: Site, at: Rectangle) -> None:
+    """A high mast with floodlights."""
+    if _free(site, at, 1.2, 1.2):
+        site.plot.box(beside(at, 0, 0, 1.2, 1.2), 0, 0.9, (160, 158, 152))
+        site.plot.box(beside(at, 0, 0, 0.4, 0.4), 0.9, 21.0, (150, 154, 158))
+        site.plot.box(beside(at, 0, 0, 2.6, 2.6), 20.6, 21.2, (190, 194, 198))
+
+
+def _banner(site: Site, at: Rectangle) -> None:
+    """Flag poles in a row."""
+    rgb = site.rng.uniform(20, 235, 3)
+    for k in range(int(site.rng.integers(1, 5))):
+        if _free(site, beside(at, 2.4 * k, 0, 1, 1), 0.4, 0.4):
+            pole = beside(at, 2.4 * k, 0, 0.12, 0.12)
+            site.plot.box(pole, 0, 7.0, (206, 208, 210))
+            site.plot.box(beside(pole, 0.6, 0, 1.1, 0.04), 3.6, 6.8, rgb)
+
+
+def _waymark(site: Site, at: Rectangle) -> None:
+    """A wooden post with arms."""
+    if _free(site, at, 0.5, 0.5):
+        site.plot.box(beside(at, 0, 0, 0.16, 0.16), 0, 2.1, (116, 86, 58))
+        for level_m in (1.6, 1.9)[: int(site.rng.integers(1, 3))]:
+            site.plot.box(beside(at, 0.35, 0, 0.9, 0.06), level_m, level_m + 0.16, (176, 148, 84))
+
+
+def _log(site: Site, at: Rectangle) -> None:
+    """Felled trunks beside a path."""
+    for k in range(int(site.rng.integers(1, 4))):
+        trunk = beside(at, site.rng.uniform(-0.5, 0.5), 0.6 * k, site.rng.uniform(2, 4.5), 0.5)
+        if _free(site, trunk, trunk.length_m, 0.5):
+            site.plot.box(trunk, 0, 0.5, (108, 84, 62), (126, 100, 74))
+
+
+def _bollard_pair(site: Site, at: Rectangle) -> None:
+    """Striped concrete blocks that guard a corner."""
+    for k in range(2):
+        block = beside(at, 1.6 * k, 0, 0.8, 0.8)
+        if _free(site, block, 0.8, 0.8):
+            site.plot.box(block, 0, 0.8, (214, 178, 48), (70, 70, 72))
+
+
 _PIECES = {
     "lamp": _lamp, "sign": _sign, "bollards": _bollards, "bench": _bench, "bin": _bin, "shelter": _shelter,
     "kiosk": _kiosk, "planter": _planter, "cabinet": _cabinet, "pole": _pole, "tree": _tree, "cover": _cover,
-    "barrier": _barrier,
+    "barrier": _barrier, "rail": _rail, "mast": _mast, "banner": _banner, "waymark": _waymark, "log": _log,
+    "blocks": _bollard_pair,
 }  # fmt: skip

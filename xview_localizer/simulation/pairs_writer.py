@@ -29,6 +29,7 @@ from xview_localizer.simulation.varied import (
     sample_any_capture,
     seam,
     soil_view,
+    with_weather,
 )
 
 # Room for a prior up to 30 m from the crop's centre, a search of 20 m around it, and the ground seen from its edge.
@@ -132,13 +133,14 @@ def _write_crop(
 ) -> list[dict]:
     """Write one aerial crop and `count` images in it (single ones, or one short drive); returns the entries."""
     poses = _drive(town, count, rng) if config.drive > 1 else _places(town, count, rng)
-    return write_images(out, town, name, poses, config, rng)
+    return write_images(out, town, name, poses, config, rng, town.weathers)
 
 
 def write_images(
-    out: Path, town: World, name: str, poses: list[Pose2], config: PairsConfig, rng: np.random.Generator
-) -> list[dict]:
-    """Write one aerial crop and an image at each of `poses`; returns their entries of pairs.jsonl."""
+    out: Path, town: World, name: str, poses: list[Pose2], config: PairsConfig, rng: np.random.Generator,
+    weathers: tuple[str, ...] = (),
+) -> list[dict]:  # fmt: skip
+    """Write one aerial crop and an image at each of `poses`, in one of `weathers`; returns the entries."""
     anchor = poses[-1] if config.drive > 1 else poses[0]
     reach_m = 8.0 if config.drive > 1 else 10.0
     centre = np.array([anchor.x_m, anchor.y_m]) + rng.uniform(-reach_m, reach_m, 2)
@@ -157,13 +159,13 @@ def write_images(
     else:
         camera_record = sample_camera(rng, config.kind, config.vary_camera)
     camera = camera_from_dict(camera_record)
-    street = sample_capture(rng)
+    street = with_weather(sample_capture(rng), weathers, rng)
     odometry = Pose2(0.0, 0.0, float(rng.uniform(-np.pi, np.pi)))
     mounting_deg = np.clip(rng.normal(0, 2.0, 2), -4, 4) if config.varied else rng.normal(0, 1.0, 2)
     entries = []
     for index, pose in enumerate(poses):
         if config.drive == 1:
-            street = sample_capture(rng)
+            street = with_weather(sample_capture(rng), weathers, rng)
         elif index:
             odometry = odometry @ _noisy(poses[index - 1].inverse() @ pose, rng)
         roll_deg, pitch_deg = mounting_deg + rng.normal(0, 0.7, 2)

@@ -220,6 +220,6 @@ def plant_size(rng: np.random.Generator, shape: str) -> tuple[float, float]:
     limits = {
         "broad": ((2.0, 5.0), (5.0, 11.0)), "round": ((1.3, 2.8), (3.5, 7.0)), "column": ((0.7, 1.4), (5.0, 12.0)),
         "conifer": ((1.3, 2.8), (5.0, 13.0)), "palm": ((1.8, 3.0), (4.5, 10.0)), "bush": ((0.5, 1.6), (0.7, 2.2)),
-        "bare": ((1.5, 3.0), (4.0, 9.0)),
+        "bare": ((1.5, 3.0), (4.0, 9.0)), "pine": ((2.0, 3.6), (7.0, 13.0)), "weeping": ((2.0, 4.0), (4.0, 8.0)),
     }[shape]  # fmt: skip
     return tuple(float(rng.uniform(*pair)) for pair in limits)

@@ -52,6 +52,7 @@ class Town:
     parked: np.ndarray  # [slots] bool, whether a car stands there as seen from the street
     street_scene: Scene
     aerial_scene: Scene
+    weathers: tuple[str, ...] = ()  # that its street views draw; see Family
 
     @classmethod
     def generate(cls, seed: int, size_m: float = SIZE_M, style: TownStyle | None = None) -> Town:
@@ -91,7 +92,7 @@ class Town:
         later = replace(layout.elements, plants=tuple(standing))
         layouts = (layout, replace(layout, elements=later))
         scenes = (Scene(g, _mesh(town, c, seed)) for g, town, c in zip(grounds, layouts, cars, strict=True))
-        return cls(seed, layout, grounds[0], cars[0], *scenes)
+        return cls(seed, layout, grounds[0], cars[0], *scenes, habits.weathers)
 
     def with_parked(self, parked: np.ndarray) -> Town:
         """The same town with other cars [slots] seen from the street."""

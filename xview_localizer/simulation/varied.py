@@ -56,6 +56,16 @@ def sample_any_capture(rng: np.random.Generator, aerial: bool = False) -> Captur
             jpeg_quality=int(rng.integers(40, 95)),
         )
     weather = rng.choice(["classic", "low sun", "dusk", "wet"], p=[0.45, 0.2, 0.15, 0.2])
+    return in_weather(capture, str(weather), rng)
+
+
+def with_weather(capture: Capture, weathers: tuple[str, ...], rng: np.random.Generator) -> Capture:
+    """The capture in one of `weathers`, or unchanged where there are none."""
+    return in_weather(capture, str(rng.choice(weathers)), rng) if weathers else capture
+
+
+def in_weather(capture: Capture, weather: str, rng: np.random.Generator) -> Capture:
+    """The capture in another weather or light: low sun, dusk, wet, mist or glare; "classic" leaves it as it is."""
     if weather == "low sun":
         height = np.sin(np.radians(rng.uniform(6, 18)))
         flat = capture.sun_direction[:2] / np.linalg.norm(capture.sun_direction[:2])
@@ -73,6 +83,17 @@ def sample_any_capture(rng: np.random.Generator, aerial: bool = False) -> Captur
         return replace(
             capture, wetness=float(rng.uniform(0.4, 1.0)), visibility_m=float(rng.uniform(120, 900))
         )
+    if weather == "mist":
+        grey = np.full(3, rng.uniform(165, 225))
+        return replace(
+            capture, sun_rgb=0.15 * capture.sun_rgb, ambient_rgb=rng.uniform(0.7, 0.95) * np.array([0.97, 1.0, 1.03]),
+            sky_top_rgb=grey, haze_rgb=grey, cloud=0.0, visibility_m=float(rng.uniform(45, 160)),
+        )  # fmt: skip
+    if weather == "glare":
+        return replace(
+            capture, sun_rgb=rng.uniform(1.2, 1.7) * np.array([1.0, 0.95, 0.84]),
+            ambient_rgb=rng.uniform(0.2, 0.3) * np.array([0.9, 0.98, 1.12]), visibility_m=4000.0,
+        )  # fmt: skip
     return capture
 
 

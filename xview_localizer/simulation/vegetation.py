@@ -57,6 +57,21 @@ def _template(shape: str, number: int) -> list[tuple[Triangles, bool]]:
         return [(_trunk(1.3), True), (_fronds(rng), False)]
     if shape == "bare":
         return [(_trunk(1.1), True), (_twigs(rng), True)]
+    if shape == "pine":  # a bare stem under a flat crown
+        crown = [
+            _blob(rng, (*rng.uniform(-0.45, 0.45, 2), rng.uniform(0.82, 0.9)), (0.6, 0.6, 0.1))
+            for _ in range(5)
+        ]
+        return [(_trunk(1.0), True), (np.concatenate(crown), False)]
+    if shape == "weeping":  # a crown that hangs down to the ground
+        curtain = [
+            _blob(rng, (*(0.7 * np.array([np.cos(a), np.sin(a)])), 0.38), (0.3, 0.3, 0.34), rough=0.3)
+            for a in np.linspace(0, 2 * np.pi, 7, endpoint=False)
+        ]
+        return [
+            (_trunk(0.8), True),
+            (np.concatenate([_blob(rng, (0, 0, 0.75), (0.75, 0.75, 0.27)), *curtain]), False),
+        ]
     spread = 0.45 if shape == "broad" else 0.25
     crown = [
         _blob(
