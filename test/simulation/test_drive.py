@@ -1,5 +1,7 @@
 """A simulated drive: a bag that others read, stamps in order, and a truth that everything agrees with."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rasterio
@@ -200,3 +202,19 @@ def test_cars_in_the_way_are_taken_away():
     assert not any(freed.is_blocked(point) for point in path[::4])
     assert freed.parked.sum() > 0.5 * town.parked.sum()  # the others still stand
     assert not (freed.parked & ~town.parked).any()
+
+
+def test_two_routes_are_of_one_site(tmp_path):
+    config = replace(CONFIG, family="park", image_rate_hz=0.2, length_m=60.0)
+    first, second = (simulate_drive(tmp_path / str(r), 3, replace(config, route=r)) for r in (0, 1))
+    maps = [rasterio.open(drive / "orthophoto.tif").read() for drive in (first, second)]
+    np.testing.assert_array_equal(*maps)
+    routes = [np.loadtxt(drive / "truth.tum")[0, 1:3] for drive in (first, second)]
+    assert np.linalg.norm(routes[0] - routes[1]) > 1
+    priors = [next(iter(PairsDataset(drive / "pairs"))).prior.xy_m for drive in (first, second)]
+    assert np.linalg.norm((priors[0] - routes[0]) - (priors[1] - routes[1])) > 0.1
+
+
+def test_only_classic_streets_repeat(tmp_path):
+    with pytest.raises(ValueError, match="only classic towns have repeating streets, not park"):
+        simulate_drive(tmp_path, 3, replace(CONFIG, family="park", streets="repeating"))

@@ -10,11 +10,13 @@ from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.recordings.pairs import PairsDataset
+from xview_localizer.simulation import pairs_writer
 from xview_localizer.simulation.capture import Capture
-from xview_localizer.simulation.families import FAMILIES, family_names
+from xview_localizer.simulation.families import FAMILIES, SEEN, family_names
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs, sample_camera
 from xview_localizer.simulation.town import Town
-from xview_localizer.simulation.varied import MAX_TILT_DEG, sample_any_camera
+from xview_localizer.simulation.unseen_families import UNSEEN
+from xview_localizer.simulation.varied import MAX_TILT_DEG, sample_any_camera, with_weather
 
 SIZE_M = 100.0
 NEW = [name for name, habits in FAMILIES.items() if habits is not None]
@@ -51,6 +53,18 @@ def test_classic_towns_are_those_they_were():
     for array in (town.ground.albedo, town.ground.surface):
         digest.update(np.ascontiguousarray(array).tobytes())
     assert digest.hexdigest()[:16] == "5bdba66b70d5b56b"
+
+
+@pytest.mark.parametrize(
+    "name, expected", [("old_town", "cbc6c006f150e5b5"), ("country", "921f1fc18662e353")]
+)
+def test_towns_that_packages_were_trained_on_are_those_they_were(towns, name, expected):
+    town, digest = towns[name], hashlib.sha256()
+    street, air = town.street_scene._mesh, town.aerial_scene._mesh
+    meshes = (street.triangles, street.rgb, street.parameters, air.triangles)
+    for array in (town.ground.albedo, town.ground.surface, town.parked, *meshes):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    assert digest.hexdigest()[:16] == expected
 
 
 def test_the_same_seed_gives_the_same_town_and_families_differ(towns):
@@ -115,6 +129,47 @@ def test_the_orthophoto_of_a_family_shows_what_stands(towns):
 
 
 def test_an_unknown_style_is_refused():
-    with pytest.raises(ValueError, match="unknown style 'moon'; there are all, classic, old_town"):
+    with pytest.raises(ValueError, match="unknown style 'moon'; there are all, unseen, classic, old_town"):
         PairsConfig(families=("moon",))
-    assert family_names(("all",)) == tuple(FAMILIES)
+
+
+def test_training_on_all_styles_leaves_out_those_for_tests():
+    assert family_names(("all",)) == tuple(SEEN) and len(SEEN) == 10
+    assert family_names(("unseen",)) == tuple(UNSEEN) and set(UNSEEN).isdisjoint(SEEN)
+    assert family_names(("dry", "unseen")) == ("dry", *UNSEEN)
+    assert list(FAMILIES) == [*SEEN, *UNSEEN]  # the order is part of the towns' seeds
+
+
+def test_what_makes_the_unseen_places_what_they_are(towns):
+    def tall_solids(name, least_m):
+        return [solid for solid in towns[name].layout.elements.solids if solid.top_m > least_m]
+
+    harbour, vineyard = (towns[name].layout.elements for name in ("harbour", "vineyard"))
+    assert sum(solid.ripple for solid in harbour.solids) > 15  # containers
+    assert tall_solids("harbour", 12)  # cranes and masts
+    assert sum(solid.leafy for solid in vineyard.solids) > 100  # rows of vines
+    widths_m = [house.parts[0].place.length_m for house in towns["terraces"].layout.elements.houses]
+    assert len(widths_m) > 20 and max(widths_m) < 8
+    assert max(street.width_m for street in towns["park"].layout.streets) < 5
+    assert not towns["park"].layout.elements.strokes
+    widths_m = sorted(street.width_m for street in towns["retail"].layout.streets)
+    assert widths_m[-1] > 1.7 * widths_m[-2]  # a trunk road
+
+
+def test_a_family_has_its_own_weather():
+    capture = Capture.sample(np.random.default_rng(3))
+    assert with_weather(capture, (), np.random.default_rng(0)) is capture
+    misty = with_weather(capture, ("mist",), np.random.default_rng(0))
+    assert misty.visibility_m < 200 < capture.visibility_m
+    glaring = with_weather(capture, ("glare",), np.random.default_rng(0))
+    assert glaring.sun_rgb.min() > 0.9 and glaring.ambient_rgb.max() < 0.4
+    assert with_weather(capture, ("dusk",), np.random.default_rng(0)).sun_rgb.max() == 0
+
+
+def test_street_views_of_a_family_are_in_its_weather(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        pairs_writer, "with_weather", lambda capture, weathers, _: drawn.append(weathers) or capture
+    )
+    make_pairs(tmp_path, [3], PairsConfig(images_per_town=1, town_size_m=130.0, families=("park",)))
+    assert set(drawn) == {UNSEEN["park"].weathers}
