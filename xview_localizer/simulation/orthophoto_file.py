@@ -10,8 +10,7 @@ from scipy import ndimage
 
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
-from xview_localizer.simulation.orthophoto_scene import FINEST_PHOTO_M, SCENE_M
-from xview_localizer.simulation.photo import LEAST_SIDE_M, OrthophotoError, Photo
+from xview_localizer.simulation.photo import FINEST_PHOTO_M, LEAST_SIDE_M, SCENE_M, OrthophotoError, Photo
 
 INSET_M = 60.0  # least distance of a window's middle from the photo's edge, where the photo is large enough
 HELD_OUT_SHARE = 0.25  # of the windows' middles, at one end of the photo's longer side

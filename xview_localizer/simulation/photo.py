@@ -10,6 +10,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+SCENE_M = 160.0  # side of the scenes that are made of photos
+FINEST_PHOTO_M = 0.1  # per pixel; finer photos are averaged
 LEAST_SIDE_M = 40.0  # of a photo; a scene continues it by its mirror image
 LEAST_CONTRAST = 4.0  # standard deviation of the brightness; with less there is no texture to match
 METRES_PER_PIXEL = (0.01, 0.7)  # accepted range; roofs and cars cannot be told apart in coarser photos

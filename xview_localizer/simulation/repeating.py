@@ -4,17 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from xview_localizer.simulation.layout import (
-    SAMPLE_M,
-    Box,
-    Building,
-    Layout,
-    Rectangle,
-    Street,
-    Tree,
-    beside,
-    car_slots,
-)
+from xview_localizer.simulation.classic_layout import car_slots
+from xview_localizer.simulation.layout import SAMPLE_M, Box, Building, Layout, Rectangle, Street, Tree, beside
 from xview_localizer.simulation.style import TownStyle
 
 VACANT_EVERY_M = 70.0  # mean distance between vacant plots along one street, counting both its sides

@@ -85,6 +85,16 @@ def mask_of(places: tuple[Rectangle, ...], grid: RasterGrid, margin_m: float = 0
     return mask > 0
 
 
+def crown_mask(segments: Segments, margin_m: float) -> np.ndarray:
+    """Mask [H, W] of the crowns, each widened by `margin_m`."""
+    grid = segments.grid
+    mask = np.zeros((grid.rows, grid.columns), np.uint8)
+    for crown in segments.crowns:
+        u, v = np.round(grid.uv_from_xy(np.array([crown.x_m, crown.y_m])) - 0.5).astype(int).tolist()
+        cv2.circle(mask, (u, v), max(1, round((crown.radius_m + margin_m) / grid.spacing_m)), 1, -1)
+    return mask > 0
+
+
 def _vegetation(colour: np.ndarray) -> np.ndarray:
     smooth = cv2.GaussianBlur(colour, (0, 0), 1.2)
     green = (3 * smooth[..., 1] - smooth.sum(axis=-1)) / np.maximum(smooth.sum(axis=-1), 30)

@@ -12,11 +12,12 @@ from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.simulation.capture import Capture
+from xview_localizer.simulation.classic_layout import make_classic_layout
 from xview_localizer.simulation.families import FAMILIES
 from xview_localizer.simulation.family_ground import paint_family_grounds
 from xview_localizer.simulation.family_layout import make_family_layout
 from xview_localizer.simulation.ground import Ground, paint_ground
-from xview_localizer.simulation.layout import Car, Layout, make_layout
+from xview_localizer.simulation.layout import Car, Layout
 from xview_localizer.simulation.mesh import (
     Material,
     MeshBuilder,
@@ -59,7 +60,7 @@ class Town:
         """Make a town; the same seed, size and style give the same town."""
         rng = np.random.default_rng((seed, 1))
         style = style or TownStyle.sample(rng)
-        layout = (make_repeating_layout if style.repeat_m else make_layout)(rng, style, size_m)
+        layout = (make_repeating_layout if style.repeat_m else make_classic_layout)(rng, style, size_m)
         ground = paint_ground(rng, layout)
         share = style.parked_car_share
         stays = rng.random(len(layout.car_slots)) < share * CAR_STAYS_SHARE
