@@ -1,3 +1,5 @@
+"""Messages on their way to the tracker: order of stamps, plausibility, mountings, and what an image waits for."""
+
 from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace as Message
@@ -39,7 +41,7 @@ def header(sec, nanosec=0, frame_id=""):
 
 
 def transforms_message(*children, sec=100):
-    """A tf2_msgs/TFMessage: each child 1 m above base_link, upright but for cameras, which look ahead."""
+    """A tf2_msgs/TFMessage: each child 1 m above base_link; "imu" is upright, others are optical frames."""
     ahead = Message(x=-0.5, y=0.5, z=-0.5, w=0.5)
     return Message(
         transforms=[
@@ -141,7 +143,7 @@ def test_odometry_with_a_twist_only_is_refused():
     intake.on_odom(odometry_message(14, x_m=0.1, speed_mps=2.0))
 
 
-def test_odometry_that_drives_along_z_is_refused():
+def test_odometry_that_moves_mainly_along_z_is_refused():
     intake = DriveIntake(None, SETTINGS)
     for step in range(10):  # a ramp
         intake.on_odom(odometry_message(10 + step, x_m=2.0 * step, z_m=0.5 * step))
@@ -154,7 +156,7 @@ def test_odometry_that_drives_along_z_is_refused():
 @pytest.mark.parametrize(
     ("rpy_deg", "accelerated"), [((0.0, 0.0, 0.0), -9.9), ((180.0, 0.0, 0.0), None), ((0.0, 90.0, 0.0), None)]
 )
-def test_an_imu_that_hangs_the_robot_upside_down_is_refused(rpy_deg, accelerated):
+def test_an_imu_by_which_base_link_leans_too_far_is_refused(rpy_deg, accelerated):
     settings = Settings.from_values({**SETTINGS.values, "imu.rpy_deg": rpy_deg})
     intake = DriveIntake(None, settings)
     message = imu_message(100)
@@ -167,8 +169,8 @@ def test_an_imu_that_hangs_the_robot_upside_down_is_refused(rpy_deg, accelerated
     assert intake.tracker.gravity_at(100.0) is None
 
 
-class Looks:
-    """Takes the place of a localizer, and keeps the gravity of what it is shown."""
+class GravityRecorder:
+    """Stands in for the localizer and keeps the gravity vector of each view."""
 
     def __init__(self):
         self.gravity = []
@@ -179,7 +181,7 @@ class Looks:
 
 
 def test_an_image_without_attitude_is_rejected_not_taken_as_level():
-    localizer = Looks()
+    localizer = GravityRecorder()
     intake = DriveIntake(localizer, SETTINGS, rgb_from_image=black)
     intake.cameras[""] = object()
 
@@ -200,9 +202,9 @@ def test_an_image_without_attitude_is_rejected_not_taken_as_level():
     assert [gravity is None for gravity in localizer.gravity] == [True, False, True]
 
 
-def test_an_imu_with_another_clock_is_named_rather_than_missed():
-    """18 s ahead, it has no attitude for the image; that is not what the user has to mend."""
-    intake = DriveIntake(Looks(), SETTINGS, rgb_from_image=black)
+def test_an_imu_with_another_clock_is_reported_as_such_and_not_as_missing_attitude():
+    """An IMU that is stamped 18 s ahead has no attitude at the image's stamp, but the cause is its clock."""
+    intake = DriveIntake(GravityRecorder(), SETTINGS, rgb_from_image=black)
     intake.cameras[""] = object()
     intake.on_imu(imu_message(118))
     image = Message(header=header(100), encoding="rgb8")
@@ -213,8 +215,8 @@ def test_an_imu_with_another_clock_is_named_rather_than_missed():
 
 
 def test_an_image_is_not_taken_as_level_while_the_mounting_of_the_imu_is_unknown():
-    """Its attitudes are refused then, which must not look like a robot without IMU."""
-    localizer = Looks()
+    """IMU messages are refused then, so that no attitude is known, as on a robot that has no IMU."""
+    localizer = GravityRecorder()
     intake = DriveIntake(localizer, settings_without("imu.rpy_deg"), rgb_from_image=black)
     intake.cameras[""] = object()
     image = Message(header=header(100), encoding="rgb8")
@@ -230,7 +232,7 @@ def test_an_image_is_not_taken_as_level_while_the_mounting_of_the_imu_is_unknown
 
 
 def test_an_image_of_a_camera_whose_mounting_is_unknown_is_not_ready():
-    intake = DriveIntake(Looks(), settings_without("camera.rpy_deg"), rgb_from_image=black)
+    intake = DriveIntake(GravityRecorder(), settings_without("camera.rpy_deg"), rgb_from_image=black)
     intake.cameras[""] = object()
     image = Message(header=header(100, frame_id="camera"), encoding="rgb8")
     with pytest.raises(NotMountedError, match="publish it or set camera.rpy_deg"):
@@ -240,7 +242,7 @@ def test_an_image_of_a_camera_whose_mounting_is_unknown_is_not_ready():
 
 
 def test_a_compressed_image_may_not_be_larger_than_its_camera_info():
-    intake = DriveIntake(Looks(), SETTINGS)
+    intake = DriveIntake(GravityRecorder(), SETTINGS)
     intake.cameras[""] = Message(width=6, height=4)
 
     def image(width, height):
@@ -253,7 +255,7 @@ def test_a_compressed_image_may_not_be_larger_than_its_camera_info():
 
 
 def test_gravity_is_turned_from_the_imu_into_base_link():
-    """An IMU rolled by 40° that measures itself level: base_link leans the other way."""
+    """An IMU that is mounted with 40° of roll and measures a level attitude: base_link leans by −40°."""
     rolled = {**SETTINGS.values, "imu.rpy_deg": (40.0, 0.0, 0.0)}
     sin, cos = np.sin(np.radians(40.0)), np.cos(np.radians(40.0))
     for settings, expected in (
@@ -265,7 +267,7 @@ def test_gravity_is_turned_from_the_imu_into_base_link():
         np.testing.assert_allclose(intake.tracker.gravity_at(100.0), expected, atol=1e-12)
 
 
-def test_a_position_without_covariance_is_as_uncertain_as_the_settings_say():
+def test_a_position_without_covariance_has_the_default_sigma():
     def radius_m(covariance_type):
         intake = DriveIntake(None, Settings.from_values({**SETTINGS.values, "gnss.default_sigma_m": 90.0}))
         message = fix_message(100)
@@ -277,8 +279,8 @@ def test_a_position_without_covariance_is_as_uncertain_as_the_settings_say():
     assert radius_m(0) > 270.0
 
 
-def test_cameras_that_fail_are_named_and_left_out():
-    """The left one has no CameraInfo, the rear one an image that is cut off."""
+def test_cameras_that_fail_are_reported_and_left_out_of_the_moment():
+    """The left camera has no CameraInfo, and the rear camera's image is cut off."""
 
     def rgb(message):
         if message.encoding == "broken":
@@ -290,7 +292,7 @@ def test_cameras_that_fail_are_named_and_left_out():
     }
     given = {name: value for name, value in SETTINGS.values.items() if not name.startswith("camera.")}
     settings = Settings.from_values(given | rig | {"cameras": ("front", "left", "rear")})
-    localizer, bad = Looks(), []
+    localizer, bad = GravityRecorder(), []
     localizer.observe = lambda view: replace(SEEN, stamp_sec=view.stamp_sec)
     intake = DriveIntake(localizer, settings, rgb_from_image=rgb)
     intake.cameras |= {"front": object(), "rear": object()}
@@ -331,12 +333,12 @@ def test_a_moment_waits_for_the_mountings_of_all_its_cameras():
     assert not intake.is_mounted(moment)
 
 
-def test_what_is_doubtful_in_the_data_is_collected():
-    class Solves(Looks):
+def test_a_scale_that_stays_at_its_bound_is_doubtful_where_the_camera_height_is_known():
+    class LocalizerWithBounds(GravityRecorder):
         def scale_bounds(self, scale_known):
             return (0.9, 1.1) if scale_known else (0.6, 1.6)
 
-    intake = DriveIntake(Solves(), SETTINGS)
+    intake = DriveIntake(LocalizerWithBounds(), SETTINGS)
     known = len(intake.doubts.current())
     for _ in range(12):
         intake.on_answer(Message(scale_known=True), 0.9)

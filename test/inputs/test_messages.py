@@ -1,3 +1,5 @@
+"""Decoding ROS messages: accepted encodings give the expected values; faulty messages are refused with the cause."""
+
 import struct
 import zlib
 from types import SimpleNamespace as Message
@@ -26,7 +28,7 @@ HEIGHT, WIDTH = 12, 16
 
 
 def picture():
-    """Smooth colours, so that Bayer and chroma subsampling lose little."""
+    """An RGB image [HEIGHT, WIDTH, 3] of smooth colours, of which Bayer and chroma subsampling lose little."""
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     return np.stack([60 + 8 * columns, 200 - 9 * rows, 40 + 5 * (rows + columns)], axis=-1).astype(np.uint8)
 
@@ -37,7 +39,7 @@ def image(encoding, data, padding=0):
 
 
 def bayer(first_row, second_row):
-    """Mosaic of the picture with the given colours (0 red, 1 green, 2 blue) in even and odd rows."""
+    """The Bayer mosaic [HEIGHT, WIDTH] of the picture; colours of even and odd rows: 0 red, 1 green, 2 blue."""
     rgb, mosaic = picture(), np.zeros((HEIGHT, WIDTH), np.uint8)
     for row, colours in enumerate((first_row, second_row)):
         for column, colour in enumerate(colours):
@@ -50,7 +52,7 @@ def bayer(first_row, second_row):
     ("encoding", "order"),
     [("rgb8", [0, 1, 2]), ("bgr8", [2, 1, 0]), ("rgba8", [0, 1, 2, 2]), ("bgra8", [2, 1, 0, 0])],
 )
-def test_interleaved_colours(encoding, order, padding):
+def test_interleaved_channels_are_reordered_to_rgb(encoding, order, padding):
     np.testing.assert_array_equal(rgb_from_image(image(encoding, picture()[..., order], padding)), picture())
 
 
@@ -77,7 +79,7 @@ def test_bayer_patterns_name_the_first_row(encoding, first_row, second_row):
 @pytest.mark.parametrize(
     ("encoding", "luma", "chroma"), [("yuv422", 1, 0), ("uyvy", 1, 0), ("yuv422_yuy2", 0, 1), ("yuyv", 0, 1)]
 )
-def test_yuv_422(encoding, luma, chroma):
+def test_yuv_422_is_converted_by_its_order_of_luma_and_chroma(encoding, luma, chroma):
     yuv = cv2.cvtColor(picture(), cv2.COLOR_RGB2YUV)
     packed = np.zeros((HEIGHT, WIDTH, 2), np.uint8)
     packed[..., luma] = yuv[..., 0]
@@ -88,7 +90,7 @@ def test_yuv_422(encoding, luma, chroma):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
-def test_compressed_images(suffix):
+def test_compressed_images_are_decoded_to_rgb(suffix):
     encoded = cv2.imencode(suffix, picture()[..., ::-1])[1]
     rgb = rgb_from_compressed_image(Message(format=suffix, data=encoded.tobytes()))
     np.testing.assert_allclose(rgb.astype(int), picture().astype(int), atol=30)
@@ -96,20 +98,20 @@ def test_compressed_images(suffix):
 
 @pytest.mark.parametrize("order", [[2, 1, 0], [2, 1, 0, 0]])  # the second one has an alpha channel
 @pytest.mark.parametrize("raw", ["rgb8", "bgr8", "bgra8", "yuv422"])
-def test_compressed_colours_are_the_usual_ones_whatever_the_raw_image_was(raw, order):
+def test_compressed_images_are_bgr_whatever_the_raw_encoding_in_their_format_field(raw, order):
     encoded = cv2.imencode(".png", picture()[..., order])[1].tobytes()
     message = Message(format=f"{raw}; png compressed bgr8", data=encoded)
     np.testing.assert_array_equal(rgb_from_compressed_image(message), picture())
 
 
 @pytest.mark.parametrize("encoding", ["bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"])
-def test_compressed_mosaics_are_as_raw_ones(encoding):
+def test_compressed_bayer_mosaics_give_the_same_image_as_raw_ones(encoding):
     mosaic = bayer((0, 1), (1, 2))
     message = Message(format=f"{encoding}; png compressed ", data=cv2.imencode(".png", mosaic)[1].tobytes())
     np.testing.assert_array_equal(rgb_from_compressed_image(message), rgb_from_image(image(encoding, mosaic)))
 
 
-def test_unknown_mosaic_is_named():
+def test_an_unknown_bayer_pattern_is_refused_by_name():
     data = cv2.imencode(".png", picture())[1].tobytes()
     with pytest.raises(MessageError, match="'bayer_xyz8' is not supported"):
         rgb_from_compressed_image(Message(format="bayer_xyz8; png compressed ", data=data))
@@ -137,7 +139,7 @@ def test_dark_16_bit_images_are_not_brightened():
     np.testing.assert_array_equal(rgb[..., 0], dark)
 
 
-def test_pictures_of_floats_are_refused():
+def test_compressed_images_of_floats_are_refused():
     encoded = cv2.imencode(".tiff", picture()[..., 0].astype(np.float32))[1].tobytes()
     with pytest.raises(MessageError, match=r"compressed image \(tiff\) holds float32, not 8 or 16 bits"):
         rgb_from_compressed_image(Message(format="tiff", data=encoded))
@@ -177,7 +179,7 @@ def test_semi_planar_yuv(encoding, first):
 
 
 def png_of(width, height):
-    """A PNG whose header claims a size; nothing of it could be decoded."""
+    """A PNG file of a header with the given size, and no pixel data."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IEND\xaeB`\x82"
@@ -195,7 +197,9 @@ def png_of(width, height):
         ),
     ],
 )
-def test_decompression_bombs_are_refused_by_their_headers(side_px, camera_size, message, monkeypatch):
+def test_images_too_large_by_their_header_are_refused_before_they_are_decoded(
+    side_px, camera_size, message, monkeypatch
+):
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("was decoded"))
     with pytest.raises(MessageError, match=message):
         rgb_from_compressed_image(Message(format="png", data=png_of(side_px, side_px)), camera_size)
@@ -209,7 +213,7 @@ def test_cut_jpegs_are_refused_and_padded_ones_taken():
     np.testing.assert_array_equal(padded, rgb_from_compressed_image(Message(format="jpeg", data=jpeg)))
 
 
-def test_depth_images_are_named():
+def test_compressed_depth_images_are_refused_by_name():
     with pytest.raises(MessageError, match="16UC1; compressedDepth png' is a depth image"):
         rgb_from_compressed_image(Message(format="16UC1; compressedDepth png", data=b"\0" * 40))
 
@@ -276,7 +280,7 @@ def info(**changes):
     return Message(**{**fields, **changes})
 
 
-def test_camera_info():
+def test_camera_info_gives_the_camera_of_the_delivered_image():
     camera = camera_from_info(info())
     assert isinstance(camera, PinholeCamera)
     assert (camera.cx, camera.cy) == (320.0, 240.0)
@@ -300,7 +304,7 @@ def fix(**changes):
     return Message(**{**fields, **changes})
 
 
-def test_nav_sat_fix():
+def test_nav_sat_fix_gives_the_position_and_its_larger_horizontal_sigma():
     position = position_from_nav_sat_fix(fix(), default_sigma_m=7.0)
     assert (position.latitude_deg, position.longitude_deg, position.altitude_m, position.sigma_m) == (
         48.0,
@@ -357,7 +361,7 @@ def odometry(orientation, x=1.0, frame_id="odom", child_frame_id="base_link"):
     return Message(header=header, child_frame_id=child_frame_id, pose=Message(pose=pose))
 
 
-def test_odometry():
+def test_odometry_gives_a_planar_pose():
     pose = pose_from_odometry(odometry(quaternion(0.05, -0.1, 2.5)))
     assert (pose.x_m, pose.y_m) == (1.0, 2.0)
     assert pose.yaw_rad == pytest.approx(2.5)
@@ -368,7 +372,7 @@ def test_odometry():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_transforms_turn_as_their_quaternion_does(seed):
+def test_transforms_have_the_rotation_of_their_quaternion(seed):
     rotation = Rotation.random(random_state=seed)
     x, y, z, w = rotation.as_quat()
     transform = Message(translation=Message(x=1.0, y=-2.0, z=3.0), rotation=Message(x=x, y=y, z=z, w=w))
@@ -400,14 +404,14 @@ def test_stamp_is_in_seconds():
 
 
 def reference(covariance=None):
-    """A PoseStamped, or a PoseWithCovarianceStamped."""
+    """A PoseStamped, or with `covariance` (36 numbers) a PoseWithCovarianceStamped."""
     pose = Message(position=Message(x=1.0, y=2.0, z=0.0), orientation=quaternion(yaw_rad=0.5))
     if covariance is not None:
         pose = Message(pose=pose, covariance=covariance)
     return Message(header=Message(frame_id="map"), pose=pose)
 
 
-def test_reference_poses_have_their_worse_sigma_or_that_by_default():
+def test_reference_poses_have_their_larger_horizontal_sigma_or_else_the_default():
     covariance = np.diag([4.0, 9.0, 100.0, 1.0, 1.0, 0.01])
     covariance[0, 1] = covariance[1, 0] = 25.0
     for message, sigma_m in (
@@ -423,7 +427,7 @@ def test_reference_poses_have_their_worse_sigma_or_that_by_default():
 
 
 @pytest.mark.parametrize(("length", "gravity"), [(5.1, True), (4.9, False), (14.9, True), (15.1, False)])
-def test_acceleration_is_gravity_within_bounds(length, gravity):
+def test_acceleration_counts_as_gravity_from_5_to_15_mps2(length, gravity):
     message = imu(False, (0.0, 0.0, length))
     if gravity:
         np.testing.assert_allclose(gravity_from_imu(message), [0.0, 0.0, -1.0])
@@ -440,12 +444,12 @@ def test_acceleration_is_gravity_within_bounds(length, gravity):
         ({"frame_id": "odom_frd"}, "odom_frd' .forward, right, down"),
     ],
 )
-def test_odometry_of_other_axes_is_refused_by_name(frames, axes):
+def test_odometry_in_a_frame_with_other_axes_is_refused_with_the_frame_s_name(frames, axes):
     with pytest.raises(MessageError, match=axes):
         pose_from_odometry(odometry(quaternion(), **frames))
 
 
-def test_odometry_that_leans_as_no_robot_does():
+def test_odometry_that_leans_too_far_is_refused():
     pose_from_odometry(odometry(quaternion(0.5, 0.3, 1.0)))
     with pytest.raises(MessageError, match="leans by 90°.*optical frame"):
         pose_from_odometry(odometry(quaternion(-np.pi / 2, 0.0, -np.pi / 2)))
@@ -460,7 +464,7 @@ def imu(orientation_known=True, force=(0.0, 0.0, 9.81), **angles):
     )  # fmt: skip
 
 
-def test_gravity_of_an_imu():
+def test_gravity_comes_from_the_imu_s_orientation_or_else_its_acceleration():
     np.testing.assert_allclose(gravity_from_imu(imu()), [0, 0, -1])
     # Nose down: down has a part along x, forward.
     np.testing.assert_allclose(
