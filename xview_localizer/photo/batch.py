@@ -77,7 +77,7 @@ def locate_photos(
     locator: PhotoLocator,
     known: KnownByUser,
     out: Path,
-    track: Callable[[Iterable], Iterable] = iter,
+    track: Callable[[Iterable[Path]], Iterable[Path]] = iter,
 ) -> list[PhotoAnswer]:
     """Localize photos and write photos.csv, photos.geojson, index.html and one proof each to `out`.
 

@@ -11,11 +11,13 @@ import numpy as np
 
 from xview_localizer.aerial.source import AerialImage, MapSource, MapSourceError
 from xview_localizer.assembly import build_localizer, open_map
+from xview_localizer.belief.fix import Fix
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Prior
-from xview_localizer.localizer import Fix, Localizer, Observation
+from xview_localizer.localizer import Localizer
+from xview_localizer.observation import Observation
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.photo.photo import Photo
 from xview_localizer.photo.proof import draw_proof, is_wide
@@ -67,11 +69,11 @@ class LocatedPhoto:
 
     @property
     def latitude_deg(self) -> float:
-        return float(self._geodetic()[0])
+        return self._latitude_longitude_deg()[0]
 
     @property
     def longitude_deg(self) -> float:
-        return float(self._geodetic()[1])
+        return self._latitude_longitude_deg()[1]
 
     @property
     def heading_deg(self) -> float:
@@ -100,10 +102,13 @@ class LocatedPhoto:
             self.photo.view(), self.prior, self.fix, self.observation, self.matches, self.aerial
         )
 
-    def _geodetic(self) -> tuple[np.ndarray, ...]:
+    def _latitude_longitude_deg(self) -> tuple[float, float]:
         if not self.found:
-            return np.nan, np.nan, np.nan
-        return self.frame.geodetic_from_enu(np.array([self.fix.x_m, self.fix.y_m, 0.0]))
+            return np.nan, np.nan
+        latitude_deg, longitude_deg, _ = self.frame.geodetic_from_enu(
+            np.array([self.fix.x_m, self.fix.y_m, 0.0])
+        )
+        return float(latitude_deg), float(longitude_deg)
 
 
 class PhotoLocator:

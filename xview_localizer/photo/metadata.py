@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import SupportsFloat
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 # The diagonal of a 36 × 24 mm frame, to which FocalLengthIn35mmFilm refers.
 FULL_FRAME_DIAGONAL_MM = float(np.hypot(36.0, 24.0))
+# By FocalPlaneResolutionUnit: 2 is inch and 3 cm in EXIF 2.32; 4 for mm and 5 for µm are written by some cameras.
+FOCAL_PLANE_UNIT_MM: Mapping[object, float] = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\x00"
 
 
@@ -81,7 +85,7 @@ def _metadata(exif: Image.Exif, xmp: str) -> PhotoMetadata:
     )
 
 
-def _focal_35mm(camera: dict) -> float | None:
+def _focal_35mm(camera: Mapping[int, object]) -> float | None:
     """The recorded 35 mm equivalent of the focal length, or the one from focal length and sensor resolution."""
     tags = ExifTags.Base
     recorded = _positive(camera.get(tags.FocalLengthIn35mmFilm))
@@ -90,8 +94,8 @@ def _focal_35mm(camera: dict) -> float | None:
     focal_mm = _positive(camera.get(tags.FocalLength))
     across, down = (_positive(camera.get(tag)) for tag in (tags.ExifImageWidth, tags.ExifImageHeight))
     per_unit = _positive(camera.get(tags.FocalPlaneXResolution))
-    # Units of FocalPlaneResolutionUnit: 2 inch, 3 cm (EXIF 2.32), and as used by writers 4 mm, 5 µm.
-    unit_mm = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}.get(camera.get(tags.FocalPlaneResolutionUnit, 2))
+
+    unit_mm = FOCAL_PLANE_UNIT_MM.get(camera.get(tags.FocalPlaneResolutionUnit, 2))
     if not (focal_mm and across and down and per_unit and unit_mm):
         return None
     return focal_mm * FULL_FRAME_DIAGONAL_MM / (float(np.hypot(across, down)) / per_unit * unit_mm)
@@ -139,17 +143,22 @@ def _panorama(xmp: str) -> PanoramaTags | None:
 
 def _angle_deg(parts: object, reference: object, negative: str, limit_deg: float) -> float | None:
     """Degrees of a (degrees, minutes, seconds) triple; None where it is absent or impossible."""
-    try:
-        degrees, minutes, seconds = (float(part) for part in parts)
-    except (TypeError, ValueError, ZeroDivisionError):
+    if not (isinstance(parts, tuple) and len(parts) == 3):
         return None
+    numbers = [number for part in parts if (number := _number(part)) is not None]
+    if len(numbers) < 3:
+        return None
+    degrees, minutes, seconds = numbers
     angle_deg = degrees + minutes / 60 + seconds / 3600
-    if not abs(angle_deg) <= limit_deg:  # also catches NaN
+    if abs(angle_deg) > limit_deg:
         return None
     return -angle_deg if str(reference).upper().startswith(negative) else angle_deg
 
 
 def _number(value: object) -> float | None:
+    """A finite number, or None; EXIF has rationals, and XMP text."""
+    if not isinstance(value, (SupportsFloat, str)):
+        return None
     try:
         number = float(value)
     except (TypeError, ValueError, ZeroDivisionError):

@@ -85,7 +85,7 @@ class Photo:
     def prior(self, frame: LocalFrame) -> Prior:
         """The prior of position and heading in `frame`. A yaw of 0 is east, a heading of 0 is north."""
         x_m, y_m, _ = frame.enu_from_geodetic(self.latitude_deg, self.longitude_deg, frame.altitude_m)
-        if self.heading_deg is None:
+        if self.heading_deg is None or self.heading_sigma_deg is None:
             return Prior(float(x_m), float(y_m), self.radius_m)
         yaw_rad, sigma_rad = np.radians([90.0 - self.heading_deg, self.heading_sigma_deg])
         return Prior(float(x_m), float(y_m), self.radius_m, float(yaw_rad), float(sigma_rad))
@@ -99,9 +99,10 @@ def read_photo(path: Path | str, known: KnownByUser = KnownByUser()) -> Photo:
     path = Path(path)
     image, recorded = read_photo_file(path)
     notes: list[str] = []
-    latitude_deg, longitude_deg = _position(recorded, known)
+    position_deg = _position(recorded, known)
     camera = _camera(image, recorded, known, notes)
-    _refuse_incomplete(path, image, latitude_deg is None, camera is None)
+    if position_deg is None or camera is None:
+        raise PhotoError(_missing(path, image, position_deg is None, camera is None))
     heading_deg, sigma_deg = _heading(recorded, known, notes)
     if known.height_m is None:
         notes.append("camera height not given: estimated together with the pose, between 1.2 and 3.2 m")
@@ -110,22 +111,24 @@ def read_photo(path: Path | str, known: KnownByUser = KnownByUser()) -> Photo:
         name=path.name,
         image=image,
         camera=camera,
-        latitude_deg=latitude_deg,
-        longitude_deg=longitude_deg,
+        latitude_deg=position_deg[0],
+        longitude_deg=position_deg[1],
         radius_m=_radius_m(recorded, known, notes),
         heading_deg=heading_deg,
         heading_sigma_deg=sigma_deg,
         height_m=known.height_m,
-        pitch_deg=_first(known.pitch_deg, -panorama.pitch_deg if panorama else None, 0.0),
-        roll_deg=_first(known.roll_deg, panorama.roll_deg if panorama else None, 0.0),
+        pitch_deg=_given_or(known.pitch_deg, -panorama.pitch_deg if panorama else 0.0),
+        roll_deg=_given_or(known.roll_deg, panorama.roll_deg if panorama else 0.0),
         notes=tuple(notes),
     )
 
 
-def _position(recorded: PhotoMetadata, known: KnownByUser) -> tuple[float | None, float | None]:
-    if known.latitude_deg is not None and known.longitude_deg is not None:
-        return known.latitude_deg, known.longitude_deg
-    return recorded.latitude_deg, recorded.longitude_deg
+def _position(recorded: PhotoMetadata, known: KnownByUser) -> tuple[float, float] | None:
+    """Rough latitude and longitude, degrees."""
+    for source in (known, recorded):
+        if source.latitude_deg is not None and source.longitude_deg is not None:
+            return source.latitude_deg, source.longitude_deg
+    return None
 
 
 def _radius_m(recorded: PhotoMetadata, known: KnownByUser, notes: list[str]) -> float:
@@ -144,19 +147,19 @@ def _heading(
 ) -> tuple[float | None, float | None]:
     """Compass heading of the image's middle column and its standard deviation, degrees."""
     if known.heading_deg is not None:
-        return known.heading_deg, _first(known.heading_sigma_deg, DEFAULT_HEADING_SIGMA_DEG)
+        return known.heading_deg, _given_or(known.heading_sigma_deg, DEFAULT_HEADING_SIGMA_DEG)
     panorama = recorded.panorama
     if panorama is not None and panorama.heading_deg is not None:
         # GPano's heading is that of the full panorama's centre column, which may not be that of a crop.
         offset_px = panorama.cropped_left_px + panorama.cropped_width_px / 2 - panorama.full_width_px / 2
         heading_deg = panorama.heading_deg + FULL_CIRCLE_DEG * offset_px / panorama.full_width_px
         notes.append(f"heading {heading_deg % 360:.0f}° from the photo's XMP")
-        return heading_deg, _first(known.heading_sigma_deg, DEFAULT_HEADING_SIGMA_DEG)
+        return heading_deg, _given_or(known.heading_sigma_deg, DEFAULT_HEADING_SIGMA_DEG)
     if recorded.heading_deg is not None:
         sigma_deg = MAGNETIC_HEADING_SIGMA_DEG if recorded.heading_is_magnetic else DEFAULT_HEADING_SIGMA_DEG
         kind = "magnetic north, so taken as rough" if recorded.heading_is_magnetic else "true north"
         notes.append(f"heading {recorded.heading_deg:.0f}° from the photo's EXIF ({kind})")
-        return recorded.heading_deg, _first(known.heading_sigma_deg, sigma_deg)
+        return recorded.heading_deg, _given_or(known.heading_sigma_deg, sigma_deg)
     notes.append("heading not known: all directions are searched (--heading makes the result more certain)")
     return None, None
 
@@ -205,7 +208,8 @@ def _tagged_panorama(width: int, height: int, tags: PanoramaTags) -> Equirectang
     )
 
 
-def _refuse_incomplete(path: Path, image: np.ndarray, no_position: bool, no_camera: bool) -> None:
+def _missing(path: Path, image: np.ndarray, no_position: bool, no_camera: bool) -> str:
+    """The values that neither the photo nor the user gives, and the options by which to give them."""
     height, width = image.shape[:2]
     missing = []
     if no_position:
@@ -216,9 +220,8 @@ def _refuse_incomplete(path: Path, image: np.ndarray, no_position: bool, no_came
         missing.append(
             f"its horizontal field of view (no focal length in its EXIF): give --hfov DEGREES ({example})"
         )
-    if missing:
-        raise PhotoError(f"{path} lacks " + "; and ".join(missing))
+    return f"{path} lacks " + "; and ".join(missing)
 
 
-def _first(*values):
-    return next((value for value in values if value is not None), None)
+def _given_or(given: float | None, otherwise: float) -> float:
+    return otherwise if given is None else given

@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 
 from xview_localizer.aerial.source import AerialImage
+from xview_localizer.belief.fix import Fix
 from xview_localizer.drawing import BLACK_RGB, RGB, draw_ellipse, draw_pose, draw_scale_bar, draw_text, pixels
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
-from xview_localizer.localizer import Fix, Observation
+from xview_localizer.observation import Observation
 
 WIDE_PX, HIGH_PX, GAP_PX = 1400, 800, 10
 # A photo wider than this is drawn above the map, others to its left.
