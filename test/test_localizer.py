@@ -1,5 +1,6 @@
 """The pipeline on a rendered view: right where it can be, rejected with a reason where it cannot."""
 
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +32,16 @@ def test_finds_the_pose_without_a_heading(localizer, small_town, prior):
     assert fix.stamp_sec == 12.5
     # "depth" where the package's own is a graph of its own
     assert set(fix.timings_ms) - {"depth"} == {"view", "encode", "lift", "aerial", "match", "solve"}
+
+
+def test_the_map_s_own_accuracy_is_part_of_the_covariance(localizer, small_town, prior):
+    rough = copy(localizer)
+    rough.config = replace(localizer.config, map_sigma_m=0.5)
+    observation = PlacedObservation(localizer.observe(small_town.view()), IDENTITY_POSE)
+    exact_fix, rough_fix = (joined(each, [observation], prior) for each in (localizer, rough))
+    np.testing.assert_allclose(
+        rough_fix.covariance - exact_fix.covariance, np.diag([0.25, 0.25, 0.0]), atol=1e-12
+    )
 
 
 def test_same_inputs_same_output(localizer, small_town, prior):

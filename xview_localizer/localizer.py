@@ -50,6 +50,7 @@ class LocalizerConfig:
     unknown_height_scale_bounds: tuple[float, float] = (0.6, 1.6)
     known_height_scale_bounds: tuple[float, float] = (0.9, 1.1)
     map_reach_m: float = 20.0
+    map_sigma_m: float = 0.0  # standard deviation of the imagery's own position, per axis
 
 
 class Localizer:
@@ -158,7 +159,7 @@ class Localizer:
 
     def _modes(self, placed: Sequence[PlacedObservation], prior: Prior, expected: Sequence[Pose2]) -> Modes:
         current = placed[-1].observation
-        nothing = Modes(current.stamp_sec, prior)
+        nothing = Modes(current.stamp_sec, prior, map_sigma_m=self.config.map_sigma_m)
         if current.reason:
             return replace(nothing, rejection=Rejection.of(Reason.BAD_IMAGE, detail=current.reason))
         try:

@@ -36,8 +36,13 @@ class Modes:
     inlier_ratio: float = 0.0
     rejection: Rejection | None = None
     covered: float = 1.0  # share of the search that the map's imagery covers
+    map_sigma_m: float = 0.0  # standard deviation of the imagery's own position, per axis
     depth_source: str = ""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+    def covariance_in_map(self, mode: PoseMode) -> np.ndarray:
+        """Covariance [3, 3] of a mode's (x, y, yaw) in `map`: relative to the imagery, plus the imagery's own."""
+        return mode.covariance + np.diag([self.map_sigma_m**2, self.map_sigma_m**2, 0.0])
 
     def log_prior(self, first: bool) -> np.ndarray:
         """Log weight [modes] of each mode, before the image, against "none of these".

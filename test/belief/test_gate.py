@@ -1,5 +1,7 @@
 """The one place that decides: which reason, with which numbers, and where exactly the thresholds lie."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from belief_cases import belief_in, hypothesis_at, mode_at
@@ -34,6 +36,17 @@ def test_a_sure_leader_s_mode_is_published():
     assert (rival.pose.x_m, rival.probability) == (1.0, pytest.approx(0.03))
     assert (fix.score_per_cell, fix.inliers, fix.inlier_ratio) == (0.3, 120, 0.4)
     assert (fix.depth_source, fix.timings_ms) == ("network", {"solve": 3.0})
+
+
+def test_the_imagery_s_own_uncertainty_is_added_to_the_covariance_and_the_gate_knows_of_it():
+    sigma_m = position_sigma_m(TWO.modes[0].covariance)
+    belief = belief_in(hypothesis_at(1.0, weight=0.99, mode=0))
+    for map_sigma_m, limit_m, accepted in ((0.6, np.hypot(sigma_m, 0.6) + 1e-9, True), (0.6, 0.6, False)):
+        modes = replace(TWO, map_sigma_m=map_sigma_m)
+        fix = decide(modes, belief, replace(CONFIG, max_position_sigma_m=limit_m))
+        assert fix.accepted == accepted
+        added = fix.covariance - TWO.modes[0].covariance
+        np.testing.assert_allclose(added, np.diag([0.36, 0.36, 0.0]), atol=1e-12)
 
 
 def test_confidence_threshold_is_exact():

@@ -134,8 +134,10 @@ def test_values_reach_the_rooms():
             "tf.timeout_sec": 0.2,
             "gnss.max_radius_m": 120.0,
             "camera.height_m": 1.5,
+            "map.sigma_m": 0.6,
         }
     )
+    assert settings.localizer.map_sigma_m == 0.6
     assert settings.tracker.keyframes.count == 7
     assert settings.localizer.gate == GateConfig(0.9, 0.95, 1.5)
     assert settings.localizer.single_image_gate == GateConfig(min_confidence=0.9, max_position_sigma_m=1.5)

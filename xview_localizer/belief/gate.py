@@ -53,15 +53,16 @@ def decide(modes: Modes, belief: Belief, config: GateConfig, first: bool = False
         return nothing_found
     leader = belief.hypotheses[0] if belief.hypotheses else None
     shown = modes.modes[leader.mode if leader is not None and leader.mode is not None else 0]
+    covariance = modes.covariance_in_map(shown)
     return replace(
         nothing_found,
         x_m=shown.pose.x_m,
         y_m=shown.pose.y_m,
         yaw_rad=shown.pose.yaw_rad,
         scale=shown.scale,
-        covariance=shown.covariance,
+        covariance=covariance,
         confidence=belief.confidence,
-        rejection=_objection(leader, shown.covariance, belief, config, first),
+        rejection=_objection(leader, covariance, belief, config, first),
         rivals=tuple(Rival(item.pose, float(np.exp(item.log_weight))) for item in belief.hypotheses[1:]),
     )
 

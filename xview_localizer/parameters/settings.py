@@ -73,6 +73,7 @@ class Settings:
                 fallback=v["model.fallback"],
             ),
             localizer=LocalizerConfig(
+                map_sigma_m=v["map.sigma_m"],
                 gate=GateConfig(
                     min_confidence=v["gate.min_confidence"],
                     first_min_confidence=v["gate.first_min_confidence"],
