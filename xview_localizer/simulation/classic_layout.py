@@ -17,6 +17,7 @@ from xview_localizer.simulation.layout import (
     Street,
     Tree,
     beside,
+    unit_circle,
 )
 from xview_localizer.simulation.style import TownStyle
 
@@ -179,11 +180,6 @@ def _hedge(rng, style: TownStyle, main: Rectangle, side: float) -> Box:
     return Box(hedge, rng.uniform(0.8, 1.8), rgb, leafy)
 
 
-def _unit_circle(angle_rad: float) -> np.ndarray:
-    """The point [2] of the unit circle at an angle."""
-    return np.array([np.cos(angle_rad), np.sin(angle_rad)])
-
-
 def _trees(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy) -> tuple[Tree, ...]:
     trees = []
     green = rng.uniform([45, 70, 30], [95, 115, 60])
@@ -205,9 +201,7 @@ def _trees(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy) -> 
     for _ in range(style.woods):
         middle, radii_m = rng.uniform(-0.4, 0.4, 2) * size_m, rng.uniform(10, 35, 2)
         for _ in range(int(np.prod(radii_m) / 10)):
-            plant(
-                *(middle + np.sqrt(rng.random()) * radii_m * _unit_circle(rng.uniform(0, 2 * np.pi))), False
-            )
+            plant(*(middle + np.sqrt(rng.random()) * radii_m * unit_circle(rng.uniform(0, 2 * np.pi))), False)
     if style.street_tree_spacing_m:
         for street in streets:
             for side in (-1.0, 1.0):

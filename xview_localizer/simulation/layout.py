@@ -131,3 +131,8 @@ def beside(place: Rectangle, forward_m: float, left_m: float, length_m: float, w
         float(place.x_m + cos * forward_m - sin * left_m), float(place.y_m + sin * forward_m + cos * left_m),
         place.yaw_rad, float(length_m), float(width_m),
     )  # fmt: skip
+
+
+def unit_circle(angle_rad: float) -> np.ndarray:
+    """The point [2] of the unit circle at an angle."""
+    return np.array([np.cos(angle_rad), np.sin(angle_rad)])
