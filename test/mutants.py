@@ -39,7 +39,10 @@ ROOMS = {
     "geometry": (["geometry/*.py"], ["test/geometry"]),
     # The defaults of their configurations are those of config/localizer.yaml, which test_settings.py holds them to.
     "tracking": (["tracking/*.py"], ["test/tracking", "test/parameters"]),
-    "gate": (["belief/gate.py"], ["test/belief", "test/test_rejection.py", "test/parameters"]),
+    "belief": (
+        ["belief/*.py"],
+        ["test/belief", "test/test_rejection.py", "test/tracking/test_drive_belief.py", "test/parameters"],
+    ),
     "intake": (["inputs/intake.py"], ["test/inputs/test_intake.py"]),
     "messages": (["inputs/messages.py"], ["test/inputs/test_messages.py"]),
     "settings": (["parameters/*.py"], ["test/parameters"]),
@@ -48,8 +51,8 @@ BAR = 0.85
 # Numbers that are no behaviour: how finely, how often and of how many the solvers compute, settled by measurement. A
 # little more or less is as right, and a test that pins them would repeat them. Classes (their defaults) and constants.
 TUNING = {
-    "DenseSolverConfig", "PairsSolverConfig", "SamplingConfig", "VotingConfig",
-    "CELLS_AT_ONCE", "EDGE_CELLS", "KERNEL_CELLS", "NEWTON_ITERATIONS", "NEWTON_TOLERANCE", "NO_EVIDENCE",
+    "CalibrationSpec", "DenseSolverConfig", "PairsSolverConfig", "SamplingConfig", "VotingConfig",
+    "LOSS_PER_M", "MAX_HYPOTHESES", "CELLS_AT_ONCE", "EDGE_CELLS", "KERNEL_CELLS", "NEWTON_ITERATIONS", "NEWTON_TOLERANCE", "NO_EVIDENCE",
     "PRIOR_SAMPLES", "PROPOSAL_INFLATION", "ROUNDS", "SCOUTS", "SUPERSAMPLING", "TABLE_SIZE",
 }  # fmt: skip
 # A mutant may run for ever: this much processor time, beside three times that of all tests, counts as a failure.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from belief_cases import belief_in, hypothesis_at, mode_at
 
+from xview_localizer.belief.fix import Fix
 from xview_localizer.belief.gate import SINGLE_IMAGE_GATE, GateConfig, decide
 from xview_localizer.belief.hypotheses import Belief, position_sigma_m
 from xview_localizer.geometry.pose import Prior
@@ -109,6 +110,14 @@ def test_what_localizing_rejected_stays_rejected_whatever_is_believed():
     assert fix.rejection is rejection and fix.reason == "image is blank"
     assert np.isnan([fix.x_m, fix.y_m, fix.yaw_rad, fix.scale]).all() and np.isnan(fix.covariance).all()
     assert fix.confidence == 0.0 and fix.rivals == ()
+
+
+def test_a_fix_without_a_pose_claims_nothing():
+    fix = Fix(3.0, rejection=Rejection.of(Reason.OVERTAKEN))
+    assert np.isnan([fix.x_m, fix.y_m, fix.yaw_rad, fix.scale]).all()
+    assert fix.covariance.shape == (3, 3) and np.isnan(fix.covariance).all()
+    assert (fix.confidence, fix.score_per_cell, fix.inlier_ratio, fix.inliers) == (0.0, 0.0, 0.0, 0)
+    assert not fix.accepted and fix.rivals == ()
 
 
 def test_an_image_that_does_not_show_the_expected_place():

@@ -149,6 +149,40 @@ def test_hypotheses_that_meet_become_one_of_both_weights():
     assert len(turned.updated(nothing, 0.0, []).hypotheses) == 2
 
 
+@pytest.mark.parametrize(
+    ("x_m", "y_m", "yaw_deg", "one_place"),
+    [
+        (0.98, 0, 0, True),
+        (1.02, 0, 0, False),
+        (0, 0.98, 0, True),
+        (0, 1.02, 0, False),
+        (0, 0, 3.9, True),
+        (0, 0, 4.1, False),
+    ],
+)
+def test_however_sharp_poses_within_a_metre_and_4_degrees_are_one_place(x_m, y_m, yaw_deg, one_place):
+    """Two standard deviations of the least difference, 0.5 m per axis and 2 degrees."""
+    sharp = 1e-8 * np.eye(3)
+    belief = belief_in(
+        hypothesis_at(0.0, weight=0.5, covariance=sharp),
+        hypothesis_at(x_m, y_m, np.radians(yaw_deg), weight=0.3, covariance=sharp),
+    )
+    assert len(belief.updated(evidence_of([], []), 0.0, []).hypotheses) == (1 if one_place else 2)
+
+
+@pytest.mark.parametrize(("heavier", "lighter"), [(0.1, 0.7), (0.7, 0.1)])
+def test_hypotheses_that_meet_keep_the_mode_that_either_has(heavier, lighter):
+    """Only the one at 0.7 m is within reach of the image's mode, whichever is heavier."""
+    narrow = np.diag([0.1**2, 0.1**2, 0.01**2])
+    belief = belief_in(
+        hypothesis_at(heavier, weight=0.6, covariance=narrow),
+        hypothesis_at(lighter, weight=0.2, covariance=narrow),
+    )
+    after = belief.updated(evidence_of([mode_at(1.0, covariance=narrow)], [0.0]), 0.0, [])
+    assert [item.mode for item in after.hypotheses] == [0]
+    assert weights(after) == pytest.approx([0.8])
+
+
 def test_hopeless_hypotheses_go_to_none_of_these():
     belief = belief_in(hypothesis_at(0.0, weight=0.9), hypothesis_at(20.0, weight=HOPELESS / 2))
     after = belief.updated(evidence_of([], []), 0.0, [])
