@@ -1,9 +1,17 @@
 """Settings and inputs that raise a doubt, and others that do not."""
 
+from types import SimpleNamespace as Message
+
 import numpy as np
 import pytest
 
-from xview_localizer.inputs.doubts import DriveDoubts, doubt_of_lens, doubts_of_settings
+from xview_localizer.inputs.doubts import (
+    DEFAULT_ORIENTATIONS,
+    DriveDoubts,
+    doubt_of_lens,
+    doubt_of_principal_point,
+    doubts_of_settings,
+)
 
 SOUND = {
     "camera.position_in_base_m": (0.4, 0.0, 1.6),
@@ -49,6 +57,46 @@ def test_doubtful_settings(changes, doubt):
     assert DriveDoubts(SOUND | changes).current() == [found]
 
 
+def camera_info(size=(640, 480), centre=(319.5, 239.5), model="plumb_bob", roi_width=0):
+    k = [300.0, 0.0, centre[0], 0.0, 300.0, centre[1], 0.0, 0.0, 1.0]
+    roi = Message(width=roi_width)
+    return Message(width=size[0], height=size[1], distortion_model=model, k=k, d=[0.0] * 5, roi=roi)
+
+
+@pytest.mark.parametrize(
+    ("message", "doubtful"),
+    [
+        (camera_info(), False),
+        (camera_info(centre=(399.5, 299.5)), True),  # of 800 × 600 px
+        (camera_info((480, 640)), True),  # turned by 90°
+        (camera_info(centre=(319.5, 150.0)), False),  # rows were cut off
+        (camera_info(centre=(399.5, 299.5), roi_width=320), False),
+        (camera_info(centre=(10.0, 20.0), model="equirectangular"), False),
+    ],
+)
+def test_principal_point_off_the_middle_in_both_directions(message, doubtful):
+    assert bool(doubt_of_principal_point(message)) == doubtful
+
+
+@pytest.mark.parametrize(("model", "doubtful"), [("plumb_bob", True), ("", True), ("fisheye", False)])
+def test_only_a_fisheye_sees_half_the_world(model, doubtful):
+    doubts = DriveDoubts(SOUND)
+    doubts.on_camera_info(camera_info(model=model), np.radians(178.0), "")
+    assert ["more than a lens that is no fisheye can" in doubt for doubt in doubts.current()] == [
+        True
+    ] * doubtful
+
+
+def test_orientation_that_nobody_fills_in():
+    doubts = DriveDoubts(SOUND)
+    for _ in range(DEFAULT_ORIENTATIONS):
+        assert not doubts.current()
+        doubts.on_attitude(is_default=True)
+    assert "orientation of every Imu is exactly 0, 0, 0, 1" in doubts.current()[0]
+    doubts.on_attitude(is_default=False)
+    assert not doubts.current()
+
+
 def test_lens_of_a_few_degrees():
     assert "sees only 4.0° across" in doubt_of_lens(np.radians(4.0))
     assert doubt_of_lens(np.radians(40.0)) == ""
@@ -84,12 +132,12 @@ def test_scale_that_stays_at_its_bound(scales, stuck):
 def test_each_of_several_cameras_is_doubted_by_its_name():
     values = {"camera.left.rpy_deg": (-90.0, 0.0, -90.0), "camera.rear.height_m": 0.4}
     doubts = DriveDoubts(values)
-    doubts.on_lens(np.radians(4.0), "left")
+    doubts.on_camera_info(camera_info(), np.radians(4.0), "left")
     found = doubts.current()
     assert [doubt.split(" ")[0] for doubt in found] == [
         "camera.left.rpy_deg",
         "camera.rear.height_m",
         "left:",
     ]
-    doubts.on_lens(np.radians(90.0), "left")
+    doubts.on_camera_info(camera_info(), np.radians(90.0), "left")
     assert doubts.current() == found[:2]

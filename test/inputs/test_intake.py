@@ -64,9 +64,9 @@ def fix_message(sec, latitude_deg=48.0, longitude_deg=11.0, altitude_m=0.0, stat
     )  # fmt: skip
 
 
-def odometry_message(sec, x_m=0.0, speed_mps=0.0, z_m=0.0, nanosec=0):
-    pose = Message(position=Message(x=x_m, y=0.0, z=z_m), orientation=UPRIGHT)
-    twist = Message(linear=Message(x=speed_mps, y=0.0, z=0.0))
+def odometry_message(sec, x_m=0.0, speed_mps=0.0, z_m=0.0, nanosec=0, y_m=0.0, sideways_mps=0.0):
+    pose = Message(position=Message(x=x_m, y=y_m, z=z_m), orientation=UPRIGHT)
+    twist = Message(linear=Message(x=speed_mps, y=sideways_mps, z=0.0))
     return Message(
         header=header(sec, nanosec), child_frame_id="", pose=Message(pose=pose), twist=Message(twist=twist)
     )
@@ -141,6 +141,40 @@ def test_odometry_with_a_twist_only_is_refused():
             refused += 1
     assert refused == 19  # the first 0.3 m are not known from a standing robot
     intake.on_odom(odometry_message(14, x_m=0.1, speed_mps=2.0))
+
+
+def test_odometry_with_a_position_only_is_refused_at_the_first_corner():
+    corner = [
+        (0.0, 0.0),
+        (1.5, 0.0),
+        (3.0, 0.0),
+        (1.5, 0.0),
+        (1.5, 0.5),
+        (1.5, 2.0),
+        (1.5, 3.5),
+    ]  # backwards between
+
+    def drive(**changes):
+        intake = DriveIntake(None, SETTINGS)
+        for sec, (x_m, y_m) in enumerate(corner, start=10):
+            intake.on_odom(odometry_message(sec, x_m=x_m, y_m=y_m, speed_mps=1.5, **changes))
+
+    with pytest.raises(MessageError, match="orientation stands still while its path turns"):
+        drive()
+    drive(sideways_mps=1.0)  # mecanum wheels
+
+
+def test_a_pose_of_the_frame_in_itself_is_refused_though_tf_knows_it():
+    """TF gives odom → base_link, which is the motion itself: it would be counted twice."""
+    intake = DriveIntake(None, SETTINGS)
+    message = odometry_message(100, x_m=5.0)
+    message.header.frame_id = message.child_frame_id = "odom"
+    with pytest.raises(
+        MessageError, match="Odometry is the pose of odom in odom itself; let the driver set child"
+    ):
+        intake.on_odom(message)
+    message.header.frame_id = message.child_frame_id = "base_link"  # the child is right
+    intake.on_odom(message)
 
 
 def test_odometry_that_moves_mainly_along_z_is_refused():
@@ -346,6 +380,14 @@ def test_a_scale_that_stays_at_its_bound_is_doubtful_where_the_camera_height_is_
     for _ in range(12):
         intake.on_answer(Message(scale_known=False), 1.2)
     assert len(intake.doubts.current()) == known
+
+
+def test_an_imu_that_is_never_filled_in_is_doubtful():
+    intake = DriveIntake(None, SETTINGS)
+    known = len(intake.doubts.current())
+    for sec in range(100, 200):
+        intake.on_imu(imu_message(sec))
+    assert "the orientation of every Imu is exactly 0, 0, 0, 1" in intake.doubts.current()[known]
 
 
 def test_a_narrow_lens_and_a_status_that_is_never_set_are_doubtful():

@@ -56,6 +56,39 @@ def test_interleaved_channels_are_reordered_to_rgb(encoding, order, padding):
     np.testing.assert_array_equal(rgb_from_image(image(encoding, picture()[..., order], padding)), picture())
 
 
+def test_the_last_row_may_lack_its_padding():
+    message = image("rgb8", picture(), padding=5)
+    message.data = message.data[:-5]
+    np.testing.assert_array_equal(rgb_from_image(message), picture())
+    message.data = message.data[:-1]
+    with pytest.raises(MessageError, match="cut off"):
+        rgb_from_image(message)
+
+
+def test_sides_that_share_colours_have_to_be_even():
+    odd = Message(encoding="yuyv", height=4, width=3, step=6, data=bytes(24))
+    with pytest.raises(MessageError, match="3 × 4 of yuyv: its width and height must be even"):
+        rgb_from_image(odd)
+
+
+@pytest.mark.parametrize("encoding", ["16UC1", "32FC1"])
+def test_depth_that_is_compressed_as_a_picture_is_refused(encoding):
+    data = cv2.imencode(".png", np.full((HEIGHT, WIDTH), 3000, np.uint16))[1].tobytes()
+    with pytest.raises(MessageError, match="is a depth image"):
+        rgb_from_compressed_image(Message(format=f"{encoding}; png compressed ", data=data))
+
+
+def test_rotations_are_freed_from_rounding():
+    q = 1.009 * np.array([0.0, 0.0, np.sin(0.5), np.cos(0.5)])
+    rotation = Message(**dict(zip("xyzw", q, strict=True)))
+    message = Message(
+        child_frame_id="b", transform=Message(translation=Message(x=0.0, y=0.0, z=0.0), rotation=rotation)
+    )
+    np.testing.assert_allclose(
+        transform_from_message(message).R, Rotation.from_rotvec([0, 0, 1.0]).as_matrix(), atol=1e-12
+    )
+
+
 def test_grey_becomes_three_equal_channels():
     grey = picture()[..., 1]
     np.testing.assert_array_equal(rgb_from_image(image("mono8", grey)), np.repeat(grey[..., None], 3, axis=2))
@@ -276,8 +309,16 @@ def info(**changes):
     fields = {
         "width": 640, "height": 480, "distortion_model": "plumb_bob", "d": [0.0] * 5, "k": k,
         "binning_x": 0, "binning_y": 0, "roi": Message(x_offset=0, y_offset=0, width=0, height=0),
+        "p": [0.0] * 12,
     }  # fmt: skip
     return Message(**{**fields, **changes})
+
+
+def test_the_matrix_of_rectified_images_stands_in_for_a_k_that_is_not_set():
+    stereo = [400.0, 0.0, 319.5, -48.0, 0.0, 410.0, 239.5, 0.0, 0.0, 0.0, 1.0, 0.0]
+    assert camera_from_info(info(k=[0.0] * 9, p=stereo)) == camera_from_info(info())
+    with pytest.raises(MessageError, match="not calibrated"):
+        camera_from_info(info(k=[0.0] * 9, p=stereo, d=[-0.3, 0.1, 0.0, 0.0, 0.0]))  # of the raw image
 
 
 def test_camera_info_gives_the_camera_of_the_delivered_image():

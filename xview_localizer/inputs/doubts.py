@@ -11,10 +11,20 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from xview_localizer.inputs.messages import camera_matrix
+
 # Heights over the ground of the cameras that the embedded model was trained with.
 TRAINED_HEIGHTS_M = (1.2, 2.6)
 # A narrower image shows too little ground to tell places apart, or its focal length is in another unit.
 NARROW_RAD = float(np.radians(20.0))
+# No lens that keeps straight lines straight sees further across; with another unit of the focal length it seems to.
+WIDE_PERSPECTIVE_RAD = float(np.radians(160.0))
+PERSPECTIVE = ("", "none", "plumb_bob", "rational_polynomial")
+# Distance of the principal point from the image's middle, in both directions, in image sizes. Lenses are centred better;
+# a k of an image that is a fifth larger, or turned by 90°, is not. What is further off is refused (MAX_OFF_CENTRE).
+DOUBTFUL_OFF_CENTRE = 0.1
+# Messages of an IMU in a row with the orientation that nobody has filled in.
+DEFAULT_ORIENTATIONS = 100
 # The rotation from a camera's body to its optical frame (REP 103), as URDFs have it.
 OPTICAL_RPY_DEG = (-90.0, 0.0, -90.0)
 OPTICAL_TOLERANCE_DEG = 15.0
@@ -40,8 +50,13 @@ def doubts_of_settings(values: Values) -> list[str]:
     return [doubt for doubt in doubts if doubt]
 
 
-def doubt_of_lens(horizontal_fov_rad: float) -> str:
-    """What is odd about the field of view of a CameraInfo, or an empty string."""
+def doubt_of_lens(horizontal_fov_rad: float, perspective: bool = False) -> str:
+    """What is odd about the field of view of a CameraInfo, or an empty string; `perspective`: it is no fisheye."""
+    if perspective and horizontal_fov_rad > WIDE_PERSPECTIVE_RAD:
+        return (
+            f"by its CameraInfo the camera sees {np.degrees(horizontal_fov_rad):.0f}° across, more than a lens that is "
+            "no fisheye can: is fx in another unit than pixels, or the lens an equidistant one? Calibrate it"
+        )
     if horizontal_fov_rad >= NARROW_RAD:
         return ""
     return (
@@ -51,25 +66,48 @@ def doubt_of_lens(horizontal_fov_rad: float) -> str:
     )
 
 
+def doubt_of_principal_point(message) -> str:
+    """What is odd about the principal point of a CameraInfo of the whole image, or an empty string."""
+    if message.distortion_model.strip().lower() == "equirectangular" or message.roi.width:
+        return ""
+    matrix = camera_matrix(message)
+    cx, cy = matrix[2] + 0.5, matrix[5] + 0.5
+    off = abs(cx / message.width - 0.5), abs(cy / message.height - 0.5)
+    if min(off) <= DOUBTFUL_OFF_CENTRE:
+        return ""
+    return (
+        f"by its CameraInfo the camera's principal point is ({cx:.0f}, {cy:.0f}) in an image of {message.width} × "
+        f"{message.height} px: is k that of a larger image, or of one that was turned? Calibrate it as it publishes"
+    )
+
+
 class DriveDoubts:
     """Doubts about one robot's settings and data, as they come in."""
 
     def __init__(self, values: Values) -> None:
         self._of_settings = doubts_of_settings(values)
         self._status = ""
-        self._lenses: dict[str, str] = {}  # by camera
+        self._cameras: dict[str, str] = {}  # by camera
+        self._default_orientations = 0
         self._scales: deque[tuple[float, tuple[float, float]]] = deque(maxlen=SCALES)
 
     def current(self) -> list[str]:
         return [
             *self._of_settings,
-            *filter(None, (*self._lenses.values(), self._status, self._stuck_scale())),
+            *filter(
+                None, (*self._cameras.values(), self._status, self._attitude_missing(), self._stuck_scale())
+            ),
         ]
 
-    def on_lens(self, horizontal_fov_rad: float, camera: str) -> None:
-        """The field of view of a camera; an only camera has an empty name."""
-        doubt = doubt_of_lens(horizontal_fov_rad)
-        self._lenses[camera] = f"{camera}: {doubt}" if camera and doubt else doubt
+    def on_camera_info(self, message, horizontal_fov_rad: float, camera: str) -> None:
+        """A CameraInfo that was taken, and the field of view by it; an only camera has an empty name."""
+        perspective = message.distortion_model.strip().lower() in PERSPECTIVE
+        doubt = doubt_of_lens(horizontal_fov_rad, perspective) or doubt_of_principal_point(message)
+        self._cameras[camera] = f"{camera}: {doubt}" if camera and doubt else doubt
+
+    def on_attitude(self, is_default: bool) -> None:
+        """An Imu that was taken, and whether its orientation is that of a message that nobody filled in."""
+        self._default_orientations = self._default_orientations + 1 if is_default else 0
 
     def on_status(self, status: int) -> None:
         """`status` of a NavSatFix that was used."""
@@ -84,6 +122,14 @@ class DriveDoubts:
         """The solved scale of an image, and the bounds it was solved within; NaN where nothing was solved."""
         if np.isfinite(scale):
             self._scales.append((scale, bounds))
+
+    def _attitude_missing(self) -> str:
+        if self._default_orientations < DEFAULT_ORIENTATIONS:
+            return ""
+        return (
+            "the orientation of every Imu is exactly 0, 0, 0, 1: its driver does not fill it in, and slopes are not "
+            "seen; let it set orientation_covariance[0] to -1, so that the acceleration is used"
+        )
 
     def _stuck_scale(self) -> str:
         if len(self._scales) < SCALES_LEAST:

@@ -78,7 +78,7 @@ class DriveIntake:
                     "its topic"
                 ) from error
         self.cameras[camera] = model
-        self.doubts.on_lens(self.cameras[camera].horizontal_fov_rad, camera)
+        self.doubts.on_camera_info(message, model.horizontal_fov_rad, camera)
 
     def on_fix(self, message) -> None:
         position = messages.position_from_nav_sat_fix(message, self._settings.values["gnss.default_sigma_m"])
@@ -97,6 +97,7 @@ class DriveIntake:
 
     def on_odom(self, message) -> None:
         stamp_sec = _stamp_sec(message)
+        self._check_child_frame(message)
         with _refusals_as_message_errors():
             T_child_base = self.mountings.T_child_base(message.child_frame_id, stamp_sec)
         pose = messages.pose_from_odometry(message, T_child_base)
@@ -104,6 +105,16 @@ class DriveIntake:
         with _refusals_as_message_errors():
             self.tracker.on_odometry(stamp_sec, pose)
         self.odometry_frame = message.header.frame_id
+
+    def _check_child_frame(self, message) -> None:
+        """Raise MessageError where TF, which knows the frame of the poses too, would have the motion counted twice."""
+        frame, child = (name.lstrip("/") for name in (message.header.frame_id, message.child_frame_id))
+        base = self._settings.mountings.base_frame
+        if child and child == frame != base:
+            raise messages.MessageError(
+                f"Odometry is the pose of {child} in {frame} itself; let the driver set child_frame_id to {base}, or "
+                "leave it empty"
+            )
 
     def on_imu(self, message) -> None:
         stamp_sec, gravity_imu = _stamp_sec(message), messages.gravity_from_imu(message)
@@ -121,6 +132,7 @@ class DriveIntake:
             )
         with _refusals_as_message_errors():
             self.tracker.on_gravity(stamp_sec, gravity_base, messages.is_from_acceleration(message))
+        self.doubts.on_attitude(messages.has_default_orientation(message))
 
     def on_received(self, image: CameraImage) -> None:
         """Compare an image's stamp with the sensors' newest ones at the moment it comes in."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from xview_localizer.encoded_image import MAX_IMAGE_PX, EncodedImageError, TooLargeImageError, decode_image
 from xview_localizer.geometry.camera import CameraModel, camera_from_info_fields
@@ -44,6 +45,10 @@ _OF_16_BITS = {
 ENCODINGS = (*_TO_RGB, *_OF_16_BITS)
 # Below the luminance of these stand half as many rows of chroma.
 _SEMI_PLANAR = ("nv12", "nv21")
+# Two or four pixels share a colour, so that there is no odd number of them.
+_SUBSAMPLED = (*_SEMI_PLANAR, "yuv422", "uyvy", "yuv422_yuy2", "yuyv")
+# Encodings of depth images (REP 118), which some transports compress as ordinary pictures.
+_DEPTH = ("16UC1", "32FC1")
 # Tokens of frame names whose axes are not x forward, y left, z up (REP 103).
 _OTHER_AXES = {"optical": "z forward, y down", "ned": "north, east, down", "frd": "forward, right, down"}
 # No driving robot leans further; beyond it the axes are other ones than they should be.
@@ -89,9 +94,10 @@ def rgb_from_image(message) -> np.ndarray:
         )
     rows = height * 3 // 2 if encoding in _SEMI_PLANAR else height
     data = np.frombuffer(message.data, np.uint8)
-    if data.size < rows * step:
-        raise MessageError(f"image data is cut off: {data.size} of {rows * step} bytes")
-    pixels = np.ascontiguousarray(data[: rows * step].reshape(rows, step)[:, :row_bytes])
+    needed = (rows - 1) * step + row_bytes  # drivers may leave out the padding of the last row
+    if data.size < needed:
+        raise MessageError(f"image data is cut off: {data.size} of {needed} bytes")
+    pixels = np.ascontiguousarray(as_strided(data, (rows, row_bytes), (step, 1)))
     if deep:
         pixels = _to_8_bits(pixels.view(">u2" if message.is_bigendian else "<u2"))
     return _rgb(pixels.reshape(rows, width, channels), encoding)
@@ -105,7 +111,7 @@ def rgb_from_compressed_image(message, camera_size: tuple[int, int] | None = Non
     that claims more pixels than its camera has, `camera_size` (width, height), is refused before it is decoded.
     """
     encoding, _, how = (part.strip() for part in message.format.partition(";"))
-    if "compressedDepth" in how:
+    if "compressedDepth" in how or encoding in _DEPTH:
         raise MessageError(f"compressed image '{message.format}' is a depth image; take the camera's own")
     mosaic = encoding.startswith("bayer_")
     if mosaic:
@@ -142,7 +148,7 @@ def camera_from_info(message) -> CameraModel:
             message.height,
             message.distortion_model,
             message.d,
-            message.k,
+            camera_matrix(message),
             binning=(message.binning_x, message.binning_y),
             roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
         )
@@ -150,6 +156,14 @@ def camera_from_info(message) -> CameraModel:
     except ValueError as error:
         raise MessageError(f"CameraInfo: {error}") from error
     return camera
+
+
+def camera_matrix(message) -> np.ndarray:
+    """`k` of a sensor_msgs/CameraInfo, row-major [9]; that of `p` where a driver of rectified images gives no other."""
+    k = np.asarray(message.k, dtype=np.float64)
+    if np.any(k) or np.any(message.d):
+        return k
+    return np.reshape(message.p, (3, 4))[:, :3].ravel()
 
 
 def position_from_nav_sat_fix(message, default_sigma_m: float) -> GnssPosition:
@@ -160,14 +174,18 @@ def position_from_nav_sat_fix(message, default_sigma_m: float) -> GnssPosition:
     position = (float(message.latitude), float(message.longitude), float(message.altitude))
     if not np.all(np.isfinite(position[:2])) or abs(position[0]) > 90 or abs(position[1]) > 360:
         raise MessageError(
-            f"NavSatFix is not finite or out of range: latitude {position[0]}, longitude {position[1]}"
+            f"NavSatFix is not finite or out of range: latitude {position[0]}, longitude {position[1]}; they are "
+            "degrees, not 1e-7 degrees, NMEA's ddmm.mmm or metres of a grid"
         )
     altitude_m = position[2] if np.isfinite(position[2]) else 0.0  # many 2-D fixes have no altitude
     variance = float(np.max([message.position_covariance[0], message.position_covariance[4]]))  # NaN stays
     if message.position_covariance_type == 0:
         return GnssPosition(position[0], position[1], altitude_m, default_sigma_m)
     if not np.isfinite(variance) or variance <= 0:
-        raise MessageError(f"NavSatFix has a covariance that is not positive and finite: {variance}")
+        raise MessageError(
+            f"NavSatFix has a covariance that is not positive and finite: {variance}; a driver that knows none sets "
+            "position_covariance_type 0"
+        )
     return GnssPosition(position[0], position[1], altitude_m, float(np.sqrt(variance)))
 
 
@@ -215,6 +233,12 @@ def gravity_from_imu(message) -> np.ndarray:
     if message.linear_acceleration_covariance[0] < 0 or not 5.0 < length < 15.0:
         raise MessageError(f"Imu has no orientation and its acceleration ({length:.1f} m/s²) is not gravity")
     return -force / length
+
+
+def has_default_orientation(message) -> bool:
+    """Whether the orientation is the one that a message has before anybody fills it in, to the last digit."""
+    q = message.orientation
+    return not is_from_acceleration(message) and (q.x, q.y, q.z, q.w) == (0.0, 0.0, 0.0, 1.0)
 
 
 def is_from_acceleration(message) -> bool:
@@ -268,14 +292,17 @@ def _rgb(pixels: np.ndarray, encoding: str) -> np.ndarray:
         return cv2.cvtColor(pixels, conversion)
     except cv2.error as error:
         height, width = pixels.shape[:2]
-        raise MessageError(f"cannot convert {width} × {height} of {encoding}: {error.err}") from error
+        cause = "its width and height must be even" if encoding in _SUBSAMPLED else error.err
+        raise MessageError(f"cannot convert {width} × {height} of {encoding}: {cause}") from error
 
 
 def _rotation(quaternion, name: str) -> np.ndarray:
-    """Rotation matrix [3, 3] of a geometry_msgs/Quaternion."""
-    x, y, z, w = q = np.array([quaternion.x, quaternion.y, quaternion.z, quaternion.w], dtype=np.float64)
-    if not np.all(np.isfinite(q)) or abs(np.linalg.norm(q) - 1) > 0.01:
+    """Rotation matrix [3, 3] of a geometry_msgs/Quaternion, whose length may be off 1 by rounding."""
+    q = np.array([quaternion.x, quaternion.y, quaternion.z, quaternion.w], dtype=np.float64)
+    length = np.linalg.norm(q)
+    if not np.all(np.isfinite(q)) or abs(length - 1) > 0.01:
         raise MessageError(f"{name} orientation is no unit quaternion: {q.tolist()}")
+    x, y, z, w = q / length
     return np.array(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],

@@ -14,6 +14,9 @@ STANDING_SPEED_MPS = 0.02
 MAX_GAP_SEC = 1.0
 # No driving robot climbs more than it moves ahead, once it has moved by this much.
 CLIMB_PATH_M = 3.0
+# A path's direction is taken over this distance. Where it leaves the first one's axis (backwards is no turn) by more than
+# the angle while the orientation stays the same to the last digit, the orientation is not filled in.
+DIRECTION_M, TURN_RAD = 1.0, float(np.radians(45.0))
 
 
 class OdometryCheck:
@@ -24,6 +27,8 @@ class OdometryCheck:
         self._stamp_sec = 0.0
         self._twist_path_m = 0.0  # covered by the twist since the pose last changed
         self._across_m = self._climbed_m = 0.0
+        self._corner_m: np.ndarray | None = None  # where the path's direction was last taken
+        self._direction_rad: float | None = None  # the first one with the present orientation
 
     def check(self, message) -> None:
         """Take the next message. The first message of a moving robot whose pose is not filled in passes."""
@@ -37,10 +42,15 @@ class OdometryCheck:
             orientation.z,
             orientation.w,
         )
-        speed_mps = float(np.hypot(message.twist.twist.linear.x, message.twist.twist.linear.y))
+        twist_mps = message.twist.twist.linear
+        speed_mps = float(np.hypot(twist_mps.x, twist_mps.y))
         now_sec = stamp_sec(message)
         previous, gap_sec = self._pose, now_sec - self._stamp_sec
         self._pose, self._stamp_sec = pose, now_sec
+        drives_sideways = abs(twist_mps.y) > STANDING_SPEED_MPS
+        if previous is None or previous[3:] != pose[3:] or drives_sideways or gap_sec > MAX_GAP_SEC:
+            self._corner_m = self._direction_rad = None
+        self._check_turn(np.array(pose[:2]))
         if previous != pose:
             self._twist_path_m = 0.0
             if previous is not None:
@@ -51,6 +61,25 @@ class OdometryCheck:
             raise MessageError(
                 f"Odometry's pose stands still while its twist is {speed_mps:.1f} m/s: the driver fills in the twist "
                 "only; let it integrate the pose, or feed robot_localization's output"
+            )
+
+    def _check_turn(self, xy_m: np.ndarray) -> None:
+        """Hold the path's direction against the first one, with the orientation that has not changed since."""
+        if not np.all(np.isfinite(xy_m)):
+            return
+        if self._corner_m is None:
+            self._corner_m = xy_m
+            return
+        step_m = xy_m - self._corner_m
+        if np.hypot(*step_m) < DIRECTION_M:
+            return
+        self._corner_m, direction_rad = xy_m, float(np.arctan2(step_m[1], step_m[0]))
+        if self._direction_rad is None:
+            self._direction_rad = direction_rad
+        elif abs(np.sin(direction_rad - self._direction_rad)) > np.sin(TURN_RAD):
+            raise MessageError(
+                "Odometry's orientation stands still while its path turns: the driver fills in the position only; let "
+                "it fill in the orientation, or feed robot_localization's output"
             )
 
     def _check_climb(self, moved_m: np.ndarray) -> None:
