@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from xview_localizer.aerial.blank import is_blank
+from xview_localizer.aerial.false_colour import colour_warnings
 from xview_localizer.aerial.source import MapReadInterrupted, MapSource, MapSourceError
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.imaging import NO_DATA_RGB
@@ -226,7 +227,7 @@ class DescriptorMap:
         middle_m = [(self._first_cell(index) + spec.block_cells / 2) * spec.cell_m for index in key]
         bounds = Bounds.around(middle_m[1], -middle_m[0], spec.image_m / 2)  # rows grow to the south
         crop = self._source.read(bounds, spec.metres_per_pixel)
-        self.warnings = crop.warnings
+        self.warnings = (*crop.warnings, *colour_warnings(crop.image, crop.valid))
         image = crop.image[: spec.image_px, : spec.image_px]
         valid = crop.valid[: spec.image_px, : spec.image_px] & ~is_blank(image, spec.metres_per_pixel)
         if valid.mean() < MIN_VALID_RATIO:

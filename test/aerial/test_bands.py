@@ -81,6 +81,39 @@ def test_descriptions_name_the_colours_of_a_multispectral_camera(tmp_path) -> No
     assert (crop.image == (7, 7, 77)).all()
 
 
+@pytest.mark.parametrize(
+    "descriptions",
+    [("Blue", "Green", "Red"), ("blue band", "green band", "red band"), ("b1: blue", "b2: green", "b3: red")]
+    + [("B", "G", "R")],
+    ids=lambda names: names[0],
+)
+@pytest.mark.parametrize("colours", [(C.red, C.green, C.blue), (C.gray, C.undefined, C.undefined)], ids=str)
+def test_descriptions_overrule_the_order_that_writers_assume(tmp_path, colours, descriptions) -> None:
+    crop = crop_of(tmp_path / "map.tif", colours, descriptions)
+    values = [VALUES[colour] for colour in colours]
+    assert (crop.image == values[::-1]).all()
+
+
+@pytest.mark.parametrize(
+    "descriptions", [("NIR", "Red", "Green"), ("near infrared", "red", "green"), ("N", "R", "G")]
+)
+def test_without_blue_green_stands_in_and_the_map_is_doubtful(tmp_path, descriptions) -> None:
+    crop = crop_of(tmp_path / "map.tif", (C.red, C.green, C.blue), descriptions)
+    assert (crop.image == (150, 100, 100)).all()
+    assert "infrared but no blue band" in crop.warnings[0]
+    crop = crop_of(tmp_path / "map.tif", (C.red, C.green, C.blue, C.undefined), (*descriptions, "Blue"))
+    assert (crop.image == (150, 100, 7)).all() and not crop.warnings
+
+
+def test_infrared_that_is_declared_as_opacity_hides_nothing(tmp_path) -> None:
+    """As GDAL writes a fourth band without ALPHA=NO."""
+    bands = np.full((4, 400, 400), 90, np.uint8)
+    bands[3] = np.random.default_rng(0).integers(0, 250, (400, 400))
+    write_raster(tmp_path / "map.tif", bands, FRAME, photometric="RGB", alpha="yes")
+    crop = RasterMap(tmp_path / "map.tif", FRAME).read(Bounds.around(0, 0, 20), 0.25)
+    assert crop.valid.all() and (crop.image == 90).all()
+
+
 def test_nodata_of_the_colours_counts_and_of_other_bands_does_not(tmp_path) -> None:
     bands = np.full((4, 400, 400), 90, np.uint8)
     bands[:3, :, :200] = 0  # infrared still has values there

@@ -230,6 +230,12 @@ def test_an_image_with_a_world_file(tmp_path, suffix, crs) -> None:
     expected = RasterMap(reference, FRAME).read(Bounds.around(0, 0, 15), 0.25)
     assert crop.valid.all()
     assert np.abs(crop.image.astype(int) - expected.image).mean() < 4  # JPEG
+    for name in ("MAP.PRJ", f"map{suffix}.prj"):  # of an older system, of GDAL
+        next(tmp_path.glob("[mM]*.[pP][rR][jJ]")).rename(tmp_path / name)
+        assert RasterMap(path, FRAME).read(Bounds.around(0, 0, 15), 0.25).valid.all()
+    (tmp_path / name).unlink()
+    (tmp_path / "map.prj").write_text(f"\ufeff{crs}", encoding="utf-8")  # of an editor that marks UTF-8
+    assert RasterMap(path, FRAME).read(Bounds.around(0, 0, 15), 0.25).valid.all()
     (tmp_path / "map.prj").write_text("somewhere")
     with pytest.raises(MapSourceError, match="map.prj beside it is no coordinate reference system"):
         RasterMap(path, FRAME)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import re
 import socket
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from aerial_world import ZOOM, Reply, centre_tile, encoded, world_tile, write_raster
+from aerial_world import ZOOM, Reply, centre_tile, encoded, world_tile, write_mbtiles, write_raster
 from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import write as write_pmtiles
 
@@ -93,6 +96,49 @@ def test_sub_domains_and_retina(template, tile_px, urls) -> None:
 
 
 @pytest.mark.parametrize(
+    "template",
+    [
+        "http://h/{zoom}/{x}/{y}",
+        "http://h/${z}/${x}/${y}",
+        "http://h/{Z}/{X}/{Y}",
+        "http://h/{tilematrix}/{TILECOL}/{tileRow}",
+        " http://h/%7Bz%7D/%7bx%7d/%7By%7D ",
+    ],
+)
+def test_placeholders_as_other_software_writes_them(template, frame, monkeypatch) -> None:
+    urls = []
+    monkeypatch.setattr(Fetcher, "fetch", lambda self, url: urls.append(url) or b"")
+    open_map_source(template, frame).level(0.0, 0.0, 0.25)
+    assert re.fullmatch(r"http://h/\d+/\d+/\d+", urls[0])
+
+
+def test_quadkeys_in_any_case() -> None:
+    fetcher = RecordingFetcher()
+    template_tiles("http://h/{quadKey}", fetcher)(3, 3, 5)
+    assert fetcher.urls == ["http://h/213"]
+
+
+def test_wms_with_placeholders_of_other_software() -> None:
+    own, other = RecordingFetcher(), RecordingFetcher()
+    start = "http://h/wms?SERVICE=WMS&VERSION=1.1.1&LAYERS=a"
+    wms_tiles(start, own, 256)(9, 2, 1)
+    wms_tiles(f"{start}&SRS={{proj}}&BBOX={{bbox-epsg-3857}}&WIDTH={{width}}&HEIGHT=256", other, 256)(9, 2, 1)
+    assert own.urls == other.urls
+
+
+@pytest.mark.parametrize("metadata", [{"scheme": "xyz"}, {"bounds": "11.5,48.0,11.7,48.2"}], ids=str)
+def test_mbtiles_whose_rows_are_counted_from_the_north(tmp_path, frame, reference, metadata) -> None:
+    path = write_mbtiles(tmp_path / "map.mbtiles", frame)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE metadata (name, value)")
+        database.executemany("INSERT INTO metadata VALUES (?, ?)", metadata.items())
+        if "bounds" in metadata:  # which agree with the standard
+            assert (read(str(path), frame).image == reference.image).all()
+        database.execute("UPDATE tiles SET tile_row = (1 << zoom_level) - 1 - tile_row")
+    assert (read(str(path), frame).image == reference.image).all()
+
+
+@pytest.mark.parametrize(
     "template", ["http://h/{q}/{z}/{x}/{y}", "http://h/{z}/{x}", "http://h/{q}/{y}", "http://h/{s}.png"]
 )
 def test_incomplete_templates(template, frame) -> None:
@@ -140,12 +186,14 @@ def test_a_wms_server_error_is_reported_with_its_text(server, frame) -> None:
     assert "SECRET" not in str(raised.value)
 
 
-def pmtiles_file(path: Path, frame: LocalFrame, kind: TileType = TileType.PNG, data=world) -> Path:
+def pmtiles_file(
+    path: Path, frame: LocalFrame, kind=TileType.PNG, data=world, compression=Compression.NONE
+) -> Path:
     with write_pmtiles(path) as writer:
         for tile_id, x, y in sorted((zxy_to_tileid(ZOOM, x, y), x, y) for x, y in around(frame)):
             writer.write_tile(tile_id, data(ZOOM, x, y))
         header = {
-            "tile_type": kind, "tile_compression": Compression.NONE, "min_zoom": ZOOM, "max_zoom": ZOOM,
+            "tile_type": kind, "tile_compression": compression, "min_zoom": ZOOM, "max_zoom": ZOOM,
             "min_lon_e7": 0, "min_lat_e7": 0, "max_lon_e7": 0, "max_lat_e7": 0,
             "center_zoom": 0, "center_lon_e7": 0, "center_lat_e7": 0,
         }  # fmt: skip
@@ -179,7 +227,13 @@ def test_unusable_pmtiles_files_are_refused(tmp_path, frame, monkeypatch) -> Non
     pmtiles_file(path, frame, TileType.UNKNOWN, lambda *_: b"\x1f\x8bvector")
     with pytest.raises(MapSourceError, match="vector tiles are not imagery"):
         open_map_source(str(path), frame)
+    pmtiles_file(path, frame, compression=Compression.GZIP)
+    with pytest.raises(MapSourceError, match="packs its images with GZIP once more"):
+        open_map_source(str(path), frame)
     whole = pmtiles_file(path, frame).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(MapSourceError, match=r"map.pmtiles was cut short: it has \d+ of \d+ bytes"):
+        open_map_source(str(path), frame)
     for start in range(0, len(whole), len(whole) // 40):
         path.write_bytes(whole[:start] + b"\xff" * 60 + whole[start + 60 :])
         try:

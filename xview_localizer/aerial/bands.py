@@ -2,39 +2,91 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 import numpy as np
 from rasterio import DatasetReader
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.windows import Window
 
 from xview_localizer.aerial.tile_image import OPAQUE_FROM
 
-_COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+_COLOURS = ("red", "green", "blue")
 _OTHER_COLOURS = (ColorInterp.cyan, ColorInterp.magenta, ColorInterp.yellow, ColorInterp.black) + (
     ColorInterp.hue, ColorInterp.saturation, ColorInterp.lightness,
 )  # fmt: skip
+# Words that name a band in descriptions; the first that fits counts.
+_WORDS = {
+    "nir": ("nir", "infrared"),
+    "red edge": ("rededge", "edge"),
+    "red": ("red",),
+    "green": ("green",),
+    "blue": ("blue",),
+}
+_LETTERS = {
+    "r": "red",
+    "g": "green",
+    "b": "blue",
+    "n": "nir",
+    "ir": "nir",
+}  # where they are all of a description
+# Whether an alpha band holds opacity is seen in so many windows across and down, of so many pixels.
+_WINDOWS, _WINDOW_PX = 3, 64
+
+NO_BLUE = (
+    "the map has infrared but no blue band (a CIR photo); green stands in for blue, and poses come seldom and are less "
+    "sure; take the photo in true colours"
+)
 
 
-def colour_bands(raster: DatasetReader) -> list[int]:
-    """Numbers of the red, green and blue bands; grey is all three.
+@dataclass(frozen=True)
+class Bands:
+    """Numbers of a raster's bands: those of red, green and blue, and of opacity where it has one."""
 
-    By the file's colour interpretation, else by the bands' descriptions, else the first three that are not alpha.
+    colours: tuple[int, int, int]
+    alpha: int | None
+    warning: str = ""  # what makes poses found in these colours doubtful, with a remedy
+
+
+def find_bands(raster: DatasetReader) -> Bands:
+    """The bands by their descriptions, else by the file's colour interpretation, else the first three but for alpha.
+
+    Writers declare the first three bands as red, green and blue of their own accord; descriptions are deliberate. Grey
+    is all three colours. Where infrared, red and green are named and blue is not, green stands in for blue.
     """
-    by_name = dict(zip(raster.colorinterp, raster.indexes, strict=True))
-    if all(colour in by_name for colour in _COLOURS):
-        return [by_name[colour] for colour in _COLOURS]
-    described = {
-        (text or "").strip().lower(): band
-        for text, band in zip(raster.descriptions, raster.indexes, strict=True)
-    }
-    if all(colour.name in described for colour in _COLOURS):
-        return [described[colour.name] for colour in _COLOURS]
-    ground = [band for band in raster.indexes if band != alpha_band(raster)]
-    return ground[:3] if len(ground) >= 3 else ground[:1] * 3
+    alpha = _alpha_band(raster)
+    if alpha and not _holds_opacity(raster, alpha):
+        alpha = None  # GDAL writes fourth bands as alpha unless it is told otherwise, infrared among them
+    described = _described_bands(raster)
+    named = {
+        colour.name: band
+        for colour, band in zip(raster.colorinterp, raster.indexes, strict=True)
+        if band not in described.values()
+    } | described
+    if all(colour in named for colour in _COLOURS):
+        return Bands((named["red"], named["green"], named["blue"]), alpha)
+    if {"nir", "red", "green"} <= named.keys():
+        return Bands((named["red"], named["green"], named["green"]), alpha, NO_BLUE)
+    ground = [band for band in raster.indexes if band != alpha]
+    first = ground if len(ground) >= 3 else ground[:1] * 3
+    return Bands((first[0], first[1], first[2]), alpha)
 
 
-def alpha_band(raster: DatasetReader) -> int | None:
-    """Number of the band that holds opacity, wherever it stands (GDAL looks for it at 2 and 4 only)."""
+def _described_bands(raster: DatasetReader) -> dict[str, int]:
+    """Bands by what their descriptions name: a colour, "nir" or "red edge"."""
+    found: dict[str, int] = {}
+    for text, band in zip(raster.descriptions, raster.indexes, strict=True):
+        text = (text or "").strip().lower()
+        words = set(re.split(r"[\W_\d]+", text))
+        name = next((name for name, known in _WORDS.items() if words & set(known)), _LETTERS.get(text))
+        if name:
+            found.setdefault(name, band)
+    return found
+
+
+def _alpha_band(raster: DatasetReader) -> int | None:
+    """Number of the band that is declared as opacity, wherever it stands (GDAL looks for it at 2 and 4 only)."""
     named = [
         band
         for colour, band in zip(raster.colorinterp, raster.indexes, strict=True)
@@ -43,31 +95,58 @@ def alpha_band(raster: DatasetReader) -> int | None:
     return named[-1] if named else None
 
 
+def _holds_opacity(raster: DatasetReader, band: int) -> bool:
+    """Whether a band looks like a mask: opaque, transparent, or half transparent by one value. Raises no errors."""
+    if raster.dtypes[band - 1] != "uint8":
+        return True
+    shares = (np.arange(_WINDOWS) + 0.5) / _WINDOWS
+    samples = []
+    for row in shares * raster.height - _WINDOW_PX / 2:
+        for column in shares * raster.width - _WINDOW_PX / 2:
+            window = Window(max(0, int(column)), max(0, int(row)), _WINDOW_PX, _WINDOW_PX)
+            try:
+                samples.append(raster.read(band, window=window).ravel())
+            except Exception:  # a damaged file is reported where it is read
+                return True
+    counts = np.bincount(np.concatenate(samples), minlength=256)
+    between = counts[1:OPAQUE_FROM]
+    return bool(between.sum() - between.max() <= 0.5 * counts[1:].sum())
+
+
 def band_problem(raster: DatasetReader) -> str | None:
     """The reason why the bands are not 8-bit colours, with the remedy; None where they are."""
     if any(colour is ColorInterp.palette for colour in raster.colorinterp):
         return "holds palette colours; convert it with gdal_translate -expand rgb"
     if other := [colour.name for colour in raster.colorinterp if colour in _OTHER_COLOURS]:
         return f"holds {', '.join(other)}, not red, green and blue; convert it to RGB"
-    if len(raster.indexes) == 1 and alpha_band(raster):
+    if len(raster.indexes) == 1 and _alpha_band(raster):
         return "holds opacity only, no colours"
-    used = {*colour_bands(raster), alpha_band(raster) or 1}
-    for band in sorted(used):
+    bands = find_bands(raster)
+    for band in sorted({*bands.colours, bands.alpha or 1}):
         if (kind := raster.dtypes[band - 1]) != "uint8":
             return f"holds {kind}, not 8-bit colours; convert it with gdal_translate -ot Byte -scale"
     return None
 
 
+def _colour_masks(
+    raster: DatasetReader, colours: list[int], window: Window, shape: tuple[int, int]
+) -> np.ndarray:
+    """GDAL's masks [3, *shape] of nodata values and mask bands; opacity is not among them (see Bands.alpha)."""
+    if MaskFlags.alpha in raster.mask_flag_enums[colours[0] - 1]:
+        return np.ones((3, *shape), np.uint8)
+    return raster.read_masks(colours, window=window, out_shape=(3, *shape))
+
+
 def read_colours(
-    raster: DatasetReader, window: Window, shape: tuple[int, int], resampling: Resampling
+    raster: DatasetReader, bands: Bands, window: Window, shape: tuple[int, int], resampling: Resampling
 ) -> tuple[np.ndarray, np.ndarray]:
     """RGB [*shape, 3] of a window and the mask [*shape] of pixels with imagery. Passes on rasterio's errors."""
-    bands, alpha = colour_bands(raster), alpha_band(raster)
-    image = raster.read(bands, window=window, out_shape=(3, *shape), resampling=resampling)
+    colours = list(bands.colours)
+    image = raster.read(colours, window=window, out_shape=(3, *shape), resampling=resampling)
     # A pixel is nodata where all its colours are; other bands, such as infrared, do not count.
-    masks = raster.read_masks(bands, window=window, out_shape=(3, *shape))
-    seen = masks.any(axis=0)
-    if alpha:
+    seen = _colour_masks(raster, colours, window, shape).any(axis=0)
+    if bands.alpha:
         # Resampled like the colours: a partly transparent pixel is a mixture of imagery and nothing.
-        seen &= raster.read(alpha, window=window, out_shape=shape, resampling=resampling) >= OPAQUE_FROM
+        opacity = raster.read(bands.alpha, window=window, out_shape=shape, resampling=resampling)
+        seen &= opacity >= OPAQUE_FROM
     return np.ascontiguousarray(image.transpose(1, 2, 0)), seen

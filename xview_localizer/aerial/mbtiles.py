@@ -7,7 +7,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from xview_localizer.aerial.fetch import TileMissing
+from xview_localizer.aerial.mercator import pixel_from_geodetic
 from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.aerial.tiles import TileMatrix
 from xview_localizer.encoded_image import EncodedImageError, encoded_size
@@ -36,6 +39,7 @@ def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], Ti
         database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         lowest, highest = database.execute("SELECT min(zoom_level), max(zoom_level) FROM tiles").fetchone()
         sample = database.execute(_SAMPLE_QUERY).fetchone()
+        from_north = _counts_from_north(database, highest)
     except sqlite3.Error as error:
         raise MapSourceError(f"{path} is no MBTiles file: {error}") from error
     if sample is None:
@@ -48,10 +52,10 @@ def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], Ti
         ) from error
 
     def tile(zoom: int, x: int, y: int) -> bytes:
-        row_from_south = 2**zoom - 1 - y  # as the MBTiles standard counts
+        row = y if from_north else 2**zoom - 1 - y
         try:
             with lock:
-                found = database.execute(_TILE_QUERY, (zoom, x, row_from_south)).fetchone()
+                found = database.execute(_TILE_QUERY, (zoom, x, row)).fetchone()
         except sqlite3.Error as error:
             raise MapSourceError(f"cannot read tile {zoom}/{x}/{y} of {path}: {error}") from error
         if found is None or not found[0]:
@@ -59,3 +63,26 @@ def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], Ti
         return found[0]
 
     return tile, TileMatrix(tile_px, lowest, highest)
+
+
+def _counts_from_north(database: sqlite3.Connection, zoom: int | None) -> bool:
+    """Whether the rows are counted from the north, against the standard: by the file's scheme, else by its bounds."""
+    try:
+        metadata = dict(database.execute("SELECT name, value FROM metadata"))
+    except sqlite3.Error:  # some writers leave it out
+        return False
+    scheme = str(metadata.get("scheme") or "").strip().lower()
+    if scheme in ("tms", "xyz"):
+        return scheme == "xyz"
+    try:
+        _, south_deg, _, north_deg = (float(number) for number in str(metadata["bounds"]).split(","))
+    except (KeyError, ValueError):
+        return False
+    if zoom is None or not south_deg < north_deg:
+        return False
+    rows = database.execute("SELECT min(tile_row), max(tile_row) FROM tiles WHERE zoom_level = ?", (zoom,))
+    first, last = rows.fetchone()
+    edges_deg = np.array([north_deg, south_deg])
+    top, bottom = np.floor(pixel_from_geodetic(edges_deg, np.zeros(2), zoom, 1)[:, 1]).astype(int)
+    in_standard = 2**zoom - 1 - last <= bottom and 2**zoom - 1 - first >= top
+    return not in_standard and bool(first <= bottom and last >= top)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.request import url2pathname
 
 from xview_localizer.aerial.cache import TileCache
+from xview_localizer.aerial.false_colour import colour_warnings
 from xview_localizer.aerial.fetch import FetchConfig, Fetcher, parsed_url
 from xview_localizer.aerial.folder import FolderMap
 from xview_localizer.aerial.mbtiles import open_mbtiles
@@ -41,7 +43,10 @@ def open_map_source(
     rasters; or the URL of a .pmtiles or a .tif (COG). `matrix`, `fetch` and `cache` apply to templates and WMS,
     `matrix.max_zoom` to MBTiles and PMTiles, `fetch` to URLs. Raises MapSourceError naming what is wrong.
     """
-    if "{" in uri:
+    uri = uri.strip()
+    if "%7B" in uri.upper():  # copied from a browser's address line
+        uri = re.sub("%7[bB]", "{", re.sub("%7[dD]", "}", uri))
+    if "{" in uri and not is_wms(uri):
         return TiledMap(template_tiles(uri, Fetcher(fetch, cache), matrix.tile_px), frame, matrix)
     parsed = parsed_url(uri)
     if parsed.scheme in ("http", "https"):
@@ -80,8 +85,9 @@ def _open_url(
     if suffix in (".tif", ".tiff"):
         return RasterMap(RemoteFile(url, fetch), frame)
     raise MapSourceError(
-        f"cannot tell what map {redacted(url)!r} is: a URL is a tile template with {{z}}, {{x}} and {{y}}, a WMS with "
-        "SERVICE=WMS and LAYERS, or ends with .tif (COG) or .pmtiles; other rasters have to be on this machine"
+        f"cannot tell what map {redacted(url)!r} is: a URL is a tile template with {{z}}, {{x}} and {{y}} (of a WMTS "
+        "with {TileMatrix}, {TileRow} and {TileCol}; of ArcGIS …/MapServer/tile/{z}/{y}/{x}), a WMS with SERVICE=WMS "
+        "and LAYERS, or ends with .tif (COG) or .pmtiles; other rasters have to be on this machine"
     )
 
 
@@ -115,6 +121,7 @@ def probe_map(source: MapSource, x_m: float, y_m: float, metres_per_pixel: float
     """Read a small crop around (x, y). Raises MapSourceError where there is no imagery at all."""
     crop = source.read(Bounds.around(x_m, y_m, PROBE_HALF_EXTENT_M), metres_per_pixel)
     level = source.level(x_m, y_m, metres_per_pixel)
+    level = replace(level, warnings=(*level.warnings, *colour_warnings(crop.image, crop.valid)))
     if not crop.valid.any():
         advice = "check that the datum lies on the map, the tile template, and that its pyramid has this zoom"
         raise MapSourceError(

@@ -25,16 +25,21 @@ def open_pmtiles(
     """
     try:
         from pmtiles.reader import Reader, traverse
-        from pmtiles.tile import TileType
+        from pmtiles.tile import Compression, TileType
     except ModuleNotFoundError as error:
         raise MapSourceError(f"{place} needs the package pmtiles: pip install pmtiles") from error
 
-    name, read_at = _opened(place, fetch)
+    name, size, read_at = _opened(place, fetch)
     reader = Reader(read_at)
     try:
         header = reader.header()
         if header["tile_type"].name not in (*_IMAGES, TileType.UNKNOWN.name):
             raise MapSourceError(f"{name} holds {header['tile_type'].name} tiles, not PNG, JPEG or WebP")
+        if header["tile_compression"] not in (Compression.NONE, Compression.UNKNOWN):
+            packed = header["tile_compression"].name
+            raise MapSourceError(f"{name} packs its images with {packed} once more; write it without")
+        if (end := header["tile_data_offset"] + header["tile_data_length"]) > size:
+            raise MapSourceError(f"{name} was cut short: it has {size} of {end} bytes; copy it again")
         first = next(traverse(read_at, header, header["root_offset"], header["root_length"]), None)
         if first is None:
             raise MapSourceError(f"{name} holds no tiles")
@@ -62,16 +67,16 @@ def open_pmtiles(
     return tile, TileMatrix(tile_px, header["min_zoom"], header["max_zoom"])
 
 
-def _opened(place: Path | str, fetch: FetchConfig) -> tuple[str, ReadAt]:
-    """Name of the file for messages, and a function (offset, length) -> bytes. Raises MapSourceError."""
+def _opened(place: Path | str, fetch: FetchConfig) -> tuple[str, int, ReadAt]:
+    """Name of the file for messages, its bytes, and a function (offset, length) -> bytes. Raises MapSourceError."""
     from pmtiles.reader import MmapSource
 
     if isinstance(place, str):
         file = RemoteFile(place, fetch)
-        return file.name, file.read_at
+        return file.name, file.size, file.read_at
     try:
         with place.open("rb") as file:
-            return str(place), MmapSource(file)
+            return str(place), place.stat().st_size, MmapSource(file)
     except FileNotFoundError as error:
         raise MapSourceError(f"there is no PMTiles file {place}") from error
     except (OSError, ValueError) as error:  # ValueError: an empty file

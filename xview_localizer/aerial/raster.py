@@ -17,7 +17,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import FilePath
 from rasterio.windows import Window
 
-from xview_localizer.aerial.bands import band_problem, read_colours
+from xview_localizer.aerial.bands import band_problem, find_bands, read_colours
 from xview_localizer.aerial.raster_crs import (
     geodetic_from_plane,
     place_warning,
@@ -49,6 +49,7 @@ class Raster:
         self._raster, self._must_reopen = _opened(place), False
         try:
             self.crs = _checked(self._raster, Path(self.name))
+            self.bands = find_bands(self._raster)
             affine = self._raster.transform
             centre_x = affine.a * self._raster.width / 2 + affine.b * self._raster.height / 2 + affine.c
             self._to_plane = plane_from_geodetic(self.crs, centre_x)
@@ -122,7 +123,7 @@ class Raster:
             try:
                 if self._must_reopen:
                     self._raster, self._must_reopen = _opened(remote), False
-                image, seen = read_colours(self._raster, window, shape, resampling)
+                image, seen = read_colours(self._raster, self.bands, window, shape, resampling)
             except _READ_ERRORS as error:
                 if not (remote and remote.failures > failures):
                     raise MapSourceError(f"cannot read the map {self.name}: {error}") from error
@@ -139,7 +140,7 @@ class RasterMap:
     def __init__(self, place: Path | str | RemoteFile, frame: LocalFrame) -> None:
         self.raster, self._frame = Raster(place), frame
         warning = place_warning(self.raster.crs, frame.latitude_deg, frame.longitude_deg)
-        self._warnings = (warning,) if warning else ()
+        self._warnings = tuple(filter(None, (warning, self.raster.bands.warning)))
 
     def read(self, bounds: Bounds, metres_per_pixel: float) -> AerialImage:
         """See MapSource.read."""

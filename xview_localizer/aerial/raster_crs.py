@@ -24,15 +24,26 @@ def raster_crs(raster: DatasetReader, path: Path) -> CRS | None:
     """The CRS in the file, else that of a .prj beside it (WKT or a code such as EPSG:25832). Raises CRSError."""
     if raster.crs is not None:
         return CRS.from_user_input(raster.crs.to_wkt())
-    side = path.with_suffix(".prj")
+    side = _side_file(path)
+    if side is None:
+        return None
     try:
-        text = side.read_text(encoding="utf-8", errors="replace")
+        text = side.read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
         return None
     try:
         return CRS.from_user_input(text.strip())
     except CRSError as error:
         raise CRSError(f"{side.name} beside it is no coordinate reference system: {error}") from error
+
+
+def _side_file(path: Path) -> Path | None:
+    """The .prj of a raster, as map.prj or map.tif.prj, in whatever case; GDAL finds world files in any case, too."""
+    names = f"{path.stem}.prj".lower(), f"{path.name}.prj".lower()
+    try:
+        return next((file for file in sorted(path.parent.iterdir()) if file.name.lower() in names), None)
+    except OSError:
+        return None
 
 
 def plane_from_geodetic(crs: CRS, centre_x: float) -> ToPlane:

@@ -9,14 +9,19 @@ from xview_localizer.aerial.fetch import Fetcher, parsed_url
 from xview_localizer.aerial.redact import redacted
 from xview_localizer.aerial.source import MapSourceError
 
+# In lower case; other software writes them in any.
 _OTHER_NAMES = {
-    "{TileMatrix}": "{z}",
-    "{TileCol}": "{x}",
-    "{TileRow}": "{y}",
+    "{zoom}": "{z}",
+    "{tilematrix}": "{z}",
+    "{tilecol}": "{x}",
+    "{tilerow}": "{y}",
     "{quadkey}": "{q}",
     "{s}": "{switch:a,b,c}",  # as Leaflet has it
 }
+_OWN_NAMES = ("{z}", "{x}", "{y}", "{-y}", "{q}", "{r}", "{switch:a,b,c}")
 _SCHEMES = ("http", "https", "file")
+# OpenLayers writes ${z}.
+_PLACEHOLDER = re.compile(r"\$?(\{-?\w+\})")
 _SWITCH = re.compile(r"\{switch:([^{}]+)\}")
 
 
@@ -32,9 +37,7 @@ def template_tiles(template: str, fetcher: Fetcher, tile_px: int = 256) -> Calla
         raise MapSourceError(
             f"the tile template {redacted(template)!r} must begin with http://, https:// or file://"
         )
-    names = template
-    for other, own in _OTHER_NAMES.items():
-        names = names.replace(other, own)
+    names = _PLACEHOLDER.sub(_own_name, template)
     names = names.replace("{r}", "@2x" if tile_px == 512 else "")
     found = set(re.findall(r"\{[^{}]*\}", _SWITCH.sub("", names)))
     by_numbers = {"{z}", "{x}"} <= found and len(found & {"{y}", "{-y}"}) == 1 and "{q}" not in found
@@ -55,6 +58,13 @@ def template_tiles(template: str, fetcher: Fetcher, tile_px: int = 256) -> Calla
         return fetcher.fetch(re.sub(r"\{(?:-?[zxy]|q)\}", lambda match: str(values[match.group()]), address))
 
     return tile
+
+
+def _own_name(placeholder: re.Match[str]) -> str:
+    """A placeholder as it is written here; unknown ones stay as they are."""
+    name = placeholder.group(1).lower()
+    name = _OTHER_NAMES.get(name, name)
+    return name if name in _OWN_NAMES else placeholder.group(1)
 
 
 def quadkey(zoom: int, x: int, y: int) -> str:

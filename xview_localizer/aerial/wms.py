@@ -20,8 +20,11 @@ _PARAMETERS = (*_GIVEN, "SERVICE", "VERSION", "REQUEST", "LAYERS", "STYLES", "FO
 
 
 def is_wms(url: str) -> bool:
-    """Whether a URL's query is that of a WMS."""
-    query = {name.lower(): value.lower() for name, value in parse_qsl(urlsplit(url).query)}
+    """Whether a URL's query is that of a WMS; a malformed URL is none."""
+    try:
+        query = {name.lower(): value.lower() for name, value in parse_qsl(urlsplit(url).query)}
+    except ValueError:
+        return False
     return query.get("service") == "wms" or query.get("request") == "getmap"
 
 
@@ -35,6 +38,8 @@ def wms_tiles(url: str, fetcher: Fetcher, tile_px: int) -> Callable[[int, int, i
     # Parameter names of WMS are case-insensitive; those of keys may not be.
     given = parse_qsl(parts.query, keep_blank_values=True)
     own = {name.upper(): value for name, value in given if name.upper() in _PARAMETERS}
+    # Placeholders of other software, such as {bbox-epsg-3857} or {proj}, stand for what is set here.
+    own = {name: value for name, value in own.items() if not (name in _GIVEN and "{" in value)}
     others = {name: value for name, value in given if name.upper() not in _PARAMETERS}
     if not own.get("LAYERS"):
         raise MapSourceError(f"the WMS {redacted(url)} needs LAYERS=…; see its GetCapabilities")

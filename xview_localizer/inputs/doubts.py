@@ -20,8 +20,9 @@ NARROW_RAD = float(np.radians(20.0))
 # No lens that keeps straight lines straight sees further across; with another unit of the focal length it seems to.
 WIDE_PERSPECTIVE_RAD = float(np.radians(160.0))
 PERSPECTIVE = ("", "none", "plumb_bob", "rational_polynomial")
-# Distance of the principal point from the image's middle, in both directions, in image sizes. Lenses are centred better;
-# a k of an image that is a fifth larger, or turned by 90°, is not. What is further off is refused (MAX_OFF_CENTRE).
+# Distance of the principal point from the image's middle, in both directions, in image sizes. Lenses are centred
+# better; a k of an image that is a fifth larger, or turned by 90°, is not. What is further off is refused
+# (MAX_OFF_CENTRE).
 DOUBTFUL_OFF_CENTRE = 0.1
 # Messages of an IMU in a row with the orientation that nobody has filled in.
 DEFAULT_ORIENTATIONS = 100

@@ -14,8 +14,8 @@ STANDING_SPEED_MPS = 0.02
 MAX_GAP_SEC = 1.0
 # No driving robot climbs more than it moves ahead, once it has moved by this much.
 CLIMB_PATH_M = 3.0
-# A path's direction is taken over this distance. Where it leaves the first one's axis (backwards is no turn) by more than
-# the angle while the orientation stays the same to the last digit, the orientation is not filled in.
+# A path's direction is taken over this distance. Where it leaves the first one's axis (backwards is no turn) by more
+# than the angle while the orientation stays the same to the last digit, the orientation is not filled in.
 DIRECTION_M, TURN_RAD = 1.0, float(np.radians(45.0))
 
 
