@@ -1,6 +1,8 @@
 """Drives that cannot be read: always a BagError that names the file, never what the parser tripped over."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import cv2
@@ -8,6 +10,8 @@ import numpy as np
 import pytest
 import yaml
 from rosbags.rosbag1 import Writer as Ros1Writer
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer as Ros2Writer
 from rosbags.typesys import Stores, get_typestore
 
 from xview_localizer.geometry.local_frame import LocalFrame
@@ -20,6 +24,7 @@ CAMERA = {
     "model": "pinhole", "width": 64, "height": 48, "fx": 50.0, "fy": 50.0, "cx": 32.0, "cy": 24.0, "d": [],
 }  # fmt: skip
 IMAGES = 20
+NAV_SAT_FIX = "sensor_msgs/msg/NavSatFix"
 
 
 @pytest.fixture
@@ -208,3 +213,50 @@ def test_ros_1_bags_that_were_broken_off(tmp_path, share):
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(BagError, match="rosbag reindex"):
         BagReader(path, {"image": "/image", "camera_info": "/info", "fix": "/fix"})
+
+
+def sqlite_bag(folder):
+    """A recording of one position, in SQLite."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with Ros2Writer(folder, version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        connection = writer.add_connection("/fix", NAV_SAT_FIX, typestore=store)
+        message = store.types[NAV_SAT_FIX](
+            header=store.types["std_msgs/msg/Header"](
+                store.types["builtin_interfaces/msg/Time"](1, 0), "gnss"
+            ),
+            status=store.types["sensor_msgs/msg/NavSatStatus"](0, 1),
+            latitude=48.0, longitude=11.0, altitude=0.0,
+            position_covariance=np.zeros(9), position_covariance_type=0,
+        )  # fmt: skip
+        writer.write(connection, 10**9, store.serialize_cdr(message, NAV_SAT_FIX))
+    return folder
+
+
+def test_messages_that_a_crash_left_in_a_journal_are_not_passed_over(tmp_path):
+    bag = sqlite_bag(tmp_path / "bag")
+    (database,) = bag.glob("*.db3")
+    with closing(sqlite3.connect(database)) as recorder:
+        recorder.execute("PRAGMA journal_mode=WAL")
+        recorder.execute("INSERT INTO messages SELECT 99, topic_id, timestamp + 1, data FROM messages")
+        recorder.commit()
+        shutil.copytree(bag, tmp_path / "crashed")
+    for path in (tmp_path / "crashed", tmp_path / "crashed" / database.name):
+        with pytest.raises(BagError, match="was not ended properly.*db3-wal.*wal_checkpoint"):
+            BagReader(path, {"fix": "/fix"}, required=())
+    with BagReader(bag, {"fix": "/fix"}, required=()) as reader:  # ended
+        assert len(list(reader.messages())) == 2
+
+
+def test_a_cut_database_and_a_recording_of_nothing(tmp_path):
+    bag = sqlite_bag(tmp_path / "bag")
+    (database,) = bag.glob("*.db3")
+    database.write_bytes(database.read_bytes()[:5000])
+    with pytest.raises(BagError, match=r"sqlite3 FILE.db3 .recover"):
+        BagReader(bag, {}, required=())
+    with Ros2Writer(tmp_path / "nothing", version=9, storage_plugin=StoragePlugin.MCAP):
+        pass
+    with pytest.raises(BagError, match="holds no topics"):
+        BagReader(tmp_path / "nothing", {})
+    (tmp_path / "drive.bag.active").write_bytes(b"#ROSBAG V2.0")
+    with pytest.raises(BagError, match="rename it to .bag and run `rosbag reindex`"):
+        BagReader(tmp_path / "drive.bag.active", {})

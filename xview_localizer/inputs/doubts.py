@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from xview_localizer.inputs.messages import camera_matrix
-
 # Heights over the ground of the cameras that the embedded model was trained with.
 TRAINED_HEIGHTS_M = (1.2, 2.6)
 # A narrower image shows too little ground to tell places apart, or its focal length is in another unit.
@@ -71,8 +69,7 @@ def doubt_of_principal_point(message) -> str:
     """What is odd about the principal point of a CameraInfo of the whole image, or an empty string."""
     if message.distortion_model.strip().lower() == "equirectangular" or message.roi.width:
         return ""
-    matrix = camera_matrix(message)
-    cx, cy = matrix[2] + 0.5, matrix[5] + 0.5
+    cx, cy = message.k[2] + 0.5, message.k[5] + 0.5
     off = abs(cx / message.width - 0.5), abs(cy / message.height - 0.5)
     if min(off) <= DOUBTFUL_OFF_CENTRE:
         return ""

@@ -141,6 +141,11 @@ def rgb_from_compressed_image(message, camera_size: tuple[int, int] | None = Non
 
 def camera_from_info(message) -> CameraModel:
     """sensor_msgs/CameraInfo to a camera model. Raises MessageError."""
+    if not np.any(message.k):
+        raise MessageError(
+            "CameraInfo: the camera is not calibrated (k is 0); calibrate it, and let a driver of rectified images set "
+            "k as well as p"
+        )
     roi = message.roi
     try:
         camera = camera_from_info_fields(
@@ -148,7 +153,7 @@ def camera_from_info(message) -> CameraModel:
             message.height,
             message.distortion_model,
             message.d,
-            camera_matrix(message),
+            message.k,
             binning=(message.binning_x, message.binning_y),
             roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
         )
@@ -156,14 +161,6 @@ def camera_from_info(message) -> CameraModel:
     except ValueError as error:
         raise MessageError(f"CameraInfo: {error}") from error
     return camera
-
-
-def camera_matrix(message) -> np.ndarray:
-    """`k` of a sensor_msgs/CameraInfo, row-major [9]; that of `p` where a driver of rectified images gives no other."""
-    k = np.asarray(message.k, dtype=np.float64)
-    if np.any(k) or np.any(message.d):
-        return k
-    return np.reshape(message.p, (3, 4))[:, :3].ravel()
 
 
 def position_from_nav_sat_fix(message, default_sigma_m: float) -> GnssPosition:

@@ -158,6 +158,11 @@ class BagReader:
         required: Sequence[str] = REQUIRED_ROLES,
     ) -> None:
         self._bag = Path(bag)
+        if left := _left_behind(self._bag):
+            raise BagError(
+                f"{bag} was not ended properly: messages are still in {left.name}, which would be left out; run "
+                f"`sqlite3 {left.name.removesuffix('-wal')} 'PRAGMA wal_checkpoint(TRUNCATE)'` beside it"
+            )
         try:
             self._reader = AnyReader([self._bag], default_typestore=_STORE)
             self._reader.open()
@@ -175,6 +180,8 @@ class BagReader:
         if missing:
             recorded = "\n".join(f"  {topic} ({type_name})" for topic, type_name in self.recorded_topics)
             self._reader.close()
+            if not recorded:
+                raise BagError(f"{bag} holds no topics; was the recorder told which, and did they publish?")
             raise BagError(
                 f"{bag} has no topic for {', '.join(sorted(missing))}; name it in drive.yaml or by "
                 f"--topic INPUT:=TOPIC. There are:\n{recorded}"
@@ -247,6 +254,12 @@ class BagReader:
         return bytes(_STORE.serialize_cdr(migrated, type_name))
 
 
+def _left_behind(bag: Path) -> Path | None:
+    """A journal of SQLite with messages that are not in their database yet, as a recorder that crashed leaves it."""
+    journals = bag.glob("*.db3-wal") if bag.is_dir() else [bag.with_name(f"{bag.name}-wal")]
+    return next((path for path in journals if path.is_file() and path.stat().st_size), None)
+
+
 def _advice(bag: Path) -> str:
     """What to do about a recording that cannot be opened."""
     if not bag.exists():
@@ -257,6 +270,10 @@ def _advice(bag: Path) -> str:
         return "the recording was not ended properly and has no metadata.yaml; run `ros2 bag reindex` on it"
     if bag.suffix == ".bag":
         return "if recording was broken off, run `rosbag reindex` on it"
+    if bag.suffix == ".active":
+        return "recording was broken off; rename it to .bag and run `rosbag reindex` on it"
+    if bag.suffix == ".db3" or bag.is_dir() and [*bag.glob("*.db3*")]:
+        return "if it was cut off, mend it with `sqlite3 FILE.db3 .recover` and `ros2 bag reindex`"
     return "if it was cut off, mend it with `mcap recover` and `ros2 bag reindex`"
 
 
