@@ -1,3 +1,5 @@
+"""Parameters: the manual lists each with its default and range; wrong values are refused with the name and the rule."""
+
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +33,7 @@ def test_manual_shows_every_setting_with_its_default():
 
 
 def manual_lines():
-    """Name, value and comment of each setting in the manual, those that are commented out included."""
+    """(name, value, comment) of each setting in the manual, including settings that are commented out."""
     group = ""
     for line in MANUAL.read_text().splitlines():
         line = re.sub(r"^( +)# ?", r"\1", line)
@@ -75,11 +77,11 @@ def test_manual_names_the_choices_and_its_examples_are_valid():
     assert seen == SETTINGS.keys()
 
 
-def test_only_what_the_node_needs_before_it_is_configured_is_read_only():
+def test_only_parameters_that_are_read_before_configuration_are_read_only():
     assert {name for name, setting in SETTINGS.items() if setting.read_only} == {"autostart", "cameras"}
 
 
-def test_required_settings_are_named():
+def test_missing_settings_are_refused_with_all_their_names():
     with pytest.raises(SettingsError) as error:
         Settings.from_values({})
     assert all(name in str(error.value) for name in REQUIRED)
@@ -104,7 +106,7 @@ def test_required_settings_are_named():
         ("gnss.max_radius_m", 301.0, r"must lie in \[10.0, 300.0\]"),
     ],
 )
-def test_wrong_values_are_named(name, value, complaint):
+def test_wrong_values_are_refused_with_the_name_and_the_rule(name, value, complaint):
     with pytest.raises(SettingsError, match=complaint):
         Settings.from_values(REQUIRED | {name: value})
 
@@ -113,12 +115,12 @@ def test_wrong_values_are_named(name, value, complaint):
     "name",
     ["map.source", "map.cache_dir", "model.package", "model.depth", "model.engine_cache_dir", "camera.mask"],
 )
-def test_paths_of_an_unknown_home_are_named(name):
+def test_paths_in_an_unknown_home_folder_are_refused_by_name(name):
     with pytest.raises(SettingsError, match=f"{name}: there is no home folder ~no_such_user, got"):
         Settings.from_values(REQUIRED | {name: "~no_such_user/x"})
 
 
-def test_values_reach_the_rooms():
+def test_parameters_become_the_configuration_of_each_room():
     settings = Settings.from_values(
         REQUIRED
         | {
@@ -160,7 +162,7 @@ def test_model_package_is_the_embedded_one_unless_a_folder_is_given(given, expec
     assert Settings.from_values(REQUIRED | {"model.package": given}).package_path == expected
 
 
-def test_lists_of_any_length_take_several_items():
+def test_a_list_without_a_fixed_length_takes_several_items():
     providers = ("CUDAExecutionProvider", "CPUExecutionProvider")
     assert Settings.from_values(REQUIRED | {"model.providers": providers}).engines.providers == providers
 
@@ -172,7 +174,7 @@ RIG = {
 }
 
 
-def test_each_of_several_cameras_has_its_own_values_or_those_of_all():
+def test_a_camera_s_own_value_overrules_the_value_for_all_cameras():
     given = RIG | {
         "camera.height_m": 1.5,
         "camera.left.height_m": 0.8,
@@ -183,7 +185,7 @@ def test_each_of_several_cameras_has_its_own_values_or_those_of_all():
     assert settings.cameras == ("front", "left")
     assert (front.height_m, left.height_m) == (1.5, 0.8)
     assert (settings.transport("front"), settings.transport("left")) == ("compressed", "raw")
-    # The camera's view, the optical z, goes ahead and to the left.
+    # The optical axis (z) of the front camera points ahead, that of the left camera to the left.
     np.testing.assert_allclose(front.R_base_camera[:, 2], [1.0, 0.0, 0.0], atol=1e-12)
     np.testing.assert_allclose(left.R_base_camera[:, 2], [0.0, 1.0, 0.0], atol=1e-12)
     assert front.in_base_m is None
@@ -210,13 +212,13 @@ def test_each_of_several_cameras_has_its_own_values_or_those_of_all():
         ({"cameras": "front"}, "cameras must be a list"),
     ],
 )
-def test_wrong_values_of_several_cameras_are_named(values, complaint):
+def test_wrong_values_of_several_cameras_are_refused_with_the_name_and_the_rule(values, complaint):
     with pytest.raises(SettingsError, match=complaint):
         Settings.from_values(REQUIRED | RIG | values)
 
 
-def test_defaults_are_those_of_the_rooms():
-    """A robot without parameters is localized as the library does by itself."""
+def test_defaults_of_parameters_are_those_of_the_configuration_classes():
+    """A node without optional parameters behaves as the library does with its own defaults."""
     settings = Settings.from_values(REQUIRED)
     assert settings.localizer == LocalizerConfig()
     assert settings.tracker.odometry_drift.yaw_rad_per_m == pytest.approx(OdometryDrift().yaw_rad_per_m)
@@ -233,7 +235,7 @@ def test_parameter_files_round_trip(tmp_path):
     assert Settings.from_values(read_parameter_file(path)).values == Settings.from_values(values).values
 
 
-def test_use_sim_time_belongs_to_ros_and_may_stand_in_the_file(tmp_path):
+def test_use_sim_time_is_rclpy_s_own_parameter_and_is_skipped(tmp_path):
     path = tmp_path / "robot.yaml"
     path.write_text("/**: {ros__parameters: {use_sim_time: true, map.source: a.tif}}")
     assert read_parameter_file(path) == {"map.source": "a.tif"}
@@ -256,7 +258,7 @@ def test_parameters_of_a_node_in_any_namespace_are_found(tmp_path, heading):
     ("text", "value"),
     [("3e-2", 0.03), ("3e0", 3.0), ("1.5E+1", 15.0), ("-.5e1", -5.0), ("1_0", 10), ("e1", "e1")],
 )
-def test_exponents_are_numbers_as_in_ros(tmp_path, text, value):
+def test_numbers_with_an_exponent_are_read_as_ros_reads_them(tmp_path, text, value):
     path = tmp_path / "robot.yaml"
     path.write_text(f"/**:\n  ros__parameters:\n    odometry: {{drift_ratio: {text}}}\n")
     (read,) = read_parameter_file(path).values()
