@@ -152,7 +152,7 @@ def test_replay_that_fails_shows_the_node_s_log(run, tmp_path, monkeypatch):
 
 def test_missing_extra_is_named(run, monkeypatch):
     monkeypatch.setattr(cli, "app", fails(ModuleNotFoundError("No module named 'torch'", name="torch")))
-    assert run() == (1, "error: this command needs torch; see the extras in the README\n")
+    assert run() == (1, "error: this command needs torch; see Installation extras in docs/commands.md\n")
 
 
 def test_brackets_of_a_message_are_no_markup(run, monkeypatch):

@@ -53,6 +53,14 @@ def test_every_command_is_explained():
     assert rows >= set(names(typer.main.get_command(cli.app)))
 
 
+def test_every_extra_is_explained():
+    extras = (ROOT / "setup.py").read_text().split("extras_require={")[1].split("},")[0]
+    names = set(re.findall(r'^ +"([a-z-]+)": ', extras, re.MULTILINE))
+    table = DOCS["commands.md"].split("## Installation extras")[1]
+    assert "learn" in names
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE)) == names
+
+
 def test_links_of_the_readme_lead_somewhere():
     """Those of the documentation are checked by its strict build."""
     targets = re.findall(r"\]\(([^)#]+)", README)
@@ -71,7 +79,7 @@ def test_pictures_are_small():
     pictures = list((ROOT / "docs" / "pictures").iterdir())
     assert sum(path.stat().st_size for path in pictures) < 3_000_000
     made = (ROOT / "docs" / "make_pictures.py").read_text()
-    drawn = {path.name for path in pictures if path.suffix != ".svg"}
+    drawn = {path.name for path in pictures if path.suffix not in (".svg", ".license")}
     assert all(f'"{name}"' in made for name in drawn)
 
 

@@ -33,13 +33,13 @@ def test_text_holds_every_value(reason):
     text = Rejection.of(reason, **values).text
     assert text and "{" not in text and "nan" not in text
     for name, value in values.items():
-        shown = value if isinstance(value, str) else f"{value:.{_digits(reason, name)}f}"
-        assert shown in text
+        assert format(value, spec_of(reason, name)) in text
 
 
-def _digits(reason, name):
+def spec_of(reason, name):
+    """The format of a value in the reason's template."""
     (spec,) = {spec for _, field, spec, _ in string.Formatter().parse(reason.template) if field == name}
-    return int(spec.strip(".f"))
+    return spec
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def _digits(reason, name):
         (Reason.PRIOR_TOO_WIDE, "search radius 250 m is above 200 m"),
         (Reason.STALE_IMAGE, "image stamp 12.346 is not after the previous one, 12.400"),
         (Reason.NO_IMAGERY, "the map has no imagery around the prior (1201, -3) m"),
-        (Reason.TOO_UNCERTAIN, "position sigma 4.3 m is above 200.0 m"),
+        (Reason.TOO_UNCERTAIN, "position sigma 4.26 m is above 200 m"),
         (
             Reason.TWO_PLACES_FIT,
-            "two places fit, 18 m apart along the street: confidence 0.46 is below 0.97",
+            "two places fit, 18 m apart along the street: confidence 0.456 is below 0.97",
         ),
     ],
 )
@@ -64,3 +64,10 @@ def test_texts_alike_are_not_reasons_alike():
     """Code compares reasons, also those whose text is nothing but the detail."""
     assert Rejection.of(Reason.BAD_IMAGE, detail="x") != Rejection.of(Reason.BAD_MESSAGE, detail="x")
     assert len(Reason) == len(Reason.__members__)
+
+
+def test_numbers_are_rounded_away_from_their_limit():
+    below = Rejection.of(Reason.NO_PLACE_FITS, confidence=0.98996, limit=0.99)
+    assert below.text.endswith("confidence 0.989 is below 0.99")
+    above = Rejection.of(Reason.TOO_UNCERTAIN, sigma_m=3.0001, limit_m=3.0)
+    assert above.text == "position sigma 3.01 m is above 3 m"

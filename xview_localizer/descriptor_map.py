@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -174,7 +175,9 @@ class DescriptorMap:
         """Lattice row (or column) of a block's first cell; block 0 is centred on the datum."""
         return index * self._stride_cells - self._spec.block_cells // 2
 
-    def _keys_around(self, first_row: int, last_row: int, first_column: int, last_column: int):
+    def _keys_around(
+        self, first_row: int, last_row: int, first_column: int, last_column: int
+    ) -> Iterator[tuple[int, int]]:
         stride, half = self._stride_cells, self._stride_cells // 2
         for block_row in range((first_row + half) // stride, (last_row - 1 + half) // stride + 1):
             for block_column in range(
@@ -185,14 +188,13 @@ class DescriptorMap:
     def _block(self, key: tuple[int, int]) -> _Block:
         """Encoded by the first thread that requests it; others that request it meanwhile wait for that."""
         with self._lock:
-            entry = self._entries.get(key)
-            mine = entry is None or time.monotonic() >= entry.until_sec
-            if mine:
-                entry = self._entries[key] = _Entry()
+            known = self._entries.get(key)
+            entry = known if known is not None and time.monotonic() < known.until_sec else _Entry()
+            self._entries[key] = entry
             self._entries.move_to_end(key)
             while len(self._entries) > self._capacity:
                 self._entries.popitem(last=False)
-        if mine:
+        if entry is not known:
             self._fill(entry, key)
         made = entry.made.result()
         if isinstance(made, _Failure):
@@ -233,6 +235,8 @@ class DescriptorMap:
         if valid.mean() < MIN_VALID_RATIO:
             nothing = np.zeros((spec.block_cells, spec.block_cells), dtype=bool)
             return _Block(None, nothing, crop.problems)
-        descriptor = self._encoder.describe(np.where(valid[..., None], image, np.uint8(NO_DATA_RGB)))
+        descriptor = self._encoder.describe(
+            np.where(valid[..., None], image, np.array(NO_DATA_RGB, np.uint8))
+        )
         seen = cv2.resize(valid.astype(np.float32), 2 * (spec.block_cells,), interpolation=cv2.INTER_AREA)
         return _Block(np.ascontiguousarray(descriptor), seen > 0.5, crop.problems)

@@ -10,6 +10,7 @@ from xview_localizer.geometry.pose import Pose2
 
 ELLIPSE_SIGMAS = 2.0
 ARROW_M = 4.0
+SHOWN_RIVAL = 0.005  # rivals of less probability are not drawn; their label would read 0 %
 RGB = tuple[int, int, int]
 BLACK_RGB, WHITE_RGB = (0, 0, 0), (255, 255, 255)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -35,14 +36,13 @@ class Reason(Enum):
     # The evidence.
     NOTHING_TO_SOLVE = "{detail}"
     NO_PLACE_FITS = (
-        "no place within the search fits well enough: confidence {confidence:.2f} is below {limit:.2f}"
+        "no place within the search fits well enough: confidence {confidence:.3f} is below {limit:g}"
     )
     TWO_PLACES_FIT = (
-        "two places fit, {distance_m:.0f} m apart {direction}: "
-        "confidence {confidence:.2f} is below {limit:.2f}"
+        "two places fit, {distance_m:.0f} m apart {direction}: confidence {confidence:.3f} is below {limit:g}"
     )
     IMAGE_DISAGREES = "the image does not match the map where the robot is expected; carried on by odometry"
-    TOO_UNCERTAIN = "position sigma {sigma_m:.1f} m is above {limit_m:.1f} m"
+    TOO_UNCERTAIN = "position sigma {sigma_m:.2f} m is above {limit_m:g} m"
     INTERNAL = "internal error: {detail}"
 
 
@@ -59,4 +59,10 @@ class Rejection:
 
     @property
     def text(self) -> str:
-        return self.reason.template.format(**self.values)
+        values = dict(self.values)
+        # Away from the limit: a reason that reads "0.99 is below 0.99" would be none.
+        for name, rounded, steps in (("confidence", math.floor, 1000), ("sigma_m", math.ceil, 100)):
+            value = values.get(name)
+            if isinstance(value, float) and math.isfinite(value):
+                values[name] = rounded(steps * value) / steps
+        return self.reason.template.format(**values)

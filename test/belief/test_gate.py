@@ -80,7 +80,7 @@ def test_sigma_threshold_is_exact_along_the_worst_direction():
         fix = decide(modes, belief_in(hypothesis_at(1.0, weight=0.99, mode=0)), CONFIG)
         assert fix.accepted == accepted
     assert fix.rejection.reason is Reason.TOO_UNCERTAIN
-    assert fix.reason == "position sigma 2.0 m is above 2.0 m"
+    assert fix.reason == "position sigma 2.01 m is above 2 m"
     assert fix.confidence == pytest.approx(0.99) and fix.x_m == 1.0
 
 
@@ -130,7 +130,7 @@ def test_nothing_is_believed():
     fix = decide(TWO, Belief(), CONFIG)
     assert fix.rejection == Rejection.of(Reason.NO_PLACE_FITS, confidence=0.0, limit=0.95)
     assert fix.x_m == 1.0 and fix.confidence == 0.0
-    assert "confidence 0.00 is below 0.95" in fix.reason
+    assert "confidence 0.000 is below 0.95" in fix.reason
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_two_places_fit(rival, distance_m, direction):
     fix = decide(TWO, belief_in(leader, hypothesis_at(*rival, weight=0.3, mode=1)), CONFIG)
     assert fix.rejection.reason is Reason.TWO_PLACES_FIT
     assert fix.rejection.values["confidence"] == pytest.approx(0.6)
-    assert fix.reason == (f"two places fit, {distance_m} m apart {direction}: confidence 0.60 is below 0.95")
+    assert fix.reason == (f"two places fit, {distance_m} m apart {direction}: confidence 0.600 is below 0.95")
 
 
 def test_direction_is_that_of_the_leader_s_heading():

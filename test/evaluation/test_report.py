@@ -76,6 +76,13 @@ def test_map_has_every_image(tmp_path, drive, aerial, images):
     assert fourth["gnss"] == [6.0, 30.0] and first["estimate"] is None
 
 
+def test_rivals_that_would_read_0_percent_are_left_out(drive, aerial, images):
+    likely, unlikely = (8.0, 28.0, 0.0, 0.006), (9.0, 29.0, 0.0, 0.004)
+    records = [*drive.records[:-1], replace(drive.records[-1], rivals=(likely, unlikely))]
+    shown = report_data.map_data(replace(drive, records=records), aerial, images)["images"]
+    assert shown[-1]["rivals"] == [list(likely)]
+
+
 def test_long_drives_show_some_of_their_pictures(drive, aerial, images, monkeypatch):
     monkeypatch.setattr(report_data, "MAX_PICTURES", 2)
     shown = report_data.map_data(drive, aerial, images)["images"]

@@ -84,7 +84,7 @@ def test_folder_of_photos(run, tmp_path, place, panorama, phone_photo):
     (photos / "broken & co.jpg").write_bytes(b"no image")
     (photos / "notes.txt").write_text("left alone")
     code, stdout, _ = run(photos, "--map", place.map_path, "--height", 1.8, "--out", out)
-    assert code == 0 and f"open me: {out / 'index.html'}" in stdout
+    assert code == 0 and f"open me: {(out / 'index.html').as_uri()}" in stdout
     rows = {row["photo"]: row for row in csv.DictReader((out / "photos.csv").open())}
     assert set(rows) == {"panorama.jpg", "phone.jpg", "broken & co.jpg"}
     assert rows["panorama.jpg"]["verdict"] == "accepted"

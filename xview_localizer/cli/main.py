@@ -60,7 +60,7 @@ def main() -> None:
     try:
         app()
     except ModuleNotFoundError as error:
-        _fail(f"this command needs {error.name}; see the extras in the README")
+        _fail(f"this command needs {error.name}; see Installation extras in docs/commands.md")
     except Exception as error:
         if MENDABLE.isdisjoint(kind.__name__ for kind in type(error).__mro__):
             raise
@@ -87,9 +87,9 @@ def demo(
     """
     from xview_localizer.demo import run_demo
 
-    folder, metrics = run_demo(out, seed, length_m, kind.value, recording, console.print, tracked)
+    folder, metrics = run_demo(out, seed, length_m, kind.value, recording, print_line, tracked)
     _print_drive(metrics)
-    _print_open_me(folder)
+    _print_open_me(folder / "report.html")
 
 
 @app.command()
@@ -133,7 +133,8 @@ def locate(
     answers = locate_photos(find_photos(photo), locator, known, out, tracked("localizing"))
     for answer in answers:
         _print_answer(answer)
-    print_line(f"table, GeoJSON and pictures; open me: {out / 'index.html'}")
+    print_line("table, GeoJSON and pictures:")
+    _print_open_me(out / "index.html")
 
 
 @app.command()
@@ -231,11 +232,9 @@ def replay(
     from xview_localizer.demo import replay_and_report
 
     recorded = open_recorded(drive, params_file, topic)
-    folder, metrics = replay_and_report(
-        recorded, reference, out, rate, model, recording, console.print, tracked
-    )
+    folder, metrics = replay_and_report(recorded, reference, out, rate, model, recording, print_line, tracked)
     _print_drive(metrics)
-    _print_open_me(folder)
+    _print_open_me(folder / "report.html")
 
 
 @app.command("map-server")
@@ -307,8 +306,8 @@ def _print_drive(metrics: dict) -> None:
     console.print(table)
 
 
-def _print_open_me(folder: Path) -> None:
-    print_line(f"open me: {(folder / 'report.html').resolve().as_uri()}")
+def _print_open_me(page: Path) -> None:
+    print_line(f"open me: {page.resolve().as_uri()}")
 
 
 if __name__ == "__main__":

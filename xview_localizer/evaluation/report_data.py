@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from xview_localizer.aerial.source import AerialImage
+from xview_localizer.drawing import SHOWN_RIVAL
 from xview_localizer.evaluation.metrics import Frame
 from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.records import ImageRecord
@@ -59,7 +60,11 @@ def _entry(
         if np.isfinite(record.prior_radius_m)
         else None,
         "ellipse": _ellipse(np.reshape(record.covariance, (3, 3))[:2, :2]) if found else None,
-        "rivals": [_numbers(x, y, np.degrees(yaw), weight) for x, y, yaw, weight in record.rivals],
+        "rivals": [
+            _numbers(x_m, y_m, np.degrees(yaw_rad), probability)
+            for x_m, y_m, yaw_rad, probability in record.rivals
+            if probability >= SHOWN_RIVAL
+        ],
         "error_m": _number(frame.error_m) if found else None,
         "yaw_error_deg": _number(frame.yaw_error_deg),
         "confidence": _number(record.confidence),

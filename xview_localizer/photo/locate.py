@@ -59,7 +59,7 @@ class LocatedPhoto:
         if self.aerial is None and not self.accepted:
             photo = self.photo
             place = f"{photo.latitude_deg:.5f}, {photo.longitude_deg:.5f}"
-            return f"the map has no imagery around {place}; is it the right map? ({self.fix.reason})"
+            return f"the map has no imagery around {place}; is it the right map?"
         return self.fix.reason
 
     @property

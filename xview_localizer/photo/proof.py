@@ -9,7 +9,16 @@ import numpy as np
 
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.belief.fix import Fix
-from xview_localizer.drawing import BLACK_RGB, RGB, draw_ellipse, draw_pose, draw_scale_bar, draw_text, pixels
+from xview_localizer.drawing import (
+    BLACK_RGB,
+    RGB,
+    SHOWN_RIVAL,
+    draw_ellipse,
+    draw_pose,
+    draw_scale_bar,
+    draw_text,
+    pixels,
+)
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
@@ -55,7 +64,7 @@ def draw_proof(
     Dots are cells, in both pictures in the same colour (hue by direction, paler with distance), on the map at their
     positions under the pose. Lines connect the most certain cells with their best single matches; they are grey where
     the match does not agree with the pose. Blue is the prior's disc. Green (accepted) or red (rejected) are the pose
-    and its 2-sigma ellipse. Orange are rivals, other places that fit, with their probabilities.
+    and its 2-sigma ellipse. Orange are rivals, other places that fit, with their probabilities from SHOWN_RIVAL on.
     """
     uv, seen = _image_pixels(view, observation)
     points_m = observation.points_m(fix.scale) if np.isfinite(fix.scale) else np.zeros((0, 2))
@@ -135,6 +144,7 @@ def _map_panel(
 ) -> Panel:
     """The map with prior, cells, pose and ellipse, below a wide photo and else to its right."""
     canvas = np.where(aerial.valid[..., None], aerial.image, np.uint8(NO_MAP_GREY))
+    rivals = [rival for rival in fix.rivals if rival.probability >= SHOWN_RIVAL]
     grid = aerial.grid
     radius_px = round(prior.radius_m / grid.spacing_m)
     cv2.circle(canvas, pixels(grid.uv_from_xy(prior.xy_m)), radius_px, PRIOR_RGB, 2, cv2.LINE_AA)
@@ -142,7 +152,7 @@ def _map_panel(
         pose = Pose2(fix.x_m, fix.y_m, fix.yaw_rad)
         for centre, colour in zip(pixels(grid.uv_from_xy(pose.transform(points_m))), colours, strict=True):
             cv2.circle(canvas, centre, 2, colour, -1, cv2.LINE_AA)
-        for rival in fix.rivals:
+        for rival in rivals:
             draw_pose(canvas, grid, rival.pose, RIVAL_RGB)
         colour = ACCEPTED_RGB if fix.accepted else REJECTED_RGB
         draw_ellipse(canvas, grid, np.array([fix.x_m, fix.y_m]), fix.covariance[:2, :2], colour)
@@ -151,7 +161,7 @@ def _map_panel(
     below = width == WIDE_PX
     scale = WIDE_PX / canvas.shape[1] if below else HIGH_PX / canvas.shape[0]
     panel = _scaled(canvas, scale)
-    for rival in fix.rivals:
+    for rival in rivals:
         left, bottom = pixels(grid.uv_from_xy(np.array([rival.pose.x_m, rival.pose.y_m])) * scale)
         draw_text(panel, f"{rival.probability:.0%}", (left + RIVAL_TEXT_PX, bottom + RIVAL_TEXT_PX), 0.45)
     draw_scale_bar(panel, grid.spacing_m / scale)

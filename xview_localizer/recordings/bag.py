@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rosbags.convert.converter import migrate_message
@@ -114,7 +115,7 @@ def read_drive(path: Path | str) -> Drive:
     return Drive(bag, topics, values, path.parent, path.resolve().parent.name)
 
 
-def _described_values(document: Mapping, folder: Path) -> dict[str, Value | None]:
+def _described_values(document: Mapping[str, Any], folder: Path) -> dict[str, Value | None]:
     """The settings that a drive.yaml holds. Raises whatever a malformed entry leads to."""
     values: dict[str, Value | None] = {}
     if "datum" in document:
@@ -225,7 +226,7 @@ class BagReader:
                 yield message
         yield from late
 
-    def decode(self, message: BagMessage):
+    def decode(self, message: BagMessage) -> Any:
         """The message's fields, named as in ROS."""
         try:
             store = self._reader.typestore if self._reader.is2 else _STORE

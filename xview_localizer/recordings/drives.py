@@ -46,7 +46,8 @@ def open_drive(
     drive = read_drive(path) if described else Drive(path, dict(TF_TOPICS), {}, path.parent, path.stem)
     values: dict[str, Value | None] = {**drive.values, **(parameters or {})}
     given = drive.topics | dict(topics or {})
-    cameras = values.get("cameras") or camera_topics(given)
+    named = values.get("cameras")
+    cameras = [str(name) for name in named] if isinstance(named, Sequence) and named else camera_topics(given)
     roles = _roles(cameras)
     unknown = set(topics or {}) - set(roles)
     if unknown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,8 @@ def with_mountings_of(drive: Drive, values: Mapping[str, Value | None]) -> dict[
     What TF does not know either stays out. Raises BagError, SettingsError.
     """
     config = Settings.from_values(values).mountings
-    mountings, found, wanted = Mountings(config), {}, set(config.from_tf)
+    mountings, wanted = Mountings(config), set(config.from_tf)
+    found: dict[str, Value] = {}
     with BagReader(drive.bag, drive.topics, ROLES_AND_TF) as bag:
         for recorded in bag.messages():
             if not wanted - found.keys():
@@ -37,7 +39,7 @@ def with_mountings_of(drive: Drive, values: Mapping[str, Value | None]) -> dict[
     return {**values, **{name: found[name] for name in wanted & found.keys()}}
 
 
-def _mounting(mountings: Mountings, recorded: BagMessage, message) -> dict[str, Value]:
+def _mounting(mountings: Mountings, recorded: BagMessage, message: Any) -> dict[str, Value]:
     if recorded.role == "fix":
         return {"gnss.antenna_in_base_m": tuple(mountings.antenna_in_base_m(message.header).tolist())}
     if recorded.role == "imu":

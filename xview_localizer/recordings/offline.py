@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 from xview_localizer.inputs import messages
 from xview_localizer.inputs.intake import DriveIntake, NotReadyError
@@ -28,12 +29,12 @@ def moments_of_drive(
     cameras: Sequence[str],
     on_bad: Callable[[str], None] = lambda complaint: None,
 ) -> Iterator[Moment]:
-    """The images of the drive in order, each moment when `intake` has got what the sensors measured until then.
+    """The images of the drive in order, each moment after `intake` has received what the sensors measured until then.
 
     `on_bad` receives what is wrong with a message that is left out. Raises BagError.
     """
     collector = MomentCollector(cameras)
-    handlers = {
+    handlers: dict[str, Callable[[Any], object]] = {
         "fix": intake.on_fix,
         "odom": intake.on_odom,
         "imu": intake.on_imu,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -109,7 +110,7 @@ def ground_view(record: PairRecord) -> GroundView:
     )
 
 
-def _record(folder: Path, entry: dict) -> PairRecord:
+def _record(folder: Path, entry: Mapping[str, Any]) -> PairRecord:
     camera, aerial, prior, truth, odom = (
         entry["camera"], entry["aerial"], entry["prior"], entry["truth"], entry.get("odom")
     )  # fmt: skip
