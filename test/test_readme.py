@@ -15,8 +15,9 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 DOCS = {path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
 EVERYTHING = "\n".join([README, *DOCS.values()])
-# Calls are set in code: a line of a block, or between backticks.
-CALLS = sorted(set(re.findall(r"(?:^    |`)xview-localizer ([^`\n]+)", EVERYTHING, re.MULTILINE)))
+# Calls are set in code: a line of a block, which a backslash continues, or between backticks.
+ONE_LINE = re.sub(r"\\\n\s*", "", EVERYTHING)
+CALLS = sorted(set(re.findall(r"(?:^ {4}|^|`)xview-localizer ([^`\n]+)", ONE_LINE, re.MULTILINE)))
 
 
 def test_two_make_targets():

@@ -29,7 +29,7 @@ from xview_localizer.records import ImageRecord, write_records
 
 Report = Callable[[str], None]
 Track = Callable[[str], Callable[[Iterable], Iterable]]
-# Of the project's own map server, whatever the drive's parameters set for the user's own map.
+# Parameters of the project's own map server; they replace those for the user's map.
 SERVED_MAP = {"map.max_zoom": 20, "map.tile_px": 256}
 
 

@@ -186,7 +186,7 @@ class DescriptorMap:
                 yield block_row, block_column
 
     def _block(self, key: tuple[int, int]) -> _Block:
-        """Encoded by the first thread that requests it; others that request it meanwhile wait for that."""
+        """The block. The first thread that requests it encodes it; others that request it meanwhile wait."""
         with self._lock:
             known = self._entries.get(key)
             entry = known if known is not None and time.monotonic() < known.until_sec else _Entry()

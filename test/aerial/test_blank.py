@@ -31,7 +31,7 @@ def test_a_strip_is_blank_from_the_narrowest_width_on(ground):
 
 @pytest.mark.parametrize("colour", [(0, 0, 5), (251, 255, 255), (0, 0, 255), (128, 128, 128)])
 def test_plain_colours_are_imagery(ground, colour):
-    """Such as water."""
+    """A plain area of another colour than black and white, such as water, is imagery."""
     ground[:, 120:] = colour
     assert not is_blank(ground, PIXEL_M).any()
 

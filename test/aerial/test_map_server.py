@@ -89,7 +89,7 @@ def test_free_port_is_printed_once_bound_and_a_taken_one_is_refused(geotiff) -> 
 
 
 def test_two_at_once_serve_each_its_own_map(tmp_path, frame) -> None:
-    """As two launches on one host start them."""
+    """Two servers that are started at the same time, as by two launches on one host."""
     command = [sys.executable, "-m", "xview_localizer.cli.main", "map-server", "--port", "0"]
     shades = (60, 200)
     maps = [

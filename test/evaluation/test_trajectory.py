@@ -7,7 +7,7 @@ from xview_localizer.recordings.tum import read_tum, write_tum
 
 
 def test_tum_file_is_read_back(tmp_path):
-    """Yaw comes back unwrapped: over the seam at π it goes on, it does not jump."""
+    """Yaw comes back unwrapped: it has no jump of 2π at the seam."""
     poses = [(10.0, 1.0, 2.0, 3.0), (11.0, -1.5, 2.5, 3.1), (12.0, -4.0, 3.0, -3.0831853)]
     write_tum(tmp_path / "truth.tum", poses)
     trajectory = read_tum(tmp_path / "truth.tum")

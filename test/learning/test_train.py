@@ -20,7 +20,7 @@ CONFIG = TrainConfig(steps=4, warmup_steps=1, cells=30, hypotheses=16, checkpoin
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Threads that wait for one another in a spin take minutes on a busy machine."""
+    """One thread: several, which wait for each other in a busy loop, take minutes on a busy machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

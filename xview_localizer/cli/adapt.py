@@ -38,7 +38,7 @@ def adapt(
     steps: Annotated[int, typer.Option(help="Training steps.")] = 300,
     threads: Annotated[int, typer.Option(help="Threads of the networks.")] = 2,
 ) -> None:
-    """Tune a package to a site by drives there; it is written only where held-out road got no worse.
+    """Tune a package to a site by drives there; it is written only where results on held-out road are no worse.
 
     Example: xview-localizer adapt --bag drive1 --bag drive2 --out my_site
     Example: xview-localizer adapt --bag drive1 --map my_robot.yaml --reference /ground_truth/pose --out my_site

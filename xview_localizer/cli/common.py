@@ -18,7 +18,7 @@ console = Console()
 
 
 def print_line(text: str, markup: bool = False) -> None:
-    """Print a line without line breaks of ours, so that a path that is copied from the terminal stays whole."""
+    """Print a line without wrapping it, so that a path that is copied from the terminal stays whole."""
     console.print(text, highlight=False, markup=markup, soft_wrap=True)
 
 

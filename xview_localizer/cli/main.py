@@ -56,7 +56,7 @@ class CameraKind(str, Enum):
 
 
 def main() -> None:
-    """Entry point: errors that a user can mend are told without a traceback, and give exit code 1."""
+    """Entry point: errors that a user can mend are printed without a traceback, with exit code 1."""
     try:
         app()
     except ModuleNotFoundError as error:

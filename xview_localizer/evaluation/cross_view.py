@@ -25,7 +25,7 @@ from xview_localizer.recordings.pairs import Truth
 
 SAME, CROSS = "same", "cross"  # areas: tested where it was trained, or elsewhere
 UNKNOWN_HEADING_DEG = 180.0
-# Headings that are said to be exact are good to a few degrees.
+# Headings that a data set gives as exact are accurate to a few degrees.
 LEAST_HEADING_SIGMA_DEG = 2.0
 # A network whose image spans this share of the aerial image takes it as a whole.
 WHOLE_SHARE = 0.9
@@ -62,7 +62,7 @@ class CrossViewRecord(Protocol):
 
 @dataclass(frozen=True)
 class CrossViewSet:
-    """The images to judge by; `protocol` says which they are, JSON-ready."""
+    """The images to evaluate; `protocol` names the selection, JSON-ready."""
 
     protocol: Mapping[str, object]
     records: Sequence[CrossViewRecord]
@@ -70,7 +70,7 @@ class CrossViewSet:
 
 @dataclass(frozen=True)
 class CrossViewResult:
-    """What came of each image that could be read, and the `unreadable` ones: why, by id."""
+    """The errors of each image that could be read, and the reason for each one that could not, by its id."""
 
     frames: Sequence[Frame]
     unreadable: Mapping[str, str]
@@ -152,7 +152,7 @@ def disc_prior(radius_m: float, yaw_rad: float, heading_within_deg: float) -> Pr
 
 
 def require_protocol(area: str, heading_within_deg: float) -> None:
-    """Raise CrossViewError where they are none."""
+    """Raise CrossViewError where the area or the bound of the heading is not one of the protocols."""
     if area not in (SAME, CROSS):
         raise CrossViewError(f"the area must be {SAME} or {CROSS}, got {area!r}")
     if not 0 <= heading_within_deg <= UNKNOWN_HEADING_DEG:

@@ -1,4 +1,4 @@
-"""The figures by which the field compares methods: errors of all images, whatever the gate says of them."""
+"""The figures by which the field compares methods: errors of all images, accepted by the gate or not."""
 
 from __future__ import annotations
 

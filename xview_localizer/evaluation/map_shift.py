@@ -9,15 +9,16 @@ import numpy as np
 
 from xview_localizer.evaluation.trajectory import DriveResult
 
-# Fewer stretches of road of independent errors give no standard error to rely on.
+# The errors of fewer stretches of road give no standard error to rely on.
 LEAST_STRETCHES = 6
-# A shift is reported that is larger than what poses are off by anyway, and surely there: as few stretches give a
-# standard error that is off by a third itself, these are many (in 4000 drawn drives without a shift, 0.2 % have one).
+# A shift is reported where it exceeds the usual error of poses, and so many standard errors. They are many because a
+# standard error from few stretches is itself uncertain by a third (of 4000 random drives without a shift, 0.2 % report
+# one).
 SIGNIFICANT_SIGMAS, SIGNIFICANT_M = 5.5, 0.3
 # Of normal errors in the plane, the median length over the standard deviation of each axis; of medians, the standard
 # deviation over that of means.
 MEDIAN_LENGTH_PER_SIGMA, MEDIAN_PER_MEAN = 1.1774, 1.2533
-# One explanation is taken where it leaves errors this much smaller than the other.
+# A shift of the map or a wrong mounting: one explains the errors where it leaves less than this share of the other's.
 CLEARLY = 0.7
 
 
@@ -39,7 +40,7 @@ class MapShift:
 
     @property
     def is_significant(self) -> bool:
-        """Whether the map surely lies off; not where a wrong mounting explains the errors better."""
+        """Whether the shift is beyond doubt; False where a wrong mounting explains the errors better."""
         return (
             self.change_m > max(SIGNIFICANT_M, SIGNIFICANT_SIGMAS * self.sigma_m)
             and self.by_mounting_m >= CLEARLY * self.unexplained_m
@@ -51,11 +52,11 @@ class MapShift:
         return self.unexplained_m >= CLEARLY * self.by_mounting_m
 
     def record(self) -> dict:
-        """For JSON."""
+        """The fields for JSON."""
         return asdict(self) | {"significant": self.is_significant}
 
     def advice(self) -> str:
-        """What to write into the parameter file; empty where the map does not surely lie off."""
+        """What to write into the parameter file; empty where the shift is not significant."""
         if not self.is_significant:
             return ""
         doubt = (

@@ -14,7 +14,7 @@ from xview_localizer.recordings.bag import BagError, BagReader, Drive
 from xview_localizer.records import ImageRecord
 
 STATUS_TYPES = ("diagnostic_msgs/msg/DiagnosticArray",)
-STATUS_SUFFIX = "/status"  # of the topic's name, unlike /diagnostics, which has the same type
+STATUS_SUFFIX = "/status"  # end of the topic's name; /diagnostics, which has the same type, has another one
 IMAGE_STATUS = ": image"  # end of the status name, after the node's name
 
 

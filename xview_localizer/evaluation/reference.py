@@ -19,7 +19,7 @@ from xview_localizer.tracking.motion import OdometryBuffer, SampleError
 TRUTH_FILE = "truth.tum"
 # Standard deviation of a reference without covariance, as of RTK or a survey.
 DEFAULT_SIGMA_M = 0.05
-# Greatest gap that is interpolated: receivers of 1 Hz, and no more.
+# Greatest gap that is interpolated: the period of receivers of 1 Hz, with some jitter.
 MAX_GAP_SEC = 1.2
 # Stamps that differ by less are equal, since files round them.
 SAME_STAMP_SEC = 1e-4

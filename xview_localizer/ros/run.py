@@ -29,7 +29,7 @@ It waits for a lifecycle manager to configure and activate it, unless the parame
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT, SIGTERM or shutdown; `--help` only says how."""
+    """Run the node until SIGINT, SIGTERM or shutdown; `--help` only prints the usage."""
     arguments = sys.argv[1:] if args is None else args
     if {"-h", "--help"} & set(arguments):
         print(HELP)

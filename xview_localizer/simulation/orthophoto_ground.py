@@ -32,7 +32,7 @@ def street_ground(picture: Drape, segments: Segments, rng: np.random.Generator) 
     # The brightness around a pixel finds shadows; the pixel's own keeps bright kerbs beside them.
     brightness = np.maximum(np.maximum(cv2.GaussianBlur(own, (0, 0), 3 * sigma_px), own), 8.0)[..., None]
     usual = float(np.median(brightness[::8, ::8]))
-    lift = rng.uniform(0.0, 0.6)  # the shadows of another hour
+    lift = rng.uniform(0.0, 0.6)  # by how much shadows are brightened: at another hour they lie elsewhere
     albedo *= np.clip(usual / brightness, 1.0, 3.0) ** lift
     tile = fractal_noise(rng, (GRAIN_TILE_PX, GRAIN_TILE_PX), [48, 16, 6, 2, 1])
     repeats = -(-side // GRAIN_TILE_PX)

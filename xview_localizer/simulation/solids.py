@@ -113,12 +113,12 @@ def _add_flat_roof(builder: MeshBuilder, house: House, part: Part, rng: np.rando
         along = corners[(side + 1) % 4] - corners[side]
         edge = Rectangle(*middle, float(np.arctan2(along[1], along[0])), float(np.linalg.norm(along)), 0.35)
         _add_plain(builder, edge, top_m, top_m + PARAPET_M, house.trim_rgb)
-    for _ in range(int(rng.integers(0, 2 + place.length_m * place.width_m / 45))):
+    for _ in range(int(rng.integers(0, 2 + place.length_m * place.width_m / 45))):  # air-conditioning units
         forward, left = rng.uniform(-0.36, 0.36, 2) * (place.length_m, place.width_m)
         size = rng.uniform(0.8, 3.2, 2)
-        plant = beside(place, forward, left, *np.minimum(size, 0.25 * min(place.length_m, place.width_m)))
+        unit = beside(place, forward, left, *np.minimum(size, 0.25 * min(place.length_m, place.width_m)))
         grey = rng.uniform(60, 215)
-        _add_plain(builder, plant, top_m, top_m + rng.uniform(0.2, 2.2), (grey, grey, grey + 4))
+        _add_plain(builder, unit, top_m, top_m + rng.uniform(0.2, 2.2), (grey, grey, grey + 4))
 
 
 def _add_sawtooth(builder: MeshBuilder, house: House, part: Part) -> None:
