@@ -96,5 +96,7 @@ def open_recorded(path: Path, params_file: Path | None, topics: list[str] | None
 
 
 def figure(value: float | None) -> str:
-    """A measured number for a table; a dash where it could not be measured."""
-    return "–" if value is None else f"{value:.3g}"
+    """A measured number for a table, to three digits or the unit; a dash where it could not be measured."""
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

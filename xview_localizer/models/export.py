@@ -1,4 +1,4 @@
-"""Export to ONNX: the frozen backbone (int8) and the trained heads (float32)."""
+"""Export to ONNX: the backbone (int8) and the trained heads (float32)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `xview` family: one frozen backbone, light heads for ground and aerial images, and a depth head.
+"""The `xview` family: one backbone, light heads for ground and aerial images, and a depth head.
 
 Graphs:
 - `backbone`: image [1, 3, H, W] RGB in [0, 1] -> tokens [1, C, H/14, W/14], shared by ground and aerial images. With

@@ -57,7 +57,7 @@ def nav_sat_fix_message(header: Header, estimate: PoseEstimate, frame: LocalFram
 
 
 def diagnostics_name(node: Node, what: str) -> str:
-    """Such as "front/localizer: state": the nodes of several cameras share /diagnostics."""
+    """Such as "front/localizer: state": nodes of several namespaces share /diagnostics."""
     return f"{node.get_fully_qualified_name().lstrip('/')}: {what}"
 
 

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
-from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockChange, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
-from std_msgs.msg import Header
 
 from xview_localizer.aerial.interruption import Interruption
 from xview_localizer.aerial.open import probe_map
@@ -35,8 +33,8 @@ from xview_localizer.models.package import ModelPackageError
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.parameters.table import SettingsError
 from xview_localizer.ros import qos, tf
-from xview_localizer.ros.conversions import diagnostics_message, diagnostics_name, image_decoder
-from xview_localizer.ros.diagnostics import OK, WARN, Health, input_of
+from xview_localizer.ros.conversions import image_decoder
+from xview_localizer.ros.diagnostics import Health, input_of
 from xview_localizer.ros.image_job import ImageJob, ReceivedMoment
 from xview_localizer.ros.image_pace import ImagePace
 from xview_localizer.ros.log_forwarding import ENGINES_LOGGER, MAP_LOGGER, forwarded_log
@@ -45,11 +43,11 @@ from xview_localizer.ros.memory import give_back_memory
 from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.parameters import check_change, declare_parameters, read_settings
 from xview_localizer.ros.services import Services
+from xview_localizer.ros.state_publisher import StatePublisher
 from xview_localizer.ros.worker import NewestItemWorker
 
 STOP_TIMEOUT_SEC = 3.0
 DIAGNOSTICS_PERIOD_SEC = 1.0
-NO_CLOCK = "use_sim_time is set, but nothing comes on /clock"
 
 
 class LocalizerNode(LifecycleNode):
@@ -82,7 +80,7 @@ class LocalizerNode(LifecycleNode):
         try:
             settings = self._settings = read_settings(self)
             self._interruption.clear()
-            self._open_diagnostics()
+            self._open_state_publisher()
             self._forward_map_log()
             self._map = open_map(settings, self._interruption)
             localizer = self._localizer = self._load_model(settings)
@@ -147,7 +145,7 @@ class LocalizerNode(LifecycleNode):
     # --- steps of on_configure ---
 
     def _load_model(self, settings: Settings) -> Localizer:
-        with forwarded_log(ENGINES_LOGGER, logging.INFO, self._report_configuring):
+        with forwarded_log(ENGINES_LOGGER, logging.INFO, self._state_publisher.report_configuring):
             localizer = build_localizer(settings, self._map)
         self.get_logger().info(
             f"model {localizer.spec.name} from {settings.package_path}, aerial images at "
@@ -179,18 +177,9 @@ class LocalizerNode(LifecycleNode):
         self._outputs = Outputs(self, settings.frame, *frames)
         self._resources.append(self._outputs.destroy)
 
-    def _open_diagnostics(self) -> None:
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.OUTPUT)
-        self._resources.append(lambda: self.destroy_publisher(self._diagnostics))
-
-    def _report_configuring(self, level: int, text: str) -> None:
-        """Engines may take minutes to build, during which nothing else is published."""
-        worrying = level >= logging.WARNING
-        if worrying:  # rclpy wants a line of its own for each severity
-            self.get_logger().warning(text)
-        else:
-            self.get_logger().info(text)
-        self._diagnose(WARN if worrying else OK, f"configuring: {text}", {"state": "configuring"})
+    def _open_state_publisher(self) -> None:
+        self._state_publisher = StatePublisher(self)
+        self._resources.append(self._state_publisher.destroy)
 
     def _start_diagnostics(self) -> None:
         # Simulated time may stand still, and that is something to report.
@@ -333,7 +322,8 @@ class LocalizerNode(LifecycleNode):
     def _every_second(self) -> None:
         for entry in self._inputs:
             entry.match()
-        self._publish_diagnostics()
+        dropped = self._worker.dropped if self._worker is not None else 0
+        self._state_publisher.publish(*self._health.report(self._state, dropped, self._doubts()))
 
     def _doubts(self) -> list[str]:
         if self._intake is None:
@@ -343,15 +333,3 @@ class LocalizerNode(LifecycleNode):
             *self._intake.clock_lag.doubts(),
             *(f"map: {warning}" for warning in self._localizer.map_warnings),
         ]
-
-    def _publish_diagnostics(self) -> None:
-        dropped = self._worker.dropped if self._worker is not None else 0
-        level, text, values = self._health.report(self._state, dropped, self._doubts())
-        if self.get_clock().ros_time_is_active and self.get_clock().now().nanoseconds == 0:
-            level, text = max(level, WARN), f"{NO_CLOCK}; {text}"
-        self._diagnose(level, text, values)
-
-    def _diagnose(self, level: int, text: str, values: Mapping[str, str]) -> None:
-        now = self.get_clock().now()
-        name = diagnostics_name(self, "state")
-        self._diagnostics.publish(diagnostics_message(Header(stamp=now.to_msg()), name, level, text, values))
