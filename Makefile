@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 HAVE_ROS := $(shell $(PYTHON) -c "import rclpy" 2>/dev/null && echo yes)
 comma := ,
 WHEELS := $(if $(HAVE_ROS),,wheels$(comma))
+# setuptools warns of every editable installation, and there is nothing wrong with this one.
+NO_WARNING := PYTHONWARNINGS="ignore:Editable installation"
 
 .PHONY: demo test quick lint mutants faults soak docs pictures test-noble clean
 
@@ -57,17 +59,17 @@ $(VENV)/.created:
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.created setup.py
-	$(BIN)/python -m pip install --quiet --no-build-isolation -e ".[$(WHEELS)simulation,map-server,report]"
+	$(NO_WARNING) $(BIN)/python -m pip install --quiet --no-build-isolation -e ".[$(WHEELS)simulation,map-server,report]"
 	touch $@
 
 $(VENV)/.test: $(VENV)/.created setup.py
-	$(BIN)/python -m pip install --quiet --no-build-isolation -e ".[$(WHEELS)test]"
+	$(NO_WARNING) $(BIN)/python -m pip install --quiet --no-build-isolation -e ".[$(WHEELS)test]"
 	touch $@ $(VENV)/.demo
 
 .venv-noble/.test: setup.py constraints/noble.txt
 	$(NOBLE_PYTHON) -m venv .venv-noble
 	.venv-noble/bin/python -m pip install --quiet --upgrade pip "setuptools<80" wheel
-	.venv-noble/bin/python -m pip install --quiet --no-build-isolation -c constraints/noble.txt \
+	$(NO_WARNING) .venv-noble/bin/python -m pip install --quiet --no-build-isolation -c constraints/noble.txt \
 		-e ".[wheels,simulation,map-server,pmtiles,report]" pytest pytest-timeout hypothesis
 	touch $@
 

@@ -11,33 +11,45 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xview_localizer.aerial.open import open_map_source
+    from xview_localizer.aerial.source import MapSourceError
+    from xview_localizer.belief.fix import Fix
+    from xview_localizer.engines.engine import EngineError
     from xview_localizer.geometry.local_frame import LocalFrame
     from xview_localizer.geometry.pose import Pose2, Prior
     from xview_localizer.ground_view import GroundView
-    from xview_localizer.localizer import Fix, Localizer, LocalizerConfig
+    from xview_localizer.localizer import Localizer, LocalizerConfig
+    from xview_localizer.models.manifest import ModelPackageError
     from xview_localizer.models.package import ModelPackage
+    from xview_localizer.parameters.table import SettingsError
     from xview_localizer.photo.locate import LocatedPhoto, PhotoLocator
+    from xview_localizer.photo.metadata import PhotoError
     from xview_localizer.photo.photo import KnownByUser, Photo, read_photo
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Fix": "localizer",
+    "EngineError": "engines.engine",
+    "Fix": "belief.fix",
     "GroundView": "ground_view",
     "KnownByUser": "photo.photo",
     "LocalFrame": "geometry.local_frame",
     "Localizer": "localizer",
     "LocalizerConfig": "localizer",
     "LocatedPhoto": "photo.locate",
+    "MapSourceError": "aerial.source",
     "ModelPackage": "models.package",
+    "ModelPackageError": "models.manifest",
     "Photo": "photo.photo",
+    "PhotoError": "photo.metadata",
     "PhotoLocator": "photo.locate",
     "Pose2": "geometry.pose",
     "Prior": "geometry.pose",
+    "SettingsError": "parameters.table",
     "open_map_source": "aerial.open",
     "read_photo": "photo.photo",
 }
 __all__ = [
+    "EngineError",
     "Fix",
     "GroundView",
     "KnownByUser",
@@ -45,11 +57,15 @@ __all__ = [
     "Localizer",
     "LocalizerConfig",
     "LocatedPhoto",
+    "MapSourceError",
     "ModelPackage",
+    "ModelPackageError",
     "Photo",
+    "PhotoError",
     "PhotoLocator",
     "Pose2",
     "Prior",
+    "SettingsError",
     "open_map_source",
     "read_photo",
 ]

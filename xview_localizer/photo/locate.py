@@ -51,6 +51,7 @@ class LocatedPhoto:
 
     @property
     def accepted(self) -> bool:
+        """Whether the pose passed the gate; only an accepted pose is meant to be used."""
         return self.fix.accepted
 
     @property
@@ -69,10 +70,12 @@ class LocatedPhoto:
 
     @property
     def latitude_deg(self) -> float:
+        """Latitude of the camera (WGS84)."""
         return self._latitude_longitude_deg()[0]
 
     @property
     def longitude_deg(self) -> float:
+        """Longitude of the camera (WGS84)."""
         return self._latitude_longitude_deg()[1]
 
     @property
@@ -82,6 +85,7 @@ class LocatedPhoto:
 
     @property
     def heading_sigma_deg(self) -> float:
+        """Standard deviation of the heading."""
         return float(np.degrees(np.sqrt(self.fix.covariance[2, 2])))
 
     @property
@@ -94,6 +98,7 @@ class LocatedPhoto:
 
     @property
     def distance_from_prior_m(self) -> float:
+        """Distance of the pose from the rough position that was given."""
         return float(np.hypot(self.fix.x_m - self.prior.x_m, self.fix.y_m - self.prior.y_m))
 
     def proof(self) -> np.ndarray:
