@@ -61,6 +61,7 @@ def replay_and_report(
     `reference_name`: see read_reference. A `recording` is written for Rerun where it is given. Raises BagError,
     MapSourceError, ReplayError, SettingsError.
     """
+    from xview_localizer.ros.own_domain import use_own_domain
     from xview_localizer.ros.replay import ReplayError, ReplayPace, replay_drive
 
     given = {"model.package": str(model)} if model else {}
@@ -73,7 +74,7 @@ def replay_and_report(
         if source != settings.values["map.source"]:
             values |= SERVED_MAP | {"map.source": source, "map.cache_dir": str(folder / "tiles")}
         (folder / "localizer.yaml").write_text(parameter_file_text(values))
-        report("replaying through the localizer node")
+        report(f"replaying through the localizer node in DDS domain {use_own_domain()}")
         answered: list[float] = []
         began = time.monotonic()
 
