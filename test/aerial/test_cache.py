@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -173,6 +175,33 @@ def test_a_cache_that_cannot_be_written_does_not_stop_the_drive(server: TileServ
     cache.folder.write_text("a file where the folder was")
     assert Fetcher(QUICK, cache).fetch(server.url + "/1") == TILE
     assert "cannot cache" in caplog.text
+
+
+FULL_DISK = """
+import logging, resource, signal, sys
+from xview_localizer.aerial.cache import TileCache
+from xview_localizer.aerial.fetch import FetchConfig, Fetcher
+logging.basicConfig()
+fetcher = Fetcher(FetchConfig(timeout_sec=5.0, retries=0), TileCache(sys.argv[1]))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+sys.exit(len(fetcher.fetch(sys.argv[2])) != int(sys.argv[3]))
+"""
+
+
+def test_a_tile_that_does_not_fit_on_the_disk_is_used_and_leaves_nothing(
+    server: TileServer, tmp_path
+) -> None:
+    """The limit of a process's files stands in for a full disk: notes fit, tiles do not."""
+    server.replies["/1"] = Reply(TILE)
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path), server.url + "/1", str(len(TILE))]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert "cannot cache" in ended.stderr
+    cache = TileCache(tmp_path)
+    assert not [path for path in files(cache) if path.suffix != ".json"]
+    assert Fetcher(QUICK, cache).fetch(server.url + "/1") == TILE
+    assert server.requests["/1"] == 2
 
 
 def test_the_notes_are_plain_json(tmp_path) -> None:

@@ -13,11 +13,12 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -41,6 +42,7 @@ from xview_localizer.ros.replay import MESSAGE_TYPES
 SOUND_IMAGES, FAULTY_IMAGES = 4, 5
 ANSWER_SEC, START_SEC = 30.0, 120.0
 WRONG_M, RECOVERY_SEC, GROWTH_MB = 5.0, 5.0, 150.0
+CANNOT_START = 1  # what a node that starts by itself ends with where it cannot be configured
 FAST_SEC = 1 / 60  # between images of a fast camera
 # Between an answer and the next image, as of a camera of some Hz.
 PAUSE_SEC = 0.2
@@ -83,6 +85,8 @@ class Run:
                 server = stack.enter_context(FaultyTileServer(tile, mode))
                 values |= {"map.source": server.template, "map.cache_dir": stack.enter_context(_folder())}
             values = {k: v for k, v in (values | fault.values).items() if v is not None}
+            if fault.disk_kb:
+                values["map.cache_dir"] = stack.enter_context(_small_disk(fault.disk_kb))
             self._client = stack.enter_context(Client())
             outcome = Outcome(fault.name)
             try:
@@ -95,7 +99,10 @@ class Run:
 
     def _start(self, values: Mapping[str, object], stack: ExitStack) -> None:
         self._node = stack.enter_context(NodeProcess(values))
-        self._client.until(lambda: self._client.values.get("state") == "active", START_SEC)
+        if self._fault.starts:
+            self._client.until(lambda: self._client.values.get("state") == "active", START_SEC)
+        else:
+            self._client.until(lambda: not self._node.running, START_SEC)
 
     def _restart(self, values: Mapping[str, object], stack: ExitStack) -> None:
         """Kill the node, which has just been sent an image, and start another."""
@@ -111,6 +118,8 @@ class Run:
         restart: Callable[[], None],
     ) -> None:
         fault, images = self._fault, 0
+        if not fault.starts:
+            return
         begins = 0 if fault.from_start else SOUND_IMAGES
         ends = begins + FAULTY_IMAGES
         memory_mb = _memory_mb(self._node)
@@ -185,11 +194,11 @@ class Run:
     def _judge(self, outcome: Outcome) -> None:
         fault, problems = self._fault, self._problems
         self._client.spin_for(1.2)  # the last diagnostics
-        if not self._node.running:
+        if fault.starts and not self._node.running:
             problems.append("crash")
         log = self._node.log
         code = self._node.stop()
-        if code != 0 or "Traceback" in log:
+        if code != (0 if fault.starts else CANNOT_START) or "Traceback" in log:
             problems.append(f"ended with {code}: {log[-300:]}")
         records = self._client.records
         errors_m = [self._error_m(record) for record in records if record.accepted]
@@ -212,6 +221,17 @@ class Run:
 def _messages(drive: Drive) -> list[BagMessage]:
     with BagReader(drive.bag, drive.topics) as bag:
         return [message for message in bag.messages() if message.role not in TF_TOPICS]
+
+
+@contextmanager
+def _small_disk(size_kb: int) -> Iterator[str]:
+    """A folder on a disk of its own, which is in memory; mounting needs root."""
+    with _folder() as folder:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_kb}k", "tmpfs", folder], check=True)
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", "-l", folder], check=True)
 
 
 def _folder() -> tempfile.TemporaryDirectory:
@@ -265,6 +285,9 @@ def main() -> int:
     )
     for number, fault in enumerate(faults()):
         if not re.search(arguments.only, fault.name):
+            continue
+        if fault.disk_kb and os.geteuid() != 0:
+            print(f"{fault.name:34} not tried: mounting a small disk needs root")
             continue
         os.environ["ROS_DOMAIN_ID"] = str(10 + (os.getpid() + number) % 90)
         outcome = run(fault, drive, truth)

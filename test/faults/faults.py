@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import shutil
 import tempfile
 from array import array
 from collections.abc import Callable, Iterator
@@ -13,14 +15,18 @@ from typing import Any
 
 import cv2
 import numpy as np
+import yaml
 from sensor_msgs.msg import CompressedImage, Image
 
 from xview_localizer.inputs.messages import rgb_from_compressed_image
+from xview_localizer.models.package import default_package_path
 
 # Takes a role and its message, and gives what is published in its place; None: nothing.
 Change = Callable[[str, Any], Any]
 UNKNOWN_PLACE_M = 500.0
 METRES_PER_DEGREE = 111_320.0
+# Holds one tile of some 100 KB, not two.
+FULL_DISK_KB = 160
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,8 @@ class Fault:
 
     The drive begins with the fault where `from_start`, else with some sound images. It `recovers` where the node is to
     accept poses again once the fault is over. Each image is sent `times` over, 1/60 s apart; `killed`: the node is
-    killed while it works on an image, and started again.
+    killed while it works on an image, and started again. `disk_kb`: the tile cache lies on a disk of that size.
+    `starts`: the node gets active; else it has to end by itself, with the reason.
     """
 
     name: str
@@ -42,6 +49,8 @@ class Fault:
     recovers: bool = True
     times: int = 1
     killed: bool = False
+    disk_kb: int = 0
+    starts: bool = True
 
 
 def only(role: str, edit: Callable[[Any], Any]) -> Change:
@@ -182,6 +191,7 @@ def faults() -> Iterator[Fault]:
     yield from _image_faults()
     yield from _sensor_faults()
     yield from _time_faults()
+    yield from _model_faults()
     yield Fault("images: 60 Hz", "", times=15)
     yield Fault("node: killed and restarted", "", killed=True)
 
@@ -209,6 +219,40 @@ def _map_faults() -> Iterator[Fault]:
         values={"map.cache_dir": _blocked_cache()},
         from_start=True,
     )
+
+    yield Fault(
+        "tile cache: disk full",
+        "cannot cache.*No space left on device",
+        map_mode="cacheable",
+        disk_kb=FULL_DISK_KB,
+        from_start=True,
+    )
+
+
+def _model_faults() -> Iterator[Fault]:
+    """Half a copy, and one whose checksums were renewed by hand."""
+    for renewed, name, reason in (
+        (False, "model: corrupt graph", "cannot configure: .*has sha256 .*copy the package again"),
+        (True, "model: corrupt graph, new checksum", "cannot configure: cannot load .*backbone"),
+    ):
+        values = {"model.package": _corrupt_package(renewed)}
+        yield Fault(name, reason, values=values, starts=False, recovers=False)
+
+
+def _corrupt_package(renewed: bool) -> str:
+    """A copy of the embedded package; the second half of its backbone is zeros."""
+    folder = Path(tempfile.mkdtemp(prefix="faults_model_")) / "package"
+    shutil.copytree(default_package_path(), folder)
+    manifest = folder / "model.yaml"
+    document = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+    entry = document["graphs"]["backbone"]
+    graph = folder / entry["file"]
+    whole = graph.read_bytes()
+    graph.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
+    if renewed:
+        entry["sha256"] = hashlib.sha256(graph.read_bytes()).hexdigest()
+        manifest.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return str(folder)
 
 
 def _blocked_cache() -> str:
