@@ -28,11 +28,12 @@ import numpy as np
 from faults import Fault, faults, moved_back, raw_image
 from node_client import Client
 from rclpy.serialization import deserialize_message
+from std_msgs.msg import Header
 from tile_server import FaultyTileServer
 
 from xview_localizer.aerial.map_server import rendered_tiles
 from xview_localizer.inputs.messages import stamp_sec
-from xview_localizer.recordings.bag import TF_TOPICS, BagMessage, BagReader, Drive, read_drive
+from xview_localizer.recordings.bag import TF_ROLES, TF_TOPICS, BagMessage, BagReader, Drive, read_drive
 from xview_localizer.recordings.tum import read_tum
 from xview_localizer.records import ImageRecord
 from xview_localizer.ros.node_process import NodeProcess
@@ -42,6 +43,7 @@ from xview_localizer.ros.replay import MESSAGE_TYPES
 SOUND_IMAGES, FAULTY_IMAGES = 4, 5
 ANSWER_SEC, START_SEC = 30.0, 120.0
 WRONG_M, RECOVERY_SEC, GROWTH_MB = 5.0, 5.0, 150.0
+(TF_TYPE,) = TF_ROLES["tf"]
 CANNOT_START = 1  # what a node that starts by itself ends with where it cannot be configured
 FAST_SEC = 1 / 60  # between images of a fast camera
 # Between an answer and the next image, as of a camera of some Hz.
@@ -68,6 +70,8 @@ class Run:
 
     def __init__(self, fault: Fault, drive: Drive, truth: Mapping[str, np.ndarray]) -> None:
         self._fault, self._drive, self._truth = fault, drive, truth
+        with BagReader(drive.bag, drive.topics, TF_ROLES, required=()) as bag:
+            self._mountings = [message.cdr for message in bag.messages() if message.role == "tf_static"]
         self._problems: list[str] = []
         self._taken_at_sec: dict[
             float, float
@@ -161,6 +165,8 @@ class Run:
             topic = "image" if self._fault.raw else "image/compressed"
             if self._fault.raw:
                 published = raw_image(published)
+        if self._fault.tf and not faulty:
+            self._publish_mountings(published.header)
         if faulty and self._fault.change is not None:
             published = self._fault.change(message.role, published)
         if published is None:
@@ -172,6 +178,15 @@ class Run:
             image = moved_back(published, earlier * FAST_SEC)
             self._taken_at_sec[stamp_sec(image)] = taken_at_sec
             self._client.publish(topic, type(image), image)
+
+    def _publish_mountings(self, header: Header) -> None:
+        """The drive's static transforms as moving ones, of this stamp."""
+        message_type = MESSAGE_TYPES[TF_TYPE]
+        for cdr in self._mountings:
+            mountings = deserialize_message(cdr, message_type)
+            for transform in mountings.transforms:
+                transform.header.stamp = header.stamp
+            self._client.publish("/tf", message_type, mountings)
 
     def _await_answer(self, must: bool) -> None:
         """Until the last image is answered; while faulty, a while is enough."""
@@ -262,6 +277,15 @@ def run(fault: Fault, drive: Drive, truth: Mapping[str, np.ndarray]) -> Outcome:
     return Run(fault, drive, truth).outcome()
 
 
+def _cannot_be_tried(fault: Fault) -> str:
+    """The reason why this machine cannot play a fault, or an empty string."""
+    if fault.disk_kb and os.geteuid() != 0:
+        return "mounting a small disk needs root"
+    if fault.tf and TF_TYPE not in MESSAGE_TYPES:
+        return "tf2_msgs is not installed"
+    return ""
+
+
 def _row(outcome: Outcome) -> str:
     recovery = "" if outcome.recovery_sec is None else f"{outcome.recovery_sec:.1f} s"
     verdict = "no: " + "; ".join(outcome.problems) if outcome.problems else "yes"
@@ -286,8 +310,8 @@ def main() -> int:
     for number, fault in enumerate(faults()):
         if not re.search(arguments.only, fault.name):
             continue
-        if fault.disk_kb and os.geteuid() != 0:
-            print(f"{fault.name:34} not tried: mounting a small disk needs root")
+        if cause := _cannot_be_tried(fault):
+            print(f"{fault.name:34} not tried: {cause}")
             continue
         os.environ["ROS_DOMAIN_ID"] = str(10 + (os.getpid() + number) % 90)
         outcome = run(fault, drive, truth)

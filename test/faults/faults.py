@@ -36,6 +36,7 @@ class Fault:
     The drive begins with the fault where `from_start`, else with some sound images. It `recovers` where the node is to
     accept poses again once the fault is over. Each image is sent `times` over, 1/60 s apart; `killed`: the node is
     killed while it works on an image, and started again. `disk_kb`: the tile cache lies on a disk of that size.
+    `tf`: mountings come on /tf, with each message's stamp, and not while the fault is there.
     `starts`: the node gets active; else it has to end by itself, with the reason.
     """
 
@@ -50,6 +51,7 @@ class Fault:
     times: int = 1
     killed: bool = False
     disk_kb: int = 0
+    tf: bool = False
     starts: bool = True
 
 
@@ -312,10 +314,9 @@ def _sensor_faults() -> Iterator[Fault]:
     yield Fault("Odometry: restarted", "jumped by", _restarted_odometry())
     upward = with_fields(orientation__x=1.0, orientation__y=0.0, orientation__z=0.0, orientation__w=0.0)
     yield Fault("Imu: upside down", "lean", only("imu", upward))
-    mountings = ("camera.position_in_base_m", "camera.rpy_deg", "gnss.antenna_in_base_m")
-    yield Fault(
-        "TF: absent", "no transform|names no frame_id", values=dict.fromkeys(mountings), recovers=False
-    )
+    no_mountings = dict.fromkeys(("camera.position_in_base_m", "camera.rpy_deg", "gnss.antenna_in_base_m"))
+    yield Fault("TF: absent", "no transform|names no frame_id", values=no_mountings, recovers=False)
+    yield Fault("TF: stale", "no transform .* is known from .* to ", values=no_mountings, tf=True)
 
 
 def _time_faults() -> Iterator[Fault]:
