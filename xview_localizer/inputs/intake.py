@@ -14,6 +14,7 @@ from xview_localizer.inputs import messages
 from xview_localizer.inputs.camera_mask import camera_masks
 from xview_localizer.inputs.clock_lag import ClockLag
 from xview_localizer.inputs.doubts import DriveDoubts
+from xview_localizer.inputs.mirrored_odometry import MirrorCheck
 from xview_localizer.inputs.moments import CameraImage, Moment
 from xview_localizer.inputs.mountings import ONLY_CAMERA, MountingError, Mountings, parameter_prefix
 from xview_localizer.inputs.odometry_check import OdometryCheck
@@ -60,7 +61,7 @@ class DriveIntake:
         self._localizer, self._settings, self._rgb_from_image = localizer, settings, rgb_from_image
         self.mountings = Mountings(settings.mountings)
         self._masks = camera_masks(settings)
-        self._odometry_check = OdometryCheck()
+        self._odometry_check, self._mirror_check = OdometryCheck(), MirrorCheck()
         self.doubts = DriveDoubts(settings.values)
         self.clock_lag = ClockLag()
         self._imu_problem = ""  # why the last attitude could not be turned into base_link
@@ -93,6 +94,8 @@ class DriveIntake:
         with _refusals_as_message_errors():
             antenna_m = self.mountings.antenna_in_base_m(message.header)
             self.tracker.on_gnss(stamp_sec, *geodetic, position.sigma_m, antenna_m)
+        at_m = self._settings.frame.enu_from_geodetic(*geodetic)[:2]
+        self._mirror_check.on_position(stamp_sec, at_m, position.sigma_m)
         self.doubts.on_status(message.status.status)
 
     def on_odom(self, message) -> None:
@@ -102,6 +105,7 @@ class DriveIntake:
             T_child_base = self.mountings.T_child_base(message.child_frame_id, stamp_sec)
         pose = messages.pose_from_odometry(message, T_child_base)
         self._odometry_check.check(message)
+        self._mirror_check.on_odometry(stamp_sec, pose)
         with _refusals_as_message_errors():
             self.tracker.on_odometry(stamp_sec, pose)
         self.odometry_frame = message.header.frame_id
@@ -209,6 +213,7 @@ class DriveIntake:
 
     def clear(self) -> None:
         """Time has jumped: forget all that was measured."""
+        self._mirror_check = MirrorCheck()
         self.tracker.clear()
         self.mountings.clear()
 

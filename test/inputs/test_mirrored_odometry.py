@@ -1,0 +1,55 @@
+"""A left-handed odometry is refused once the path has turned; noise, straight roads and restarts are no reason."""
+
+import numpy as np
+import pytest
+
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.inputs.messages import MessageError
+from xview_localizer.inputs.mirrored_odometry import MirrorCheck
+
+
+def corner(length_m=30.0, step_m=2.5, turn_rad=np.pi / 2):
+    """Positions [N, 2] along a street and, after a corner to the left, along another."""
+    along = np.arange(0.0, length_m, step_m)
+    street = np.column_stack([along, np.zeros_like(along)])
+    return np.concatenate([street, [length_m, 0] + along[:, None] * [np.cos(turn_rad), np.sin(turn_rad)]])
+
+
+def drive(check, odometry_m, gnss_m, sigma_m=1.0, start_sec=0.0):
+    for number, (at_m, fix_m) in enumerate(zip(odometry_m, gnss_m, strict=True)):
+        stamp_sec = start_sec + number
+        check.on_odometry(stamp_sec, Pose2(*at_m, 0.0))
+        check.on_position(stamp_sec + 0.1, fix_m, sigma_m)
+
+
+def turned(path_m, by_rad):
+    c, s = np.cos(by_rad), np.sin(by_rad)
+    return path_m @ np.array([[c, -s], [s, c]]).T
+
+
+@pytest.mark.parametrize("by_rad", [0.0, 2.0])
+def test_a_mirrored_path_is_refused_after_the_corner(by_rad):
+    path_m, rng = corner(), np.random.default_rng(0)
+    gnss_m = turned(path_m, by_rad) + 100.0 + rng.normal(0.0, 1.0, path_m.shape)
+    drive(MirrorCheck(), path_m, gnss_m)
+    with pytest.raises(MessageError, match="mirror image of GNSS's: its frame is left-handed"):
+        drive(MirrorCheck(), path_m * (1, -1), gnss_m)
+
+
+def test_hands_look_alike_on_a_straight_road():
+    path_m = corner(turn_rad=0.0) + np.random.default_rng(0).normal(0.0, 0.1, (24, 2))
+    drive(MirrorCheck(), path_m * (1, -1), path_m)
+
+
+def test_what_gnss_cannot_tell_is_not_refused():
+    path_m = corner(length_m=15.0, step_m=2.0)
+    drive(MirrorCheck(), path_m * (1, -1), path_m, sigma_m=10.0)
+    few = corner()[6:17]
+    drive(MirrorCheck(), few * (1, -1), few)
+    drive(MirrorCheck(), corner(turn_rad=1.0), corner(turn_rad=1.6))  # odometry that drifts
+
+
+def test_a_restart_begins_anew():
+    """Where it begins again is by chance: here so that the whole would be a mirror image, each half being straight."""
+    path_m = np.delete(corner(length_m=45.0), slice(18, 24), axis=0)  # no odometry for 15 m after the corner
+    drive(MirrorCheck(), path_m * (1, -1), path_m)
