@@ -69,11 +69,10 @@ def evaluate(
     Example: xview-localizer evaluate --vigor VIGOR --area cross --model loc2
     Example: xview-localizer evaluate --kitti KITTI --heading-within 10 --limit 500 --model loc2
     """
-    from xview_localizer.evaluation.evaluate import evaluate_pairs
     from xview_localizer.evaluation.metrics import write_json
 
-    protocol = {"area": area, "heading_within_deg": heading_within, "limit": limit}
-    protocol = {name: value for name, value in protocol.items() if value is not None}
+    asked = {"area": area, "heading_within_deg": heading_within, "limit": limit}
+    protocol = {name: value for name, value in asked.items() if value is not None}
     _require_options_that_fit(
         (pairs, bag, vigor, kitti),
         recording=recording is not None,
@@ -84,20 +83,23 @@ def evaluate(
     if vigor is not None or kitti is not None:
         return judge_data_set(vigor, kitti, protocol, model, threads or 0, out)
     if pairs is not None:
-        from xview_localizer.engines.factory import EngineConfig
-        from xview_localizer.models.networks import open_networks
-        from xview_localizer.recordings.pairs import PairsDataset
-
-        networks = open_networks(load_package(model), EngineConfig(threads=threads or 0))
-        metrics = evaluate_pairs(
-            PairsDataset(pairs), networks, keyframes=keyframes, track=tracked("localizing")
-        )
+        metrics = _evaluate_pairs(pairs, model, keyframes, threads or 0)
     else:
         given = {"model.threads": threads, "model.package": str(model) if model else None}
         metrics = _evaluate_bag(open_recorded(bag, params_file, topic), reference, given, recording)
     write_json(metrics, out)
     _print_metrics(metrics)
     print_line(f"wrote {out}")
+
+
+def _evaluate_pairs(folder: Path, model: Path | None, keyframes: int, threads: int) -> dict:
+    from xview_localizer.engines.factory import EngineConfig
+    from xview_localizer.evaluation.evaluate import evaluate_pairs
+    from xview_localizer.models.networks import open_networks
+    from xview_localizer.recordings.pairs import PairsDataset
+
+    networks = open_networks(load_package(model), EngineConfig(threads=threads))
+    return evaluate_pairs(PairsDataset(folder), networks, keyframes=keyframes, track=tracked("localizing"))
 
 
 def _require_options_that_fit(
