@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from xview_localizer.aerial.source import AerialImage
+from xview_localizer.cli.main import DRIVE_MEASURES
 from xview_localizer.evaluation import report_data
 from xview_localizer.evaluation.report import LEAFLET, write_report
 from xview_localizer.geometry.grid import RasterGrid
@@ -43,6 +44,7 @@ def test_numbers_appear(tmp_path, drive, aerial, images):
     assert '<td class="value">2</td><td>confidence … is below …</td>' in page
     assert "model: small &lt;one&gt;" in page
     written = json.loads((tmp_path / "metrics.json").read_text())
+    assert set(DRIVE_MEASURES) <= set(metrics)  # what `demo` and `replay` print
     assert written["trajectory_rmse_m"] == metrics["trajectory_rmse_m"] == pytest.approx(np.sqrt(54 / 5))
 
 

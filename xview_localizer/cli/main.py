@@ -48,6 +48,18 @@ MENDABLE = {
 }  # fmt: skip
 
 
+# Metrics of a drive that the console shows, as people read them.
+DRIVE_MEASURES = {
+    "accepted_position_median_m": "median error of accepted poses, m",
+    "accepted_yaw_median_deg": "median yaw error of accepted poses, degrees",
+    "nees_mean": "NEES of accepted poses (3 is ideal)",
+    "trajectory_rmse_m": "RMSE of the published trajectory, m",
+    "prior_rmse_m": "RMSE of GNSS, m",
+    "rate_hz": "images per second",
+    "latency_ms_median": "median latency, ms",
+}
+
+
 class CameraKind(str, Enum):
     """Cameras that the simulator has."""
 
@@ -291,18 +303,10 @@ def _print_answer(answer) -> None:
 
 def _print_drive(metrics: dict) -> None:
     table = Table("measure", "value")
-    for key in (
-        "prior_rmse_m",
-        "trajectory_rmse_m",
-        "accepted_position_median_m",
-        "accepted_yaw_median_deg",
-        "nees_mean",
-        "rate_hz",
-        "latency_ms_median",
-    ):
-        table.add_row(key, figure(metrics[key]))
-    table.add_row("accepted", f"{metrics['n_accepted']} of {metrics['n']}")
-    table.add_row("false accepts", str(metrics["false_accepts"]))
+    table.add_row("accepted poses", f"{metrics['n_accepted']} of {metrics['n']} images")
+    table.add_row("of them off by more than 5 m", str(metrics["false_accepts"]))
+    for key, name in DRIVE_MEASURES.items():
+        table.add_row(name, figure(metrics[key]))
     console.print(table)
 
 
