@@ -52,7 +52,8 @@ def _frame(
 ) -> np.ndarray:
     """RGB [CAMERA_HEIGHT_PX + GAP_PX + MAP_HEIGHT_PX, WIDTH_PX, 3]."""
     canvas = np.full((CAMERA_HEIGHT_PX + GAP_PX + MAP_HEIGHT_PX, WIDTH_PX, 3), 255, np.uint8)
-    canvas[:CAMERA_HEIGHT_PX] = _camera(images[index])
+    if (image := images[index]) is not None:
+        canvas[:CAMERA_HEIGHT_PX] = _camera(image)
     canvas[CAMERA_HEIGHT_PX + GAP_PX :] = _map(result, aerial, index)
     return canvas
 
@@ -76,7 +77,9 @@ def _map(result: DriveResult, aerial: AerialImage, index: int) -> np.ndarray:
     # Pixel centres lie at +0.5 in grids and at integers in OpenCV.
     v, u = np.mgrid[:MAP_HEIGHT_PX, :WIDTH_PX] + 0.5
     source = aerial.grid.uv_from_xy(grid.xy_from_uv(np.stack([u, v], axis=-1))).astype(np.float32) - 0.5
-    canvas = cv2.remap(aerial.image, source, None, cv2.INTER_LINEAR, borderValue=(230, 230, 230))
+    canvas = cv2.remap(
+        aerial.image, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderValue=(230, 230, 230)
+    )
     _trail(canvas, grid, result.truth_xy_m[: index + 1], WHITE_RGB, 5)
     _trail(canvas, grid, result.truth_xy_m[: index + 1], BLACK_RGB, 2)
     _trail(canvas, grid, result.gnss_xy_m[: index + 1], GNSS_RGB, 2)

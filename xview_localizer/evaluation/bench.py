@@ -7,8 +7,9 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -42,7 +43,7 @@ CAMERAS = {
 }  # fmt: skip
 
 
-def run_bench(package: ModelPackage, repeats: int, engines: EngineConfig = EngineConfig()) -> dict:
+def run_bench(package: ModelPackage, repeats: int, engines: EngineConfig = EngineConfig()) -> dict[str, Any]:
     """Time each graph alone, whole images of two cameras by stage, and the solvers on one thread.
 
     Raises EngineError where `engines` are not available.
@@ -72,7 +73,7 @@ def run_bench(package: ModelPackage, repeats: int, engines: EngineConfig = Engin
     }
 
 
-def read_bench(path: Path) -> dict:
+def read_bench(path: Path) -> dict[str, Any]:
     """The figures of an earlier benchmark. Raises ValueError where the file does not hold any."""
     try:
         figures = json.loads(path.read_text(encoding="utf-8"))
@@ -83,7 +84,7 @@ def read_bench(path: Path) -> dict:
     return figures
 
 
-def compared(figures: dict, earlier: dict) -> list[tuple[str, float, float]]:
+def compared(figures: Mapping[str, Any], earlier: Mapping[str, Any]) -> list[tuple[str, float, float]]:
     """(name, median now, median earlier) of the stages, graphs and peak memory that both results have."""
     rows = [
         (name, row["median_ms"], earlier[part][name]["median_ms"])
@@ -119,7 +120,7 @@ def _gpu() -> str:
     return f"{gpu.name} ({gpu.compute_capability})"
 
 
-def _graph_figures(graph: Graph, engine: Engine, repeats: int) -> dict:
+def _graph_figures(graph: Graph, engine: Engine, repeats: int) -> dict[str, Any]:
     """Size and latency of one graph alone, at its typical input sizes."""
     inputs = typical_inputs(engine.inputs, graph.sizes)
     timed(lambda: engine.run(inputs))  # the first run allocates, and may compile

@@ -7,15 +7,16 @@ import os
 import subprocess
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
 from xview_localizer.evaluation.synthetic_matches import ambiguous_field, contaminated_pairs, random_pose
-from xview_localizer.geometry.dense import DenseSolverConfig, solve_dense
+from xview_localizer.geometry.dense import DenseSolverConfig, PoseMode, solve_dense
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior, wrap_angle_rad
-from xview_localizer.geometry.ransac import PairsSolverConfig, solve_pairs
+from xview_localizer.geometry.ransac import PairsSolution, PairsSolverConfig, solve_pairs
 from xview_localizer.geometry.similarity import Similarity2
 
 SINGLE_THREAD = dict.fromkeys(
@@ -24,7 +25,7 @@ SINGLE_THREAD = dict.fromkeys(
 UNITS = (0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)  # factors on the ground points, which must not move the pose
 
 
-def bench_solvers(repeats: int = 1000) -> dict:
+def bench_solvers(repeats: int = 1000) -> dict[str, Any]:
     """Figures of both solvers over `repeats` draws (the dense solver: a tenth), in a child with one thread.
 
     Linear algebra libraries read their number of threads when they are loaded, hence the child process.
@@ -36,7 +37,7 @@ def bench_solvers(repeats: int = 1000) -> dict:
     return json.loads(child.stdout)
 
 
-def measure_pairs(repeats: int) -> dict:
+def measure_pairs(repeats: int) -> dict[str, float]:
     """Figures on 1024 pairs, 60 % outliers over a 70 m square, 0.5 m noise, scale in [0.2, 5], 2000 hypotheses."""
     rng = np.random.default_rng(0)
     config = PairsSolverConfig(hypotheses=2000)
@@ -48,16 +49,21 @@ def measure_pairs(repeats: int) -> dict:
         start = time.perf_counter()
         solution = solve_pairs(pairs, None, config, seed)
         records.append((1e3 * (time.perf_counter() - start), *_errors(solution, truth)))
-    reference = solve_pairs(pairs, None, config, 0).pose
-    moved_m = 0.0
+    reference, moved_m = _pose(solve_pairs(pairs, None, config, 0)), 0.0
     for unit in UNITS:
         scaled = Correspondences(pairs.ground_xy_m * unit, pairs.aerial_xy_m, pairs.weight)
-        pose = solve_pairs(scaled, None, config, 0).pose
+        pose = _pose(solve_pairs(scaled, None, config, 0))
         moved_m = max(moved_m, float(np.hypot(pose.x_m - reference.x_m, pose.y_m - reference.y_m)))
     return _summary(records) | {"moved_by_unit_of_ground_points_mm": 1e3 * moved_m}
 
 
-def measure_dense(repeats: int) -> dict:
+def _pose(solution: PairsSolution) -> Pose2:
+    if solution.pose is None:
+        raise RuntimeError(f"the pairs of the benchmark have no pose: {solution.reason}")
+    return solution.pose
+
+
+def measure_dense(repeats: int) -> dict[str, float]:
     """Figures on 700 ground cells, a third with a match, 41 × 41 aerial cells of 1.8 m, unknown yaw, ± 20 m."""
     rng = np.random.default_rng(0)
     grid = RasterGrid.centred(0.0, 0.0, 1.8, 41, 41)
@@ -73,7 +79,7 @@ def measure_dense(repeats: int) -> dict:
     return _summary(records)
 
 
-def _errors(solution, truth: Pose2) -> tuple[float, float, float]:
+def _errors(solution: PairsSolution | PoseMode | None, truth: Pose2) -> tuple[float, float, float]:
     """Position error (m), yaw error (degrees), NEES; infinite where there is no pose."""
     if solution is None or solution.pose is None:
         return np.inf, np.inf, np.inf
@@ -85,7 +91,7 @@ def _errors(solution, truth: Pose2) -> tuple[float, float, float]:
     return float(np.hypot(*error[:2])), float(np.degrees(abs(error[2]))), float(nees)
 
 
-def _summary(records: list[tuple[float, float, float, float]]) -> dict:
+def _summary(records: list[tuple[float, float, float, float]]) -> dict[str, float]:
     latency_ms, position_m, yaw_deg, nees = np.transpose(records)
     solved = np.isfinite(nees)
     return {

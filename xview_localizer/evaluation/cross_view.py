@@ -80,7 +80,7 @@ def evaluate_cross_view(
     records: Sequence[CrossViewRecord],
     networks: Networks,
     config: LocalizerConfig = LocalizerConfig(),
-    track: Callable[[Iterable], Iterable] = iter,
+    track: Callable[[Iterable[CrossViewRecord]], Iterable[CrossViewRecord]] = iter,
 ) -> CrossViewResult:
     """Localize every image by itself and judge it.
 

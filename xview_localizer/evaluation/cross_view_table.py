@@ -8,12 +8,12 @@ from dataclasses import asdict
 import numpy as np
 
 from xview_localizer.evaluation.cross_view import CrossViewResult
-from xview_localizer.evaluation.metrics import Frame
+from xview_localizer.evaluation.metrics import Frame, Metrics
 
 RECALLS = (1, 3, 5)  # metres and degrees
 
 
-def cross_view_figures(result: CrossViewResult) -> dict:
+def cross_view_figures(result: CrossViewResult) -> Metrics:
     """Figures over `all` images and over the `accepted` ones, and every image's errors, JSON-ready.
 
     Where no pose was found the position is the search's middle, and the yaw counts as missed.

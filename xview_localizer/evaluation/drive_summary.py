@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xview_localizer.evaluation.metrics import reliability
+from xview_localizer.evaluation.metrics import Frame, Metrics, reliability
 from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.geometry.pose import wrap_angle_rad
 
@@ -14,7 +14,7 @@ OFF_RADII_M = (2, 5)
 EARLY_SEC = 10.0  # the first fixes are made without a track, so they are the most likely to be wrong
 
 
-def summarize_drives(results: Sequence[DriveResult]) -> dict:
+def summarize_drives(results: Sequence[DriveResult]) -> Metrics:
     """Figures over all images of `results`, JSON-ready; figures without data are NaN.
 
     `first_accepted_…_m` is the distance driven until the first accepted pose, infinite where there was none.
@@ -40,7 +40,7 @@ def summarize_drives(results: Sequence[DriveResult]) -> dict:
         "accepted_median_m": _median([frame.error_m for frame in accepted]),
         "first_accepted_median_m": _median(first_m),
         "first_accepted_worst_m": max(first_m),
-        "nees_mean": _mean([frame.nees for frame in accepted]),
+        "nees_mean": _mean([frame.nees for frame in accepted if frame.nees is not None]),
         **{
             f"normalized_{axis}_mean": _mean(column)
             for axis, column in zip(("along", "across", "yaw"), squared.T, strict=True)
@@ -66,7 +66,7 @@ def _early_count(result: DriveResult) -> int:
     return sum(record.stamp_sec - begin_sec <= EARLY_SEC for record in result.records)
 
 
-def _off(frames, radius_m: float) -> int:
+def _off(frames: Sequence[Frame], radius_m: float) -> int:
     return sum(frame.accepted and frame.error_m > radius_m for frame in frames)
 
 
@@ -90,9 +90,9 @@ def _normalized_squared(result: DriveResult) -> np.ndarray:
     return np.reshape(rows, (-1, 3))
 
 
-def _mean(values: Sequence) -> float:
+def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if len(values) else float("nan")
 
 
-def _median(values: Sequence) -> float:
+def _median(values: Sequence[float]) -> float:
     return float(np.median(values)) if len(values) else float("nan")

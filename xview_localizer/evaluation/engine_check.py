@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -27,7 +27,7 @@ from xview_localizer.localizer import Localizer, LocalizerConfig
 from xview_localizer.models.contracts import Networks
 from xview_localizer.models.manifest import sha256
 from xview_localizer.models.package import ModelPackage
-from xview_localizer.recordings.pairs import PairsDataset, ground_view
+from xview_localizer.recordings.pairs import PairRecord, PairsDataset, ground_view
 
 # Greatest accepted differences of poses, far below their errors, and the number of images compared.
 MAX_POSITION_M, MAX_YAW_DEG, POSES = 0.05, 0.1, 50
@@ -97,7 +97,9 @@ class EngineCheck:
                 check = replace(check, worst_layer=self._worst_layer(self.package.graphs[name], inputs))
             yield check
 
-    def poses(self, dataset: PairsDataset, track: Callable[[Iterable], Iterable] = iter) -> PoseCheck:
+    def poses(
+        self, dataset: PairsDataset, track: Callable[[Iterable[PairRecord]], Iterable[PairRecord]] = iter
+    ) -> PoseCheck:
         """Localize up to POSES images with both engines; only poses that the reference accepts are compared."""
         networks = [self._networks(engines) for engines in (self.reference, self.candidate)]
         position_m, yaw_deg, images = 0.0, 0.0, 0
@@ -144,7 +146,7 @@ class EngineCheck:
 
 
 @contextmanager
-def engine_check(package: ModelPackage, config: EngineConfig):
+def engine_check(package: ModelPackage, config: EngineConfig) -> Iterator[EngineCheck]:
     """An EngineCheck; its temporary files are deleted afterwards. Raises EngineError."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.evaluation.judging import judge
-from xview_localizer.evaluation.metrics import Frame, summarize
+from xview_localizer.evaluation.metrics import Frame, Metrics, summarize
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.localizer import Localizer, LocalizerConfig
 from xview_localizer.models.contracts import Networks
@@ -20,8 +20,8 @@ def evaluate_pairs(
     networks: Networks,
     config: LocalizerConfig = LocalizerConfig(),
     keyframes: int = 1,
-    track: Callable[[Iterable], Iterable] = iter,
-) -> dict:
+    track: Callable[[Iterable[list[PairRecord]]], Iterable[list[PairRecord]]] = iter,
+) -> Metrics:
     """Localize every record and return the metrics (see metrics.summarize) with `rate_hz`.
 
     With `keyframes` K > 1, up to K - 1 earlier records of the same sequence and aerial image are joined by
@@ -67,14 +67,19 @@ def _windows(records: Sequence[PairRecord], keyframes: int) -> list[list[PairRec
         raise PairsError(
             f"no sequence has {keyframes} records in a row on one aerial image; use --keyframes 1"
         )
-    lost = [record.id for window in windows for record in window if record.odom is None]
-    if lost:
-        raise PairsError(f"record {lost[0]} has no odom, which joining keyframes needs")
+    for record in (record for window in windows for record in window):
+        _odom(record)  # refused before anything is localized
     return windows
+
+
+def _odom(record: PairRecord) -> Pose2:
+    if record.odom is None:
+        raise PairsError(f"record {record.id} has no odom, which joining keyframes needs")
+    return record.odom
 
 
 def _relative(current: PairRecord, past: PairRecord) -> Pose2:
     """T_current_past by odometry."""
     if current is past:
         return IDENTITY_POSE
-    return current.odom.inverse() @ past.odom
+    return _odom(current).inverse() @ _odom(past)

@@ -51,7 +51,7 @@ class MapShift:
         """Whether the drive's headings are too much alike to tell a shifted map from a wrong mounting."""
         return self.unexplained_m >= CLEARLY * self.by_mounting_m
 
-    def record(self) -> dict:
+    def record(self) -> dict[str, float | bool]:
         """The fields for JSON."""
         return asdict(self) | {"significant": self.is_significant}
 
@@ -78,7 +78,7 @@ def estimate_map_shift(
     `values` are the settings that the drive was localized with. Errors repeat over the ground that images share, so
     that each `independence_m` of road counts once, by its median.
     """
-    number = np.flatnonzero([record.accepted for record in result.records])
+    number = np.flatnonzero([record.accepted for record in result.records]).tolist()
     steps_m = np.linalg.norm(np.diff(result.truth_xy_m, axis=0), axis=1)
     stretch = (np.concatenate([[0.0], np.cumsum(steps_m)]) // independence_m)[number]
     if len(np.unique(stretch)) < LEAST_STRETCHES:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, SupportsFloat
 
 import numpy as np
 
 from xview_localizer.strict_json import strict_json
+
+Metrics = dict[str, Any]  # for JSON: numbers, None without data, and lists of such objects
 
 RECALL_RADII_M = (1, 2, 5, 10)
 FALSE_ACCEPT_M = 5.0
@@ -36,7 +39,7 @@ class Frame:
     tolerance_m: float = 0.0  # possible error of the truth itself; not subtracted from the errors
 
 
-def summarize(frames: Sequence[Frame]) -> dict:
+def summarize(frames: Sequence[Frame]) -> Metrics:
     """All metrics over `frames`, JSON-ready; figures without data are None."""
     accepted = [frame for frame in frames if frame.accepted]
     nees = [frame.nees for frame in accepted if frame.nees is not None]
@@ -55,7 +58,7 @@ def summarize(frames: Sequence[Frame]) -> dict:
     }
 
 
-def _errors(frames: Sequence[Frame]) -> dict:
+def _errors(frames: Sequence[Frame]) -> dict[str, float | None]:
     error_m = [frame.error_m for frame in frames]
     yaw_deg = [abs(frame.yaw_error_deg) for frame in frames if frame.yaw_error_deg is not None]
     split = [frame for frame in frames if np.isfinite(frame.along_m)]
@@ -71,23 +74,23 @@ def _errors(frames: Sequence[Frame]) -> dict:
     }
 
 
-def _confident(frames: Sequence[Frame]) -> dict:
+def _confident(frames: Sequence[Frame]) -> dict[str, float | None]:
     """Recall within 2 m of the most confident 50 % and 70 % of the images."""
     ranked = sorted(frames, key=lambda frame: -frame.confidence)
-    figures = {}
+    figures: dict[str, float | None] = {}
     for share in CONFIDENT_SHARES:
         best = ranked[: int(np.ceil(share / 100 * len(ranked)))]
         figures[f"confident_{share}_recall_2m"] = _or_none(np.mean, [frame.error_m <= 2 for frame in best])
     return figures
 
 
-def reliability(frames: Sequence[Frame]) -> list[dict]:
+def reliability(frames: Sequence[Frame]) -> list[dict[str, float | None]]:
     """Mean confidence and share of poses within CONFIDENCE_RADIUS_M, in equal bins of confidence, over the frames with
     a pose and a known true yaw."""
     found = [frame for frame in frames if frame.yaw_error_deg is not None]
     edges = np.linspace(0, 1, RELIABILITY_BINS + 1)
     number = np.digitize([frame.confidence for frame in found], edges[1:-1])
-    bins = []
+    bins: list[dict[str, float | None]] = []
     for index in range(RELIABILITY_BINS):
         inside = [frame for frame, at in zip(found, number, strict=True) if at == index]
         bins.append(
@@ -106,11 +109,11 @@ def _rms(values: Sequence[float]) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def _or_none(reduce, values: Sequence) -> float | None:
+def _or_none(reduce: Callable[[Sequence[float]], SupportsFloat], values: Sequence[float]) -> float | None:
     return float(reduce(values)) if len(values) else None
 
 
-def write_json(metrics: dict, path: Path) -> None:
+def write_json(metrics: Mapping[str, Any], path: Path) -> None:
     """Write metrics as JSON; NaN becomes null, which every JSON reader accepts."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(strict_json(metrics, indent=1) + "\n")

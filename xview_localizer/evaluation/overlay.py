@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from xview_localizer.aerial.source import AerialImage
 from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.geometry.pose import Pose2
 
+ToPixel = Callable[[np.ndarray], tuple[int, int]]
 HEIGHT_PX = 200
 CROP_M = 50.0
 TRUTH_RGB, ACCEPTED_RGB, REJECTED_RGB = (30, 30, 30), (23, 105, 170), (209, 73, 91)
@@ -43,7 +44,7 @@ def film_strip(
     return np.vstack([part for row in rows for part in (row, gap)][:-1])
 
 
-def _crop(aerial: AerialImage, centre: Pose2):
+def _crop(aerial: AerialImage, centre: Pose2) -> tuple[np.ndarray, ToPixel]:
     """A square of the map around a pose, and the function from metres [2] to its pixels."""
     grid = aerial.grid
     scale = HEIGHT_PX / CROP_M
@@ -63,7 +64,7 @@ def _crop(aerial: AerialImage, centre: Pose2):
     return crop, to_px
 
 
-def _arrow(crop: np.ndarray, to_px, pose: Pose2, rgb: tuple[int, int, int]) -> None:
+def _arrow(crop: np.ndarray, to_px: ToPixel, pose: Pose2, rgb: tuple[int, int, int]) -> None:
     start, end = pose.transform(np.array([[0.0, 0.0], [5.0, 0.0]]))
     cv2.arrowedLine(crop, to_px(start), to_px(end), (255, 255, 255), 5, cv2.LINE_AA, tipLength=0.35)
     cv2.arrowedLine(crop, to_px(start), to_px(end), rgb, 2, cv2.LINE_AA, tipLength=0.35)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import chi2
 
@@ -111,7 +112,7 @@ def latency(result: DriveResult) -> Figure:
     return figure
 
 
-def _figure(width_in: float, height_in: float):
+def _figure(width_in: float, height_in: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width_in, height_in))
     axes = figure.subplots()
     axes.grid(alpha=0.25)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,13 +52,14 @@ class Reference:
         after = int(np.searchsorted(self.stamp_sec, stamp_sec))
         for number in (after - 1, after):
             if 0 <= number < len(self.stamp_sec) and abs(self.stamp_sec[number] - stamp_sec) < SAME_STAMP_SEC:
-                return self._pose_between(number, number, 0.0)
+                return self._pose_between(self.yaw_rad, number, number, 0.0)
         if not 0 < after < len(self.stamp_sec):
             return None
         gap_sec = self.stamp_sec[after] - self.stamp_sec[after - 1]
         if gap_sec > MAX_GAP_SEC:
             return None
-        return self._pose_between(after - 1, after, (stamp_sec - self.stamp_sec[after - 1]) / gap_sec)
+        share = (stamp_sec - self.stamp_sec[after - 1]) / gap_sec
+        return self._pose_between(self.yaw_rad, after - 1, after, share)
 
     def position_before(self, stamp_sec: float) -> int | None:
         """Index of the newest entry up to `stamp_sec`; None where it is older than MAX_GAP_SEC."""
@@ -69,12 +71,14 @@ class Reference:
         if self.yaw_rad is not None:
             found = self.pose_at(stamp_sec)
             return found[0] if found else None
+        if self.odometry is None:
+            return None
         number, now = self.position_before(stamp_sec), self.odometry.at(stamp_sec)
         if number is None or now is None:
             return None
         motion = self.odometry.motion(float(self.stamp_sec[number]), stamp_sec)
         near = np.flatnonzero(np.abs(self.stamp_sec - stamp_sec) <= COURSE_WINDOW_SEC)
-        samples = [(float(self.stamp_sec[i]), self._sample(i)) for i in near]
+        samples = [(float(self.stamp_sec[i]), self._sample(int(i))) for i in near]
         samples = [item for item in samples if (at := self.odometry.at(item[0])) and at.path == now.path]
         heading = heading_from_course(samples, self.odometry, COURSE_DRIFT_M, COURSE_BASELINE_M)
         if motion is None or heading is None:
@@ -86,11 +90,13 @@ class Reference:
     def _sample(self, number: int) -> GnssSample:
         return GnssSample(self.xy_m[number], float(self.sigma_m[number]), self.antenna_in_base_m[number])
 
-    def _pose_between(self, before: int, after: int, share: float) -> tuple[Pose2, float]:
+    def _pose_between(
+        self, yaw_rad: np.ndarray, before: int, after: int, share: float
+    ) -> tuple[Pose2, float]:
         x_m, y_m = (1 - share) * self.xy_m[before] + share * self.xy_m[after]
-        yaw_rad = (1 - share) * self.yaw_rad[before] + share * self.yaw_rad[after]
+        yaw = (1 - share) * yaw_rad[before] + share * yaw_rad[after]
         sigma_m = float(max(self.sigma_m[before], self.sigma_m[after]))
-        return Pose2(float(x_m), float(y_m), float(yaw_rad)), sigma_m
+        return Pose2(float(x_m), float(y_m), float(yaw)), sigma_m
 
 
 def read_reference(name: str | None, drive: Drive, settings: Settings) -> Reference:
@@ -171,18 +177,18 @@ def _topic_rows(
     return rows, odometry if positions else None
 
 
-def _pose_row(message) -> tuple[float, ...]:
+def _pose_row(message: Any) -> tuple[float, ...]:
     pose, sigma_m = messages.pose_from_reference(message, DEFAULT_SIGMA_M)
     return messages.stamp_sec(message), pose.x_m, pose.y_m, pose.yaw_rad, sigma_m, 0.0, 0.0
 
 
-def _position_row(message, settings: Settings, mountings: Mountings) -> tuple[float, ...]:
+def _position_row(message: Any, settings: Settings, mountings: Mountings) -> tuple[float, ...]:
     sample = antenna_sample(message, settings, mountings)
     (x_m, y_m), lever_m = map(float, sample.antenna_xy_m), map(float, sample.antenna_in_base_m)
     return messages.stamp_sec(message), x_m, y_m, 0.0, sample.sigma_m, *lever_m
 
 
-def antenna_sample(message, settings: Settings, mountings: Mountings) -> GnssSample:
+def antenna_sample(message: Any, settings: Settings, mountings: Mountings) -> GnssSample:
     """A NavSatFix as a position in `map`. Raises MessageError, MountingError."""
     fix = messages.position_from_nav_sat_fix(message, DEFAULT_SIGMA_M)
     xy_m = settings.frame.enu_from_geodetic(fix.latitude_deg, fix.longitude_deg, fix.altitude_m)[:2]

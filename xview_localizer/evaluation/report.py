@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.evaluation import plots
-from xview_localizer.evaluation.metrics import summarize, write_json
+from xview_localizer.evaluation.metrics import Metrics, summarize, write_json
 from xview_localizer.evaluation.overlay import film_strip
 from xview_localizer.evaluation.report_data import inline, jpeg, map_data
 from xview_localizer.evaluation.trajectory import DriveResult
@@ -37,7 +38,7 @@ def write_report(
     aerial: AerialImage,
     images: Sequence[np.ndarray | None],
     about: dict[str, str],
-) -> dict:
+) -> Metrics:
     """Write metrics.json, plots and report.html to `folder`; returns the metrics.
 
     `images` are the drive's camera images [H, W, 3] RGB, one for each record of `result`, None where an image is
@@ -80,7 +81,7 @@ def write_report(
     return metrics
 
 
-def _rows(metrics: dict) -> list[ReportRow]:
+def _rows(metrics: Metrics) -> list[ReportRow]:
     def number(key: str, unit: str, digits: int = 2) -> str:
         return "–" if metrics[key] is None else f"{metrics[key]:.{digits}f} {unit}".strip()
 
@@ -118,7 +119,7 @@ def _reasons(result: DriveResult) -> list[tuple[str, int]]:
     return counted.most_common(8)
 
 
-def _png(figure) -> bytes:
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
     return buffer.getvalue()

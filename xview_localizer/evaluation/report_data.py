@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ MAX_PICTURES = 300
 ELLIPSE_SIGMAS = 2.0
 
 
-def map_data(result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray | None]) -> dict:
+def map_data(result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray | None]) -> dict[str, Any]:
     """Aerial image and entries of all images, in metres of `map` and degrees.
 
     `images` [H, W, 3] RGB, one for each record, None where an image is missing.
@@ -44,7 +45,7 @@ def map_data(result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarr
 
 def _entry(
     record: ImageRecord, frame: Frame, result: DriveResult, index: int, image: np.ndarray | None
-) -> dict:
+) -> dict[str, Any]:
     truth, found = result.truth[index], bool(np.isfinite(record.x_m))
     return {
         "elapsed_sec": _number(record.stamp_sec - result.records[0].stamp_sec),
@@ -74,7 +75,7 @@ def _entry(
     }
 
 
-def _ellipse(covariance: np.ndarray) -> list[float]:
+def _ellipse(covariance: np.ndarray) -> list[float | None]:
     """Half axes in metres, longer first, and the angle of the longer one, degrees counter-clockwise from east."""
     variances, axes = np.linalg.eigh(covariance)
     minor_m, major_m = ELLIPSE_SIGMAS * np.sqrt(variances)

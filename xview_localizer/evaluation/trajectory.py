@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xview_localizer.evaluation.judging import judge
-from xview_localizer.evaluation.metrics import Frame
+from xview_localizer.evaluation.metrics import Frame, Metrics
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.recordings.pairs import Truth
 from xview_localizer.records import ImageRecord
@@ -47,7 +47,7 @@ class DriveResult:
     def truth_xy_m(self) -> np.ndarray:
         return np.array([(pose.x_m, pose.y_m) for pose in self.truth])
 
-    def drive_metrics(self) -> dict:
+    def drive_metrics(self) -> Metrics:
         """Metrics of the drive as a whole: error and coverage of the published trajectory, rate, latency by stage."""
         error_m = self.estimate_error_m
         # Before the first accepted fix nothing is published, and a robot has GNSS only.

@@ -161,7 +161,7 @@ class ImageJob:
     ) -> None:
         """Wait until the sensors have `arrived` at an image's stamp, or are overdue.
 
-        On a busy machine an image overtakes messages that are still queued, so wall time alone does not tell: a sensor
+        On a busy machine an image overtakes messages that are still queued, so wall time is no criterion: a sensor
         is overdue once another one has sent what is `wait_sec` newer than the image, or after BUSY_WAIT_SEC.
         """
         if worker.wait_until(arrived, self.wait_sec):

@@ -16,7 +16,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from xview_localizer.parameters.table import SettingsError
 from xview_localizer.ros.localizer_node import LocalizerNode
 
-# From a signal on, the node has so long: twice STOP_TIMEOUT_SEC for its workers, and what DDS takes. After 10 s launch
+# Time to end after a signal: twice STOP_TIMEOUT_SEC for the workers, and what DDS takes. After 10 s launch
 # sends SIGKILL, which would leave DDS's shared memory behind.
 END_TIMEOUT_SEC = 8.0
 
