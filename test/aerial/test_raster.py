@@ -17,7 +17,7 @@ from pyproj.transformer import AreaOfInterest, TransformerGroup
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
-from rasterio.transform import Affine
+from rasterio.transform import Affine, from_origin
 
 from xview_localizer.aerial.open import open_map_source, probe_map
 from xview_localizer.aerial.raster import RasterMap
@@ -301,6 +301,26 @@ def test_probe_warns_of_an_inaccurate_crs(tmp_path, epsg, place, warning) -> Non
     path = write_raster(tmp_path / "map.tif", halves(), frame, epsg, 0.25 if epsg != 4326 else 3e-6)
     probe = str(probe_map(RasterMap(path, frame), 0.0, 0.0, 0.2))
     assert re.search(warning, probe) if warning else ";" not in probe, probe
+
+
+@pytest.mark.parametrize(
+    ("profile", "where"),
+    [
+        (
+            {"epsg": 32633, "transform": from_origin(500_000, 5_330_000, 0.25, 0.25)},
+            r"is 253\.\d km from the datum",
+        ),
+        (
+            {"crs": "EPSG:4326", "transform": from_origin(690_000, 5_330_000, 0.25, 0.25)},
+            "outside of its CRS",
+        ),
+    ],
+    ids=["another zone", "metres as degrees"],
+)
+def test_a_raster_somewhere_else_is_named_with_its_place(tmp_path, profile, where) -> None:
+    source = RasterMap(write(tmp_path / "map.tif", halves(), **profile), FRAME)
+    with pytest.raises(MapSourceError, match=where):
+        probe_map(source, 0, 0, 0.25)
 
 
 def _has_grids(epsg: int, place: tuple[float, float]) -> bool:

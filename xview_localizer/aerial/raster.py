@@ -98,6 +98,10 @@ class Raster:
         row = inverse.d * x + inverse.e * y + inverse.f
         return np.stack([column, row], axis=-1)
 
+    def covers(self, uv: np.ndarray) -> bool:
+        """Whether any of the pixels `uv` [rows, columns, 2] lies in the raster."""
+        return _window(uv, self._raster.width, self._raster.height) is not None
+
     def sample(self, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """RGB [rows, columns, 3] at pixels `uv` [rows, columns, 2] and the mask [rows, columns] of imagery.
 
@@ -149,8 +153,23 @@ class RasterMap:
 
     def level(self, x_m: float, y_m: float, metres_per_pixel: float) -> SourceLevel:
         """See MapSource.level."""
-        step = source_step(self._lookup(RasterGrid.centred(x_m, y_m, metres_per_pixel, 2, 2)))
-        return SourceLevel(metres_per_pixel / step, self.raster.detail, self._warnings)
+        uv = self._lookup(RasterGrid.centred(x_m, y_m, metres_per_pixel, 2, 2))
+        detail = self.raster.detail if self.raster.covers(uv) else f"{self.raster.detail}, {self._where()}"
+        return SourceLevel(metres_per_pixel / source_step(uv), detail, self._warnings)
+
+    def _where(self) -> str:
+        """How far the raster is from the datum: by that, wrong CRSs and swapped coordinates are recognized."""
+        latitude_deg, longitude_deg, _ = self.raster.outline(2)
+        if not (np.isfinite(latitude_deg).all() and np.abs(latitude_deg).max() <= 90):
+            return "whose coordinates lie outside of its CRS: it has another one, or x and y are swapped"
+        corner_km = [
+            1e-3 * self._frame.distance_m(*at) for at in zip(latitude_deg, longitude_deg, strict=True)
+        ]
+        nearest = np.argmin(corner_km)
+        return (
+            f"whose nearest corner, at latitude {latitude_deg[nearest]:.4f} and longitude "
+            f"{longitude_deg[nearest]:.4f}, is {corner_km[nearest]:.1f} km from the datum"
+        )
 
     def _lookup(self, grid: RasterGrid) -> np.ndarray:
         """Source pixels [rows, columns, 2] (centres at +0.5) of every output pixel."""
