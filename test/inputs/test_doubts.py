@@ -87,6 +87,28 @@ def test_only_a_fisheye_sees_half_the_world(model, doubtful):
     ] * doubtful
 
 
+@pytest.mark.parametrize(
+    ("topic", "rectified"),
+    [
+        ("/camera/image_rect", True),
+        ("/left/image_rect_color/compressed", True),
+        ("/rectified/image", True),
+        ("/camera/image_raw", False),
+        ("/director/image", False),
+    ],
+)
+def test_rectified_images_with_the_camera_info_of_the_raw_ones(topic, rectified):
+    doubts, raw = DriveDoubts(SOUND), camera_info()
+    doubts.on_image_topic(topic, "")
+    doubts.on_camera_info(raw, np.radians(90.0), "")
+    assert not doubts.current()
+    raw.d = [-0.3, 0.1, 0.0, 0.0, 0.0]
+    doubts.on_camera_info(raw, np.radians(90.0), "")
+    assert [f"{topic} has rectified images" in doubt for doubt in doubts.current()] == [True] * rectified
+    doubts.on_camera_info(camera_info(), np.radians(90.0), "")
+    assert not doubts.current()
+
+
 def test_orientation_that_nobody_fills_in():
     doubts = DriveDoubts(SOUND)
     for _ in range(DEFAULT_ORIENTATIONS):

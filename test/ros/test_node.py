@@ -86,6 +86,16 @@ def test_camera_info_that_was_published_once_before_the_node_was_there(client, v
         assert "camera_info" not in client.diagnostics[-1].message
 
 
+def test_rectified_images_beside_a_distortion_are_warned_of_by_their_topic(client, values, recorded):
+    """As image_proc has it, whose CameraInfo is that of the raw images."""
+    info = deserialize_message(of(recorded, "camera_info")[0].cdr, CameraInfo)
+    info.distortion_model, info.d = "plumb_bob", [-0.1, 0.01, 0.0, 0.0, 0.0]
+    info.k = [300.0, 0.0, info.width / 2, 0.0, 300.0, info.height / 2, 0.0, 0.0, 1.0]
+    with NodeProcess(values | COMPRESSED, {"image/compressed": "/front/image_rect/compressed"}):
+        client.publish("camera_info", CameraInfo, info)
+        client.diagnostic_with("/front/image_rect/compressed has rectified images")
+
+
 def test_dead_map_server_rejects_images_with_the_reason(client, values, recorded):
     dead = {"map.source": "http://127.0.0.1:9/{z}/{x}/{y}.png", "map.timeout_sec": 0.2}
     with NodeProcess(values | COMPRESSED | dead) as process:

@@ -6,6 +6,7 @@ odometry_check.py.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 
@@ -32,6 +33,8 @@ ROUND_DEG, ROUNDING_DEG = 5.0, 0.06
 # Solved scales that are looked at, the share of them at the same bound, and how close to it (of the bounds' width).
 SCALES, SCALES_LEAST, STUCK_SHARE, AT_BOUND = 30, 10, 0.8, 0.03
 STATUS_UNKNOWN = -2
+# Topics of image_proc, such as image_rect and image_rect_color, whose CameraInfo stays that of the raw images.
+RECTIFIED_TOPIC = re.compile(r"(?:^|[/_])rect(?:ified)?(?:[/_]|$)")
 
 Values = Mapping[str, object]
 
@@ -86,12 +89,15 @@ class DriveDoubts:
         self._of_settings = doubts_of_settings(values)
         self._status = ""
         self._cameras: dict[str, str] = {}  # by camera
+        self._rectified: dict[str, str] = {}  # topics of rectified images, by camera
+        self._distorted: set[str] = set()  # cameras by whose CameraInfo images are distorted
         self._default_orientations = 0
         self._scales: deque[tuple[float, tuple[float, float]]] = deque(maxlen=SCALES)
 
     def current(self) -> list[str]:
         return [
             *self._of_settings,
+            *self._rectified_twice(),
             *filter(
                 None, (*self._cameras.values(), self._status, self._attitude_missing(), self._stuck_scale())
             ),
@@ -102,6 +108,13 @@ class DriveDoubts:
         perspective = message.distortion_model.strip().lower() in PERSPECTIVE
         doubt = doubt_of_lens(horizontal_fov_rad, perspective) or doubt_of_principal_point(message)
         self._cameras[camera] = f"{camera}: {doubt}" if camera and doubt else doubt
+
+        (self._distorted.add if np.any(message.d) else self._distorted.discard)(camera)
+
+    def on_image_topic(self, topic: str, camera: str) -> None:
+        """The full name of the topic that a camera's images come on."""
+        if RECTIFIED_TOPIC.search(topic):
+            self._rectified[camera] = topic
 
     def on_attitude(self, is_default: bool) -> None:
         """An Imu that was taken, and whether its orientation is that of a message that nobody filled in."""
@@ -120,6 +133,14 @@ class DriveDoubts:
         """The solved scale of an image, and the bounds it was solved within; NaN where nothing was solved."""
         if np.isfinite(scale):
             self._scales.append((scale, bounds))
+
+    def _rectified_twice(self) -> list[str]:
+        return [
+            f"{topic} has rectified images, by its name, and its CameraInfo a distortion, which is taken out once "
+            "more; remap to the raw images, or publish a CameraInfo with the k of p and without d"
+            for camera, topic in self._rectified.items()
+            if camera in self._distorted
+        ]
 
     def _attitude_missing(self) -> str:
         if self._default_orientations < DEFAULT_ORIENTATIONS:

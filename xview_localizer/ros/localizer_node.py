@@ -246,11 +246,10 @@ class LocalizerNode(LifecycleNode):
         info, image = input_of(camera, "camera_info"), input_of(camera, "image")
         on_camera_info = self._checked(info, partial(self._intake.on_camera_info, camera=camera))
         self._listen(info, CameraInfo, qos.CAMERA_INFO, on_camera_info)
-        on_image = partial(self._on_image, camera)
-        if self._settings.transport(camera) == "compressed":
-            self._listen(image, CompressedImage, qos.IMAGES, on_image, "/compressed")
-        else:
-            self._listen(image, Image, qos.IMAGES, on_image)
+        compressed = self._settings.transport(camera) == "compressed"
+        image_type, suffix = (CompressedImage, "/compressed") if compressed else (Image, "")
+        self._listen(image, image_type, qos.IMAGES, partial(self._on_image, camera), suffix)
+        self._intake.doubts.on_image_topic(self.resolve_topic_name(f"{image}{suffix}"), camera)
 
     def _listen(
         self,
