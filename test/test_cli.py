@@ -56,6 +56,13 @@ def fails(error):
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_of_options_is_shown_whole(words):
+    """Rich takes what stands in brackets for markup and leaves it out."""
+    texts = [parameter.help or "" for parameter in COMMANDS[words].params if hasattr(parameter, "help")]
+    assert texts and not [text for text in texts if re.search(r"\[[a-z]", text)]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_help_shows_examples_that_parse(words):
     """Every example is a call of its own command, with options and values that the command takes."""
     text = plain(RUNNER.invoke(cli.app, [*words, "--help"], env={"COLUMNS": "200"}).output)

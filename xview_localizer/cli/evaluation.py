@@ -44,12 +44,12 @@ def evaluate(
     out: Out = Path("evaluation.json"),
     area: Annotated[
         Optional[str],
-        typer.Option(help="same or cross: test images of VIGOR, KITTI's test 1 or 2. [default: same]"),
+        typer.Option(help="same (the default) or cross: test images of VIGOR, KITTI's test 1 or 2."),
     ] = None,
     heading_within: Annotated[
         Optional[float],
         typer.Option(
-            help="Degrees within which the heading is known, of VIGOR and KITTI; 180: unknown. [default: 180, 10]"
+            help="Degrees within which the heading is known; by default 180 (unknown) for VIGOR, 10 for KITTI."
         ),
     ] = None,
     limit: Annotated[
@@ -57,7 +57,7 @@ def evaluate(
     ] = None,
     keyframes: Annotated[int, typer.Option(help="Images of a sequence solved together (pairs).")] = 1,
     threads: Annotated[
-        Optional[int], typer.Option(help="Threads of ONNX Runtime; 0: its own choice. [default: 0]")
+        Optional[int], typer.Option(help="Threads of ONNX Runtime; 0, the default: its own choice.")
     ] = None,
     recording: Recording = None,
 ) -> None:

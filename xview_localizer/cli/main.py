@@ -115,7 +115,7 @@ def locate(
         typer.Option(metavar="LAT,LON", help="Rough position; by default that in the photo's EXIF."),
     ] = None,
     radius: Annotated[
-        Optional[float], typer.Option(help="How far off it can be, metres [default: 30].")
+        Optional[float], typer.Option(help="How far off it can be, metres; 30 by default.")
     ] = None,
     heading: Annotated[
         Optional[str],

@@ -22,7 +22,7 @@ PhotoList = Annotated[
 ]
 Styles = Annotated[
     Optional[list[str]],
-    typer.Option(help="Family of the towns; may be repeated; all: every one. [default: classic]"),
+    typer.Option(help="Family of the towns, classic by default; may be repeated; all: every one."),
 ]
 # What to begin with.
 Start = Annotated[
@@ -73,8 +73,9 @@ def train(
         int, typer.Option(help="Aerial crops of one step, four images each; 12 suit a GPU.")
     ] = 2,
 ) -> None:
-    """Train a model package on simulated towns, own images and scenes raised from own orthophotos, from nothing or
-    from another package.
+    """Train a model package on simulated towns, own images and scenes raised from own orthophotos.
+
+    It starts from nothing, or from another package (--start).
 
     Example: xview-localizer train --work work --out my_package
     Example: xview-localizer train --work work --out my_package --start other_package --pairs my_pairs --towns 50
