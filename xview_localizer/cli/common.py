@@ -39,7 +39,7 @@ Topics = Annotated[
     typer.Option(
         "--topic",
         metavar="INPUT:=TOPIC",
-        help="Topic of image, camera_info, fix, odom or imu (nothing after := is without); may be repeated; by "
+        help="Topic of image, camera_info, fix, odom or imu (INPUT:= with no topic leaves it out); may be repeated; by "
         "default that of drive.yaml, or the only one of its type.",
     ),
 ]
