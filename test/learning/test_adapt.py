@@ -1,14 +1,28 @@
 """Held-out images are not trained on, and a package that got worse is not written."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
-from xview_localizer.learning.adapt import Figures, got_worse, keep_unless_worse
+from xview_localizer.learning.adapt import (
+    ENCODINGS,
+    LEAST_IMAGES,
+    AdaptConfig,
+    Figures,
+    _on_all_road,
+    got_worse,
+    keep_unless_worse,
+)
+from xview_localizer.learning.matcher import Matcher
+from xview_localizer.learning.progress import Progress
 from xview_localizer.learning.road_split import GUARD_M, split_road
+from xview_localizer.models.package import ModelPackage, default_package_path
+from xview_localizer.recordings.pairs import PairsDataset
+from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
 
 BEFORE = Figures(40, 0.5, 1.0, 20, 1)
 
@@ -26,6 +40,29 @@ def test_no_camera_is_learnt_from_near_one_that_is_held_out(rounds):
     assert not set(split.calibrate) & set(split.judge)
 
 
+def test_one_long_road_is_split_by_stretch():
+    """Every 400 m have a part of their own to judge."""
+    xy_m = np.column_stack([np.arange(0.0, 1200.0, 3.0), np.zeros(400)])
+    judged_m = xy_m[split_road(xy_m).judge, 0]
+    assert np.histogram(judged_m, bins=3, range=(0, 1200))[0].min() > 15
+
+
+def test_a_small_site_whose_roads_are_driven_again_and_again_is_split_by_place():
+    """One side is held out, so that images to learn from are left."""
+    rng = np.random.default_rng(0)
+    drives = []
+    for turned in (False, True, False, True, False):
+        along_m, lane_m = np.arange(-90.0, 90.0, 3.0), rng.choice([-60.0, 0.0, 60.0])
+        line = np.column_stack([along_m, np.full(60, lane_m)])
+        drives.append(line[:, ::-1] if turned else line)
+    xy_m = np.concatenate(drives)
+    split = split_road(xy_m)
+    assert len(split.learn) > 0.25 * len(xy_m)
+    held_out = xy_m[split.calibrate + split.judge]
+    assert np.linalg.norm(xy_m[split.learn][:, None] - held_out[None], axis=-1).min() >= GUARD_M
+    assert len(split.judge) > 30 and len(split.calibrate) > 20
+
+
 @pytest.mark.parametrize(
     "change", [{"within_2m": 0.47}, {"median_m": 1.2}, {"wrong_accepted": 2}, {"accepted": 10}]
 )
@@ -34,13 +71,48 @@ def test_a_package_that_got_worse_is_not_written(tmp_path, change):
     (tmp_path / "candidate" / "model.yaml").write_text("new")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "model.yaml").write_text("old")
-    files = (tmp_path / "candidate", tmp_path / "out")
-    assert len(keep_unless_worse(*files, BEFORE, replace(BEFORE, **change)).worse) == 1
+
+    def finish():
+        return tmp_path / "candidate"
+
+    assert len(keep_unless_worse(BEFORE, replace(BEFORE, **change), finish, tmp_path / "out").worse) == 1
     assert (tmp_path / "out" / "model.yaml").read_text() == "old"
     better = replace(BEFORE, within_2m=0.9, median_m=0.5, accepted=30, wrong_accepted=0)
-    assert not keep_unless_worse(*files, BEFORE, better).worse
+    assert not keep_unless_worse(BEFORE, better, finish, tmp_path / "out").worse
     assert (tmp_path / "out" / "model.yaml").read_text() == "new"
 
 
 def test_fewer_poses_but_no_wrong_ones_is_not_worse():
     assert got_worse(BEFORE, replace(BEFORE, accepted=10, wrong_accepted=0)) == ()
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """One image in each part."""
+    folder = tmp_path_factory.mktemp("parts")
+    make_pairs(folder / "all", [8], PairsConfig("pinhole", 3, town_size_m=140.0))
+    lines = (folder / "all" / "pairs.jsonl").read_text().splitlines()
+    for name, line in zip(LEAST_IMAGES, lines, strict=True):
+        shutil.copytree(folder / "all", folder / name)
+        (folder / name / "pairs.jsonl").write_text(line + "\n")
+    return {name: PairsDataset(folder / name) for name in LEAST_IMAGES}
+
+
+@pytest.mark.parametrize("start_share", [0.0, 0.75])
+def test_the_package_written_was_trained_on_all_of_the_road(tmp_path, parts, start_share):
+    """It has the calibration of the one that was judged, and the share of the start that was asked for."""
+    start = ModelPackage.load(default_package_path())
+    calibration = replace(start.spec.calibration, mode_weight=0.123)
+    candidate = replace(start, spec=replace(start.spec, calibration=calibration))
+    config = AdaptConfig((), steps=1, start_share=start_share, threads=1)
+    whole = ModelPackage.load(_on_all_road(tmp_path, parts, candidate, start, config, Progress()))
+    assert whole.spec.calibration == calibration
+    assert "Heads tuned on 3 images of own drives." in whole.provenance
+    assert all((tmp_path / f"features_{name}_{ENCODINGS - 1}").is_dir() for name in LEAST_IMAGES)
+    trained = torch.load(tmp_path / "checkpoint_all" / "checkpoint.pt", weights_only=True)["matcher"]
+    name = next(name for name in trained if name.startswith("aerial") and name.endswith("weight"))
+    before, after = (Matcher.of(package).state_dict()[name] for package in (start, whole))
+    moved = torch.linalg.vector_norm(trained[name] - before)
+    assert moved > 0
+    left = torch.linalg.vector_norm(after - before) / moved
+    assert left == pytest.approx(1 - start_share, abs=1e-3)

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from xview_localizer.cli.common import console, print_line, training_progress
+from xview_localizer.cli.training import StartShare
 
 
 def adapt(
@@ -36,6 +37,8 @@ def adapt(
         Optional[Path], typer.Option(help="Folder of intermediate results; OUT.work by default.")
     ] = None,
     steps: Annotated[int, typer.Option(help="Training steps.")] = 300,
+    start_share: StartShare = 0.0,
+    device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(help="Threads of the networks.")] = 2,
 ) -> None:
     """Tune a package to a site by drives there; it is written only where results on held-out road are no worse.
@@ -45,7 +48,7 @@ def adapt(
     """
     from xview_localizer.learning.adapt import AdaptConfig, adapt_package
 
-    config = AdaptConfig(tuple(bag), map_option, reference, start, steps, threads)
+    config = AdaptConfig(tuple(bag), map_option, reference, start, steps, start_share, device, threads)
     work = work or out.with_name(f"{out.name}.work")
     adaptation = adapt_package(work, out, config, training_progress("working"))
     before, after = adaptation.before, adaptation.after

@@ -1,6 +1,7 @@
 """A model package adapted to the site of recorded drives, in one resumable command.
 
     bags → frames → poses → pairs by stretch of road → features → heads → calibration → judged on held-out road
+         → heads once more, on all of the road
 
 Every step stores its result under the work folder and is skipped where the result exists.
 """
@@ -8,9 +9,8 @@ Every step stores its result under the work folder and is skipped where the resu
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +21,14 @@ from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.engines.factory import EngineConfig, engine_for
 from xview_localizer.evaluation.evaluate import evaluate_pairs
 from xview_localizer.evaluation.reference import read_reference
+from xview_localizer.learning.averaging import averaged
 from xview_localizer.learning.bag_pairs import PosedFrame, posed_frames, write_pairs
 from xview_localizer.learning.calibrate_package import calibrate_package
 from xview_localizer.learning.drive_frames import cut_frames
 from xview_localizer.learning.encode import encode_pairs
 from xview_localizer.learning.features import FeatureFolder
 from xview_localizer.learning.matcher import Matcher
-from xview_localizer.learning.package_writer import write_trained
+from xview_localizer.learning.package_writer import copy_package, write_trained
 from xview_localizer.learning.progress import Progress
 from xview_localizer.learning.recipe import claim
 from xview_localizer.learning.reference import AdaptError
@@ -58,6 +59,7 @@ MEDIAN_SLACK_M, ACCEPTED_SLACK = 0.1, 0.1
 class AdaptConfig:
     """The drives, and how to learn from them.
 
+    The result is the weighted mean with the weights at the start, which count `start_share` (averaging.py).
     `map`: a parameter file of the node (.yaml) whose values overrule those of drive.yaml, or a map source in place of
     the drives' own. `reference`: see read_reference; without one, the tracker's most confident poses are the labels.
     """
@@ -67,6 +69,8 @@ class AdaptConfig:
     reference: str | None = None
     start: Path | None = None
     steps: int = 300
+    start_share: float = 0.0
+    device: str = "cpu"
     threads: int = 2
 
     @property
@@ -125,22 +129,25 @@ def adapt_package(work: Path, out: Path, config: AdaptConfig, progress: Progress
             "reference": config.reference,
             "start": sha256(config.start_path / "model.yaml"),
             "steps": config.steps,
+            "start_share": config.start_share,
         },
     )
     parts = _pairs(work, config, start, progress)
     before = _figures(work / "before.json", parts["judge"], start, config, progress)
     candidate = _tuned(work, parts, start, config, progress)
     after = _figures(work / "after.json", parts["judge"], candidate, config, progress)
-    adaptation = keep_unless_worse(candidate.folder, out, before, after)
+    adaptation = keep_unless_worse(
+        before, after, lambda: _on_all_road(work, parts, candidate, start, config, progress), out
+    )
     (work / "adaptation.json").write_text(strict_json(asdict(adaptation), indent=1) + "\n")
     return adaptation
 
 
-def keep_unless_worse(candidate: Path, out: Path, before: Figures, after: Figures) -> Adaptation:
-    """Copy the package to `out` where no figure got worse."""
+def keep_unless_worse(before: Figures, after: Figures, finish: Callable[[], Path], out: Path) -> Adaptation:
+    """Copy the package folder that `finish` returns to `out` where no figure got worse."""
     adaptation = Adaptation(before, after, got_worse(before, after))
     if not adaptation.worse:
-        shutil.copytree(candidate, out, dirs_exist_ok=True)
+        copy_package(finish(), out)
     return adaptation
 
 
@@ -250,23 +257,68 @@ def _elsewhere(learn: Path, learned: Sequence[PosedFrame], calibrating: Sequence
 def _tuned(
     work: Path, parts: dict[str, PairsDataset], start: ModelPackage, config: AdaptConfig, progress: Progress
 ) -> ModelPackage:
-    """The package with heads and calibration fitted to this site."""
+    """The package with heads and calibration fitted to this site, held-out road left out of training."""
     candidate, tuned = work / "candidate", work / "tuned"
     if (candidate / "model.yaml").is_file():
         return ModelPackage.load(candidate)
-    backbone = engine_for(start.graphs["backbone"], EngineConfig(threads=config.threads))
-    folders = [work / f"features_{number}" for number in range(ENCODINGS)]
-    for number, folder in enumerate(folders):
-        progress.report(f"encoding the images to learn from, {number + 1} of {ENCODINGS}")
-        encode_pairs(parts["learn"], start.spec, backbone, folder, seed=number, track=progress.track)
-    progress.report(f"training {config.steps} steps")
-    features = FeatureFolder(folders, progress.track)
-    matcher = train(features, work / "checkpoint", config.train, progress.training, Matcher.of(start))
-    provenance = f"{start.provenance} Heads tuned on {len(parts['learn'])} images of own drives."
-    command = _adapt_command(config)
-    write_trained(matcher.eval(), start.folder, tuned, start.spec, start.licence, provenance, command)
+    matcher = _trained(work, "learn", [parts["learn"]], start, config, progress)
+    _write(matcher, start, tuned, len(parts["learn"]), config)
     progress.report("calibrating confidence and covariance on held-out road")
     return calibrate_package(tuned, candidate, [parts["calibrate"]], progress, parts["elsewhere"])
+
+
+def _on_all_road(
+    work: Path,
+    parts: dict[str, PairsDataset],
+    candidate: ModelPackage,
+    start: ModelPackage,
+    config: AdaptConfig,
+    progress: Progress,
+) -> Path:
+    """The folder of the package trained in the same way on all images, with the calibration of `candidate`.
+
+    That calibration was found on road that training had not seen, so it is cautious on this road.
+    """
+    whole = work / "whole"
+    if not (whole / "model.yaml").is_file():
+        datasets = [parts[name] for name in LEAST_IMAGES]
+        matcher = _trained(work, "all", datasets, start, config, progress)
+        unfinished, images = work / "whole.unfinished", sum(map(len, datasets))
+        spec = replace(start.spec, calibration=candidate.spec.calibration)
+        _write(matcher, replace(start, spec=spec), unfinished, images, config)
+        unfinished.rename(whole)
+    return whole
+
+
+def _trained(
+    work: Path,
+    name: str,
+    datasets: Sequence[PairsDataset],
+    start: ModelPackage,
+    config: AdaptConfig,
+    progress: Progress,
+) -> Matcher:
+    """The matcher of `start` after training on the images of `datasets`; `name` is that of its checkpoint."""
+    backbone = engine_for(start.graphs["backbone"], EngineConfig(threads=config.threads))
+    folders = []
+    for dataset in datasets:
+        for number in range(ENCODINGS):
+            folders.append(work / f"features_{dataset.folder.name}_{number}")
+            progress.report(f"encoding {dataset.folder}, {number + 1} of {ENCODINGS}")
+            encode_pairs(dataset, start.spec, backbone, folders[-1], seed=number, track=progress.track)
+    progress.report(f"training {config.steps} steps on {sum(map(len, datasets))} images")
+    features = FeatureFolder(folders, progress.track, config.device)
+    before, checkpoint = Matcher.of(start), work / f"checkpoint_{name}"
+    matcher = train(
+        features, checkpoint, config.train, progress.training, Matcher.of(start), config.device
+    ).cpu()
+    return averaged(before, matcher, config.start_share) if config.start_share else matcher
+
+
+def _write(matcher: Matcher, start: ModelPackage, out: Path, images: int, config: AdaptConfig) -> None:
+    provenance = f"{start.provenance} Heads tuned on {images} images of own drives."
+    command = _adapt_command(config)
+    write_trained(matcher.eval(), start.folder, out, start.spec, start.licence, provenance, command)
 
 
 def _adapt_command(config: AdaptConfig) -> str:
@@ -274,7 +326,9 @@ def _adapt_command(config: AdaptConfig) -> str:
     words = ["xview-localizer adapt", *(f"--bag {path}" for path in config.drives)]
     words += [f"--map {config.map}"] if config.map else []
     words += [f"--reference {config.reference}"] if config.reference else []
-    return " ".join([*words, f"--start {config.start_path} --steps {config.steps} --out PACKAGE"])
+    words += [f"--start {config.start_path}"]
+    words += [f"--start-share {config.start_share}"] if config.start_share else []
+    return " ".join([*words, f"--steps {config.steps} --out PACKAGE"])
 
 
 def _figures(

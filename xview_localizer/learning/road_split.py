@@ -1,4 +1,8 @@
-"""Splitting a drive by stretch of road into images for learning, calibration and judging, without shared ground."""
+"""Splitting drives into images for learning, calibration and judging, without shared ground.
+
+By stretch of road; where the same roads are driven again and again, which would leave little to learn from, by place:
+one side of the site is held out.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,9 @@ BLOCK_M = 400.0
 GUARD_M = 40.0
 # A longer step between images is a gap in the drive, or another drive, and does not count as road.
 MAX_STEP_M = 20.0
+# A split by stretch of road is taken where it leaves this share of the images to learn from.
+ENOUGH_TO_LEARN = 0.35
+DIRECTIONS = 8  # in which a site is tried to be divided by place
 
 
 @dataclass(frozen=True)
@@ -27,23 +34,42 @@ class RoadSplit:
 
 
 def split_road(xy_m: np.ndarray) -> RoadSplit:
-    """Split images at `xy_m` [N, 2], in the order of driving, by stretch of road.
+    """Split images at `xy_m` [N, 2], in the order of driving, by stretch of road or by place.
 
     Ground that is driven more than once belongs to the held-out part: images for learning near held-out ones are left
     out, and images for calibration near those for judging.
     """
     step_m = np.linalg.norm(np.diff(xy_m, axis=0), axis=1)
     along_m = np.concatenate([[0.0], np.cumsum(np.where(step_m < MAX_STEP_M, step_m, 0.0))])
-    blocks = max(1, round(along_m[-1] / BLOCK_M))
-    phase = (along_m * blocks / max(along_m[-1], 1e-9)) % 1.0
-    phase[along_m == along_m[-1]] = 1.0
+    road_m = float(along_m[-1])
+    blocks = max(1, round(road_m / BLOCK_M))
+    phase = (along_m * blocks / max(road_m, 1e-9)) % 1.0
+    phase[along_m == road_m] = 1.0
+    by_road = _divided(xy_m, phase, road_m)
+    if len(by_road.learn) >= ENOUGH_TO_LEARN * len(xy_m):
+        return by_road
+    by_place = [_divided(xy_m, _rank(xy_m @ direction), road_m) for direction in _directions()]
+    return max((by_road, *by_place), key=lambda split: len(split.learn))
+
+
+def _divided(xy_m: np.ndarray, phase: np.ndarray, road_m: float) -> RoadSplit:
+    """Images by their phase [N] in [0, 1], without learning and calibration near what is held out from them."""
     judge = phase >= JUDGES_FROM
     calibrate = (phase >= CALIBRATES_FROM) & ~judge
     calibrate &= _distance_m(xy_m, xy_m[judge]) >= MAX_STEP_M / 2
     learn = (phase < CALIBRATES_FROM) & (_distance_m(xy_m, xy_m[judge | calibrate]) >= GUARD_M)
-    return RoadSplit(
-        *(np.flatnonzero(part).tolist() for part in (learn, calibrate, judge)), float(along_m[-1])
-    )
+    return RoadSplit(*(np.flatnonzero(part).tolist() for part in (learn, calibrate, judge)), road_m)
+
+
+def _directions() -> np.ndarray:
+    """Unit vectors [DIRECTIONS, 2] all around."""
+    angle_rad = np.linspace(0, 2 * np.pi, DIRECTIONS, endpoint=False)
+    return np.column_stack([np.cos(angle_rad), np.sin(angle_rad)])
+
+
+def _rank(values: np.ndarray) -> np.ndarray:
+    """The share [N] of values that are smaller."""
+    return np.argsort(np.argsort(values, kind="stable"), kind="stable") / max(1, len(values))
 
 
 def _distance_m(xy_m: np.ndarray, others_m: Sequence) -> np.ndarray:
