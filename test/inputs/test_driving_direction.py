@@ -38,4 +38,4 @@ def test_a_tight_circle_is_no_sideways_drive():
     for number in range(300):
         angle_rad = 0.1 * number
         pose = Pose2(radius_m * np.sin(angle_rad), -radius_m * np.cos(angle_rad), angle_rad)
-        check.check(100.0 + 0.1 * number, pose, 0.0)
+        check.check(100.0 + 0.05 * number, pose, 0.0)
