@@ -143,6 +143,14 @@ def test_odometry_with_a_twist_only_is_refused():
     intake.on_odom(odometry_message(14, x_m=0.1, speed_mps=2.0))
 
 
+def test_odometry_by_which_the_robot_drives_sideways_is_doubted():
+    intake = DriveIntake(None, SETTINGS)
+    for number in range(7):
+        assert not intake.driving_direction.doubts()
+        intake.on_odom(odometry_message(10 + number, y_m=1.0 * number))
+    assert "yaw has to be that of base_link's x" in intake.driving_direction.doubts()[0]
+
+
 def test_odometry_with_a_position_only_is_refused_at_the_first_corner():
     corner = [
         (0.0, 0.0),
@@ -161,6 +169,14 @@ def test_odometry_with_a_position_only_is_refused_at_the_first_corner():
 
     with pytest.raises(MessageError, match="orientation stands still while its path turns"):
         drive()
+    corner += [(3.0, 3.5), (4.5, 3.5)]  # along the first street again
+    intake, refused = DriveIntake(None, SETTINGS), []
+    for sec, (x_m, y_m) in enumerate(corner, start=10):
+        try:
+            intake.on_odom(odometry_message(sec, x_m=x_m, y_m=y_m, speed_mps=1.5))
+        except MessageError:
+            refused.append(sec - 10)
+    assert refused == list(range(refused[0], len(corner)))
     drive(sideways_mps=1.0)  # mecanum wheels
 
 

@@ -36,6 +36,18 @@ def test_a_mirrored_path_is_refused_after_the_corner(by_rad):
         drive(MirrorCheck(), path_m * (1, -1), gnss_m)
 
 
+def test_it_stays_refused_on_the_next_straight_road():
+    path_m = np.concatenate([corner(), [30.0, 27.5] + 2.5 * np.arange(1, 100)[:, None] * [0.0, 1.0]])
+    check, refused = MirrorCheck(), []
+    for number, at_m in enumerate(path_m):
+        try:
+            check.on_odometry(float(number), Pose2(at_m[0], -at_m[1], 0.0))
+        except MessageError:
+            refused.append(number)
+        check.on_position(number + 0.1, at_m, 1.0)
+    assert refused == list(range(refused[0], len(path_m)))
+
+
 def test_hands_look_alike_on_a_straight_road():
     path_m = corner(turn_rad=0.0) + np.random.default_rng(0).normal(0.0, 0.1, (24, 2))
     drive(MirrorCheck(), path_m * (1, -1), path_m)

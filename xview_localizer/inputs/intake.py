@@ -14,7 +14,7 @@ from xview_localizer.inputs import messages
 from xview_localizer.inputs.camera_mask import camera_masks
 from xview_localizer.inputs.clock_lag import ClockLag
 from xview_localizer.inputs.doubts import DriveDoubts
-from xview_localizer.inputs.driving_direction import DirectionCheck
+from xview_localizer.inputs.driving_direction import DrivingDirection
 from xview_localizer.inputs.mirrored_odometry import MirrorCheck
 from xview_localizer.inputs.moments import CameraImage, Moment
 from xview_localizer.inputs.mountings import ONLY_CAMERA, MountingError, Mountings, parameter_prefix
@@ -62,8 +62,8 @@ class DriveIntake:
         self._localizer, self._settings, self._rgb_from_image = localizer, settings, rgb_from_image
         self.mountings = Mountings(settings.mountings)
         self._masks = camera_masks(settings)
-        self._odometry_check, self._direction_check = OdometryCheck(), DirectionCheck()
-        self._mirror_check = MirrorCheck()
+        self._odometry_check, self._mirror_check = OdometryCheck(), MirrorCheck()
+        self.driving_direction = DrivingDirection()
         self.doubts = DriveDoubts(settings.values)
         self.clock_lag = ClockLag()
         self._imu_problem = ""  # why the last attitude could not be turned into base_link
@@ -107,7 +107,7 @@ class DriveIntake:
             T_child_base = self.mountings.T_child_base(message.child_frame_id, stamp_sec)
         pose = messages.pose_from_odometry(message, T_child_base)
         self._odometry_check.check(message)
-        self._direction_check.check(stamp_sec, pose, message.twist.twist.linear.y)
+        self.driving_direction.on_odometry(stamp_sec, pose, message.twist.twist.linear.y)
         self._mirror_check.on_odometry(stamp_sec, pose)
         with _refusals_as_message_errors():
             self.tracker.on_odometry(stamp_sec, pose)
@@ -216,7 +216,7 @@ class DriveIntake:
 
     def clear(self) -> None:
         """Time has jumped: forget all that was measured."""
-        self._direction_check, self._mirror_check = DirectionCheck(), MirrorCheck()
+        self._mirror_check, self.driving_direction = MirrorCheck(), DrivingDirection()
         self.tracker.clear()
         self.mountings.clear()
 

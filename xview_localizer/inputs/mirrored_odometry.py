@@ -47,7 +47,8 @@ class MirrorCheck:
         at = self._last[1]
         if not self._pairs or abs(at - self._pairs[-1][0]) >= SPACING_M:
             self._pairs.append((at, complex(xy_m[0], xy_m[1]), sigma_m))
-            self._mirrored = self._is_mirrored()
+            # For good: the next straight road, on which the hands look alike, shows nothing else.
+            self._mirrored = self._mirrored or self._is_mirrored()
 
     def _is_mirrored(self) -> bool:
         if len(self._pairs) < POSITIONS_LEAST:

@@ -29,6 +29,7 @@ class OdometryCheck:
         self._across_m = self._climbed_m = 0.0
         self._corner_m: np.ndarray | None = None  # where the path's direction was last taken
         self._direction_rad: float | None = None  # the first one with the present orientation
+        self._has_turned = False  # with the present orientation
 
     def check(self, message) -> None:
         """Take the next message. The first message of a moving robot whose pose is not filled in passes."""
@@ -50,6 +51,7 @@ class OdometryCheck:
         drives_sideways = abs(twist_mps.y) > STANDING_SPEED_MPS
         if previous is None or previous[3:] != pose[3:] or drives_sideways or gap_sec > MAX_GAP_SEC:
             self._corner_m = self._direction_rad = None
+            self._has_turned = False
         self._check_turn(np.array(pose[:2]))
         if previous != pose:
             self._twist_path_m = 0.0
@@ -69,14 +71,13 @@ class OdometryCheck:
             return
         if self._corner_m is None:
             self._corner_m = xy_m
-            return
         step_m = xy_m - self._corner_m
-        if np.hypot(*step_m) < DIRECTION_M:
-            return
-        self._corner_m, direction_rad = xy_m, float(np.arctan2(step_m[1], step_m[0]))
-        if self._direction_rad is None:
-            self._direction_rad = direction_rad
-        elif abs(np.sin(direction_rad - self._direction_rad)) > np.sin(TURN_RAD):
+        if np.hypot(*step_m) >= DIRECTION_M:
+            self._corner_m, direction_rad = xy_m, float(np.arctan2(step_m[1], step_m[0]))
+            if self._direction_rad is None:
+                self._direction_rad = direction_rad
+            self._has_turned |= bool(abs(np.sin(direction_rad - self._direction_rad)) > np.sin(TURN_RAD))
+        if self._has_turned:
             raise MessageError(
                 "Odometry's orientation stands still while its path turns: the driver fills in the position only; let "
                 "it fill in the orientation, or feed robot_localization's output"

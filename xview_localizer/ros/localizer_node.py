@@ -330,5 +330,6 @@ class LocalizerNode(LifecycleNode):
         return [
             *self._intake.doubts.current(),
             *self._intake.clock_lag.doubts(),
+            *self._intake.driving_direction.doubts(),
             *(f"map: {warning}" for warning in self._localizer.map_warnings),
         ]
