@@ -23,7 +23,13 @@ from xview_localizer.evaluation.metrics import write_json
 from xview_localizer.geometry.depth import DepthKind, DepthPrediction
 from xview_localizer.ground_view import LevelView
 from xview_localizer.localizer import Localizer
-from xview_localizer.models.contracts import AerialEncoder, DepthEstimator, GroundCells, Networks
+from xview_localizer.models.contracts import (
+    AerialEncoder,
+    DepthEstimator,
+    GroundCells,
+    GroundEncoder,
+    Networks,
+)
 from xview_localizer.models.depth_package import DepthInput, DepthPackage, DepthSpec
 from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage, default_package_path
@@ -70,14 +76,14 @@ class Scaled:
 
 
 @dataclass
-class CachedAerial:
-    """An AerialEncoder that encodes each aerial block once for all localizers."""
+class Cached:
+    """A GroundEncoder or AerialEncoder that encodes each image once for all localizers."""
 
-    encoder: AerialEncoder
-    known: dict[int, np.ndarray] = field(default_factory=dict)
+    encoder: GroundEncoder | AerialEncoder
+    known: dict[int, GroundCells | np.ndarray] = field(default_factory=dict)
 
-    def describe(self, image: np.ndarray) -> np.ndarray:
-        key = hash(image.tobytes())
+    def describe(self, image: LevelView | np.ndarray) -> GroundCells | np.ndarray:
+        key = hash((image.image if isinstance(image, LevelView) else image).tobytes())
         if key not in self.known:
             self.known[key] = self.encoder.describe(image)
         return self.known[key]
@@ -162,7 +168,7 @@ def main() -> None:
     engines = EngineConfig(threads=arguments.threads)
     package = ModelPackage.load(arguments.model or default_package_path())
     networks = open_networks(package, engines)
-    networks = replace(networks, aerial=CachedAerial(networks.aerial))
+    networks = replace(networks, ground=Cached(networks.ground), aerial=Cached(networks.aerial))
     dataset = list(PairsDataset(arguments.pairs))
     records = list(islice(dataset, 0, None, max(1, len(dataset) // arguments.images)))[: arguments.images]
     with tempfile.TemporaryDirectory() as folder:

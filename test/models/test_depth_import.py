@@ -104,4 +104,8 @@ def test_from_the_command_line(tmp_path):
     assert result.exit_code == 0 and "licence: CC0" in result.output
     spec = DepthPackage.load(tmp_path / "d").spec
     assert (spec.kind, spec.planar, spec.input.rows_px) == (DepthKind.METRIC, False, 70)
+    assert spec.input.mean == DepthInput(1, 1).mean
+    assert CliRunner().invoke(app, [*command, "--unit"]).exit_code == 0
+    unit = DepthPackage.load(tmp_path / "d").spec.input
+    assert (unit.mean, unit.std) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     assert CliRunner().invoke(app, [*command, "--kind", "logarithmic"]).exit_code == 2

@@ -126,6 +126,10 @@ def depth(
     maximum: Annotated[float, typer.Option(help="Metric depth beyond is not used, metres.")] = 80.0,
     projection: Annotated[str, typer.Option(help="perspective or panorama.")] = "perspective",
     fov_deg: Annotated[float, typer.Option(help="Horizontal field of view of perspective images.")] = 90.0,
+    imagenet: Annotated[
+        bool,
+        typer.Option("--imagenet/--unit", help="Colours by ImageNet's mean and deviation, or in [0, 1]."),
+    ] = True,
     licence: Annotated[str, typer.Option(help="Licence of the weights, to be recorded.")] = "unknown",
 ) -> None:
     """Make a depth package of a published depth network, for model.depth.
@@ -133,6 +137,7 @@ def depth(
     Example: xview-localizer models import depth unik3d.onnx --rows 462 --columns 616 --kind metric --out my_depth
     """
     import math
+    from dataclasses import replace
 
     from xview_localizer.geometry.depth import DepthKind
     from xview_localizer.models.depth_import import ARCHITECTURES, import_depth_anything, import_onnx
@@ -140,6 +145,8 @@ def depth(
 
     try:
         image = DepthInput(rows, columns, projection, math.radians(fov_deg))
+        if not imagenet:
+            image = replace(image, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
         spec = DepthSpec(network.stem, DepthKind(kind), planar, maximum, image)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
