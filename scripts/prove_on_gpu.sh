@@ -29,8 +29,10 @@ step() {
 
 step machine bash -c 'uname -a; nvidia-smi || cat /etc/nv_tegra_release || echo "no tool names a GPU"'
 step pairs "$localizer" simulate "$out/pairs" --pairs 7 --images-per-town 8 --seed 900100
+step calibration_pairs "$localizer" simulate "$out/calibration" --pairs 4 --images-per-town 4 --seed 900150
+step calibrate "$localizer" engines calibrate "${package[@]}" --pairs "$out/calibration"
 step bench_cpu "$localizer" bench "${package[@]}" --out "$out/cpu.json"
-for precision in fp16 fp32; do
+for precision in fp16 int8 fp32; do
   step "build_$precision" "$localizer" engines build "${package[@]}" --runtime "$runtime" --precision "$precision"
   step "check_$precision" "$localizer" engines check "${package[@]}" --runtime "$runtime" --precision "$precision" \
     --pairs "$out/pairs"

@@ -32,10 +32,11 @@ def test_every_command_is_one_of_the_command_line(tmp_path):
     assert status == 0
     commands = [shlex.split(line) for line in (tmp_path / "commands").read_text().splitlines()]
     assert [words[:2] for words in commands if words[0] == "engines"] == [
-        *[["engines", "build"], ["engines", "check"]] * 2,
+        ["engines", "calibrate"],
+        *[["engines", "build"], ["engines", "check"]] * 3,
         ["engines", "list"],
     ]
-    assert sum(words[0] == "bench" for words in commands) == 3
+    assert sum(words[0] == "bench" for words in commands) == 4
     for words in commands:
         command = typer.main.get_command(cli.app)
         context = typer.Context(command)

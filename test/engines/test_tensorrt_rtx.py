@@ -5,6 +5,7 @@ Skipped where the `tensorrt-rtx` extra is not installed.
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from graphs import save_graph
 from onnx import helper
@@ -13,9 +14,10 @@ from xview_localizer.engines.engine import EngineError
 from xview_localizer.engines.factory import EngineConfig, engine_for
 from xview_localizer.engines.tensorrt.build import ComputeCapability
 from xview_localizer.engines.tensorrt.cache import EngineCache, read_engine
+from xview_localizer.engines.tensorrt.calibration import calibrate_graph
 from xview_localizer.engines.tensorrt.cuda import this_gpu
 from xview_localizer.engines.tensorrt.library import load_library
-from xview_localizer.engines.tensorrt.open import cached_plan, engine_key, unfit_reason
+from xview_localizer.engines.tensorrt.open import cached_plan, engine_key, graph_to_build, unfit_reason
 from xview_localizer.engines.tensorrt.progress import progress_monitor
 from xview_localizer.engines.tensorrt.timings import TimingCache
 
@@ -44,6 +46,18 @@ def test_every_shipped_graph_builds(package, library, cache, name, capability):
     assert 0.35 * weights < len(plan) < 2 * weights
     key, kept = read_engine(cache.folder / engine_key(graph, library, "fp16", capability).file_name)
     assert kept == plan and key.compute_capability == str(capability)
+
+
+def test_int8_products_are_built_as_such(package, library, cache):
+    """The weights of the default package's backbone are int8 in the engine, but for the few layers left out."""
+    rng, graph = np.random.default_rng(0), package.graphs["backbone"]
+    inputs = [{"image": rng.random((1, 3, 84, 84), dtype=np.float32)} for _ in range(2)]
+    calibrate_graph(graph, inputs, cache.folder)
+    to_build = graph_to_build(graph, "int8", cache)
+    plan = cached_plan(to_build, library, "int8", cache, ADA)
+    assert len(plan) < 0.9 * len(cached_plan(graph, library, "fp16", cache, ADA))
+    key, _ = read_engine(cache.folder / engine_key(to_build, library, "int8", ADA).file_name)
+    assert (key.precision, key.graph_sha256) == ("int8", to_build.sha256)
 
 
 def test_an_unsupported_operator_is_named_with_its_layer(tmp_path, library, cache):

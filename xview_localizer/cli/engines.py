@@ -7,12 +7,12 @@ from typing import Annotated, Optional
 
 import typer
 
-from xview_localizer.cli.common import Package, load_package, print_line
+from xview_localizer.cli.common import Package, load_package, print_line, tracked
 
 engines = typer.Typer(no_args_is_help=True, help="TensorRT engines of model packages.")
 
 Runtime = Annotated[str, typer.Option(help="tensorrt, tensorrt_rtx, or onnxruntime (check only).")]
-Precision = Annotated[str, typer.Option(help="fp16 or fp32.")]
+Precision = Annotated[str, typer.Option(help="fp16, fp32, or int8, which needs engines calibrate first.")]
 Cache = Annotated[str, typer.Option(help="Folder of engines; ~/.cache/xview_localizer/engines by default.")]
 
 
@@ -42,13 +42,13 @@ def build(
     from xview_localizer.engines.tensorrt.cache import EngineCache
     from xview_localizer.engines.tensorrt.cuda import this_gpu
     from xview_localizer.engines.tensorrt.library import load_library
-    from xview_localizer.engines.tensorrt.open import cached_plan, engine_key
+    from xview_localizer.engines.tensorrt.open import cached_plan, engine_key, graph_to_build
 
     package, library, store = load_package(model), load_library(runtime), EngineCache(cache)
     targets = [text for text in compute_capability.split(",") if text] or [this_gpu().compute_capability]
     made: list[Path] = []
     for capability in map(ComputeCapability.parse, targets):
-        for graph in package.graphs.values():
+        for graph in [graph_to_build(each, precision, store) for each in package.graphs.values()]:
             plan = cached_plan(graph, library, precision, store, capability)
             made.append(store.folder / engine_key(graph, library, precision, capability).file_name)
             print_line(f"{graph.name}: {len(plan) / 1e6:.0f} MB, {made[-1]}")
@@ -63,6 +63,26 @@ def build(
         for path in made:
             path.unlink(missing_ok=True)
         raise
+
+
+@engines.command()
+def calibrate(
+    pairs: Annotated[Path, typer.Option(help="Folder in the pairs format: images like those to come.")],
+    model: Package = None,
+    cache: Cache = "",
+) -> None:
+    """Prepare a package's graphs for INT8, once: the ranges of activations come from images, and layers that INT8
+    harms most are left out.
+
+    Example: xview-localizer engines calibrate --pairs val
+    """
+    from xview_localizer.engines.tensorrt.cache import EngineCache
+    from xview_localizer.evaluation.engine_calibration import calibrate_package
+    from xview_localizer.recordings.pairs import PairsDataset
+
+    folder = EngineCache(cache).folder
+    for path in calibrate_package(load_package(model), PairsDataset(pairs), folder, tracked("images")):
+        print_line(str(path))
 
 
 @engines.command("list")

@@ -190,7 +190,7 @@ def bench(
     runtime: Annotated[
         str, typer.Option("--runtime", "--engine", help="onnxruntime, tensorrt or tensorrt_rtx.")
     ] = "onnxruntime",
-    precision: Annotated[str, typer.Option(help="Of TensorRT engines: fp16 or fp32.")] = "fp16",
+    precision: Annotated[str, typer.Option(help="Of TensorRT engines: fp16, fp32 or int8.")] = "fp16",
     threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime; 0: its own choice.")] = 0,
     compare: Annotated[
         Optional[Path], typer.Option(help="An earlier result: print the ratios to it.")

@@ -20,8 +20,8 @@ class EngineConfig:
     """Settings of inference.
 
     `providers` are execution providers of ONNX Runtime in order of preference, or "auto" alone; with `threads` 0 the
-    runtime chooses. `precision` ("fp16" or "fp32") and `cache_folder` (empty: ~/.cache/xview_localizer/engines) are for
-    TensorRT; where that is not available, `fallback` lets ONNX Runtime run the graph instead.
+    runtime chooses. `precision` ("fp16", "fp32" or "int8") and `cache_folder` (empty: ~/.cache/xview_localizer/engines)
+    are for TensorRT; where that is not available, `fallback` lets ONNX Runtime run the graph instead.
     """
 
     runtime: str = ONNX_RUNTIME

@@ -17,8 +17,10 @@ from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.engines.engine import Engine, Graph
 from xview_localizer.engines.factory import ONNX_RUNTIME, EngineConfig, engine_for
 from xview_localizer.engines.onnx_engine import OnnxEngine
-from xview_localizer.engines.parity import TOLERANCE, OutputError, compare, worst_layer
-from xview_localizer.engines.tensorrt.lowering import FP32, lowered
+from xview_localizer.engines.parity import TOLERANCE, OutputError, compare, with_layer_outputs, worst_layer
+from xview_localizer.engines.tensorrt.cache import EngineCache
+from xview_localizer.engines.tensorrt.lowering import FP32, INT8, lowered
+from xview_localizer.engines.tensorrt.open import graph_to_build
 from xview_localizer.geometry.camera import PinholeCamera
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import wrap_angle_rad
@@ -137,11 +139,15 @@ class EngineCheck:
             exposed = replace(graph, path=path, sha256=sha256(path))
             return _candidate(exposed, self.config, self.folder) if as_candidate else OnnxEngine(path)
 
+        def candidate(exposed: onnx.ModelProto) -> Engine:
+            if self.config.precision != INT8:
+                return opened(exposed, "layers", True)
+            # What quantization does shows in ONNX Runtime as well.
+            built_from = _graph_to_build(graph, self.config)
+            return opened(with_layer_outputs(onnx.load(str(built_from.path))), "int8_layers", False)
+
         return worst_layer(
-            lowered(graph.path, FP32),
-            inputs,
-            lambda model: opened(model, "layers", False),
-            lambda model: opened(model, "layers", True),
+            lowered(graph.path, FP32), inputs, lambda model: opened(model, "layers", False), candidate
         )
 
 
@@ -164,8 +170,12 @@ def _candidate(graph: Graph, config: EngineConfig, folder: Path) -> Engine:
     if config.runtime != ONNX_RUNTIME:
         return engine_for(graph, replace(config, fallback=False))
     path = folder / f"{graph.name}_candidate.onnx"
-    onnx.save(lowered(graph.path, config.precision), str(path))
+    onnx.save(lowered(_graph_to_build(graph, config).path, config.precision), str(path))
     return OnnxEngine(path, config.providers, config.threads)
+
+
+def _graph_to_build(graph: Graph, config: EngineConfig) -> Graph:
+    return graph_to_build(graph, config.precision, EngineCache(config.cache_folder))
 
 
 def _smooth_noise(rng: np.random.Generator, height: int, width: int) -> np.ndarray:

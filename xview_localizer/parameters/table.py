@@ -128,7 +128,7 @@ SETTINGS: dict[str, Setting] = {
             "Folder of a separate depth package; empty: what the model package has.", str, is_path=True),
         Setting("model.runtime", _ENGINES.runtime,
             "What runs the networks; TensorRT builds its engines at the first start.", str, choices=RUNTIMES),
-        Setting("model.precision", _ENGINES.precision, "Of TensorRT engines.", str, choices=("fp16", "fp32")),
+        Setting("model.precision", _ENGINES.precision, "Of TensorRT engines.", str, choices=("fp16", "fp32", "int8")),
         Setting("model.engine_cache_dir", _ENGINES.cache_folder,
             "Folder of TensorRT engines; empty: ~/.cache/xview_localizer/engines.", str, is_path=True),
         Setting("model.fallback", _ENGINES.fallback,

@@ -2,7 +2,8 @@
 
 Dynamic quantization (int8 weights, activations quantized at run time) is for CPUs. TensorRT has no such operators, so
 those products become ordinary ones with the same weights. FP16 is a property of the graph (strong typing), not a hint
-to the builder; operators that need the range or resolution of FP32 keep it.
+to the builder; operators that need the range or resolution of FP32 keep it. So is INT8: it is written into the graph by
+calibration (quantization.py), and what it leaves in floating point becomes FP16 here.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, numpy_helper, version_converter
 
-FP32, FP16 = "fp32", "fp16"
+FP32, FP16, INT8 = "fp32", "fp16", "int8"
 # To be raised with every change of this file that changes engines of the same graph.
 LOWERING_VERSION = 1
+# The first in which QuantizeLinear and DequantizeLinear take FP16.
+FP16_SCALES_OPSET = 19
 # Means of squares and logarithms overflow or lose digits in FP16; sampling coordinates need a thousandth of a pixel.
 FP32_OPERATORS = (
     "LayerNormalization", "InstanceNormalization", "ReduceMean", "ReduceL2", "Sqrt", "Pow", "Reciprocal", "Softmax",
@@ -24,12 +27,12 @@ FP32_OPERATORS = (
 
 
 def lowered(path: Path, precision: str) -> ModelProto:
-    """The graph in floating point of `precision`; inputs and outputs stay FP32.
+    """The graph in `precision`; inputs and outputs stay FP32. INT8 is that of a calibrated graph.
 
     Raises ValueError where a quantized operator is not followed by the operators that this package's export writes.
     """
     model = without_dynamic_quantization(onnx.load(str(path)))
-    return half_precision(model) if precision == FP16 else model
+    return model if precision == FP32 else half_precision(model)
 
 
 def without_dynamic_quantization(model: ModelProto) -> ModelProto:
@@ -92,5 +95,7 @@ def half_precision(model: ModelProto) -> ModelProto:
     """The model in FP16 except for FP32_OPERATORS; inputs and outputs stay FP32."""
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
+    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        model = version_converter.convert_version(model, FP16_SCALES_OPSET)
     blocked = [*DEFAULT_OP_BLOCK_LIST, *FP32_OPERATORS]
     return convert_float_to_float16(model, keep_io_types=True, op_block_list=blocked)

@@ -17,16 +17,28 @@ def open_engine(graph: Graph, runtime: str, precision: str, cache: EngineCache) 
     """The engine of `graph` on this machine's GPU. Raises EngineError."""
     library = load_library(runtime)
     capability = ComputeCapability.parse(this_gpu().compute_capability)
-    plan = cached_plan(graph, library, precision, cache, capability)
+    plan = cached_plan(graph_to_build(graph, precision, cache), library, precision, cache, capability)
     return TensorRtEngine(graph.name, plan, library)
+
+
+def graph_to_build(graph: Graph, precision: str, cache: EngineCache) -> Graph:
+    """What engines of `precision` are built from: the graph itself, or for INT8 its calibrated form.
+
+    Raises EngineError where it has not been calibrated.
+    """
+    if precision != _lowering().INT8:
+        return graph
+    from xview_localizer.engines.tensorrt.calibration import calibrated_graph
+
+    return calibrated_graph(graph, cache.folder)
 
 
 def cached_plan(
     graph: Graph, library: TensorRtLibrary, precision: str, cache: EngineCache, capability: ComputeCapability
 ) -> bytes:
-    """The plan of `graph` for GPUs of `capability`; TensorRT, unlike TensorRT-RTX, builds for this machine's GPU only.
+    """The plan of a graph that `graph_to_build` gave, for GPUs of `capability`.
 
-    Raises EngineError.
+    TensorRT, unlike TensorRT-RTX, builds for this machine's GPU only. Raises EngineError.
     """
     key = engine_key(graph, library, precision, capability)
     # TensorRT-RTX times kernels at run time, not when it builds.
