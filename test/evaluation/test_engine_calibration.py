@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 
 from xview_localizer.cli.main import app
 from xview_localizer.engines.tensorrt.calibration import calibrated_graph
+from xview_localizer.evaluation.engine_check import POSE_LIMITS, PoseCheck
 from xview_localizer.models.backbone import Backbone, BackboneConfig
 from xview_localizer.models.export import export_backbone, export_heads
 from xview_localizer.models.heads import AerialHead, GroundHead, HeadConfig
@@ -66,3 +67,13 @@ def test_calibrated_graphs_pass_the_check(small_package, pairs, tmp_path):
         assert (b"QuantizeLinear" in calibrated.path.read_bytes()) == (name == "backbone")
     after = CliRunner().invoke(app, check)
     assert after.exit_code == 0 and "backbone: tokens is off by" in after.output
+
+
+def test_int8_poses_may_differ_more_in_one_image_of_ten():
+    position_m, yaw_deg = 9 * [0.08] + [np.inf], 9 * [0.15] + [1.0]
+    check = PoseCheck.of(position_m, yaw_deg, POSE_LIMITS["int8"])
+    assert check.passed and (check.images, check.position_m, check.yaw_deg) == (10, 0.08, 0.15)
+    assert not PoseCheck.of(position_m + [0.3], yaw_deg + [0.0], POSE_LIMITS["int8"]).passed
+    assert not PoseCheck.of(position_m, 8 * [0.15] + 2 * [1.0], POSE_LIMITS["int8"]).passed
+    assert not PoseCheck.of([0.04, 0.06], [0.0, 0.0], POSE_LIMITS["fp16"]).passed
+    assert not PoseCheck.of([], [], POSE_LIMITS["int8"]).passed

@@ -136,7 +136,8 @@ def check(
         if pairs is not None:
             poses = checks.poses(PairsDataset(pairs))
             print_line(
-                f"poses of {poses.images} images: {poses.position_m:.3f} m and {poses.yaw_deg:.2f}° apart at most"
+                f"poses of {poses.images} images: {poses.limits.share:.0%} within {poses.position_m:.3f} m and "
+                f"{poses.yaw_deg:.2f}° of each other (allowed {poses.limits.position_m} m, {poses.limits.yaw_deg}°)"
             )
             failed += [] if poses.passed else ["poses"]
     if failed:
