@@ -18,7 +18,7 @@ from xview_localizer.engines.tensorrt.lowering import FP32, lowered
 from xview_localizer.localizer import Localizer
 from xview_localizer.models.contracts import Networks
 from xview_localizer.models.package import ModelPackage
-from xview_localizer.recordings.pairs import PairsDataset, ground_view
+from xview_localizer.recordings.pairs import PairRecord, PairsDataset, ground_view
 
 CALIBRATION_IMAGES = 16
 
@@ -40,7 +40,7 @@ def calibrate_package(
     package: ModelPackage,
     dataset: PairsDataset,
     folder: Path,
-    track: Callable[[Iterable], Iterable] = iter,
+    track: Callable[[Iterable[PairRecord]], Iterable[PairRecord]] = iter,
     threads: int = 0,
 ) -> list[Path]:
     """Calibrate each graph on CALIBRATION_IMAGES of the dataset, spread over it; the files in `folder`.

@@ -81,12 +81,7 @@ class PoseCheck:
     @classmethod
     def of(cls, position_m: list[float], yaw_deg: list[float], limits: PoseLimits) -> PoseCheck:
         """The check of the differences of each image."""
-        # One of the differences, not one between two, which would be NaN beside inf.
-        within = [
-            float(np.quantile(each, limits.share, method="inverted_cdf")) if each else 0.0
-            for each in (position_m, yaw_deg)
-        ]
-        return cls(len(position_m), *within, limits)
+        return cls(len(position_m), _within(position_m, limits.share), _within(yaw_deg, limits.share), limits)
 
     @property
     def passed(self) -> bool:
@@ -202,6 +197,12 @@ def _candidate(graph: Graph, config: EngineConfig, folder: Path) -> Engine:
     path = folder / f"{graph.name}_candidate.onnx"
     onnx.save(lowered(_graph_to_build(graph, config).path, config.precision), str(path))
     return OnnxEngine(path, config.providers, config.threads)
+
+
+def _within(differences: list[float], share: float) -> float:
+    """The least difference that `share` of them do not exceed."""
+    # One of the differences, not one between two, which would be NaN beside inf.
+    return float(np.quantile(differences, share, method="inverted_cdf")) if differences else 0.0
 
 
 def _graph_to_build(graph: Graph, config: EngineConfig) -> Graph:
