@@ -149,6 +149,45 @@ def test_hypotheses_that_meet_become_one_of_both_weights():
     assert len(turned.updated(nothing, 0.0, []).hypotheses) == 2
 
 
+ANYWHERE = np.diag([15.0**2, 15.0**2, 0.8**2])  # after a second without odometry
+
+
+@pytest.mark.parametrize("share", [1.0, 0.3])
+def test_without_odometry_the_image_decides_where_a_hypothesis_has_moved_to(share):
+    """Bayes over an explicit list of places: the three within reach and all others, of which the one at 90 m is."""
+    belief = belief_in(hypothesis_at(0.0, weight=0.9, covariance=ANYWHERE))
+    modes = [mode_at(4.0), mode_at(-12.0, 3.0), mode_at(10.0, 0.0, 1.0), mode_at(90.0)]
+    log_ratio = [3.0, 2.0, 2.5, 6.0]
+    after = belief.updated(evidence_of(modes, log_ratio, [-50.0] * 4), share, [0.0] * 4)
+
+    places_per_m2 = 8 / (np.pi * 20.0**2)
+    likelihoods, elsewhere = [], 1.0
+    for mode, e in zip(modes[:3], log_ratio, strict=False):
+        offset = np.array([mode.pose.x_m, mode.pose.y_m, mode.pose.yaw_rad])
+        sum_of_both = ANYWHERE + COVARIANCE
+        density = np.exp(-0.5 * offset @ np.linalg.inv(sum_of_both) @ offset)
+        density /= 2 * np.pi * np.sqrt(np.linalg.det(sum_of_both[:2, :2]))
+        chance = density / places_per_m2
+        likelihoods.append(chance * ((1 - DULL) * np.exp(e) + DULL))
+        elsewhere -= chance
+    likelihoods.append(elsewhere * DULL)
+    total = sum(likelihoods)
+    expected = 0.9 * total**share * np.array(likelihoods) / total
+    expected /= expected.sum() + 0.1
+    found = {item.mode: np.exp(item.log_weight) for item in after.hypotheses}
+    assert [found[mode] for mode in (0, 1, 2, None)] == pytest.approx(expected.tolist())
+    assert total_weight(after) == pytest.approx(1.0)
+    best = next(item for item in after.hypotheses if item.mode == 0)
+    assert best.pose.x_m == pytest.approx(4.0, abs=0.01) and best.position_sigma_m < 0.31
+
+
+def test_the_more_places_a_hypothesis_may_have_moved_to_the_less_is_known():
+    """A rival 12 m on that matches as well takes half of the weight, however sure the pose was before."""
+    belief = belief_in(hypothesis_at(0.0, weight=0.999, covariance=ANYWHERE))
+    seen = evidence_of([mode_at(6.0), mode_at(-6.0)], [4.0, 4.0], [-50.0, -50.0])
+    assert belief.updated(seen, 0.1, [0.0, 0.0]).confidence == pytest.approx(0.5, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("x_m", "y_m", "yaw_deg", "one_place"),
     [

@@ -10,11 +10,16 @@ Update. An image has modes m with pose N(nu_m, S_m) and log evidence e_m, and "n
 e_0 = (none_bias + none_share * second best e) of evidence.py. With d_im the Mahalanobis distance:
     hypothesis with a mode:     w_i' = w_i * L(e_m - e_0 - d_im² / 2)^share    mu_i, P_i fused with nu_m, S_m
     hypothesis without one:     w_i' = w_i * L(-inf)^share
+    hypothesis with several:    w_im' = w_i * (L_i0 + sum L_im)^share * L_im / (L_i0 + sum L_im)
     mode born from w_0:         w_m' = w_0 * share * exp(e_m - e_0) * prior
     none of these:              w_0' = w_0
 L(l) = (1 - DULL) e^l + DULL: an image may hold no information about where it was taken, behind a lorry for example.
 `share` in [0, 1] is how much of what the image shows is new: images of the same ground repeat their errors, so a
 rival that moves along with the robot gains nothing from being seen again (see `new_ground_share`).
+A hypothesis that odometry carries is so narrow that one mode at most lies where it is. Without odometry it may have
+moved to any of several places: then it becomes one hypothesis for each, of the chance q_im that it moved there, with
+L_im = q_im ((1 - DULL) exp(e_m - e_0) + DULL), and one that stays as it was, L_i0 = (1 - sum q_im) DULL. Which of them
+it is, this image alone decides, so that the whole of its evidence counts.
 
 Hypotheses that meet are merged, hopeless ones pruned. GNSS is a biased measurement that wanders slowly: it weighs
 hypotheses by where they are now, once, not anew with every sample (see `gnss_log_weight`).
@@ -29,6 +34,7 @@ import numpy as np
 
 from xview_localizer.belief.evidence import ImageEvidence
 from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
+from xview_localizer.modes import PLACES, PLACES_RADIUS_M
 
 LOSS_PER_M = 1e-4
 DULL = 0.1  # chance that an image holds no information about where it was taken
@@ -96,7 +102,7 @@ class Belief:
 
     def updated(self, evidence: ImageEvidence, share: float, log_prior: Iterable[float]) -> Belief:
         """After an image. `log_prior` [modes] weighs the modes that are born from "none of these"."""
-        grown = [_seen(hypothesis, evidence, share) for hypothesis in self.hypotheses]
+        grown = [child for hypothesis in self.hypotheses for child in _seen(hypothesis, evidence, share)]
         if share > 0:
             grown += [
                 Hypothesis(
@@ -164,20 +170,64 @@ def _difference(a: Pose2, b: Pose2) -> np.ndarray:
     return np.array([a.x_m - b.x_m, a.y_m - b.y_m, float(wrap_angle_rad(a.yaw_rad - b.yaw_rad))])
 
 
-def _seen(hypothesis: Hypothesis, evidence: ImageEvidence, share: float) -> Hypothesis:
-    """A hypothesis weighed by, and fused with, the image's nearest mode."""
-    nearest, sigmas = None, GATE_SIGMAS
-    for number, mode in enumerate(evidence.modes):
-        distance = disagreement_sigmas(hypothesis.pose, mode.pose, hypothesis.covariance + mode.covariance)
-        if distance < sigmas:
-            nearest, sigmas = number, distance
-    if nearest is None:
-        return replace(hypothesis, log_weight=hypothesis.log_weight + share * float(np.log(DULL)), mode=None)
-    mode = evidence.modes[nearest]
-    log_ratio = evidence.log_ratio[nearest] - 0.5 * sigmas**2
-    log_likelihood = float(np.logaddexp(np.log1p(-DULL) + log_ratio, np.log(DULL)))
+def _seen(hypothesis: Hypothesis, evidence: ImageEvidence, share: float) -> list[Hypothesis]:
+    """A hypothesis weighed by, and fused with, the image's modes that lie where it may be."""
+    sums = [hypothesis.covariance + mode.covariance for mode in evidence.modes]
+    sigmas = [
+        disagreement_sigmas(hypothesis.pose, mode.pose, covariance)
+        for mode, covariance in zip(evidence.modes, sums, strict=True)
+    ]
+    reached = [number for number in range(len(sigmas)) if sigmas[number] < GATE_SIGMAS]
+    if not reached:
+        return [_without_mode(hypothesis, share * float(np.log(DULL)))]
+    nearest = min(reached, key=sigmas.__getitem__)
+    if _chance_of_place(sums[nearest]) >= 1.0:
+        log_ratio = evidence.log_ratio[nearest] - 0.5 * sigmas[nearest] ** 2
+        return [_at_mode(hypothesis, evidence, nearest, share * _log_likelihood(log_ratio))]
+    log_chance = [float(np.log(_chance_of_place(sums[k])) - 0.5 * sigmas[k] ** 2) for k in reached]
+    return _spread(hypothesis, evidence, share, reached, np.array(log_chance))
+
+
+def _spread(
+    hypothesis: Hypothesis,
+    evidence: ImageEvidence,
+    share: float,
+    reached: Sequence[int],
+    log_chance: np.ndarray,
+) -> list[Hypothesis]:
+    """A hypothesis for each of the modes `reached`, with the log chances that it moved there, and one for elsewhere."""
+    log_chance = log_chance - max(0.0, float(np.logaddexp.reduce(log_chance)))  # together 1 at most
+    chance_elsewhere = max(-float(np.expm1(np.logaddexp.reduce(log_chance))), HOPELESS)
+    log_elsewhere = float(np.log(chance_elsewhere * DULL))
+    log_joint = log_chance + [_log_likelihood(evidence.log_ratio[number]) for number in reached]
+    # The image's evidence for the hypothesis counts by `share`, that for where it moved in full.
+    old_evidence = (share - 1) * float(np.logaddexp.reduce([*log_joint, log_elsewhere]))
+    moved = [
+        _at_mode(hypothesis, evidence, number, old_evidence + float(gained))
+        for number, gained in zip(reached, log_joint, strict=True)
+    ]
+    return [*moved, _without_mode(hypothesis, old_evidence + log_elsewhere)]
+
+
+def _log_likelihood(log_ratio: float) -> float:
+    """log L, see the module's docstring."""
+    return float(np.logaddexp(np.log1p(-DULL) + log_ratio, np.log(DULL)))
+
+
+def _chance_of_place(covariance: np.ndarray) -> float:
+    """Chance of the place in the middle of a Gaussian of covariance [3, 3]; above 1 it has room for one place only."""
+    area_m2 = 2 * np.pi * np.sqrt(np.linalg.det(covariance[:2, :2]))
+    return float(np.pi * PLACES_RADIUS_M**2 / PLACES / area_m2)
+
+
+def _without_mode(hypothesis: Hypothesis, gained: float) -> Hypothesis:
+    return replace(hypothesis, log_weight=hypothesis.log_weight + gained, mode=None)
+
+
+def _at_mode(hypothesis: Hypothesis, evidence: ImageEvidence, number: int, gained: float) -> Hypothesis:
+    mode = evidence.modes[number]
     pose, covariance = _fused(hypothesis.pose, hypothesis.covariance, mode.pose, mode.covariance)
-    return Hypothesis(pose, covariance, hypothesis.log_weight + share * log_likelihood, nearest)
+    return Hypothesis(pose, covariance, hypothesis.log_weight + gained, number)
 
 
 def _fused(pose: Pose2, P: np.ndarray, measured: Pose2, S: np.ndarray) -> tuple[Pose2, np.ndarray]:
