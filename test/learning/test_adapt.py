@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from xview_localizer.learning import adapt
 from xview_localizer.learning.adapt import (
     ENCODINGS,
     LEAST_IMAGES,
@@ -116,3 +117,15 @@ def test_the_package_written_was_trained_on_all_of_the_road(tmp_path, parts, sta
     assert moved > 0
     left = torch.linalg.vector_norm(after - before) / moved
     assert left == pytest.approx(1 - start_share, abs=1e-3)
+
+
+@pytest.mark.parametrize("wrong_accepted, taken", [(1, "whole"), (2, "candidate")])
+def test_training_on_all_of_the_road_must_not_make_it_worse(tmp_path, monkeypatch, wrong_accepted, taken):
+    for name in ("candidate", "whole"):
+        shutil.copytree(default_package_path(), tmp_path / name)
+    candidate = ModelPackage.load(tmp_path / "candidate")
+    monkeypatch.setattr(adapt, "_on_all_road", lambda *_: tmp_path / "whole")
+    monkeypatch.setattr(adapt, "_figures", lambda *_: replace(BEFORE, wrong_accepted=wrong_accepted))
+    parts = {"judge": None}
+    folder = adapt._finished(tmp_path, parts, candidate, candidate, BEFORE, AdaptConfig(()), Progress())
+    assert folder.name == taken

@@ -137,7 +137,7 @@ def adapt_package(work: Path, out: Path, config: AdaptConfig, progress: Progress
     candidate = _tuned(work, parts, start, config, progress)
     after = _figures(work / "after.json", parts["judge"], candidate, config, progress)
     adaptation = keep_unless_worse(
-        before, after, lambda: _on_all_road(work, parts, candidate, start, config, progress), out
+        before, after, lambda: _finished(work, parts, candidate, start, before, config, progress), out
     )
     (work / "adaptation.json").write_text(strict_json(asdict(adaptation), indent=1) + "\n")
     return adaptation
@@ -265,6 +265,26 @@ def _tuned(
     _write(matcher, start, tuned, len(parts["learn"]), config)
     progress.report("calibrating confidence and covariance on held-out road")
     return calibrate_package(tuned, candidate, [parts["calibrate"]], progress, parts["elsewhere"])
+
+
+def _finished(
+    work: Path,
+    parts: dict[str, PairsDataset],
+    candidate: ModelPackage,
+    start: ModelPackage,
+    before: Figures,
+    config: AdaptConfig,
+    progress: Progress,
+) -> Path:
+    """The folder of the package trained on all of the road, or of `candidate` where the former got worse."""
+    whole = _on_all_road(work, parts, candidate, start, config, progress)
+    figures = _figures(work / "whole.json", parts["judge"], ModelPackage.load(whole), config, progress)
+    worse = got_worse(before, figures)
+    if worse:
+        progress.report(
+            f"after training on all of the road {', '.join(worse)}: the one judged before is taken"
+        )
+    return candidate.folder if worse else whole
 
 
 def _on_all_road(
