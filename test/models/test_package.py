@@ -36,18 +36,22 @@ def test_embedded_graphs_fit_the_spec():
     tokens = backbone.run({"image": image})["tokens"]
     assert tokens.shape == (1, 768, spec.view.rows_px // 14, 9)
     cells = (1, spec.view.rows_px // spec.view.cell_rows_px, 126 // spec.view.cell_columns_px)
-    head = engine_for(package.graphs["ground_head"], EngineConfig(threads=1))
+    elevation_rad = np.linspace(0.39, -0.8, cells[1], dtype=np.float32)[None]
+    head, depth_head = (
+        engine_for(package.graphs[name], EngineConfig(threads=1)) for name in ("ground_head", "depth_head")
+    )
     out = head.run(
         {
             "tokens": tokens,
             "image": image,
-            "elevation_rad": np.linspace(0.39, -0.8, cells[1], dtype=np.float32)[None],
+            "elevation_rad": elevation_rad,
             "valid": np.ones(cells, np.float32),
             "plan": np.full((1, 3, spec.plan.size_px, spec.plan.size_px), 0.5, np.float32),
             "plan_xy": np.zeros((*cells, 2), np.float32),
         }
     )
-    assert out["dustbin"].shape == out["log_range"].shape == cells
+    depth = depth_head.run({"features": out["features"], "elevation_rad": elevation_rad})
+    assert out["dustbin"].shape == depth["log_range"].shape == cells
     np.testing.assert_allclose(np.linalg.norm(out["descriptor"], axis=1), 1, atol=1e-4)
 
 

@@ -177,7 +177,8 @@ def test_depth_that_disagrees_with_the_ground_is_replaced_by_flat_ground(package
 def test_the_unit_of_depth_changes_nothing(networks, small_town, factor):
     class Scaled:
         def estimate(self, view, cells):
-            return replace(cells.depth, values=factor * cells.depth.values)
+            depth = networks.depth.estimate(view, cells)
+            return replace(depth, values=factor * depth.values)
 
     prior = Prior(small_town.pose.x_m + 4.0, small_town.pose.y_m, 12.0)
     world = InMemoryMap(small_town.aerial)
