@@ -160,6 +160,25 @@ def test_gnss_that_moves_turns_the_preference(tracker, scripted):
 # --- the first pose ---
 
 
+def test_without_odometry_every_pose_has_to_be_as_sure_as_a_first_one(tracker, scripted):
+    scripted.config = ScriptedConfig(GateConfig(min_confidence=0.5, first_min_confidence=0.98))
+    scripted.places = (Place(CLEAR), Place(0.8 * CLEAR, *WRONG))
+    between = [
+        answer.fix
+        for answer in drive_on(tracker, np.arange(2.0, 20.0), 0.0, with_odometry=False)
+        if 0.5 <= answer.fix.confidence < 0.98
+    ]
+    assert between and not any(fix.accepted for fix in between)
+
+
+def test_without_odometry_a_look_alike_that_matches_as_well_keeps_every_pose_back(tracker, scripted):
+    """However sure the pose was before it came into view."""
+    drive_on(tracker, np.arange(2.0, 8.0), 0.0, with_odometry=False)
+    scripted.places = (Place(CLEAR), Place(CLEAR, *WRONG))
+    answers = drive_on(tracker, np.arange(8.0, 14.0), 7.0, with_odometry=False)
+    assert not any(answer.fix.accepted for answer in answers)
+
+
 def test_a_first_pose_and_one_after_being_lost_have_to_be_surer(tracker, scripted):
     scripted.config = ScriptedConfig(GateConfig(min_confidence=0.9, first_min_confidence=0.98))
 

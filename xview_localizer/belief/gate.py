@@ -35,7 +35,8 @@ SINGLE_IMAGE_GATE = GateConfig(min_confidence=0.93)
 def decide(modes: Modes, belief: Belief, config: GateConfig, first: bool = False) -> Fix:
     """The answer for an image: the leading hypothesis's mode, accepted or with the reason why not.
 
-    `first`: it would be the first pose of a drive, or the first after the robot was lost.
+    `first`: no earlier pose supports it. It would be the first of a drive, or after the robot was lost, or there is no
+    odometry.
 
     The pose and covariance are those of the mode, which the image gave, not of the hypothesis, which holds odometry and
     earlier images already: a filter that fuses both would count these twice.

@@ -194,7 +194,7 @@ SETTINGS: dict[str, Setting] = {
         Setting("gate.min_confidence", _GATE.min_confidence,
             "Least probability that the robot is at the pose found and at no other place.", minimum=0.0, maximum=1.0),
         Setting("gate.first_min_confidence", _GATE.first_min_confidence,
-            "The same for the first pose of a drive, and for the first after 20 m without one.",
+            "The same for the first pose of a drive, the first after 20 m without one, and all without odometry.",
             minimum=0.0, maximum=1.0),
         Setting("gate.max_position_sigma_m", _GATE.max_position_sigma_m,
             "Fixes less certain than this are rejected, metres.", minimum=0.1, maximum=100.0),

@@ -314,8 +314,13 @@ class DriveTracker:
             evidence, share, modes.log_prior(first=not task.belief.hypotheses)
         )
         self._memory.weighed_sec = modes.stamp_sec
-        # A robot that was lost begins anew: the next pose is a first one again.
-        first = self._memory.published is None or self._memory.unlocalized_m > LOST_AFTER_M
+        # A robot that was lost begins anew: the next pose is a first one again. So is each without odometry, since the
+        # pose before says little about it.
+        first = (
+            self._memory.published is None
+            or self._memory.unlocalized_m > LOST_AFTER_M
+            or task.travelled_m is None
+        )
         fix = decide(modes, self._with_gnss(self._memory.belief, task.disc), gate, first)
         self._memory.unlocalized_m = (
             0.0 if fix.accepted else self._memory.unlocalized_m + (travelled_m or 0.0)
