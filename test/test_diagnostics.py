@@ -16,7 +16,7 @@ def clock(monkeypatch):
 
 
 def after_silence_of(clock, silent, received):
-    """The report after each topic in `received` had a message, and each but `silent` another one 3.5 s later."""
+    """The diagnostics when each topic in `received` has had a message and, 3.5 s later, all but `silent` a second."""
     health = Health({})
     for name in received:
         health.received(name)

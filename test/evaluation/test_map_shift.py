@@ -100,7 +100,7 @@ def test_a_wrong_mounting_is_no_shift_of_the_map():
     mostly_north = np.where(np.arange(60) < 44, np.pi / 2, 0.0)
     errors_m = noise(rng, 60, 0.05) + turned(ahead_m, mostly_north)
     assert not estimate_map_shift(drive_of(errors_m, mostly_north), NO_SHIFT, INDEPENDENCE_M).is_significant
-    # A straight drive does not tell a shifted map from a wrong mounting, and the advice mentions it.
+    # On a straight drive a shifted map and a wrong mounting look the same, and the advice mentions it.
     north = np.full(60, np.pi / 2)
     straight = estimate_map_shift(
         drive_of(noise(rng, 60, 0.05) + turned(ahead_m, north), north), NO_SHIFT, INDEPENDENCE_M

@@ -9,7 +9,7 @@ from xview_localizer.ros.launch_topics import (
     topic_arguments,
 )
 
-# The values of the arguments of one camera that launch passes on where nobody sets them.
+# The default values of the launch arguments of a single camera.
 DEFAULTS = {"image": "image", "compressed_image": "image/compressed", "camera_info": "camera_info"}
 
 

@@ -57,7 +57,7 @@ def find_bands(raster: DatasetReader) -> Bands:
     """
     alpha = _alpha_band(raster)
     if alpha and not _holds_opacity(raster, alpha):
-        alpha = None  # GDAL writes fourth bands as alpha unless it is told otherwise, infrared among them
+        alpha = None  # GDAL declares a fourth band as alpha by default, also where it holds infrared
     described = _described_bands(raster)
     named = {
         colour.name: band

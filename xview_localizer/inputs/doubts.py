@@ -23,7 +23,7 @@ PERSPECTIVE = ("", "none", "plumb_bob", "rational_polynomial")
 # better; a k of an image that is a fifth larger, or turned by 90°, is not. What is further off is refused
 # (MAX_OFF_CENTRE).
 DOUBTFUL_OFF_CENTRE = 0.1
-# Messages of an IMU in a row with the orientation that nobody has filled in.
+# So many messages of an IMU in a row, all with the default orientation (0, 0, 0, 1), show that its driver sets none.
 DEFAULT_ORIENTATIONS = 100
 # The rotation from a camera's body to its optical frame (REP 103), as URDFs have it.
 OPTICAL_RPY_DEG = (-90.0, 0.0, -90.0)
@@ -117,7 +117,7 @@ class DriveDoubts:
             self._rectified[camera] = topic
 
     def on_attitude(self, is_default: bool) -> None:
-        """An Imu that was taken, and whether its orientation is that of a message that nobody filled in."""
+        """An accepted Imu message arrived; `is_default`: its orientation is (0, 0, 0, 1), as in a new message."""
         self._default_orientations = self._default_orientations + 1 if is_default else 0
 
     def on_status(self, status: int) -> None:

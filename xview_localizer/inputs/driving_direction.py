@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from xview_localizer.geometry.pose import Pose2
+from xview_localizer.inputs.odometry_check import RESTART_STEP_M
 
 # The direction is taken over this distance, driven at no less than this speed: standing robots may drift sideways.
 STEP_M, LEAST_SPEED_MPS = 0.5, 0.3
 # No wheels roll at a greater angle to the robot's axis for so long, unless they are made for it (see the twist).
 SIDEWAYS_RAD, SIDEWAYS_PATH_M = float(np.radians(45.0)), 5.0
-# A longer step is a restart.
-JUMP_M = 5.0
 # Wheels that drive sideways have a twist along y of more than this share of the speed.
 LATERAL_SHARE = 0.3
 SIDEWAYS = (
@@ -42,7 +41,9 @@ class DrivingDirection:
         off_rad = np.arctan2(step.y_m, step.x_m) - step.yaw_rad / 2
         slow = step_m < LEAST_SPEED_MPS * elapsed_sec
         meant = abs(lateral_mps) * elapsed_sec > LATERAL_SHARE * step_m
-        sideways = abs(np.sin(off_rad)) > np.sin(SIDEWAYS_RAD) and not slow and not meant and step_m < JUMP_M
+        sideways = (
+            abs(np.sin(off_rad)) > np.sin(SIDEWAYS_RAD) and not slow and not meant and step_m < RESTART_STEP_M
+        )
         self._sideways_m = self._sideways_m + step_m if sideways else 0.0
         self._has_driven_sideways |= self._sideways_m > SIDEWAYS_PATH_M
 

@@ -8,13 +8,12 @@ import numpy as np
 
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.inputs.messages import MessageError
+from xview_localizer.inputs.odometry_check import RESTART_STEP_M
 
 # Positions that are compared, and the distance driven between two of them.
 POSITIONS, POSITIONS_LEAST, SPACING_M = 60, 12, 2.0
 # A position belongs to the last pose of odometry if it is not older.
 MAX_AGE_SEC = 0.3
-# A longer step between two poses is a restart: what was compared before has nothing in common with what follows.
-MAX_STEP_M = 5.0
 # The mirrored path has to fit this much better than the path itself, which misses the positions by more than GNSS does.
 BETTER_BY, MISSES_BY_SIGMAS, MISSES_BY_M = 4.0, 3.0, 2.0
 
@@ -30,7 +29,7 @@ class MirrorCheck:
     def on_odometry(self, stamp_sec: float, pose: Pose2) -> None:
         """Take the next pose. Raises MessageError where the path so far is a mirror image."""
         at = complex(pose.x_m, pose.y_m)
-        if self._last is not None and abs(at - self._last[1]) > MAX_STEP_M:
+        if self._last is not None and abs(at - self._last[1]) > RESTART_STEP_M:
             self._pairs.clear()
             self._mirrored = False
         self._last = (stamp_sec, at)

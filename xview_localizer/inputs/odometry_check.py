@@ -12,6 +12,8 @@ STILL_PATH_M = 0.3
 STANDING_SPEED_MPS = 0.02
 # Longer gaps between messages are not bridged by the twist.
 MAX_GAP_SEC = 1.0
+# A longer step between two poses is a restart: what was measured before has nothing in common with what follows.
+RESTART_STEP_M = 5.0
 # No driving robot climbs more than it moves ahead, once it has moved by this much.
 CLIMB_PATH_M = 3.0
 # A path's direction is taken over this distance. Where it leaves the first one's axis (backwards is no turn) by more
