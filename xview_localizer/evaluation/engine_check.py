@@ -21,6 +21,7 @@ from xview_localizer.engines.parity import TOLERANCE, OutputError, compare, with
 from xview_localizer.engines.tensorrt.cache import EngineCache
 from xview_localizer.engines.tensorrt.lowering import FP16, FP32, INT8, lowered
 from xview_localizer.engines.tensorrt.open import graph_to_build
+from xview_localizer.evaluation.reference_engines import RecordingEngine, reference_engine
 from xview_localizer.geometry.camera import PinholeCamera
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import wrap_angle_rad
@@ -92,19 +93,6 @@ class PoseCheck:
         )
 
 
-class RecordingEngine:
-    """Runs an engine and keeps its last inputs."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.inputs, self.outputs = engine.inputs, engine.outputs
-        self.last: dict[str, np.ndarray] = {}
-
-    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        self.last = inputs
-        return self._engine.run(inputs)
-
-
 @dataclass(frozen=True)
 class EngineCheck:
     """A package with its opened reference engines (ONNX Runtime, FP32) and the opened engines to be checked."""
@@ -155,7 +143,8 @@ class EngineCheck:
         forward = R_base_optical_from_rpy(0.0, 0.0, 0.0)
         view = LevelView(image, PROBE_CAMERA, forward, PROBE_HEIGHT_M)
         networks.depth.estimate(view, networks.ground.describe(view))
-        return {name: engine.last for name, engine in recording.items()}
+        # A graph that the encoders did not run has no inputs, which its comparison reports.
+        return {name: (engine.recorded or [{}])[-1] for name, engine in recording.items()}
 
     def _worst_layer(self, graph: Graph, inputs: Mapping[str, np.ndarray]) -> OutputError:
         def opened(model: onnx.ModelProto, name: str, as_candidate: bool) -> Engine:
@@ -183,9 +172,7 @@ def engine_check(package: ModelPackage, config: EngineConfig) -> Iterator[Engine
         folder = Path(name)
         reference, candidate = {}, {}
         for graph_name, graph in package.graphs.items():
-            path = folder / f"{graph_name}_{FP32}.onnx"
-            onnx.save(lowered(graph.path, FP32), str(path))
-            reference[graph_name] = OnnxEngine(path, threads=config.threads)
+            reference[graph_name] = reference_engine(graph, folder, config.threads)
             candidate[graph_name] = _candidate(graph, config, folder)
         yield EngineCheck(package, config, folder, reference, candidate)
 
