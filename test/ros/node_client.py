@@ -102,7 +102,7 @@ class Client:
         end = time.monotonic() + at_most_sec
         self.until(lambda: len(self.records) >= count or time.monotonic() > end)
 
-    def until(self, condition, timeout_sec=30.0):
+    def until(self, condition, timeout_sec=60.0):
         """Spin until `condition` gives something true, and return it."""
         end = time.monotonic() + timeout_sec
         while not (found := condition()):
@@ -127,11 +127,32 @@ class Client:
 
     def call(self, service_type, name, request):
         service = self.node.create_client(service_type, name)
-        assert service.wait_for_service(30.0)
+        assert service.wait_for_service(60.0)
+        self._await_discovery(name.rpartition("/")[0])
         answer = service.call_async(request)
         self.until(answer.done)
         self.node.destroy_client(service)
         return answer.result()
+
+    def _await_discovery(self, node_name) -> None:
+        """Wait until the node has discovered this client's latest endpoints.
+
+        A server that has not discovered the reader of its answer drops the answer, and a client can't see that
+        discovery. Endpoints are announced in order: a node that answers a client made later knows the earlier.
+        """
+        from lifecycle_msgs.srv import GetState
+
+        service = self.node.create_client(GetState, f"{node_name}/get_state")
+        assert service.wait_for_service(60.0)
+        answers = []
+
+        def is_answered() -> bool:
+            answers.append(service.call_async(GetState.Request()))
+            self.spin_for(0.1)
+            return any(answer.done() for answer in answers)
+
+        self.until(is_answered)
+        self.node.destroy_client(service)
 
     def change_state(self, transition_id) -> bool:
         from lifecycle_msgs.srv import ChangeState
