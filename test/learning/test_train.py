@@ -118,6 +118,21 @@ def test_small_views_fill_up_with_cells_that_do_not_count(tmp_path):
     assert all(torch.isfinite(value) for value in log.values())
 
 
+def test_cells_of_unknown_range_are_lifted_by_the_network_and_teach_only_the_pose(tmp_path):
+    write_group(tmp_path, "group", grounds=1)
+    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    batch = batch_of(FeatureFolder([tmp_path]).draw(1, rng), 1, rng)
+    batch.range_m[:] = torch.nan
+    matcher = Matcher()
+    cells, _ = lift_cells(matcher, batch, 0.0, CONFIG, generator)
+    assert not cells.is_labelled.any() and torch.isfinite(cells.xy_m).all()
+    assert (cells.xy_m.norm(dim=2) > 0).all()
+    total, log = batch_loss(matcher, batch, 0.0, CONFIG, generator)
+    assert log["nce"] == log["depth"] == 0.0 and log["pose"] > 0.0
+    total.backward()
+    assert all(torch.isfinite(p.grad).all() for p in matcher.parameters() if p.grad is not None)
+
+
 def test_the_loss_falls(tmp_path):
     for number in range(2):
         write_group(tmp_path, f"group{number}")

@@ -81,15 +81,14 @@ class AdaptConfig:
     def train(self) -> TrainConfig:
         """Fine-tuning with a low learning rate.
 
-        Crops of one site overlap, so pairs of different crops are not used as negatives. Depth is not trained: the
-        drives have no depth images, and flat ground as its label would teach that there are no walls.
+        Crops of one site overlap, so pairs of different crops are not used as negatives. Drives have no depth images,
+        so the cells are lifted by the network's own depth, which is not trained, and only the pose teaches.
         """
         return TrainConfig(
             steps=self.steps,
             learning_rate=3e-4,
             warmup_steps=min(50, self.steps // 4),
             wrong_pair_weight=0.0,
-            depth_weight=0.0,
             checkpoint_every=50,
         )
 

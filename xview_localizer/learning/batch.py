@@ -26,7 +26,7 @@ class Batch:
     elevation_rad: Tensor  # [B, 2 h]
     azimuth_rad: Tensor  # [B, w]
     valid: Tensor  # [B, 2 h, w]
-    range_m: Tensor  # [B, 2 h, w] along the ray, 0 where unknown (sky)
+    range_m: Tensor  # [B, 2 h, w] along the ray, 0 where nothing is (sky), NaN where unknown
     height_m: Tensor  # [B]
     pose: Tensor  # [B, 3] x, y, yaw about the middle of the crop
     crop: Tensor  # [B]

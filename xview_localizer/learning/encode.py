@@ -16,7 +16,6 @@ import numpy as np
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.engines.engine import Engine
 from xview_localizer.geometry.canonical_view import CanonicalView, canonical_view
-from xview_localizer.geometry.depth import flat_ground_range_m
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.plan_view import PlanSpec, plan_coordinates, plan_view
 from xview_localizer.imaging import NO_DATA_RGB, network_image, render_views
@@ -29,8 +28,6 @@ from xview_localizer.recordings.pairs import PairRecord, PairsDataset, PairsErro
 GROUP_SIZE = 4  # images that share an aerial crop
 GROUP_EXTENT_M = 20.0  # greatest distance of an image from the first of its group
 CROP_OFFSET_M = 8.0  # random offset of the crop's middle from the group's
-# Flat ground replaces a missing depth image up to here; further out, a degree of tilt spoils its range.
-FLAT_GROUND_RANGE_M = 20.0
 
 
 def encode_pairs(
@@ -123,7 +120,7 @@ def _encode_ground(
         "elevation_rad": canonical.cell_elevation_rad.astype(np.float32),
         "azimuth_rad": canonical.cell_azimuth_rad.astype(np.float32),
         "valid": canonical.cell_valid,
-        "range_m": np.where(canonical.cell_valid, _cell_range_m(record, canonical), 0).astype(np.float32),
+        "range_m": _cell_range_m(record, canonical),
         "height_m": np.float64(height_m),
         "plan": plan_image,
         "plan_xy": plan_coordinates(
@@ -142,18 +139,16 @@ def _tokens(backbone: Engine, image: np.ndarray) -> np.ndarray:
 
 
 def _cell_range_m(record: PairRecord, canonical: CanonicalView) -> np.ndarray:
-    """Range [R, C] of each cell, 0 where unknown: from the depth image, or without one from flat ground nearby."""
+    """Range [R, C] of each cell by the depth image: 0 where that shows nothing, NaN where there is no depth image."""
     if record.depth_path is None:
-        directions = canonical.cell_directions.reshape(-1, 3)
-        range_m = flat_ground_range_m(directions, record.camera_height_m, FLAT_GROUND_RANGE_M)
-        return np.where(np.isfinite(range_m), range_m, 0.0).reshape(canonical.cell_valid.shape)
+        return np.full(canonical.cell_valid.shape, np.nan, dtype=np.float32)
     (rows, columns), spec = canonical.cell_valid.shape, canonical.spec
     centre_uv = canonical.source_uv.reshape(rows, spec.cell_rows_px, columns, spec.cell_columns_px, 2)
     centre_uv = centre_uv[:, spec.cell_rows_px // 2, :, spec.cell_columns_px // 2]
     range_m = record.load_range_m()
     u = np.clip(centre_uv[..., 0].astype(int), 0, range_m.shape[1] - 1)
     v = np.clip(centre_uv[..., 1].astype(int), 0, range_m.shape[0] - 1)
-    return range_m[v, u]
+    return np.where(canonical.cell_valid, range_m[v, u], 0).astype(np.float32)
 
 
 def with_cropped_field(view: CanonicalView, rng: np.random.Generator) -> CanonicalView:

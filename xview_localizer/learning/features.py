@@ -41,7 +41,7 @@ class GroundFeatures:
     elevation_rad: Tensor  # [2 h]
     azimuth_rad: Tensor  # [w]
     valid: Tensor  # [2 h, w] bool
-    range_m: Tensor  # [2 h, w] along the ray, 0 where unknown (sky)
+    range_m: Tensor  # [2 h, w] along the ray, 0 where nothing is (sky), NaN where unknown
     plan: Tensor  # [3, S, S] uint8
     plan_xy: Tensor  # [2 h, w, 2]
     height_m: Tensor  # scalar

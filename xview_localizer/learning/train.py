@@ -65,7 +65,8 @@ class LiftedCells:
     dustbin: Tensor  # [B, N]
     xy_m: Tensor  # [B, N, 2] level frame, by the range used for lifting
     true_xy_m: Tensor  # [B, N, 2] level frame, by the true range
-    has_range: Tensor  # [B, N] whether the true range is known
+    has_range: Tensor  # [B, N] whether something is there, at a known range
+    is_labelled: Tensor  # [B, N] whether it is known what is there: something at a range, or nothing (sky)
     taking_part: Tensor  # [B, N] False for padding, where a view has fewer than N valid cells
 
 
@@ -74,15 +75,17 @@ def lift_cells(
 ) -> tuple[LiftedCells, Tensor]:
     """Run the ground head and lift a weighted sample of its cells; returns the cells and the depth loss."""
     descriptor, dustbin, log_range = matcher.describe_ground(batch, generator)
+    labelled = ~torch.isnan(batch.range_m)
     known = (batch.range_m > 0) & (batch.range_m < FARTHEST_RANGE_M) & batch.valid
+    true_range_m = batch.range_m.nan_to_num(0.0)
     height_m = batch.height_m[:, None, None]
-    true_log_range = torch.log(batch.range_m.clamp(min=NEAREST_RANGE_M) / height_m)
+    true_log_range = torch.log(true_range_m.clamp(min=NEAREST_RANGE_M) / height_m)
     loss = losses.depth_loss(log_range, true_log_range, known.float())
 
     with torch.no_grad():
         predicted_m = height_m * log_range.exp()
         noise = config.depth_noise * smooth_noise(known.shape, generator, known.device)
-        noisy_m = torch.where(batch.range_m > 0, batch.range_m * noise.exp(), predicted_m)
+        noisy_m = torch.where(true_range_m > 0, true_range_m * noise.exp(), predicted_m)
         by_prediction = torch.rand(len(known), 1, 1, generator=generator, device=known.device)
         range_m = torch.where(by_prediction < predicted_share, predicted_m, noisy_m)
         weight = (cell_weight(range_m) * batch.valid).flatten(1) + NO_WEIGHT
@@ -98,8 +101,9 @@ def lift_cells(
         of_chosen(descriptor.movedim(1, 3)),
         of_chosen(dustbin),
         horizontal * of_chosen(range_m)[..., None],
-        horizontal * of_chosen(batch.range_m)[..., None],
+        horizontal * of_chosen(true_range_m)[..., None],
         of_chosen(known),
+        of_chosen(labelled),
         of_chosen(batch.valid),
     )
     return cells, loss
@@ -134,9 +138,8 @@ def batch_loss(
     pose = losses.pose_loss(config.evidence * of_pose, hypotheses.allowed).mean()
     true_xy_m = losses.transform(cells.true_xy_m, batch.pose[:, None])[:, :, 0]
     matchable = cells.has_range & (true_xy_m.abs() < batch.half_extent_m).all(-1)
-    nce = losses.info_nce(
-        matches, cells.dustbin, true_xy_m, matchable, cells.taking_part, batch.half_extent_m
-    ).mean()
+    labelled = cells.taking_part & cells.is_labelled
+    nce = losses.info_nce(matches, cells.dustbin, true_xy_m, matchable, labelled, batch.half_extent_m).mean()
     wrong = _wrong_place(matcher, batch, maps, cells)
     total = (
         pose + config.info_nce_weight * nce + config.depth_weight * depth + config.wrong_pair_weight * wrong
