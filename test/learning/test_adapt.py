@@ -9,18 +9,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xview_localizer.learning import adapt
-from xview_localizer.learning.adapt import (
-    ENCODINGS,
-    LEAST_IMAGES,
-    AdaptConfig,
-    Figures,
-    _on_all_road,
-    got_worse,
-    keep_unless_worse,
-)
+from xview_localizer.learning.adapt import ENCODINGS, AdaptConfig, _on_all_road, keep_unless_worse
+from xview_localizer.learning.held_out import Figures, got_worse
 from xview_localizer.learning.matcher import Matcher
 from xview_localizer.learning.progress import Progress
 from xview_localizer.learning.road_split import GUARD_M, split_road
+from xview_localizer.learning.site_pairs import LEAST_IMAGES, SiteDrives
 from xview_localizer.models.package import ModelPackage, default_package_path
 from xview_localizer.recordings.pairs import PairsDataset
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
@@ -105,7 +99,7 @@ def test_the_package_written_was_trained_on_all_of_the_road(tmp_path, parts, sta
     start = ModelPackage.load(default_package_path())
     calibration = replace(start.spec.calibration, mode_weight=0.123)
     candidate = replace(start, spec=replace(start.spec, calibration=calibration))
-    config = AdaptConfig((), steps=1, start_share=start_share, threads=1)
+    config = AdaptConfig(SiteDrives(()), steps=1, start_share=start_share, threads=1)
     whole = ModelPackage.load(_on_all_road(tmp_path, parts, candidate, start, config, Progress()))
     assert whole.spec.calibration == calibration
     assert "Heads tuned on 3 images of own drives." in whole.provenance
@@ -125,7 +119,9 @@ def test_training_on_all_of_the_road_must_not_make_it_worse(tmp_path, monkeypatc
         shutil.copytree(default_package_path(), tmp_path / name)
     candidate = ModelPackage.load(tmp_path / "candidate")
     monkeypatch.setattr(adapt, "_on_all_road", lambda *_: tmp_path / "whole")
-    monkeypatch.setattr(adapt, "_figures", lambda *_: replace(BEFORE, wrong_accepted=wrong_accepted))
+    monkeypatch.setattr(adapt, "figures_on", lambda *_: replace(BEFORE, wrong_accepted=wrong_accepted))
     parts = {"judge": None}
-    folder = adapt._finished(tmp_path, parts, candidate, candidate, BEFORE, AdaptConfig(()), Progress())
+    folder = adapt._finished(
+        tmp_path, parts, candidate, candidate, BEFORE, AdaptConfig(SiteDrives(())), Progress()
+    )
     assert folder.name == taken

@@ -47,8 +47,10 @@ def adapt(
     Example: xview-localizer adapt --bag drive1 --map my_robot.yaml --reference /ground_truth/pose --out my_site
     """
     from xview_localizer.learning.adapt import AdaptConfig, adapt_package
+    from xview_localizer.learning.site_pairs import SiteDrives
 
-    config = AdaptConfig(tuple(bag), map_option, reference, start, steps, start_share, device, threads)
+    drives = SiteDrives(tuple(bag), map_option, reference)
+    config = AdaptConfig(drives, start, steps, start_share, device, threads)
     work = work or out.with_name(f"{out.name}.work")
     adaptation = adapt_package(work, out, config, training_progress("working"))
     before, after = adaptation.before, adaptation.after

@@ -1,0 +1,132 @@
+"""The drives of one site as data sets in the `pairs` format: to learn from, to calibrate on and to judge by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from xview_localizer.aerial.source import MapSource
+from xview_localizer.assembly import build_localizer, open_map
+from xview_localizer.evaluation.reference import read_reference
+from xview_localizer.learning.bag_pairs import PosedFrame, posed_frames, write_pairs
+from xview_localizer.learning.drive_frames import cut_frames
+from xview_localizer.learning.progress import Progress
+from xview_localizer.learning.reference import AdaptError
+from xview_localizer.learning.road_split import RoadSplit, split_road
+from xview_localizer.models.package import ModelPackage
+from xview_localizer.parameters.file import read_parameter_file
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.parameters.table import Value
+from xview_localizer.recordings.drives import open_drive
+from xview_localizer.recordings.pairs import PairsDataset
+
+# Less road has no room for the three parts and the gaps between them.
+MIN_ROAD_M = 150.0
+LEAST_IMAGES = {"learn": 12, "calibrate": 4, "judge": 6}
+# An image is also searched for in prior discs that end at least this far from it, as an example of a wrong place.
+ELSEWHERE_M = 5.0
+
+
+@dataclass(frozen=True)
+class SiteDrives:
+    """Recorded drives of one site, and what their poses come from.
+
+    `map`: a parameter file of the node (.yaml) whose values overrule those of drive.yaml, or a map source in place of
+    the drives' own. `reference`: see read_reference; without one, the tracker's most confident poses are the labels.
+    """
+
+    folders: tuple[Path, ...]
+    map: str | None = None
+    reference: str | None = None
+
+
+def site_pairs(
+    work: Path, drives: SiteDrives, start: ModelPackage, threads: int, progress: Progress
+) -> dict[str, PairsDataset]:
+    """The data sets learn, calibrate, elsewhere (wrong places for calibration) and judge. Raises AdaptError."""
+    names = ("learn", "calibrate", "elsewhere", "judge")
+    if not (work / "pairs" / "split.json").is_file():
+        posed: list[PosedFrame] = []
+        for number, folder in enumerate(drives.folders):
+            settings, of_drive = _posed_drive(
+                work / "frames" / f"drive_{number}", folder, drives, start, threads, progress
+            )
+            posed += of_drive
+        # All drives are of one site, so the map and the datum of the last drive are used for all of them.
+        _write_parts(work / "pairs", posed, open_map(settings), start.spec.aerial.metres_per_pixel, progress)
+    return {name: PairsDataset(work / "pairs" / name) for name in names}
+
+
+def _posed_drive(
+    out: Path, folder: Path, drives: SiteDrives, start: ModelPackage, threads: int, progress: Progress
+) -> tuple[Settings, list[PosedFrame]]:
+    drive = open_drive(folder, map_values(drives.map))
+    values = drive.values | {"model.package": str(start.folder), "model.threads": threads}
+    settings = Settings.from_values(values)
+    reference = read_reference(drives.reference, drive, settings) if drives.reference else None
+    progress.report(f"reading {folder}" + ("" if reference else ", localizing it"))
+    localizer = build_localizer(settings, open_map(settings))
+    frames = cut_frames(drive, settings, localizer, reference, out, progress.track)
+    drift, independence_m = settings.tracker.odometry_drift, start.spec.calibration.independence_m
+    posed = posed_frames(out, frames, reference is not None, drift, independence_m)
+    progress.report(f"{len(posed)} of {len(frames)} images of {folder} have a pose")
+    return settings, posed
+
+
+def map_values(map_option: str | None) -> dict[str, Value]:
+    """Parameter values of the option `--map`: those of a parameter file, or the map source alone."""
+    if map_option is None:
+        return {}
+    if map_option.endswith((".yaml", ".yml")):
+        return read_parameter_file(map_option)
+    return {"map.source": map_option}
+
+
+def _write_parts(
+    out: Path, posed: Sequence[PosedFrame], source: MapSource, metres_per_pixel: float, progress: Progress
+) -> None:
+    """Write the pairs of each part and then split.json, which marks them as complete. Raises AdaptError."""
+    split = split_road(np.array([item.xy_m for item in posed])) if posed else RoadSplit([], [], [], 0.0)
+    if split.road_m < MIN_ROAD_M:
+        raise AdaptError(
+            f"only {split.road_m:.0f} m of road have confident poses, at least {MIN_ROAD_M:.0f} m are needed; "
+            "record a longer drive, or give a --reference"
+        )
+    named = {}
+    for name, least in LEAST_IMAGES.items():
+        chosen = [posed[number] for number in getattr(split, name)]
+        written = write_pairs(out / name, chosen, source, metres_per_pixel)
+        if len(written) < least:
+            raise AdaptError(
+                f"only {len(written)} images to {name}, at least {least} are needed: much of the {split.road_m:.0f} m "
+                "was driven more than once or lies outside of the map; drive along other streets too"
+            )
+        named[name] = [item.frame.id for item in written]
+    elsewhere = _elsewhere(
+        out / "learn", [posed[n] for n in split.learn], [posed[n] for n in split.calibrate]
+    )
+    (out / "elsewhere").mkdir(exist_ok=True)
+    (out / "elsewhere" / "pairs.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in elsewhere))
+    (out / "split.json").write_text(json.dumps({"road_m": split.road_m, **named}, indent=1))
+    progress.report(", ".join(f"{len(ids)} images to {name}" for name, ids in named.items()))
+
+
+def _elsewhere(learn: Path, learned: Sequence[PosedFrame], calibrating: Sequence[PosedFrame]) -> list[dict]:
+    """Entries of `learn` whose prior discs hold none of the images for calibration."""
+    far = {
+        item.frame.id
+        for item in learned
+        if all(
+            sum((item.frame.prior.xy_m - other.xy_m) ** 2) ** 0.5 > item.frame.prior.radius_m + ELSEWHERE_M
+            for other in calibrating
+        )
+    }
+    entries = [json.loads(line) for line in (learn / "pairs.jsonl").read_text().splitlines()]
+    chosen = [entry for entry in entries if entry["id"] in far]
+    for entry in chosen:
+        entry["aerial"]["image"] = f"../learn/{entry['aerial']['image']}"
+    return chosen[:: max(1, len(chosen) // len(calibrating))]
