@@ -9,7 +9,8 @@ import pytest
 
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.cli.main import DRIVE_MEASURES
-from xview_localizer.evaluation import report_data
+from xview_localizer.evaluation import plots, report_data
+from xview_localizer.evaluation.metrics import reliability
 from xview_localizer.evaluation.report import LEAFLET, write_report
 from xview_localizer.geometry.grid import RasterGrid
 
@@ -53,9 +54,17 @@ def test_page_needs_no_other_file(tmp_path, drive, aerial, images):
     page = (tmp_path / "report.html").read_text()
     own = page.replace((LEAFLET / "leaflet.js").read_text(), "")
     sources = re.findall(r'<[^>]* (?:src|href)="([^"]*)"', own)
-    assert len(sources) == 4
+    assert len(sources) == 5
     assert all(source.startswith("data:image/") and len(source) > 1000 for source in sources)
     assert "http:" not in own and "https:" not in own and "url(" not in own
+
+
+def test_the_plot_of_confidence_shows_how_often_each_was_right(drive):
+    filled = [part for part in reliability(drive.frames) if part["count"]]
+    (axes,) = plots.confidence(drive).axes
+    expected = [(part["confidence_mean"], part["within_2m"]) for part in filled]
+    np.testing.assert_allclose(axes.lines[1].get_xydata(), expected)
+    assert [text.get_text() for text in axes.texts] == [str(part["count"]) for part in filled]
 
 
 def test_map_has_every_image(tmp_path, drive, aerial, images):

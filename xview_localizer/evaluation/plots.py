@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from scipy.stats import chi2
 
 from xview_localizer.aerial.source import AerialImage
+from xview_localizer.evaluation.metrics import CONFIDENCE_RADIUS_M, reliability
 from xview_localizer.evaluation.trajectory import DriveResult
 
 OURS, GNSS, TRUTH, REJECTED = "#1769aa", "#d1495b", "#222222", "#8f9aa6"
@@ -96,6 +97,22 @@ def calibration(result: DriveResult) -> Figure:
         )
     axes.set(xlabel="NEES of (x, y, yaw)", ylabel="share of fixes", xlim=(0, 16), ylim=(0, 1.02))
     axes.legend(loc="lower right")
+    return figure
+
+
+def confidence(result: DriveResult) -> Figure:
+    """Share of poses within CONFIDENCE_RADIUS_M by confidence, accepted or not, with the number of images."""
+    figure, axes = _figure(4.6, 3.2)
+    axes.plot((0, 1), (0, 1), color=TRUTH, ls="--", label="a right confidence")
+    bins = [part for part in reliability(result.frames) if part["count"]]
+    points = np.array([(part["confidence_mean"], part["within_2m"]) for part in bins], dtype=float)
+    axes.plot(*points.reshape(-1, 2).T, "o-", color=OURS, label="all poses found")
+    for part, (mean, right) in zip(bins, points, strict=True):
+        axes.annotate(f"{part['count']}", (mean, right), xytext=(6, -10), textcoords="offset points")
+    axes.set(
+        xlabel="confidence", ylabel=f"share within {CONFIDENCE_RADIUS_M:g} m", xlim=(0, 1.05), ylim=(0, 1.05)
+    )
+    axes.legend(loc="upper left")
     return figure
 
 

@@ -53,6 +53,7 @@ def write_report(
         "error": plots.error_over_time(result),
         "recall": plots.error_distribution(result),
         "calibration": plots.calibration(result),
+        "confidence": plots.confidence(result),
         "latency": plots.latency(result),
     }
     pictures = {name: _png(figure) for name, figure in figures.items()}
