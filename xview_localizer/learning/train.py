@@ -85,7 +85,7 @@ def lift_cells(
     with torch.no_grad():
         predicted_m = height_m * log_range.exp()
         noise = config.depth_noise * smooth_noise(known.shape, generator, known.device)
-        noisy_m = torch.where(true_range_m > 0, true_range_m * noise.exp(), predicted_m)
+        noisy_m = torch.where(true_range_m > 0, true_range_m, predicted_m) * noise.exp()
         by_prediction = torch.rand(len(known), 1, 1, generator=generator, device=known.device)
         range_m = torch.where(by_prediction < predicted_share, predicted_m, noisy_m)
         weight = (cell_weight(range_m) * batch.valid).flatten(1) + NO_WEIGHT
