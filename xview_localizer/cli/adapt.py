@@ -37,7 +37,7 @@ def adapt(
         Optional[Path], typer.Option(help="Folder of intermediate results; OUT.work by default.")
     ] = None,
     steps: Annotated[int, typer.Option(help="Training steps.")] = 300,
-    start_share: StartShare = 0.0,
+    start_share: StartShare = 0.5,
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(help="Threads of the networks.")] = 2,
 ) -> None:

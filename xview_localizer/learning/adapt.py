@@ -45,7 +45,7 @@ class AdaptConfig:
     drives: SiteDrives
     start: Path | None = None
     steps: int = 300
-    start_share: float = 0.0
+    start_share: float = 0.5
     device: str = "cpu"
     threads: int = 2
 
@@ -62,7 +62,7 @@ class AdaptConfig:
         """
         return TrainConfig(
             steps=self.steps,
-            learning_rate=3e-4,
+            learning_rate=5e-4,
             warmup_steps=min(50, self.steps // 4),
             wrong_pair_weight=0.0,
             checkpoint_every=50,
