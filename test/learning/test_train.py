@@ -1,5 +1,6 @@
 """The training loop on made-up features: it learns, resumes, and takes in what is written meanwhile."""
 
+import copy
 import zlib
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from xview_localizer.learning import train as train_module  # noqa: E402
 from xview_localizer.learning.batch import batch_of  # noqa: E402
 from xview_localizer.learning.features import FeatureFolder  # noqa: E402
 from xview_localizer.learning.lora import adapt  # noqa: E402
@@ -118,11 +120,16 @@ def test_small_views_fill_up_with_cells_that_do_not_count(tmp_path):
     assert all(torch.isfinite(value) for value in log.values())
 
 
-def test_cells_of_unknown_range_are_lifted_by_the_network_and_teach_only_the_pose(tmp_path):
-    write_group(tmp_path, "group", grounds=1)
-    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
-    batch = batch_of(FeatureFolder([tmp_path]).draw(1, rng), 1, rng)
+def batch_of_unknown_range(folder):
+    write_group(folder, "group", grounds=1)
+    rng = np.random.default_rng(0)
+    batch = batch_of(FeatureFolder([folder]).draw(1, rng), 1, rng)
     batch.range_m[:] = torch.nan
+    return batch
+
+
+def test_cells_of_unknown_range_are_lifted_by_the_network_and_teach_only_the_pose(tmp_path):
+    batch, generator = batch_of_unknown_range(tmp_path), torch.Generator().manual_seed(0)
     matcher = Matcher()
     cells, _ = lift_cells(matcher, batch, 0.0, CONFIG, generator)
     assert not cells.is_labelled.any() and torch.isfinite(cells.xy_m).all()
@@ -131,6 +138,35 @@ def test_cells_of_unknown_range_are_lifted_by_the_network_and_teach_only_the_pos
     assert log["nce"] == log["depth"] == 0.0 and log["pose"] > 0.0
     total.backward()
     assert all(torch.isfinite(p.grad).all() for p in matcher.parameters() if p.grad is not None)
+
+
+def test_the_depth_from_before_stands_in_for_unknown_ranges_and_is_kept(tmp_path):
+    batch, generator = batch_of_unknown_range(tmp_path), torch.Generator().manual_seed(0)
+    before_m = torch.full_like(batch.range_m, 7.0)
+    config = TrainConfig(**{**vars(CONFIG), "depth_noise": 0.0})
+    cells, _ = lift_cells(Matcher(), batch, 0.0, config, generator, before_m)
+    horizontal = cells.xy_m.norm(dim=2) / 7.0
+    steepest = np.cos(0.6)  # of the views' elevations
+    assert ((horizontal > steepest - 1e-3) & (horizontal < 1 + 1e-3)).all()
+    _, log = batch_loss(Matcher(), batch, 0.0, config, generator, before_m)
+    assert log["nce"] == 0.0 and log["depth"] > 0.0
+
+
+def test_training_keeps_the_depth_of_its_start_where_ranges_are_unknown(tmp_path, monkeypatch):
+    write_group(tmp_path, "group", grounds=1)
+    features = FeatureFolder([tmp_path])
+    for group in features.groups:
+        group.grounds[0].range_m[:] = torch.nan
+    start, given = Matcher(), []
+    before = copy.deepcopy(start)
+    monkeypatch.setattr(
+        train_module, "batch_loss", lambda *arguments: given.append(arguments) or batch_loss(*arguments)
+    )
+    trained = train(features, tmp_path / "out", CONFIG, start=start)
+    assert len(given) == CONFIG.steps
+    for _, batch, *_, range_before_m in given:
+        torch.testing.assert_close(range_before_m, before.range_m(batch))
+    assert not torch.allclose(trained.range_m(given[0][1]), given[0][-1])
 
 
 def test_the_loss_falls(tmp_path):

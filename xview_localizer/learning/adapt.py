@@ -58,7 +58,7 @@ class AdaptConfig:
         """Fine-tuning with a low learning rate.
 
         Crops of one site overlap, so pairs of different crops are not used as negatives. Drives have no depth images,
-        so the cells are lifted by the network's own depth, which is not trained, and only the pose teaches.
+        so the depth of the start stands in for the true one.
         """
         return TrainConfig(
             steps=self.steps,

@@ -58,14 +58,28 @@ class Matcher(nn.Module):
         descriptor, dustbin, log_range = (output.float() for output in outputs)
         return descriptor, dustbin, log_range
 
+    @torch.no_grad()
+    def range_m(self, batch: Batch) -> Tensor:
+        """Range [B, 2 h, w] of each cell by the network's own depth, of the views as they are."""
+        image = batch.image.float() / 255
+        outputs = self.ground(
+            self._tokens(image, batch.tokens), image, batch.elevation_rad, batch.valid.float(),
+            batch.plan.float() / 255, batch.plan_xy,
+        )  # fmt: skip
+        return batch.height_m[:, None, None] * outputs[2].float().exp()
+
     def _augmented(
         self, pixels: Tensor, tokens: Tensor | None, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Images in [0, 1] and tokens: stored ones, or the backbone's of images augmented in this step."""
         image = pixels.float() / 255
         if tokens is None:
-            if self.backbone is None:
-                raise ValueError("the features hold no tokens, so training needs the backbone's weights")
             image = augment_photograph(image, generator)
-            tokens = self.backbone(image)
-        return image, augment_tokens(tokens.float(), generator)
+        return image, augment_tokens(self._tokens(image, tokens), generator)
+
+    def _tokens(self, image: Tensor, stored: Tensor | None) -> Tensor:
+        if stored is not None:
+            return stored.float()
+        if self.backbone is None:
+            raise ValueError("the features hold no tokens, so training needs the backbone's weights")
+        return self.backbone(image).float()

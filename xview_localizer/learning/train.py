@@ -6,6 +6,7 @@ backbone runs in every step on newly augmented images, and may itself be adapted
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import time
@@ -71,13 +72,24 @@ class LiftedCells:
 
 
 def lift_cells(
-    matcher: Matcher, batch: Batch, predicted_share: float, config: TrainConfig, generator: torch.Generator
+    matcher: Matcher,
+    batch: Batch,
+    predicted_share: float,
+    config: TrainConfig,
+    generator: torch.Generator,
+    range_before_m: Tensor | None = None,
 ) -> tuple[LiftedCells, Tensor]:
-    """Run the ground head and lift a weighted sample of its cells; returns the cells and the depth loss."""
+    """Run the ground head and lift a weighted sample of its cells; returns the cells and the depth loss.
+
+    `range_before_m` [B, 2 h, w] stands in for unknown ranges: by the depth of the network before training.
+    """
     descriptor, dustbin, log_range = matcher.describe_ground(batch, generator)
     labelled = ~torch.isnan(batch.range_m)
-    known = (batch.range_m > 0) & (batch.range_m < FARTHEST_RANGE_M) & batch.valid
-    true_range_m = batch.range_m.nan_to_num(0.0)
+    true_range_m = batch.range_m
+    if range_before_m is not None:
+        true_range_m = torch.where(labelled, true_range_m, range_before_m)
+    true_range_m = true_range_m.nan_to_num(0.0)
+    known = (true_range_m > 0) & (true_range_m < FARTHEST_RANGE_M) & batch.valid
     height_m = batch.height_m[:, None, None]
     true_log_range = torch.log(true_range_m.clamp(min=NEAREST_RANGE_M) / height_m)
     loss = losses.depth_loss(log_range, true_log_range, known.float())
@@ -102,7 +114,7 @@ def lift_cells(
         of_chosen(dustbin),
         horizontal * of_chosen(range_m)[..., None],
         horizontal * of_chosen(true_range_m)[..., None],
-        of_chosen(known),
+        of_chosen(known & labelled),
         of_chosen(labelled),
         of_chosen(batch.valid),
     )
@@ -121,12 +133,17 @@ def smooth_noise(shape: torch.Size, generator: torch.Generator, device: torch.de
 
 
 def batch_loss(
-    matcher: Matcher, batch: Batch, predicted_share: float, config: TrainConfig, generator: torch.Generator
+    matcher: Matcher,
+    batch: Batch,
+    predicted_share: float,
+    config: TrainConfig,
+    generator: torch.Generator,
+    range_before_m: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of one batch, and its parts."""
+    """The loss of one batch, and its parts. `range_before_m`: see lift_cells."""
     with half_precision(batch.image.device):
         maps = matcher.describe_aerial(batch, generator)
-        cells, depth = lift_cells(matcher, batch, predicted_share, config, generator)
+        cells, depth = lift_cells(matcher, batch, predicted_share, config, generator, range_before_m)
     aerial = maps[batch.crop]
     matches = losses.match(cells.descriptor, aerial, cells.dustbin, matcher.inverse_temperature)
     drawn = losses.sample_pose_hypotheses(batch.pose, config.prior_radius_m, generator)
@@ -227,11 +244,13 @@ def train(
     """Train from `start` (or random weights), or resume from `out`/checkpoint.pt, and return the matcher.
 
     `progress(step, averages)` is called every LOG_EVERY steps. The features have to be on `device`; features that are
-    written to their folders during training are used too.
+    written to their folders during training are used too. Where ranges are unknown, the depth of `start` stands in for
+    them and is kept: with nothing to hold it, depth drifts until the poses are lost.
     """
     torch.manual_seed(config.seed)
     place = torch.device(device)
     matcher = (start or Matcher()).to(place)
+    before = copy.deepcopy(matcher).eval() if start else None
     out.mkdir(parents=True, exist_ok=True)
     (out / "train_config.json").write_text(json.dumps(asdict(config), indent=2))
     run = _Run(matcher, config, out / "checkpoint.pt")
@@ -246,7 +265,9 @@ def train(
             features.refresh()
         batch = batch_of(features.draw(config.aerial_per_step, rng), config.ground_per_aerial, rng)
         predicted_share = min(PREDICTED_SHARE_LIMIT, PREDICTED_SHARE_GROWTH * step / config.steps)
-        loss, log = batch_loss(matcher, batch, predicted_share, config, generator)
+        unknown = before is not None and bool(batch.range_m.isnan().any())
+        range_before_m = before.range_m(batch) if unknown else None
+        loss, log = batch_loss(matcher, batch, predicted_share, config, generator, range_before_m)
         run.step(loss)
         window.append(log)
         done = step + 1
