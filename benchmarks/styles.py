@@ -1,4 +1,4 @@
-"""Street families one by one: single images of both cameras, and what their confidence is worth.
+"""Street families one by one: single images of both cameras, joined keyframes, and what their confidence is worth.
 
 Data sets and results are made once and kept in the folder; benchmarks/README.md explains the figures.
 """
@@ -23,6 +23,7 @@ from xview_localizer.simulation.families import family_names
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
 
 KINDS = ("equirectangular", "pinhole")
+KEYFRAMES = 5  # of one pinhole camera, joined by odometry
 HEADING_SIGMA_DEG = 10.0  # of pinhole cameras; panoramas have no heading
 SEED_STEP = 100  # between styles, so that no two share a town's seed
 COLUMNS = {
@@ -31,27 +32,26 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def pairs_config(kind: str, style: str, images_per_town: int) -> PairsConfig:
+def pairs_config(kind: str, style: str, images_per_town: int, keyframes: int) -> PairsConfig:
     """As of `simulate --kind KIND --style STYLE`; pinholes with `--heading-sigma-deg 10 --no-vary-camera`."""
     if kind == "equirectangular":
         return PairsConfig(kind, images_per_town, families=(style,))
-    return PairsConfig(kind, images_per_town, 1, HEADING_SIGMA_DEG, False, families=(style,))
+    images = images_per_town * keyframes
+    return PairsConfig(kind, images, keyframes, HEADING_SIGMA_DEG, False, families=(style,))
 
 
 def judged(
-    out: Path, kind: str, style: str, seeds: range, images_per_town: int, package: Path
+    out: Path, kind: str, style: str, seeds: range, images_per_town: int, package: Path, keyframes: int = 1
 ) -> list[Frame]:
     """The frames of one style and camera: rendered and localized where OUT does not hold them for this package."""
-    folder, file, made_by = (
-        out / f"{style}_{kind}",
-        out / f"{style}_{kind}.json",
-        sha256(package / "model.yaml"),
-    )
+    name = f"{style}_{kind}" + (f"_{keyframes}" if keyframes > 1 else "")
+    folder, file, made_by = out / name, out / f"{name}.json", sha256(package / "model.yaml")
     if not (folder / "pairs.jsonl").exists():
-        make_pairs(folder, seeds, pairs_config(kind, style, images_per_town))
+        make_pairs(folder, seeds, pairs_config(kind, style, images_per_town, keyframes))
     if not file.exists() or json.loads(file.read_text()).get("package") != made_by:
         networks = open_networks(ModelPackage.load(package), EngineConfig(threads=1))
-        write_json(evaluate_pairs(PairsDataset(folder), networks) | {"package": made_by}, file)
+        metrics = evaluate_pairs(PairsDataset(folder), networks, keyframes=keyframes)
+        write_json(metrics | {"package": made_by}, file)
     return [Frame(**_read(frame)) for frame in json.loads(file.read_text())["frames"]]
 
 
@@ -91,19 +91,22 @@ def main() -> None:
     parser.add_argument("--style", action="append", help="as of simulate; may be repeated [unseen]")
     parser.add_argument("--first-seed", type=int, default=950_100)
     parser.add_argument("--towns", type=int, default=8, help="of each style")
-    parser.add_argument("--images-per-town", type=int, default=4, help="of each camera")
+    parser.add_argument("--images-per-town", type=int, default=4, help="of each camera, and judged keyframes")
     parser.add_argument("--model", type=Path, default=default_package_path(), help="model package")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     styles, everything = family_names(tuple(options.style or ["unseen"])), []
-    for kind in KINDS:
+    for kind, keyframes in [*((kind, 1) for kind in KINDS), ("pinhole", KEYFRAMES)]:
         rows = {}
         for number, style in enumerate(styles):
             first = options.first_seed + number * SEED_STEP
             seeds = range(first, first + options.towns)
-            rows[style] = judged(options.out, kind, style, seeds, options.images_per_town, options.model)
-        print_table(kind, rows)
-        everything += [frame for frames in rows.values() for frame in frames]
+            rows[style] = judged(
+                options.out, kind, style, seeds, options.images_per_town, options.model, keyframes
+            )
+        print_table(f"{kind} {keyframes}" if keyframes > 1 else kind, rows)
+        if keyframes == 1:
+            everything += [frame for frames in rows.values() for frame in frames]
     print_doubt(everything)
 
 
