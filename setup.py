@@ -9,9 +9,9 @@ ROS_WHEELS = [
     "rclpy[fastrtps]", "sensor-msgs", "geometry-msgs", "nav-msgs", "diagnostic-msgs", "std-msgs", "std-srvs",
     "visualization-msgs",
 ]  # fmt: skip
-SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.11"]
+SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.11.6"]
 MAP_SERVER = ["fastapi>=0.101", "uvicorn>=0.27"]
-REPORT = ["matplotlib", "jinja2", "scipy", "rosbags>=0.11"]
+REPORT = ["matplotlib", "jinja2", "scipy", "rosbags>=0.11.6"]
 PMTILES = ["pmtiles>=3.4"]
 RERUN = ["rerun-sdk>=0.24"]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.24", "l2m4m>=1.0.4"]

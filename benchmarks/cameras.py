@@ -14,7 +14,7 @@ import cv2
 from drives import gnss_error, localize, make_drive, print_table
 
 from xview_localizer.evaluation.drive_summary import summarize_drives
-from xview_localizer.evaluation.metrics import write_json
+from xview_localizer.evaluation.metrics import Metrics, write_json
 from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.recordings.bag import Drive, read_drive
 from xview_localizer.simulation.drive import SURROUND, DriveConfig, RigCamera
@@ -55,6 +55,13 @@ def only(drive: Drive, cameras: Sequence[RigCamera]) -> Drive:
     return replace(drive, values=values | {"cameras": tuple(names)}, topics=topics)
 
 
+def figures_of(results: Sequence[DriveResult]) -> Metrics:
+    """Figures over the drives of one set of cameras, with the CPU time that a moment takes."""
+    cpu_sec = sum(len(result.records) / result.rate_hz for result in results)
+    images = sum(len(result.records) for result in results)
+    return summarize_drives(results) | {"cpu_sec_per_moment": cpu_sec / images}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare numbers of cameras on simulated drives")
     parser.add_argument("--out", type=Path, required=True, help="folder of the drives, made where missing")
@@ -83,8 +90,11 @@ def main() -> None:
         for name, cameras in SETS.items():
             results[name].append(localize(only(read_drive(rig), cameras), arguments.model))
         results[PANORAMA].append(localize(read_drive(wide), arguments.model))
-        print(f"{seed}: localized", flush=True)
-    rows = {name: summarize_drives(of_set) for name, of_set in results.items() if of_set}
+        accepted = {
+            name: sum(frame.accepted for frame in of_set[-1].frames) for name, of_set in results.items()
+        }
+        print(f"{seed}: accepted {accepted} of {len(results[PANORAMA][-1].frames)}", flush=True)
+    rows = {name: figures_of(of_set) for name, of_set in results.items() if of_set}
     write_json(rows, arguments.out / "cameras.json")
     if rows:
         print_table(rows)

@@ -33,8 +33,13 @@ def test_acceptance_and_errors(drive, late):
     # The wrong one comes after the first 10 s.
     assert (figures["early_accepted"], figures["early_off_2m"], figures["early_off_5m"]) == (4, 0, 0)
     assert figures["accepted_median_m"] == 2.0
+    assert figures["accepted_90_percent_m"] == pytest.approx(5.6)  # of 1, 1, 2, 2, 8 m
     assert figures["latency_ms_median"] == 50.0
     assert sum(entry["count"] for entry in figures["reliability"]) == 8
+
+
+def test_yaw_error_has_no_sign(drive):
+    assert summarize_drives([drive])["accepted_yaw_median_deg"] == pytest.approx(np.degrees(0.1) / 2)
 
 
 def test_wrong_pose_in_the_first_seconds_is_counted(late):

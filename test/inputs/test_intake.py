@@ -72,6 +72,15 @@ def odometry_message(sec, x_m=0.0, speed_mps=0.0, z_m=0.0, nanosec=0, y_m=0.0, s
     )
 
 
+def pose_message(sec, x_m=0.0, with_covariance=False):
+    """A geometry_msgs/PoseStamped or PoseWithCovarianceStamped."""
+    pose = odometry_message(sec, x_m).pose.pose
+    return Message(
+        header=header(sec, frame_id="odom"),
+        pose=Message(pose=pose, covariance=[0.0] * 36) if with_covariance else pose,
+    )
+
+
 def imu_message(sec, frame_id=""):
     return Message(header=header(sec, 0, frame_id), orientation=UPRIGHT, orientation_covariance=[0.0])
 
@@ -126,6 +135,15 @@ def test_what_the_tracker_refuses_is_a_message_error():
             handle(message(98))
     with pytest.raises(MessageError, match="odometry jumped by 300.0 m"):
         intake.on_odom(odometry_message(101, x_m=300.0))
+
+
+@pytest.mark.parametrize("with_covariance", [False, True])
+def test_poses_of_base_link_pass_for_odometry(with_covariance):
+    intake = DriveIntake(None, SETTINGS)
+    intake.on_odom(pose_message(100, 5.0, with_covariance))
+    assert intake.odometry_frame == "odom"
+    with pytest.raises(MessageError, match="odometry jumped by 300.0 m"):
+        intake.on_odom(pose_message(101, 305.0, with_covariance))
 
 
 def test_odometry_with_a_twist_only_is_refused():

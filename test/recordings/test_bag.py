@@ -2,6 +2,8 @@
 
 import shutil
 import sqlite3
+import struct
+import zlib
 from contextlib import closing
 from dataclasses import replace
 
@@ -12,10 +14,16 @@ import yaml
 from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Ros2Writer
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from xview_localizer.geometry.local_frame import LocalFrame
-from xview_localizer.inputs.messages import camera_from_info, rgb_from_image, stamp_sec
+from xview_localizer.inputs.messages import (
+    GnssPosition,
+    camera_from_info,
+    position_from_nav_sat_fix,
+    rgb_from_image,
+    stamp_sec,
+)
 from xview_localizer.recordings.bag import BagError, BagReader, read_drive
 from xview_localizer.simulation.bag_writer import DriveBag
 from xview_localizer.simulation.sensors import GnssSample
@@ -24,7 +32,7 @@ CAMERA = {
     "model": "pinhole", "width": 64, "height": 48, "fx": 50.0, "fy": 50.0, "cx": 32.0, "cy": 24.0, "d": [],
 }  # fmt: skip
 IMAGES = 20
-NAV_SAT_FIX = "sensor_msgs/msg/NavSatFix"
+NAV_SAT_FIX, GPS_FIX = "sensor_msgs/msg/NavSatFix", "gps_msgs/msg/GPSFix"
 
 
 @pytest.fixture
@@ -64,6 +72,23 @@ def test_altered_bytes_are_reported_with_the_bag(bag):
     assert all(str(bag) in complaint for complaint in complaints)
 
 
+def test_altered_bits_of_a_chunk_with_a_checksum_are_not_read(bag):
+    """rosbag2 writes checksums, which rosbags checks but does not write."""
+    (path,) = bag.glob("*.mcap")
+    content = bytearray(path.read_bytes())
+    chunk = content.index(b"\x06", 9 + int.from_bytes(content[9:17], "little") + 8)
+    size, compression = struct.unpack_from("<Q4xI", content, chunk + 9 + 16)
+    assert compression == 0
+    records = chunk + 9 + 16 + 8 + 4 + 4 + 8
+    struct.pack_into("<I", content, chunk + 9 + 16 + 8, zlib.crc32(content[records : records + size]))
+    path.write_bytes(content)
+    assert read(bag) == IMAGES
+    content[records + size // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BagError, match="bag is damaged.*checksum"):
+        read(bag)
+
+
 def test_message_that_is_cut_off(bag):
     with BagReader(bag, DriveBag.TOPICS) as reader:
         message = next(reader.messages())
@@ -75,6 +100,51 @@ def test_message_that_is_cut_off(bag):
 def test_topics_that_a_recording_has_are_listed(bag):
     with pytest.raises(BagError, match=r"(?s)has no topic for image.*/camera/image/compressed \(sensor_msgs"):
         BagReader(bag, DriveBag.TOPICS | {"image": "/front/image"})
+
+
+def test_a_topic_of_another_type_is_refused_by_name(bag):
+    with pytest.raises(
+        BagError, match=r"/imu/data is sensor_msgs/msg/Imu, and odom takes nav_msgs/msg/Odometry or geom"
+    ):
+        BagReader(bag, DriveBag.TOPICS | {"odom": "/imu/data"})
+
+
+def gps_bag(folder, store, plugin=StoragePlugin.MCAP):
+    """A recording of one gps_msgs/GPSFix, as far as its fields are read."""
+    header = store.types["std_msgs/msg/Header"](store.types["builtin_interfaces/msg/Time"](7, 0), "gnss")
+    status = store.types["gps_msgs/msg/GPSStatus"](header, 0)
+    covariance = np.array([4.0, 0, 0, 0, 9.0, 0, 0, 0, 1.0])
+    fix = store.types[GPS_FIX](header, status, 48.0, 11.0, 500.0, covariance, 2)
+    with Ros2Writer(folder, version=9, storage_plugin=plugin) as writer:
+        connection = writer.add_connection("/gps", GPS_FIX, typestore=store)
+        writer.write(connection, 7 * 10**9, store.serialize_cdr(fix, GPS_FIX))
+    return folder
+
+
+@pytest.fixture
+def store():
+    """The messages of ROS, and a GPSFix with some of its fields."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    store.register(get_types_from_msg("std_msgs/Header header\nint16 status", "gps_msgs/msg/GPSStatus"))
+    fields = """std_msgs/Header header\ngps_msgs/GPSStatus status\nfloat64 latitude\nfloat64 longitude
+        float64 altitude\nfloat64[9] position_covariance\nuint8 position_covariance_type"""
+    store.register(get_types_from_msg(fields, GPS_FIX))
+    return store
+
+
+def test_positions_as_gps_fix(tmp_path, store):
+    with BagReader(gps_bag(tmp_path / "bag", store), {"fix": "/gps"}, required=()) as bag:
+        position = position_from_nav_sat_fix(bag.decode(next(bag.messages())), default_sigma_m=1.0)
+    assert position == GnssPosition(48.0, 11.0, 500.0, 3.0)
+
+
+def test_a_recording_without_the_definition_of_gps_fix(tmp_path, store):
+    bag = gps_bag(tmp_path / "bag", store, StoragePlugin.SQLITE3)
+    with closing(sqlite3.connect(next(bag.glob("*.db3")))) as database:
+        database.execute("DELETE FROM message_definitions")
+        database.commit()
+    with pytest.raises(BagError, match="lacks the definition of gps_msgs/msg/GPSFix; `ros2 bag convert`"):
+        BagReader(bag, {"fix": "/gps"}, required=())
 
 
 def drive(folder, **changes):

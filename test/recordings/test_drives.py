@@ -8,7 +8,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from xview_localizer.parameters.file import parameter_file_text, read_parameter_file
 from xview_localizer.parameters.settings import Settings, find_problems
-from xview_localizer.recordings.bag import BagError
+from xview_localizer.recordings.bag import BagError, BagReader
 from xview_localizer.recordings.drives import open_drive
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
@@ -74,6 +74,16 @@ def test_a_camera_info_goes_with_its_image(tmp_path, robot):
         open_drive(bag, robot)
     for line in ("--topic image:=/front/image_raw", "--topic image:=/rear/image_raw/compressed"):
         assert f"\n  {line}\n" in str(error.value)
+
+
+def test_poses_are_odometry_only_where_they_are_named(tmp_path, robot):
+    """A goal, or the answers of another localizer, have these types as well."""
+    poses = {"/goal": "geometry_msgs/msg/PoseStamped", "/pose": "geometry_msgs/msg/PoseWithCovarianceStamped"}
+    bag = recording(tmp_path, {topic: kind for topic, kind in ONE_OF_A_KIND.items() if kind != ODOM} | poses)
+    assert "odom" not in open_drive(bag, robot).topics
+    drive = open_drive(bag, robot, {"odom": "/pose"})
+    with BagReader(drive.bag, drive.topics) as reader:
+        assert reader.types["odom"] == poses["/pose"]
 
 
 def test_what_may_be_left_out_can_be(tmp_path, robot):

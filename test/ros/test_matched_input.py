@@ -7,12 +7,15 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2 or its wheels")
 
 import rclpy
+from geometry_msgs.msg import PoseStamped, Twist
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 
+from xview_localizer.inputs.message_types import ROLES
 from xview_localizer.ros import qos
 from xview_localizer.ros.matched_input import MatchedInput
+from xview_localizer.ros.message_types import MESSAGE_TYPES
 
 BEST_EFFORT, RELIABLE = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE
 VOLATILE, LATCHED = DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL
@@ -43,32 +46,42 @@ def test_strictest_profile_that_receives_from_all(offered, kind, reliability, du
 
 @pytest.fixture
 def graph(domain):
-    """A subscriber's node, a publisher's node, and a function that spins both until something holds."""
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    nodes = [rclpy.create_node(name, context=context) for name in ("listener", "driver")]
-    executor = SingleThreadedExecutor(context=context)
-    for node in nodes:
-        executor.add_node(node)
+    """A subscriber's node, a publisher's node, and a function that spins both until something holds.
+
+    Each has a DDS participant of its own, as in two processes: within one, a topic has one type.
+    """
+    contexts = [rclpy.Context(), rclpy.Context()]
+    nodes, executors = [], []
+    for name, context in zip(("listener", "driver"), contexts, strict=True):
+        rclpy.init(context=context)
+        nodes.append(rclpy.create_node(name, context=context))
+        executors.append(SingleThreadedExecutor(context=context))
+        executors[-1].add_node(nodes[-1])
 
     def until(condition):
         end = time.monotonic() + 30.0
         while not condition():
             assert time.monotonic() < end
-            executor.spin_once(timeout_sec=0.05)
+            for executor in executors:
+                executor.spin_once(timeout_sec=0.02)
 
     yield *nodes, until
-    executor.shutdown()
-    for node in nodes:
+    for executor, node, context in zip(executors, nodes, contexts, strict=True):
+        executor.shutdown()
         node.destroy_node()
-    context.try_shutdown()
+        context.try_shutdown()
 
 
 def test_message_kept_by_a_publisher_that_comes_later_and_one_that_follows_it(graph, capfd):
     listener, driver, until = graph
     received = []
     matched = MatchedInput(
-        listener, CameraInfo, "camera_info", qos.CAMERA_INFO, lambda m: received.append(m.width), None
+        listener,
+        ROLES["camera_info"],
+        "camera_info",
+        qos.CAMERA_INFO,
+        lambda m: received.append(m.width),
+        None,
     )
 
     def publishers():
@@ -89,3 +102,27 @@ def test_message_kept_by_a_publisher_that_comes_later_and_one_that_follows_it(gr
     best_effort.publish(CameraInfo(width=8))
     until(lambda: received == [7, 8])
     assert "incompatible QoS" not in capfd.readouterr().err
+
+
+def test_types_that_are_published(graph, monkeypatch):
+    """One that is not taken, one that is though it is not the usual one, and the same without its package."""
+    listener, driver, until = graph
+    received = []
+    matched = MatchedInput(listener, ROLES["odom"], "odom", qos.SENSORS, received.append, None)
+    listener.create_timer(
+        0.05, matched.match
+    )  # as the node does, while the executor waits for the subscription
+
+    twists = driver.create_publisher(Twist, "odom", offer(RELIABLE))
+    until(lambda: matched.problem)
+    assert matched.problem.startswith(
+        "/odom is published as geometry_msgs/msg/Twist, and odom takes nav_msgs/"
+    )
+    driver.destroy_publisher(twists)
+    poses = driver.create_publisher(PoseStamped, "odom", offer(RELIABLE))
+    until(poses.get_subscription_count)
+    poses.publish(PoseStamped())
+    until(lambda: received == [PoseStamped()])
+    assert matched.problem == ""
+    monkeypatch.delitem(MESSAGE_TYPES, "geometry_msgs/msg/PoseStamped")
+    until(lambda: "geometry_msgs is not installed (ros-$ROS_DISTRO-geometry-msgs)" in matched.problem)

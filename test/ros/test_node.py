@@ -1,12 +1,14 @@
 """The node over DDS: poses as offline, faulty inputs, and requests of the operator."""
 
 from array import array
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 rclpy = pytest.importorskip("rclpy", reason="needs ROS 2 or its wheels")
 
+from geometry_msgs.msg import Twist
 from nav_msgs.msg import OccupancyGrid
 from node_client import COMPRESSED, of, without_timings
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -17,18 +19,29 @@ from visualization_msgs.msg import MarkerArray
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.inputs.messages import rgb_from_compressed_image, stamp_sec
 from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.bag import BagError
 from xview_localizer.recordings.offline import localize_drive
 from xview_localizer.ros import qos
+from xview_localizer.ros.message_types import MESSAGE_TYPES
 from xview_localizer.ros.node_process import NodeProcess
 from xview_localizer.ros.replay import replay_drive
 
 
-def test_replay_over_dds_equals_offline(domain, drive, values):
+@pytest.mark.parametrize("odometry", ["odom", "ground_truth"])
+def test_replay_over_dds_equals_offline(domain, drive, values, odometry):
+    """With nav_msgs/Odometry, and with a PoseStamped for odometry."""
+    drive = replace(drive, topics=drive.topics | {"odom": drive.topics[odometry]})
     over_dds = replay_drive(drive, values)
     settings = Settings.from_values(values)
     offline = list(localize_drive(drive, build_localizer(settings, open_map(settings)), settings))
     assert without_timings(over_dds) == without_timings(offline)
     assert all(record.accepted for record in over_dds)
+
+
+def test_replay_names_a_package_that_is_missing(domain, drive, values, monkeypatch):
+    monkeypatch.delitem(MESSAGE_TYPES, "nav_msgs/msg/Odometry")
+    with pytest.raises(BagError, match="odom is nav_msgs/msg/Odometry, and nav_msgs is not installed"):
+        replay_drive(drive, values)
 
 
 def test_pose_carries_the_stamp_of_the_image_and_a_usable_covariance(client, values, recorded):
@@ -86,14 +99,18 @@ def test_camera_info_that_was_published_once_before_the_node_was_there(client, v
         assert "camera_info" not in client.diagnostics[-1].message
 
 
-def test_rectified_images_beside_a_distortion_are_warned_of_by_their_topic(client, values, recorded):
-    """As image_proc has it, whose CameraInfo is that of the raw images."""
+def test_topics_that_do_not_belong_together_or_have_another_type_are_warned_of(client, values, recorded):
+    """Rectified images beside image_proc's CameraInfo, which is that of the raw ones; a twist for odometry."""
     info = deserialize_message(of(recorded, "camera_info")[0].cdr, CameraInfo)
     info.distortion_model, info.d = "plumb_bob", [-0.1, 0.01, 0.0, 0.0, 0.0]
     info.k = [300.0, 0.0, info.width / 2, 0.0, 300.0, info.height / 2, 0.0, 0.0, 1.0]
     with NodeProcess(values | COMPRESSED, {"image/compressed": "/front/image_rect/compressed"}):
         client.publish("camera_info", CameraInfo, info)
         client.diagnostic_with("/front/image_rect/compressed has rectified images")
+        client.node.create_publisher(Twist, "odom", 1)
+        client.diagnostic_with(
+            "/odom is published as geometry_msgs/msg/Twist, and odom takes nav_msgs/msg/Odom"
+        )
 
 
 def test_dead_map_server_rejects_images_with_the_reason(client, values, recorded):

@@ -38,6 +38,10 @@ def summarize_drives(results: Sequence[DriveResult]) -> Metrics:
         "early_accepted": sum(frame.accepted for frame in early),
         **{f"early_off_{r}m": _off(early, r) for r in OFF_RADII_M},
         "accepted_median_m": _median([frame.error_m for frame in accepted]),
+        "accepted_90_percent_m": _quantile([frame.error_m for frame in accepted], 0.9),
+        "accepted_yaw_median_deg": _median(
+            [abs(frame.yaw_error_deg) for frame in accepted if frame.yaw_error_deg is not None]
+        ),
         "first_accepted_median_m": _median(first_m),
         "first_accepted_worst_m": max(first_m),
         "nees_mean": _mean([frame.nees for frame in accepted if frame.nees is not None]),
@@ -96,3 +100,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def _median(values: Sequence[float]) -> float:
     return float(np.median(values)) if len(values) else float("nan")
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    return float(np.quantile(values, share)) if len(values) else float("nan")

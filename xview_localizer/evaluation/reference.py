@@ -165,6 +165,7 @@ def _topic_rows(
                 if recorded.role in TF_ROLES:
                     mountings.on_transforms(message, static=recorded.role == "tf_static")
                 elif recorded.role == "odom":
+                    message = messages.odometry_of(message)
                     stamp_sec = messages.stamp_sec(message)
                     T_child_base = mountings.T_child_base(message.child_frame_id, stamp_sec)
                     odometry.add_pose(stamp_sec, messages.pose_from_odometry(message, T_child_base))

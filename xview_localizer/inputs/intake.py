@@ -101,6 +101,7 @@ class DriveIntake:
         self.doubts.on_status(message.status.status)
 
     def on_odom(self, message) -> None:
+        message = messages.odometry_of(message)
         stamp_sec = _stamp_sec(message)
         self._check_child_frame(message)
         with _refusals_as_message_errors():

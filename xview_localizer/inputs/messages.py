@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -164,7 +166,10 @@ def camera_from_info(message) -> CameraModel:
 
 
 def position_from_nav_sat_fix(message, default_sigma_m: float) -> GnssPosition:
-    """sensor_msgs/NavSatFix; `default_sigma_m` stands in for a missing covariance. Raises MessageError."""
+    """sensor_msgs/NavSatFix, or gps_msgs/GPSFix, whose fields are named alike. Raises MessageError.
+
+    `default_sigma_m` stands in for a missing covariance.
+    """
     # STATUS_UNKNOWN (-2) is the default of newer messages: the driver sets no status, but a position.
     if message.status.status == NO_FIX:
         raise MessageError("NavSatFix has no fix (status -1)")
@@ -184,6 +189,16 @@ def position_from_nav_sat_fix(message, default_sigma_m: float) -> GnssPosition:
             "position_covariance_type 0"
         )
     return GnssPosition(position[0], position[1], altitude_m, float(np.sqrt(variance)))
+
+
+def odometry_of(message: Any) -> Any:
+    """A PoseStamped or PoseWithCovarianceStamped of base_link as nav_msgs/Odometry has it; Odometry as it is."""
+    if hasattr(message, "twist"):
+        return message
+    pose = message.pose if hasattr(message.pose, "covariance") else SimpleNamespace(pose=message.pose)
+    unknown_mps = SimpleNamespace(x=0.0, y=0.0, z=0.0)
+    twist = SimpleNamespace(twist=SimpleNamespace(linear=unknown_mps))
+    return SimpleNamespace(header=message.header, child_frame_id="", pose=pose, twist=twist)
 
 
 def pose_from_odometry(message, T_child_base: Transform = IDENTITY) -> Pose2:

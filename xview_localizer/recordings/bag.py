@@ -10,20 +10,15 @@ from typing import Any
 import yaml
 from rosbags.convert.converter import migrate_message
 from rosbags.highlevel import AnyReader
+from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
+from xview_localizer.inputs.message_types import ROLES
 from xview_localizer.parameters.table import Value
 
 # Images are handed over this much after they were recorded, so that the sensors have reached their stamps.
 IMAGE_DELAY_SEC = 0.5
 
-ROLES = {
-    "image": ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image"),
-    "camera_info": ("sensor_msgs/msg/CameraInfo",),
-    "fix": ("sensor_msgs/msg/NavSatFix",),
-    "odom": ("nav_msgs/msg/Odometry",),
-    "imu": ("sensor_msgs/msg/Imu",),
-}
 # Transforms, read where the caller wants them, and their topics unless drive.yaml names others.
 TF_ROLES = {"tf_static": ("tf2_msgs/msg/TFMessage",), "tf": ("tf2_msgs/msg/TFMessage",)}
 ROLES_AND_TF = ROLES | TF_ROLES
@@ -171,12 +166,13 @@ class BagReader:
             raise BagError(f"{bag} is no readable recording: {error!r}; {_advice(self._bag)}") from error
         self._connections = {}
         self._migrations: dict[str, object] = {}
-        for role in [*roles, *(role for role in topics if "/" in role)]:
-            types = roles.get(kind_of(role), ())
-            found = [
-                c for c in self._reader.connections if c.topic == topics.get(role) and c.msgtype in types
-            ]
-            self._connections.update({connection.id: (role, connection) for connection in found})
+        try:
+            for role in [*roles, *(role for role in topics if "/" in role)]:
+                found = self._connections_of(role, topics.get(role), roles.get(kind_of(role), ()))
+                self._connections.update({connection.id: (role, connection) for connection in found})
+        except BagError:
+            self._reader.close()
+            raise
         missing = self._missing(topics, required)
         if missing:
             recorded = "\n".join(f"  {topic} ({type_name})" for topic, type_name in self.recorded_topics)
@@ -187,6 +183,23 @@ class BagReader:
                 f"{bag} has no topic for {', '.join(sorted(missing))}; name it in drive.yaml or by "
                 f"--topic INPUT:=TOPIC. There are:\n{recorded}"
             )
+
+    def _connections_of(self, role: str, topic: str | None, types: Sequence[str]) -> list[Connection]:
+        """What the recording has of a topic; BagError where its type cannot be of that role, or is not defined."""
+        of_topic = [connection for connection in self._reader.connections if connection.topic == topic]
+        found = [connection for connection in of_topic if connection.msgtype in types]
+        if of_topic and not found and types and kind_of(role) in ROLES:
+            raise BagError(
+                f"{self._bag}: {topic} is {of_topic[0].msgtype}, and {role} takes {' or '.join(types)}; name another "
+                f"topic, or none (--topic {role}:=)"
+            )
+        for connection in found:
+            if self._reader.is2 and connection.msgtype not in self._reader.typestore.fielddefs:
+                raise BagError(
+                    f"{self._bag} lacks the definition of {connection.msgtype}; `ros2 bag convert` adds it, on a "
+                    "robot that has the package"
+                )
+        return found
 
     def _missing(self, topics: Mapping[str, str], required: Sequence[str]) -> set[str]:
         """Required roles that are not there; of several cameras, each must have its own."""

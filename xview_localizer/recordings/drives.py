@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from xview_localizer.inputs import messages
+from xview_localizer.inputs.message_types import ONLY_WHERE_NAMED, ROLES
 from xview_localizer.parameters.table import SETTINGS, Value
 from xview_localizer.recordings.bag import (
     REQUIRED_ROLES,
-    ROLES,
     ROLES_AND_TF,
     TF_TOPICS,
     BagError,
@@ -87,7 +87,8 @@ def _find_topics(
         if role in given:
             continue
         camera, _, kind = role.rpartition("/")
-        of_type = sorted({topic for topic, type_name in recorded if type_name in types})
+        usual = set(types).difference(ONLY_WHERE_NAMED)
+        of_type = sorted({topic for topic, type_name in recorded if type_name in usual})
         candidates = [topic for topic in of_type if camera in topic] or of_type
         if kind == "image":
             candidates = _one_for_each_camera(candidates)

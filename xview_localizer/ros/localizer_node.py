@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 
-from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockChange, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
+from sensor_msgs.msg import CompressedImage, Image
 
 from xview_localizer.aerial.interruption import Interruption
 from xview_localizer.aerial.open import probe_map
@@ -26,6 +25,7 @@ from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.engines.engine import EngineError
 from xview_localizer.inputs.intake import DriveIntake
+from xview_localizer.inputs.message_types import ROLES
 from xview_localizer.inputs.messages import MessageError
 from xview_localizer.inputs.moments import CameraImage, MomentCollector
 from xview_localizer.localizer import Localizer
@@ -237,24 +237,25 @@ class LocalizerNode(LifecycleNode):
         self._moments = MomentCollector(self._settings.cameras)
         for camera in self._settings.cameras:
             self._subscribe_camera(camera)
-        self._listen("fix", NavSatFix, qos.SENSORS, self._checked("fix", intake.on_fix))
-        self._listen("odom", Odometry, qos.SENSORS, self._checked("odom", intake.on_odom))
-        self._listen("imu", Imu, qos.SENSORS, self._checked("imu", intake.on_imu))
+        for name, handle in (("fix", intake.on_fix), ("odom", intake.on_odom), ("imu", intake.on_imu)):
+            self._listen(name, ROLES[name], qos.SENSORS, self._checked(name, handle))
         self._tf_inputs = tf.subscribe(self, intake.mountings, self._settings, self._worker.notify)
 
     def _subscribe_camera(self, camera: str) -> None:
         info, image = input_of(camera, "camera_info"), input_of(camera, "image")
         on_camera_info = self._checked(info, partial(self._intake.on_camera_info, camera=camera))
-        self._listen(info, CameraInfo, qos.CAMERA_INFO, on_camera_info)
+        self._listen(info, ROLES["camera_info"], qos.CAMERA_INFO, on_camera_info)
         compressed = self._settings.transport(camera) == "compressed"
-        image_type, suffix = (CompressedImage, "/compressed") if compressed else (Image, "")
-        self._listen(image, image_type, qos.IMAGES, partial(self._on_image, camera), suffix)
+        image_type, suffix = ("CompressedImage", "/compressed") if compressed else ("Image", "")
+        self._listen(
+            image, [f"sensor_msgs/msg/{image_type}"], qos.IMAGES, partial(self._on_image, camera), suffix
+        )
         self._intake.doubts.on_image_topic(self.resolve_topic_name(f"{image}{suffix}"), camera)
 
     def _listen(
         self,
         name: str,
-        message_type: type,
+        type_names: Sequence[str],
         kind: qos.InputKind,
         callback: Callable,
         suffix: str = "",
@@ -265,7 +266,7 @@ class LocalizerNode(LifecycleNode):
             self._health.lost(name, count)
 
         topic = f"{name}{suffix}"
-        self._inputs.append(MatchedInput(self, message_type, topic, kind, callback, on_lost))
+        self._inputs.append(MatchedInput(self, type_names, topic, kind, callback, on_lost))
 
     def _stop_listening(self) -> None:
         while self._inputs:
@@ -328,6 +329,7 @@ class LocalizerNode(LifecycleNode):
         if self._intake is None:
             return []
         return [
+            *(entry.problem for entry in self._inputs if entry.problem),
             *self._intake.doubts.current(),
             *self._intake.clock_lag.doubts(),
             *self._intake.driving_direction.doubts(),

@@ -1,58 +1,75 @@
-"""A subscription whose QoS follows the publishers that are found on its topic."""
+"""A subscription whose type and QoS follow the publishers that are found on its topic."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
+from xview_localizer.ros.message_types import MESSAGE_TYPES, how_to_install
 from xview_localizer.ros.qos import InputKind, profile_matching
 
 
 class MatchedInput:
-    """Subscribes to `topic`; `match` subscribes anew where the publishers found offer another QoS than before.
+    """Subscribes to `topic`; `match` subscribes anew where the publishers found have another type or QoS than before.
 
-    `on_message` is called with each message, `on_lost` with the number of messages that the middleware knows it has
-    lost, where it can count them.
+    `type_names` are the types that are taken, the usual one first: a subscription has one type, the first of them
+    that is published. `problem` says why it receives from none of the publishers found, or is empty. `on_message` is
+    called with each message, `on_lost` with the number of messages that the middleware knows it has lost, where it can
+    count them.
     """
 
     def __init__(
         self,
         node: Node,
-        message_type: type,
+        type_names: Sequence[str],
         topic: str,
         kind: InputKind,
         on_message: Callable[[object], None],
         on_lost: Callable[[int], None],
     ) -> None:
-        self._node, self._message_type, self._topic, self._kind = node, message_type, topic, kind
+        self._node, self._type_names, self._topic, self._kind = node, type_names, topic, kind
         self._on_message, self._on_lost = on_message, on_lost
         self._resolved_topic = node.resolve_topic_name(topic)
-        self._profile = self._wanted_profile()
+        self.problem = ""
+        self._type_name = type_names[0]
+        self._type_name, self._profile = self._wanted()
         self._subscription = self._subscribe()
 
     def match(self) -> None:
         """Look at the publishers again. Call it now and then: they come and go."""
-        wanted = self._wanted_profile()
-        if wanted == self._profile:
+        wanted = self._wanted()
+        if wanted == (self._type_name, self._profile):
             return
-        self._profile = wanted
+        self._type_name, self._profile = wanted
         # The old one goes first, or messages would come twice.
         self.destroy()
         self._subscription = self._subscribe()
         self._node.get_logger().info(
-            f"{self._topic}: {wanted.reliability.name.lower()}, {wanted.durability.name.lower()}, as its publishers"
+            f"{self._topic}: {self._type_name}, {self._profile.reliability.name.lower()}, "
+            f"{self._profile.durability.name.lower()}, as its publishers"
         )
 
     def destroy(self) -> None:
         self._node.destroy_subscription(self._subscription)
 
-    def _wanted_profile(self) -> QoSProfile:
+    def _wanted(self) -> tuple[str, QoSProfile]:
         publishers = self._node.get_publishers_info_by_topic(self._resolved_topic)
-        return profile_matching([publisher.qos_profile for publisher in publishers], self._kind)
+        published = [publisher.topic_type for publisher in publishers]
+        taken = [name for name in self._type_names if name in published and name in MESSAGE_TYPES]
+        self.problem = "" if taken or not published else self._problem_with(published[0])
+        type_name = taken[0] if taken else self._type_name
+        offered = [publisher.qos_profile for publisher in publishers if publisher.topic_type == type_name]
+        return type_name, profile_matching(offered, self._kind)
+
+    def _problem_with(self, type_name: str) -> str:
+        why = f"{self._topic} takes {' or '.join(self._type_names)}"
+        if type_name in self._type_names:
+            why = how_to_install(type_name)
+        return f"{self._resolved_topic} is published as {type_name}, and {why}"
 
     def _subscribe(self) -> Subscription:
         try:
@@ -64,5 +81,9 @@ class MatchedInput:
         # Until `match` runs, a new publisher may be incompatible, which needs no warning.
         callbacks = SubscriptionEventCallbacks(incompatible_qos=lambda event: None, **events)
         return self._node.create_subscription(
-            self._message_type, self._topic, self._on_message, self._profile, event_callbacks=callbacks
+            MESSAGE_TYPES[self._type_name],
+            self._topic,
+            self._on_message,
+            self._profile,
+            event_callbacks=callbacks,
         )

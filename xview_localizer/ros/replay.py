@@ -9,12 +9,10 @@ from dataclasses import dataclass
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 
 from xview_localizer.inputs.moments import CameraImage, MomentCollector
 from xview_localizer.inputs.mountings import parameter_prefix
@@ -24,6 +22,7 @@ from xview_localizer.recordings.bag import (
     ROLES_AND_TF,
     TF_ROLES,
     TF_TOPICS,
+    BagError,
     BagMessage,
     BagReader,
     Drive,
@@ -33,8 +32,8 @@ from xview_localizer.recordings.bag import (
 from xview_localizer.recordings.mountings_of_drive import with_mountings_of
 from xview_localizer.records import ImageRecord
 from xview_localizer.ros import qos
+from xview_localizer.ros.message_types import MESSAGE_TYPES, TFMessage, how_to_install
 from xview_localizer.ros.node_process import NodeProcess
-from xview_localizer.ros.tf import TFMessage
 
 START_TIMEOUT_SEC = 60.0
 ANSWER_TIMEOUT_SEC = 60.0
@@ -45,16 +44,6 @@ REPLAY_VALUES: dict[str, Value] = {
     "inputs.wait_sec": PATIENT_WAIT_SEC,
     "inputs.rate_hz": 0.0,
     "autostart": True,
-}
-
-MESSAGE_TYPES = {
-    "sensor_msgs/msg/CompressedImage": CompressedImage,
-    "sensor_msgs/msg/Image": Image,
-    "sensor_msgs/msg/CameraInfo": CameraInfo,
-    "sensor_msgs/msg/NavSatFix": NavSatFix,
-    "sensor_msgs/msg/Imu": Imu,
-    "nav_msgs/msg/Odometry": Odometry,
-    **({"tf2_msgs/msg/TFMessage": TFMessage} if TFMessage is not None else {}),
 }
 
 
@@ -87,6 +76,7 @@ def replay_drive(
     rclpy.init(context=context)
     try:
         with BagReader(drive.bag, drive.topics, ROLES_AND_TF) as bag:
+            _require_types(bag)
             remaps = {
                 f"{role}/compressed" if is_compressed(type_name) else role: drive.topics[role]
                 for role, type_name in bag.types.items()
@@ -114,6 +104,15 @@ def transports(types: Mapping[str, str]) -> dict[str, Value]:
         else "raw"
         for role, kind in images.items()
     }
+
+
+def _require_types(bag: BagReader) -> None:
+    """Raise BagError where a sensor's messages cannot be published; without TF there are parameters."""
+    for role, type_name in bag.types.items():
+        if role not in TF_ROLES and type_name not in MESSAGE_TYPES:
+            raise BagError(
+                f"{role} is {type_name}, and {how_to_install(type_name)}; `evaluate --bag` does without ROS"
+            )
 
 
 def _profile(role: str) -> QoSProfile:

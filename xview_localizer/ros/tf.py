@@ -17,11 +17,7 @@ from xview_localizer.inputs.mountings import Mountings
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.parameters.table import SettingsError
 from xview_localizer.ros import qos
-
-try:
-    from tf2_msgs.msg import TFMessage
-except ImportError:  # rclpy from wheels comes without it
-    TFMessage = None
+from xview_localizer.ros.message_types import TFMessage
 
 NO_TF = "tf2_msgs is not installed (ros-$ROS_DISTRO-tf2-msgs), so the node takes no TF"
 BROADCAST_PERIOD_SEC = 0.05

@@ -1,0 +1,19 @@
+"""The ROS types of each input, by name: reading a recording needs no ROS."""
+
+from __future__ import annotations
+
+# The usual one comes first.
+ROLES = {
+    "image": ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image"),
+    "camera_info": ("sensor_msgs/msg/CameraInfo",),
+    "fix": ("sensor_msgs/msg/NavSatFix", "gps_msgs/msg/GPSFix"),
+    "odom": (
+        "nav_msgs/msg/Odometry",
+        "geometry_msgs/msg/PoseStamped",
+        "geometry_msgs/msg/PoseWithCovarianceStamped",
+    ),
+    "imu": ("sensor_msgs/msg/Imu",),
+}
+# Taken where a topic is named, but no reason to take one: goals, references and a localizer's answers are poses, and
+# receivers send a GPSFix beside their NavSatFix.
+ONLY_WHERE_NAMED = (*ROLES["fix"][1:], *ROLES["odom"][1:])
