@@ -1,5 +1,7 @@
 """True poses from whatever a recording holds: the same drive by poses and by an antenna."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -39,8 +41,12 @@ def drive(tmp_path_factory):
     return Drive(folder / "bag", DriveBag.TOPICS | TF_TOPICS, VALUES, folder, "drive")
 
 
-@pytest.mark.parametrize("topic", ["/ground_truth/pose", "/gnss/fix"])
-def test_truth_by_a_topic(drive, topic):
+@pytest.mark.parametrize(
+    ("topic", "odometry"),
+    [("/ground_truth/pose", "/odom"), ("/gnss/fix", "/odom"), ("/gnss/fix", "/ground_truth/pose")],
+)
+def test_truth_by_a_topic(drive, topic, odometry):
+    drive = replace(drive, topics=drive.topics | {"odom": odometry})
     reference = read_reference(topic, drive, Settings.from_values(VALUES))
     for stamp_sec in (2.0, 4.97, 9.03, 15.5, 23.1):
         away = true_pose(stamp_sec).inverse() @ reference.truth_at(START_SEC + stamp_sec)
