@@ -36,8 +36,8 @@ from xview_localizer.inputs.messages import stamp_sec
 from xview_localizer.recordings.bag import TF_ROLES, TF_TOPICS, BagMessage, BagReader, Drive, read_drive
 from xview_localizer.recordings.tum import read_tum
 from xview_localizer.records import ImageRecord
+from xview_localizer.ros.message_types import MESSAGE_TYPES
 from xview_localizer.ros.node_process import NodeProcess
-from xview_localizer.ros.replay import MESSAGE_TYPES
 
 # Images that are sound at the beginning, and then those of the fault; the others are sound again.
 SOUND_IMAGES, FAULTY_IMAGES = 4, 5

@@ -78,7 +78,7 @@ class Client:
 
     def play(self, messages) -> None:
         """Publish recorded messages on the node's own topic names."""
-        from xview_localizer.ros.replay import MESSAGE_TYPES
+        from xview_localizer.ros.message_types import MESSAGE_TYPES
 
         for message in messages:
             topic = "image/compressed" if message.role == "image" else message.role
