@@ -66,7 +66,7 @@ class LiftedCells:
     dustbin: Tensor  # [B, N]
     xy_m: Tensor  # [B, N, 2] level frame, by the range used for lifting
     true_xy_m: Tensor  # [B, N, 2] level frame, by the true range
-    has_range: Tensor  # [B, N] whether something is there, at a known range
+    has_range: Tensor  # [B, N] whether something is there, at a range that is known or was predicted before
     is_labelled: Tensor  # [B, N] whether it is known what is there: something at a range, or nothing (sky)
     taking_part: Tensor  # [B, N] False for padding, where a view has fewer than N valid cells
 
@@ -114,7 +114,7 @@ def lift_cells(
         of_chosen(dustbin),
         horizontal * of_chosen(range_m)[..., None],
         horizontal * of_chosen(true_range_m)[..., None],
-        of_chosen(known & labelled),
+        of_chosen(known),
         of_chosen(labelled),
         of_chosen(batch.valid),
     )
