@@ -2,13 +2,13 @@
 
 import copy
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from xview_localizer.learning import train as train_module  # noqa: E402
 from xview_localizer.learning.batch import batch_of  # noqa: E402
 from xview_localizer.learning.features import FeatureFolder  # noqa: E402
 from xview_localizer.learning.lora import adapt  # noqa: E402
@@ -142,13 +142,13 @@ def test_cells_of_unknown_range_are_lifted_by_the_network_and_teach_only_the_pos
 
 def test_the_depth_from_before_stands_in_for_unknown_ranges_and_is_kept(tmp_path):
     batch, generator = batch_of_unknown_range(tmp_path), torch.Generator().manual_seed(0)
-    before_m = torch.full_like(batch.range_m, 7.0)
+    batch = replace(batch, range_before_m=torch.full_like(batch.range_m, 7.0))
     config = TrainConfig(**{**vars(CONFIG), "depth_noise": 0.0})
-    cells, _ = lift_cells(Matcher(), batch, 0.0, config, generator, before_m)
+    cells, _ = lift_cells(Matcher(), batch, 0.0, config, generator)
     horizontal = cells.xy_m.norm(dim=2) / 7.0
     steepest = np.cos(0.6)  # of the views' elevations
     assert ((horizontal > steepest - 1e-3) & (horizontal < 1 + 1e-3)).all()
-    _, log = batch_loss(Matcher(), batch, 0.0, config, generator, before_m)
+    _, log = batch_loss(Matcher(), batch, 0.0, config, generator)
     assert log["nce"] == 0.0 and log["depth"] > 0.0
 
 
@@ -160,13 +160,14 @@ def test_training_keeps_the_depth_of_its_start_where_ranges_are_unknown(tmp_path
     start, given = Matcher(), []
     before = copy.deepcopy(start)
     monkeypatch.setattr(
-        train_module, "batch_loss", lambda *arguments: given.append(arguments) or batch_loss(*arguments)
+        "xview_localizer.learning.train.batch_loss",
+        lambda matcher, batch, *others: given.append(batch) or batch_loss(matcher, batch, *others),
     )
     trained = train(features, tmp_path / "out", CONFIG, start=start)
     assert len(given) == CONFIG.steps
-    for _, batch, *_, range_before_m in given:
-        torch.testing.assert_close(range_before_m, before.range_m(batch))
-    assert not torch.allclose(trained.range_m(given[0][1]), given[0][-1])
+    for batch in given:
+        torch.testing.assert_close(batch.range_before_m, before.range_m(batch))
+    assert not torch.allclose(trained.range_m(given[0]), given[0].range_before_m)
 
 
 def test_the_loss_falls(tmp_path):

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -72,22 +72,14 @@ class LiftedCells:
 
 
 def lift_cells(
-    matcher: Matcher,
-    batch: Batch,
-    predicted_share: float,
-    config: TrainConfig,
-    generator: torch.Generator,
-    range_before_m: Tensor | None = None,
+    matcher: Matcher, batch: Batch, predicted_share: float, config: TrainConfig, generator: torch.Generator
 ) -> tuple[LiftedCells, Tensor]:
-    """Run the ground head and lift a weighted sample of its cells; returns the cells and the depth loss.
-
-    `range_before_m` [B, 2 h, w] stands in for unknown ranges: by the depth of the network before training.
-    """
+    """Run the ground head and lift a weighted sample of its cells; returns the cells and the depth loss."""
     descriptor, dustbin, log_range = matcher.describe_ground(batch, generator)
     labelled = ~torch.isnan(batch.range_m)
     true_range_m = batch.range_m
-    if range_before_m is not None:
-        true_range_m = torch.where(labelled, true_range_m, range_before_m)
+    if batch.range_before_m is not None:
+        true_range_m = torch.where(labelled, true_range_m, batch.range_before_m)
     true_range_m = true_range_m.nan_to_num(0.0)
     known = (true_range_m > 0) & (true_range_m < FARTHEST_RANGE_M) & batch.valid
     height_m = batch.height_m[:, None, None]
@@ -133,17 +125,12 @@ def smooth_noise(shape: torch.Size, generator: torch.Generator, device: torch.de
 
 
 def batch_loss(
-    matcher: Matcher,
-    batch: Batch,
-    predicted_share: float,
-    config: TrainConfig,
-    generator: torch.Generator,
-    range_before_m: Tensor | None = None,
+    matcher: Matcher, batch: Batch, predicted_share: float, config: TrainConfig, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of one batch, and its parts. `range_before_m`: see lift_cells."""
+    """The loss of one batch, and its parts."""
     with half_precision(batch.image.device):
         maps = matcher.describe_aerial(batch, generator)
-        cells, depth = lift_cells(matcher, batch, predicted_share, config, generator, range_before_m)
+        cells, depth = lift_cells(matcher, batch, predicted_share, config, generator)
     aerial = maps[batch.crop]
     matches = losses.match(cells.descriptor, aerial, cells.dustbin, matcher.inverse_temperature)
     drawn = losses.sample_pose_hypotheses(batch.pose, config.prior_radius_m, generator)
@@ -265,9 +252,9 @@ def train(
             features.refresh()
         batch = batch_of(features.draw(config.aerial_per_step, rng), config.ground_per_aerial, rng)
         predicted_share = min(PREDICTED_SHARE_LIMIT, PREDICTED_SHARE_GROWTH * step / config.steps)
-        unknown = before is not None and bool(batch.range_m.isnan().any())
-        range_before_m = before.range_m(batch) if unknown else None
-        loss, log = batch_loss(matcher, batch, predicted_share, config, generator, range_before_m)
+        if before is not None and batch.range_m.isnan().any():
+            batch = replace(batch, range_before_m=before.range_m(batch))
+        loss, log = batch_loss(matcher, batch, predicted_share, config, generator)
         run.step(loss)
         window.append(log)
         done = step + 1
