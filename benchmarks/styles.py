@@ -22,8 +22,8 @@ from xview_localizer.recordings.pairs import PairsDataset
 from xview_localizer.simulation.families import family_names
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
 
-KINDS = ("equirectangular", "pinhole")
-KEYFRAMES = 5  # of one pinhole camera, joined by odometry
+# Cameras, and how many images of each are joined by odometry.
+SETS = (("equirectangular", 1), ("pinhole", 1), ("pinhole", 5))
 HEADING_SIGMA_DEG = 10.0  # of pinhole cameras; panoramas have no heading
 SEED_STEP = 100  # between styles, so that no two share a town's seed
 COLUMNS = {
@@ -96,7 +96,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     styles, everything = family_names(tuple(options.style or ["unseen"])), []
-    for kind, keyframes in [*((kind, 1) for kind in KINDS), ("pinhole", KEYFRAMES)]:
+    for kind, keyframes in SETS:
         rows = {}
         for number, style in enumerate(styles):
             first = options.first_seed + number * SEED_STEP

@@ -16,7 +16,7 @@ def clock(monkeypatch):
 
 
 def after_silence_of(clock, silent, received):
-    """The diagnostics when each topic in `received` has had a message and, 3.5 s later, all but `silent` a second."""
+    """Diagnostics after a first message on each topic in `received`, and 3.5 s later a second one, not on `silent`."""
     health = Health({})
     for name in received:
         health.received(name)

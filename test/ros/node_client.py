@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+GIVE_UP_SEC = 60.0  # long enough for a busy machine: only a failing test waits for it
 # Parameters of a node that starts by itself and takes the recorded images as they are.
 COMPRESSED = {"camera.transport": "compressed", "autostart": True}
 
@@ -102,7 +103,7 @@ class Client:
         end = time.monotonic() + at_most_sec
         self.until(lambda: len(self.records) >= count or time.monotonic() > end)
 
-    def until(self, condition, timeout_sec=60.0):
+    def until(self, condition, timeout_sec=GIVE_UP_SEC):
         """Spin until `condition` gives something true, and return it."""
         end = time.monotonic() + timeout_sec
         while not (found := condition()):
@@ -127,7 +128,7 @@ class Client:
 
     def call(self, service_type, name, request):
         service = self.node.create_client(service_type, name)
-        assert service.wait_for_service(60.0)
+        assert service.wait_for_service(GIVE_UP_SEC)
         self._await_discovery(name.rpartition("/")[0])
         answer = service.call_async(request)
         self.until(answer.done)
@@ -143,7 +144,7 @@ class Client:
         from lifecycle_msgs.srv import GetState
 
         service = self.node.create_client(GetState, f"{node_name}/get_state")
-        assert service.wait_for_service(60.0)
+        assert service.wait_for_service(GIVE_UP_SEC)
         answers = []
 
         def is_answered() -> bool:

@@ -64,7 +64,7 @@ def site_pairs(
 def _posed_drive(
     out: Path, folder: Path, drives: SiteDrives, start: ModelPackage, threads: int, progress: Progress
 ) -> tuple[Settings, list[PosedFrame]]:
-    drive = open_drive(folder, map_values(drives.map))
+    drive = open_drive(folder, _map_values(drives.map))
     values = drive.values | {"model.package": str(start.folder), "model.threads": threads}
     settings = Settings.from_values(values)
     reference = read_reference(drives.reference, drive, settings) if drives.reference else None
@@ -77,7 +77,7 @@ def _posed_drive(
     return settings, posed
 
 
-def map_values(map_option: str | None) -> dict[str, Value]:
+def _map_values(map_option: str | None) -> dict[str, Value]:
     """Parameter values of the option `--map`: those of a parameter file, or the map source alone."""
     if map_option is None:
         return {}
