@@ -82,6 +82,15 @@ def test_moving_transforms_are_interpolated_and_never_extrapolated(tree):
         tree.lookup("base_link", "pan", 11.3, hold_sec=0.4)
 
 
+def test_of_two_transforms_for_one_stamp_the_last_one_received_holds(tree):
+    """Between stamps, the path leads away from the last one and towards the first one of the next stamp, as in tf2."""
+    for stamp_sec, x_m in ((10.0, 0.0), (11.0, 1.0), (11.0, 3.0), (12.0, 4.0), (12.0, 6.0)):
+        tree.set_moving("base_link", "pan", stamp_sec, transform((x_m, 0.0, 0.0)))
+    expected = {10.5: 0.5, 11.0: 3.0, 11.5: 3.5, 12.0: 6.0}
+    found = {stamp_sec: tree.lookup("base_link", "pan", stamp_sec).t_m[0] for stamp_sec in expected}
+    assert found == pytest.approx(expected)
+
+
 def test_a_static_transform_stays_unless_its_frame_gets_another_parent(tree):
     """Publishers of ROS 1 send the same joints on both topics."""
     tree.set_moving("base_link", "antenna", 5.0, transform((9.0, 0.0, 0.0)))

@@ -89,6 +89,14 @@ def test_an_imu_in_base_link_needs_no_transform():
     np.testing.assert_array_equal(mountings().R_base_imu(header("base_link", 1.0)), np.eye(3))
 
 
+@pytest.mark.parametrize(("parent", "child"), [("gps", "/gps"), ("", "gps"), ("base_link", "")])
+def test_a_transform_that_places_nothing_replaces_nothing(parent, child):
+    known = mountings(stamped("base_link", "gps", (1.0, 0.0, 2.0)))
+    with pytest.raises(MessageError, match="transform of .* in .* places nothing"):
+        known.on_transforms(Message(transforms=[stamped(parent, child)]), static=True)
+    np.testing.assert_allclose(known.antenna_in_base_m(header("gps")), [1.0, 0.0, 2.0])
+
+
 def test_a_bad_transform_leaves_the_others():
     known = Mountings(MountingConfig())
     bad = stamped("base_link", "imu_link")

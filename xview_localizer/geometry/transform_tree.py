@@ -130,14 +130,12 @@ def _at(edge: _Edge, frame: str, stamp_sec: float, hold_sec: float) -> Transform
     first_sec, last_sec = edge.stamps[0], edge.stamps[-1]
     if not first_sec <= stamp_sec <= last_sec + hold_sec:
         raise TransformError(f"the one of {frame} is known from {first_sec:.3f} to {last_sec:.3f} s")
-    after = bisect_left(edge.stamps, stamp_sec)
-    if after == len(edge.stamps):
-        return edge.moving[-1]
-    if edge.stamps[after] == stamp_sec:
-        return edge.moving[after]
-    gap_sec = edge.stamps[after] - edge.stamps[after - 1]
-    share = (stamp_sec - edge.stamps[after - 1]) / gap_sec
-    return interpolated(edge.moving[after - 1], edge.moving[after], share)
+    before = bisect_right(edge.stamps, stamp_sec) - 1
+    if before == len(edge.stamps) - 1 or edge.stamps[before] == stamp_sec:
+        return edge.moving[before]
+    gap_sec = edge.stamps[before + 1] - edge.stamps[before]
+    share = (stamp_sec - edge.stamps[before]) / gap_sec
+    return interpolated(edge.moving[before], edge.moving[before + 1], share)
 
 
 def interpolated(start: Transform, end: Transform, share: float) -> Transform:

@@ -87,6 +87,8 @@ class Mountings:
         for stamped in message.transforms:
             parent, child = _frame(stamped.header.frame_id), _frame(stamped.child_frame_id)
             try:
+                if not parent or not child or parent == child:
+                    raise messages.MessageError(f"transform of {child!r} in {parent!r} places nothing")
                 transform = messages.transform_from_message(stamped)
             except messages.MessageError as error:
                 problem = error
