@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from xview_localizer.parameters.table import SettingsError, Value
+from xview_localizer.parameters.table import SettingsError, Values
 
 
 def _nodes(document: object, namespace: str = "") -> Iterator[tuple[str, object]]:
@@ -21,7 +22,7 @@ def _nodes(document: object, namespace: str = "") -> Iterator[tuple[str, object]
             yield from _nodes(entry, name)
 
 
-class _ParameterLoader(yaml.SafeLoader):
+class _ParameterLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML comes without types
     """Numbers as ROS reads them: 3e-2 and 1e3 are doubles, which YAML 1.1 takes for texts."""
 
 
@@ -53,7 +54,7 @@ def read_parameter_file(path: Path | str) -> dict[str, object]:
     return values
 
 
-def parameter_file_text(values: Mapping[str, Value | None]) -> str:
+def parameter_file_text(values: Values) -> str:
     """A ROS parameter file that gives the node these values; None is left out."""
     plain = {
         name: list(value) if isinstance(value, tuple) else value
@@ -63,7 +64,7 @@ def parameter_file_text(values: Mapping[str, Value | None]) -> str:
     return yaml.safe_dump({"/**": {"ros__parameters": plain}})
 
 
-def _flat(document: Mapping, prefix: str = "") -> dict[str, object]:
+def _flat(document: Mapping[Any, object], prefix: str = "") -> dict[str, object]:
     flat: dict[str, object] = {}
     for key, value in document.items():
         if isinstance(value, Mapping):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.inputs.mountings import ONLY_CAMERA, CameraMounting, MountingConfig
 from xview_localizer.localizer import LocalizerConfig
 from xview_localizer.models.package import default_package_path
-from xview_localizer.parameters.table import OF_A_CAMERA, SETTINGS, SettingsError, Value, settings_table
+from xview_localizer.parameters.table import OF_A_CAMERA, SETTINGS, SettingsError, Values, settings_table
 from xview_localizer.tracking.keyframes import KeyframeConfig
 from xview_localizer.tracking.search import SearchConfig
 from xview_localizer.tracking.tracker import TrackerConfig
@@ -28,7 +29,7 @@ from xview_localizer.tracking.tracker import TrackerConfig
 class Settings:
     """The table's values in the types that the rooms take."""
 
-    values: Mapping[str, Value | None]
+    values: Values
     frame: LocalFrame
     package_path: Path
     engines: EngineConfig
@@ -43,7 +44,7 @@ class Settings:
 
     def transport(self, camera: str) -> str:
         """How a camera's images come: raw or compressed."""
-        return _of_camera(self.values, camera, "transport")
+        return str(_of_camera(self.values, camera, "transport"))
 
     def mask_path(self, camera: str) -> Path | None:
         """The mask image of a camera, which marks the robot itself; None where there is none."""
@@ -51,62 +52,78 @@ class Settings:
         return Path(path).expanduser() if path else None
 
     @classmethod
-    def from_values(cls, given: Mapping[str, object]) -> Settings:
+    def from_values(cls, given: Values) -> Settings:
         """Settings of the given values and the defaults of the others; None is not given. Raises SettingsError."""
         given = {name: value for name, value in given.items() if value is not None}
         problems = find_problems(given)
         if problems:
             raise SettingsError("\n".join(problems))
-        v = {name: given.get(name, setting.default) for name, setting in settings_table(given).items()}
+        v: Values = {
+            name: given.get(name, setting.default) for name, setting in settings_table(given).items()
+        }
+        package = v["model.package"]
         return cls(
             values=v,
             frame=LocalFrame(v["datum.latitude_deg"], v["datum.longitude_deg"], v["datum.altitude_m"]),
-            package_path=Path(v["model.package"]).expanduser()
-            if v["model.package"]
-            else default_package_path(),
-            engines=EngineConfig(
-                runtime=v["model.runtime"],
-                threads=v["model.threads"],
-                providers=tuple(v["model.providers"]),
-                precision=v["model.precision"],
-                cache_folder=v["model.engine_cache_dir"],
-                fallback=v["model.fallback"],
+            package_path=Path(package).expanduser() if package else default_package_path(),
+            engines=_engine_config(v),
+            localizer=_localizer_config(
+                v, given.get("gate.min_confidence", SINGLE_IMAGE_GATE.min_confidence)
             ),
-            localizer=LocalizerConfig(
-                map_sigma_m=v["map.sigma_m"],
-                gate=GateConfig(
-                    min_confidence=v["gate.min_confidence"],
-                    first_min_confidence=v["gate.first_min_confidence"],
-                    max_position_sigma_m=v["gate.max_position_sigma_m"],
-                ),
-                single_image_gate=GateConfig(
-                    min_confidence=given.get("gate.min_confidence", SINGLE_IMAGE_GATE.min_confidence),
-                    max_position_sigma_m=v["gate.max_position_sigma_m"],
-                ),
-            ),
-            tracker=TrackerConfig(
-                search=SearchConfig(
-                    gnss_radius_sigmas=v["gnss.radius_sigmas"],
-                    gnss_min_radius_m=v["gnss.min_radius_m"],
-                    gnss_max_radius_m=v["gnss.max_radius_m"],
-                    gnss_max_age_sec=v["gnss.max_age_sec"],
-                    gnss_drift_m=v["gnss.drift_m"],
-                    course_window_sec=v["course.window_sec"],
-                    course_min_baseline_m=v["course.min_baseline_m"],
-                    max_speed_mps=v["odometry.max_speed_mps"],
-                    position_drift_ratio=v["odometry.drift_ratio"],
-                ),
-                odometry_max_gap_sec=v["odometry.max_gap_sec"],
-                odometry_drift=OdometryDrift(
-                    v["odometry.drift_ratio"], float(np.radians(v["odometry.yaw_drift_deg_per_m"]))
-                ),
-                keyframes=KeyframeConfig(v["keyframes.count"], v["keyframes.spacing_m"]),
-            ),
-            mountings=_mountings(v),
+            tracker=_tracker_config(v),
+            mountings=_mounting_config(v),
         )
 
 
-def _mountings(v: Mapping[str, Value]) -> MountingConfig:
+def _engine_config(v: Values) -> EngineConfig:
+    return EngineConfig(
+        runtime=v["model.runtime"],
+        threads=v["model.threads"],
+        providers=tuple(v["model.providers"]),
+        precision=v["model.precision"],
+        cache_folder=v["model.engine_cache_dir"],
+        fallback=v["model.fallback"],
+    )
+
+
+def _localizer_config(v: Values, single_image_min_confidence: float) -> LocalizerConfig:
+    max_position_sigma_m = v["gate.max_position_sigma_m"]
+    return LocalizerConfig(
+        map_sigma_m=v["map.sigma_m"],
+        gate=GateConfig(
+            min_confidence=v["gate.min_confidence"],
+            first_min_confidence=v["gate.first_min_confidence"],
+            max_position_sigma_m=max_position_sigma_m,
+        ),
+        single_image_gate=GateConfig(
+            min_confidence=single_image_min_confidence,
+            max_position_sigma_m=max_position_sigma_m,
+        ),
+    )
+
+
+def _tracker_config(v: Values) -> TrackerConfig:
+    return TrackerConfig(
+        search=SearchConfig(
+            gnss_radius_sigmas=v["gnss.radius_sigmas"],
+            gnss_min_radius_m=v["gnss.min_radius_m"],
+            gnss_max_radius_m=v["gnss.max_radius_m"],
+            gnss_max_age_sec=v["gnss.max_age_sec"],
+            gnss_drift_m=v["gnss.drift_m"],
+            course_window_sec=v["course.window_sec"],
+            course_min_baseline_m=v["course.min_baseline_m"],
+            max_speed_mps=v["odometry.max_speed_mps"],
+            position_drift_ratio=v["odometry.drift_ratio"],
+        ),
+        odometry_max_gap_sec=v["odometry.max_gap_sec"],
+        odometry_drift=OdometryDrift(
+            v["odometry.drift_ratio"], float(np.radians(v["odometry.yaw_drift_deg_per_m"]))
+        ),
+        keyframes=KeyframeConfig(v["keyframes.count"], v["keyframes.spacing_m"]),
+    )
+
+
+def _mounting_config(v: Values) -> MountingConfig:
     antenna_m, imu_rpy_deg = v["gnss.antenna_in_base_m"], v["imu.rpy_deg"]
     return MountingConfig(
         base_frame=v["frames.base"],
@@ -117,7 +134,7 @@ def _mountings(v: Mapping[str, Value]) -> MountingConfig:
     )
 
 
-def _camera_mounting(v: Mapping[str, Value], camera: str) -> CameraMounting:
+def _camera_mounting(v: Values, camera: str) -> CameraMounting:
     position_m, rpy_deg = (_of_camera(v, camera, key) for key in ("position_in_base_m", "rpy_deg"))
     return CameraMounting(
         in_base_m=None if position_m is None else np.array(position_m),
@@ -126,7 +143,7 @@ def _camera_mounting(v: Mapping[str, Value], camera: str) -> CameraMounting:
     )
 
 
-def _of_camera(v: Mapping[str, Value], camera: str, key: str) -> Value | None:
+def _of_camera(v: Values, camera: str, key: str) -> Any:
     """A camera's own value, or that of all cameras."""
     own = v.get(f"camera.{camera}.{key}") if camera else None
     return v[f"camera.{key}"] if own is None else own
@@ -136,7 +153,7 @@ def _R_base_optical(rpy_deg: Sequence[float]) -> np.ndarray:
     return R_base_optical_from_rpy(*np.radians(rpy_deg))
 
 
-def find_problems(given: Mapping[str, object]) -> list[str]:
+def find_problems(given: Values) -> list[str]:
     """One line for each unknown, missing or invalid value."""
     table, problems = settings_table(given), _camera_problems(given)
     for name, value in given.items():
@@ -153,7 +170,7 @@ def find_problems(given: Mapping[str, object]) -> list[str]:
     return [problem for problem in problems if problem]
 
 
-def _camera_problems(given: Mapping[str, object]) -> list[str]:
+def _camera_problems(given: Values) -> list[str]:
     """What is wrong with the names of several cameras, and with values that would be meant for all of them."""
     cameras = given.get("cameras") or ()
     if not cameras or SETTINGS["cameras"].problem(cameras):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from xview_localizer.localizer import LocalizerConfig
 from xview_localizer.tracking.tracker import TrackerConfig
 
 Value = bool | int | float | str | tuple[float, ...] | tuple[str, ...]
+# Values by parameter name. A value's type is that of its `Setting`, which is checked when it is given; no static type
+# could follow the name.
+Values = Mapping[str, Any]
 
 
 class SettingsError(ValueError):
@@ -43,7 +47,7 @@ class Setting:
     def required(self) -> bool:
         return self.default is None and not self.optional
 
-    def problem(self, value: object) -> str:
+    def problem(self, value: Any) -> str:
         """What is wrong with `value`, or an empty string."""
         items = [value]
         if self.length is not None:
@@ -79,8 +83,6 @@ class Setting:
 
 
 _LOCALIZER, _TRACKER, _ENGINES = LocalizerConfig(), TrackerConfig(), EngineConfig()
-
-
 _GATE, _SEARCH, _DRIFT = _LOCALIZER.gate, _TRACKER.search, _TRACKER.odometry_drift
 
 
@@ -211,7 +213,7 @@ SETTINGS: dict[str, Setting] = {
 OF_A_CAMERA = ("position_in_base_m", "rpy_deg", "height_m", "mask", "transport")
 
 
-def settings_table(given: Mapping[str, object]) -> dict[str, Setting]:
+def settings_table(given: Values) -> dict[str, Setting]:
     """SETTINGS, and what each of the `cameras` in `given` has of its own."""
     table = dict(SETTINGS)
     cameras = given.get("cameras") or ()
