@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 
 from xview_localizer.aerial.source import AerialImage
-from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.simulation.capture import Capture
@@ -29,14 +28,14 @@ from xview_localizer.simulation.photo import FINEST_PHOTO_M, SCENE_M, Photo
 from xview_localizer.simulation.render import Scene
 from xview_localizer.simulation.segmentation import SEGMENT_M, Segments, segment
 from xview_localizer.simulation.town import TownError
-from xview_localizer.simulation.view import is_blocked, view_of
+from xview_localizer.simulation.view import StreetView
 
 CAMERA_REACH_M = 14.0  # from the middle of the scene, where even a small photo is not mirrored yet
 LARGEST_SHIFT_M = 0.5  # of the aerial image: the usual error of orthophotos
 
 
 @dataclass(frozen=True)
-class OrthophotoScene:
+class OrthophotoScene(StreetView):
     """A square of SCENE_M about the photo's middle, mirrored beyond its edges; rendered like a Town."""
 
     segments: Segments
@@ -59,18 +58,6 @@ class OrthophotoScene:
         aerial = Ground(picture.image, surface, picture.grid)
         ground = street_ground(picture, segments, rng)
         return cls(segments, Scene(ground, street.build()), Scene(aerial, placed.build()))
-
-    def render_view(
-        self,
-        camera: CameraModel,
-        pose: Pose2,
-        R_base_camera: np.ndarray,
-        camera_height_m: float,
-        capture: Capture,
-        rng: np.random.Generator,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """See Town.render_view."""
-        return view_of(self.street_scene, camera, pose, R_base_camera, camera_height_m, capture, rng)
 
     def render_orthophoto(
         self, bounds: Bounds, metres_per_pixel: float, capture: Capture, rng: np.random.Generator
@@ -96,10 +83,6 @@ class OrthophotoScene:
         linear = self.aerial_scene.shade(start, down, hits, metres_per_pixel / 60.0, even)
         image = even.develop(linear.reshape(rows, columns, 3), rng)
         return AerialImage(image, np.ones((rows, columns), dtype=bool), grid)
-
-    def is_blocked(self, xy_m: np.ndarray, clearance_m: float = 0.8) -> bool:
-        """See Town.is_blocked."""
-        return is_blocked(self.street_scene, xy_m, clearance_m)
 
     def places(self, count: int, rng: np.random.Generator) -> list[Pose2]:
         """`count` free poses near the middle, mostly on paved ground and along the lines of the photo.

@@ -8,15 +8,14 @@ import cv2
 import numpy as np
 
 from xview_localizer.aerial.source import AerialImage
-from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.grid import Bounds, RasterGrid
-from xview_localizer.geometry.pose import Pose2
 from xview_localizer.simulation.capture import Capture
+from xview_localizer.simulation.classic_ground import paint_classic_ground
 from xview_localizer.simulation.classic_layout import make_classic_layout
 from xview_localizer.simulation.families import FAMILIES
 from xview_localizer.simulation.family_ground import paint_family_grounds
 from xview_localizer.simulation.family_layout import make_family_layout
-from xview_localizer.simulation.ground import Ground, paint_ground
+from xview_localizer.simulation.ground import Ground
 from xview_localizer.simulation.layout import Car, Layout
 from xview_localizer.simulation.mesh import (
     Material,
@@ -30,7 +29,7 @@ from xview_localizer.simulation.render import Scene
 from xview_localizer.simulation.repeating import make_repeating_layout
 from xview_localizer.simulation.solids import add_house, add_plant, add_solid
 from xview_localizer.simulation.style import TownStyle
-from xview_localizer.simulation.view import is_blocked, view_of
+from xview_localizer.simulation.view import StreetView
 
 SIZE_M = 200.0
 FLYING_HEIGHT_M = 1000.0
@@ -44,7 +43,7 @@ class TownError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Town:
+class Town(StreetView):
     """One town. The cars seen from the air differ from those seen from the street, except for a few."""
 
     seed: int
@@ -61,7 +60,7 @@ class Town:
         rng = np.random.default_rng((seed, 1))
         style = style or TownStyle.sample(rng)
         layout = (make_repeating_layout if style.repeat_m else make_classic_layout)(rng, style, size_m)
-        ground = paint_ground(rng, layout)
+        ground = paint_classic_ground(rng, layout)
         share = style.parked_car_share
         stays = rng.random(len(layout.car_slots)) < share * CAR_STAYS_SHARE
         leaves = share * (1 - CAR_STAYS_SHARE)
@@ -100,18 +99,6 @@ class Town:
         scene = Scene(self.ground, _mesh(self.layout, parked, self.seed))
         return replace(self, parked=parked, street_scene=scene)
 
-    def render_view(
-        self,
-        camera: CameraModel,
-        pose: Pose2,
-        R_base_camera: np.ndarray,
-        camera_height_m: float,
-        capture: Capture,
-        rng: np.random.Generator,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Ground image [H, W, 3] uint8 RGB and range along the ray [H, W] (0 = sky) of a camera above `pose`."""
-        return view_of(self.street_scene, camera, pose, R_base_camera, camera_height_m, capture, rng)
-
     def render_orthophoto(
         self,
         bounds: Bounds,
@@ -147,10 +134,6 @@ class Town:
         image = capture.develop(coarse, rng)
         grid = RasterGrid(bounds.west_m, bounds.north_m, metres_per_pixel, rows, columns)
         return AerialImage(image, np.ones((rows, columns), dtype=bool), grid)
-
-    def is_blocked(self, xy_m: np.ndarray, clearance_m: float = 0.8) -> bool:
-        """Whether an obstacle is within `clearance_m` of a camera at (x, y)."""
-        return is_blocked(self.street_scene, xy_m, clearance_m)
 
 
 def _mesh(layout: Layout, parked: np.ndarray, seed: int):
