@@ -13,6 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from xview_localizer.cli import main as cli
+from xview_localizer.cli.simulation import TOWN_SEED
 
 PACKAGE = Path(cli.__file__).parents[1]
 RUNNER = CliRunner()
@@ -102,8 +103,8 @@ def test_towns_by_default_are_no_training_towns():
     from xview_localizer.learning.recipe import VALIDATION_FIRST_SEED
 
     defaults = {p.default for c in COMMANDS.values() for p in c.params if p.name == "seed"}
-    assert defaults == {0, cli.TOWN_SEED}  # 0: of train itself
-    assert cli.TOWN_SEED > VALIDATION_FIRST_SEED + 10_000
+    assert defaults == {0, TOWN_SEED}  # 0: of train itself
+    assert TOWN_SEED > VALIDATION_FIRST_SEED + 10_000
 
 
 @pytest.mark.parametrize(

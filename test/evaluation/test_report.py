@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xview_localizer.aerial.source import AerialImage
-from xview_localizer.cli.main import DRIVE_MEASURES
+from xview_localizer.cli.replay import DRIVE_MEASURES
 from xview_localizer.evaluation import plots, report_data
 from xview_localizer.evaluation.metrics import reliability
 from xview_localizer.evaluation.report import LEAFLET, write_report

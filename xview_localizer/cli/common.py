@@ -22,6 +22,11 @@ def print_line(text: str, markup: bool = False) -> None:
     console.print(text, highlight=False, markup=markup, soft_wrap=True)
 
 
+def print_open_me(page: Path) -> None:
+    """Print a page's address as the line that asks to be opened."""
+    print_line(f"open me: {page.resolve().as_uri()}")
+
+
 Package = Annotated[
     Optional[Path], typer.Option("--model", help="Model package folder; the embedded one by default.")
 ]
@@ -96,7 +101,7 @@ def open_recorded(path: Path, params_file: Path | None, topics: list[str] | None
 
 
 def figure(value: float | None) -> str:
-    """A measured number for a table, to three digits or the unit; a dash where it could not be measured."""
+    """A measured number for a table, with three digits, or as a whole number from 100 on; a dash for None."""
     if value is None:
         return "–"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

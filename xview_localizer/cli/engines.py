@@ -32,7 +32,7 @@ def build(
     ] = "",
     cache: Cache = "",
 ) -> None:
-    """Build a package's engines, unless they are there; one that the GPU of this machine gets wrong is refused.
+    """Build a package's engines where they are missing; one with wrong outputs on this machine's GPU is refused.
 
     Example: xview-localizer engines build
     Example: xview-localizer engines build --runtime tensorrt_rtx --compute-capability 8.9,12.0
@@ -54,7 +54,7 @@ def build(
             print_line(f"{graph.name}: {len(plan) / 1e6:.0f} MB, {made[-1]}")
     if compute_capability:
         print_line(
-            "built ahead of time; `engines check` on a machine with such a GPU holds them to the reference"
+            "built ahead of time; `engines check` on a machine with such a GPU compares them with the reference"
         )
         return
     try:
@@ -112,7 +112,7 @@ def check(
     ] = None,
     cache: Cache = "",
 ) -> None:
-    """Run a package's engines and hold them to ONNX Runtime in FP32; exit code 1 where they are off.
+    """Compare a package's engines with ONNX Runtime in FP32; exit code 1 where they differ too much.
 
     Example: xview-localizer engines check --pairs val
     Example: xview-localizer engines check --runtime onnxruntime --precision fp16
@@ -141,9 +141,7 @@ def check(
             )
             failed += [] if poses.passed else ["poses"]
     if failed:
-        raise EngineError(
-            f"{runtime} {precision} is not what the package means: {'; '.join(failed)}; use fp32"
-        )
+        raise EngineError(f"{runtime} {precision} differs too much from FP32: {'; '.join(failed)}; use fp32")
 
 
 @engines.command()

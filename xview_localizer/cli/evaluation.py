@@ -25,6 +25,8 @@ from xview_localizer.cli.common import (
 from xview_localizer.cli.cross_view import judge_data_set
 
 if TYPE_CHECKING:
+    from xview_localizer.evaluation.trajectory import DriveResult
+    from xview_localizer.parameters.settings import Settings
     from xview_localizer.recordings.bag import Drive
 
 
@@ -69,10 +71,7 @@ def evaluate(
     Example: xview-localizer evaluate --vigor VIGOR --area cross --model loc2
     Example: xview-localizer evaluate --kitti KITTI --heading-within 10 --limit 500 --model loc2
     """
-    from xview_localizer.evaluation.metrics import write_json
-
-    asked = {"area": area, "heading_within_deg": heading_within, "limit": limit}
-    protocol = {name: value for name, value in asked.items() if value is not None}
+    protocol = _given(area=area, heading_within_deg=heading_within, limit=limit)
     _require_options_that_fit(
         (pairs, bag, vigor, kitti),
         recording=recording is not None,
@@ -85,11 +84,9 @@ def evaluate(
     if pairs is not None:
         metrics = _evaluate_pairs(pairs, model, keyframes, threads or 0)
     else:
-        given = {"model.threads": threads, "model.package": str(model) if model else None}
-        metrics = _evaluate_bag(open_recorded(bag, params_file, topic), reference, given, recording)
-    write_json(metrics, out)
-    _print_metrics(metrics)
-    print_line(f"wrote {out}")
+        drive = open_recorded(bag, params_file, topic)
+        metrics = _evaluate_drive(drive, reference, model, threads, recording)
+    _report(metrics, out)
 
 
 def _evaluate_pairs(folder: Path, model: Path | None, keyframes: int, threads: int) -> dict:
@@ -119,7 +116,13 @@ def _require_options_that_fit(
         raise typer.BadParameter("--area, --heading-within and --limit go with --vigor and --kitti")
 
 
-def _evaluate_bag(drive: "Drive", reference_name: str | None, given: dict, recording: Path | None) -> dict:
+def _evaluate_drive(
+    drive: "Drive",
+    reference_name: str | None,
+    model: Path | None,
+    threads: int | None,
+    recording: Path | None,
+) -> dict:
     from xview_localizer.assembly import build_localizer, open_map
     from xview_localizer.evaluation.drive import judge_drive
     from xview_localizer.evaluation.map_shift import estimate_map_shift
@@ -128,8 +131,8 @@ def _evaluate_bag(drive: "Drive", reference_name: str | None, given: dict, recor
     from xview_localizer.parameters.settings import Settings
     from xview_localizer.recordings.offline import localize_drive
 
-    given = {name: value for name, value in given.items() if value is not None}
-    settings = Settings.from_values({**drive.values, **given})
+    options = _given(**{"model.threads": threads, "model.package": str(model) if model else None})
+    settings = Settings.from_values({**drive.values, **options})
     reference = read_reference(reference_name, drive, settings)  # what cannot be judged need not be localized
     localizer = build_localizer(settings, open_map(settings))
     began = time.perf_counter()
@@ -141,11 +144,7 @@ def _evaluate_bag(drive: "Drive", reference_name: str | None, given: dict, recor
         left_out = len(records) - len(result.records)
         print_line(f"{left_out} of {len(records)} images lie in gaps of the reference")
     if recording is not None:
-        from xview_localizer.evaluation.drive import drive_aerial, drive_images
-        from xview_localizer.evaluation.rerun_log import write_recording
-
-        images = drive_images(drive, [record.stamp_sec for record in result.records])
-        write_recording(recording, result, drive_aerial(result, settings), images)
+        _write_recording(recording, drive, result, settings)
     shift = estimate_map_shift(result, settings.values, localizer.spec.calibration.independence_m)
     if shift is not None and shift.is_significant:
         print_line(shift.advice())
@@ -154,6 +153,19 @@ def _evaluate_bag(drive: "Drive", reference_name: str | None, given: dict, recor
         **result.drive_metrics(),
         "map_shift": None if shift is None else shift.record(),
     }
+
+
+def _given(**options: object) -> dict[str, object]:
+    """The options that the user gave."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _write_recording(path: Path, drive: "Drive", result: "DriveResult", settings: "Settings") -> None:
+    from xview_localizer.evaluation.drive import drive_aerial, drive_images
+    from xview_localizer.evaluation.rerun_log import write_recording
+
+    images = drive_images(drive, [record.stamp_sec for record in result.records])
+    write_recording(path, result, drive_aerial(result, settings), images)
 
 
 def rerun(
@@ -234,7 +246,11 @@ def _print_comparison(rows: list[tuple[str, float, float]], earlier: dict) -> No
     console.print(table)
 
 
-def _print_metrics(metrics: dict) -> None:
+def _report(metrics: dict, out: Path) -> None:
+    """Write the metrics to `out`, and print those that people look at first."""
+    from xview_localizer.evaluation.metrics import write_json
+
+    write_json(metrics, out)
     table = Table("measure", "all", "accepted")
     for key in (
         "position_median_m",
@@ -253,3 +269,4 @@ def _print_metrics(metrics: dict) -> None:
         f"most confident 70 % within 2 m {figure(metrics['confident_70_recall_2m'])}, "
         f"{figure(metrics['rate_hz'])} Hz"
     )
+    print_line(f"wrote {out}")

@@ -48,7 +48,7 @@ def check_model(
         engine = engine_for(graph)
         shapes = ", ".join(f"{spec.name}{list(spec.shape)}" for spec in engine.inputs)
         print_line(f"{name}: {shapes}")
-    print_line(f"{package.folder} is whole; {package.provenance}")
+    print_line(f"{package.folder} is complete; {package.provenance}")
 
 
 @models.command("update")

@@ -26,13 +26,14 @@ Styles = Annotated[
 ]
 # What to begin with.
 Start = Annotated[
-    Optional[Path], typer.Option(help="Model package to go on from; by default training begins at nothing.")
+    Optional[Path],
+    typer.Option(help="Model package to go on from; by default training starts from random weights."),
 ]
 StartShare = Annotated[
     float,
     typer.Option(
         min=0.0, max=0.9,
-        help="Share of the weights of --start in the package made: keeps what that could do (WiSE-FT).",
+        help="Share of --start's weights in the result, which keeps some of its accuracy elsewhere (WiSE-FT).",
     ),
 ]  # fmt: skip
 BackbonePackage = Annotated[
@@ -75,7 +76,7 @@ def train(
 ) -> None:
     """Train a model package on simulated towns, own images and scenes raised from own orthophotos.
 
-    It starts from nothing, or from another package (--start).
+    It starts from random weights, or from another package (--start).
 
     Example: xview-localizer train --work work --out my_package
     Example: xview-localizer train --work work --out my_package --start other_package --pairs my_pairs --towns 50

@@ -1,0 +1,93 @@
+"""`xview-localizer simulate`: drives and pairs data sets, rendered."""
+
+# typer 0.9, of Ubuntu 24.04, reads neither `X | None` nor annotations that `from __future__ import annotations` delays.
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from xview_localizer.cli.common import console, print_line, tracked
+
+# Nobody trains or calibrates on this town (training counts up from 0, calibration from 500000).
+TOWN_SEED = 900_002
+
+
+class CameraKind(str, Enum):
+    """Cameras that the simulator has."""
+
+    equirectangular = "equirectangular"
+    pinhole = "pinhole"
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    pairs: Annotated[
+        Optional[int], typer.Option(help="Write a pairs data set of this many towns instead of a drive.")
+    ] = None,
+    kind: Annotated[CameraKind, typer.Option(help="Camera.")] = CameraKind.equirectangular,
+    cameras: Annotated[
+        int, typer.Option(min=1, max=4, help="Cameras of the drive: front, left, rear and right, or one.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the (first) town.")] = TOWN_SEED,
+    length_m: Annotated[float, typer.Option(help="Length of the drive, metres.")] = 200.0,
+    images_per_town: Annotated[int, typer.Option(help="Images of each town (pairs).")] = 12,
+    keyframes: Annotated[int, typer.Option(help="Images of each short drive (pairs); 1: single images.")] = 1,
+    heading_sigma_deg: Annotated[
+        Optional[float], typer.Option(help="Give the prior a heading, off by up to this (pairs).")
+    ] = None,
+    vary_camera: Annotated[bool, typer.Option(help="Vary image size and field of view (pairs).")] = True,
+    style: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            help="Street family of families.py; of pairs also 'all' or 'unseen', may be repeated; default: classic."
+        ),
+    ] = None,
+    route: Annotated[
+        int, typer.Option(min=0, help="Drives of one seed and several routes are of one site (drive).")
+    ] = 0,
+    varied: Annotated[
+        bool, typer.Option(help="Any lens and height, dusk, rain, dirt, other surveys (pairs).")
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Processes (pairs).")] = 1,
+) -> None:
+    """Make a simulated drive (bag, orthophoto, truth) or a pairs data set.
+
+    Example: xview-localizer simulate drive1 --seed 900001
+    Example: xview-localizer simulate drive4 --kind pinhole --cameras 4
+    Example: xview-localizer simulate site_again --seed 900001 --style harbour --route 1
+    Example: xview-localizer simulate val --pairs 25 --seed 900000 --kind pinhole --heading-sigma-deg 10
+    """
+    if pairs is None:
+        from xview_localizer.simulation.drive import SURROUND, DriveConfig, simulate_drive
+
+        rig = SURROUND[:cameras] if cameras > 1 else ()
+        family = _single_family(style)
+        config = DriveConfig(length_m=length_m, kind=kind.value, family=family, route=route, cameras=rig)
+        simulate_drive(out, seed, config, tracked("rendering images"))
+    else:
+        from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
+
+        try:
+            pairs_config = PairsConfig(
+                kind.value, images_per_town, keyframes, heading_sigma_deg, vary_camera,
+                families=tuple(style or ["classic"]), varied=varied,
+            )  # fmt: skip
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--style") from error
+        with console.status(f"rendering {pairs} towns"):
+            make_pairs(out, range(seed, seed + pairs), pairs_config, workers)
+    print_line(f"wrote {out}")
+
+
+def _single_family(styles: list[str] | None) -> str:
+    """The street family of a drive. Raises BadParameter where `styles` is not one family."""
+    from xview_localizer.simulation.families import CLASSIC, family_names
+
+    try:
+        names = family_names(tuple(styles or [CLASSIC]))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--style") from error
+    if len(names) != 1:
+        raise typer.BadParameter("a drive is of one family; give --pairs for several", param_hint="--style")
+    return names[0]
