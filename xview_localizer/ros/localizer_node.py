@@ -1,22 +1,18 @@
 """The lifecycle node `localizer`: messages in, poses out.
 
-Subscribes to `image` or `image/compressed`, `camera_info`, `fix`, `odom`, `imu` (remap them).
-Publishes what outputs.py lists, and `/diagnostics`. Parameters: settings.py and config/localizer.yaml.
+Subscribes to `image` or `image/compressed`, `camera_info`, `fix`, `odom`, `imu` (inputs.py; remap them). Publishes what
+outputs.py lists, and `/diagnostics`. Parameters: parameters/table.py and config/localizer.yaml.
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 
 from rclpy.clock import Clock, ClockChange, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.subscription import Subscription
-from sensor_msgs.msg import CompressedImage, Image
 
 from xview_localizer.aerial.interruption import Interruption
 from xview_localizer.aerial.open import probe_map
@@ -25,20 +21,16 @@ from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.engines.engine import EngineError
 from xview_localizer.inputs.intake import DriveIntake
-from xview_localizer.inputs.message_types import ROLES
-from xview_localizer.inputs.messages import MessageError
-from xview_localizer.inputs.moments import CameraImage, MomentCollector
 from xview_localizer.localizer import Localizer
 from xview_localizer.models.package import ModelPackageError
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.parameters.table import SettingsError
-from xview_localizer.ros import qos, tf
+from xview_localizer.ros import tf
 from xview_localizer.ros.conversions import image_decoder
-from xview_localizer.ros.diagnostics import Health, input_of
-from xview_localizer.ros.image_job import ImageJob, ReceivedMoment
-from xview_localizer.ros.image_pace import ImagePace
+from xview_localizer.ros.diagnostics import Health
+from xview_localizer.ros.image_job import ImageJob
+from xview_localizer.ros.inputs import Inputs
 from xview_localizer.ros.log_forwarding import ENGINES_LOGGER, MAP_LOGGER, forwarded_log
-from xview_localizer.ros.matched_input import MatchedInput
 from xview_localizer.ros.memory import give_back_memory
 from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.parameters import check_change, declare_parameters, read_settings
@@ -59,11 +51,9 @@ class LocalizerNode(LifecycleNode):
         self._prefetcher: NewestItemWorker | None = None
         self._abandoned: list[NewestItemWorker] = []
         self._intake: DriveIntake | None = None
-        self._interruption = Interruption()  # of whoever waits for the map
-        self._pace = ImagePace(0.0)
+        self._interruption = Interruption()  # breaks off requests to the map's server
         self._resources: list[Callable[[], None]] = []  # undo steps of on_configure
-        self._inputs: list[MatchedInput] = []
-        self._tf_inputs: list[Subscription] = []
+        self._inputs: Inputs | None = None
         self._state = "unconfigured"
         try:
             declare_parameters(self)
@@ -107,7 +97,8 @@ class LocalizerNode(LifecycleNode):
         try:
             self._interruption.clear()
             self._start_workers()
-            self._subscribe()
+            self._inputs = Inputs(self, self._settings, self._intake, self._health, self._worker)
+            self._inputs.subscribe()
             self._state = "active"
             return super().on_activate(state)
         except Exception as error:  # rclpy would drop it without a log entry
@@ -165,7 +156,7 @@ class LocalizerNode(LifecycleNode):
 
     def _forward_map_log(self) -> None:
         def report(level: int, text: str) -> None:
-            # A dead server concerns every tile of a crop.
+            # A dead server gives one warning for every tile of a crop.
             self.get_logger().warning(f"map: {text}", throttle_duration_sec=1.0)
 
         forwarding = ExitStack()
@@ -182,7 +173,7 @@ class LocalizerNode(LifecycleNode):
         self._resources.append(self._state_publisher.destroy)
 
     def _start_diagnostics(self) -> None:
-        # Simulated time may stand still, and that is something to report.
+        # Simulated time may stand still, which the diagnostics have to report.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         timer = self.create_timer(DIAGNOSTICS_PERIOD_SEC, self._every_second, clock=steady)
         self._resources.append(lambda: self.destroy_timer(timer))
@@ -207,7 +198,7 @@ class LocalizerNode(LifecycleNode):
         """The steps of on_configure undone, last first."""
         while self._resources:
             self._resources.pop()()
-        # Nothing of it is used until the next configuration, and it is large.
+        # The model and the map are large, and nothing uses them until the next configuration.
         self._intake = self._localizer = self._map = None
         give_back_memory()
         self._state = "unconfigured"
@@ -230,49 +221,11 @@ class LocalizerNode(LifecycleNode):
             self._map_to_odom,
         )
         self._worker = NewestItemWorker(job.run)
-        self._pace = ImagePace(self._settings.values["inputs.rate_hz"])
-
-    def _subscribe(self) -> None:
-        intake = self._intake
-        self._moments = MomentCollector(self._settings.cameras)
-        for camera in self._settings.cameras:
-            self._subscribe_camera(camera)
-        for name, handle in (("fix", intake.on_fix), ("odom", intake.on_odom), ("imu", intake.on_imu)):
-            self._listen(name, ROLES[name], qos.SENSORS, self._checked(name, handle))
-        self._tf_inputs = tf.subscribe(self, intake.mountings, self._settings, self._worker.notify)
-
-    def _subscribe_camera(self, camera: str) -> None:
-        info, image = input_of(camera, "camera_info"), input_of(camera, "image")
-        on_camera_info = self._checked(info, partial(self._intake.on_camera_info, camera=camera))
-        self._listen(info, ROLES["camera_info"], qos.CAMERA_INFO, on_camera_info)
-        compressed = self._settings.transport(camera) == "compressed"
-        image_type, suffix = ("CompressedImage", "/compressed") if compressed else ("Image", "")
-        self._listen(
-            image, [f"sensor_msgs/msg/{image_type}"], qos.IMAGES, partial(self._on_image, camera), suffix
-        )
-        self._intake.doubts.on_image_topic(self.resolve_topic_name(f"{image}{suffix}"), camera)
-
-    def _listen(
-        self,
-        name: str,
-        type_names: Sequence[str],
-        kind: qos.InputKind,
-        callback: Callable,
-        suffix: str = "",
-    ) -> None:
-        """Subscribe to the topic of the input `name`, with what stands after it."""
-
-        def on_lost(count: int) -> None:
-            self._health.lost(name, count)
-
-        topic = f"{name}{suffix}"
-        self._inputs.append(MatchedInput(self, type_names, topic, kind, callback, on_lost))
 
     def _stop_listening(self) -> None:
-        while self._inputs:
-            self._inputs.pop().destroy()
-        while self._tf_inputs:
-            self.destroy_subscription(self._tf_inputs.pop())
+        if self._inputs is not None:
+            self._inputs.destroy()
+            self._inputs = None
         self._interruption.set()
         self._abandoned = [worker for worker in self._abandoned if worker.alive]
         for worker in (self._worker, self._prefetcher):
@@ -282,28 +235,6 @@ class LocalizerNode(LifecycleNode):
                     f"work did not end within {STOP_TIMEOUT_SEC:.0f} s; it goes on in the background until it does"
                 )
         self._worker = self._prefetcher = None
-
-    def _checked(self, name: str, handle: Callable[[object], None]) -> Callable[[object], None]:
-        def callback(message) -> None:
-            self._health.received(name)
-            try:
-                handle(message)
-            except MessageError as error:
-                self._health.malformed(name, str(error))
-                self.get_logger().warning(f"{name}: {error}", throttle_duration_sec=5.0)
-            self._worker.notify()
-
-        return callback
-
-    def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
-        self._health.received(input_of(camera, "image"))
-        image = CameraImage(camera, message)
-        self._intake.on_received(image)
-        for moment in self._moments.add(image):
-            if self._pace.takes(moment[-1].stamp_sec):
-                self._worker.submit(ReceivedMoment(moment, time.monotonic()))
-            else:
-                self._health.skipped()
 
     def _on_clock_jump(self, jump: TimeJump) -> None:
         if jump.clock_change == ClockChange.ROS_TIME_NO_CHANGE and jump.delta.nanoseconds >= 0:
@@ -316,12 +247,12 @@ class LocalizerNode(LifecycleNode):
         try:
             self._localizer.prefetch(*xy_m)
         except Exception as error:
-            # The drive meets this itself when it gets there, and reports it with the image.
+            # The image that needs this part of the map meets the same error and reports it.
             self.get_logger().debug(f"cannot prefetch around {xy_m}: {error}")
 
     def _every_second(self) -> None:
-        for entry in self._inputs:
-            entry.match()
+        if self._inputs is not None:
+            self._inputs.match()
         dropped = self._worker.dropped if self._worker is not None else 0
         self._state_publisher.publish(*self._health.report(self._state, dropped, self._doubts()))
 
@@ -329,7 +260,7 @@ class LocalizerNode(LifecycleNode):
         if self._intake is None:
             return []
         return [
-            *(entry.problem for entry in self._inputs if entry.problem),
+            *(self._inputs.problems if self._inputs is not None else ()),
             *self._intake.doubts.current(),
             *self._intake.clock_lag.doubts(),
             *self._intake.driving_direction.doubts(),
