@@ -1,26 +1,21 @@
 """A drive: GNSS, odometry and earlier images around single images.
 
-No ROS here; the node and the offline replay share it. Each image is searched for (search.py), its modes weigh what is
-believed (belief/hypotheses.py), and the gate decides (belief/gate.py).
+No ROS here; the node and the offline replay share it. Each image is searched for (search.py), its modes weigh the
+hypotheses (belief/hypotheses.py), and the gate decides (belief/gate.py). What is left for the next image: memory.py.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from xview_localizer.belief.evidence import ImageEvidence
 from xview_localizer.belief.fix import Fix
 from xview_localizer.belief.gate import decide
-from xview_localizer.belief.hypotheses import (
-    Belief,
-    OdometryDrift,
-    gnss_log_weight,
-    new_ground_share,
-)
+from xview_localizer.belief.hypotheses import Belief, OdometryDrift, gnss_log_weight, new_ground_share
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
@@ -29,16 +24,15 @@ from xview_localizer.modes import Modes
 from xview_localizer.observation import Observation, PlacedObservation, joined_observation
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.tracking.gnss import GnssSample
-from xview_localizer.tracking.keyframes import KeyframeConfig, Keyframes, of_one_moment
+from xview_localizer.tracking.keyframes import KeyframeConfig, of_one_moment
+from xview_localizer.tracking.memory import RELOCALIZE_FACTOR, DriveMemory
 from xview_localizer.tracking.motion import Motion, PathPose
-from xview_localizer.tracking.search import LOST_AFTER_M, SearchConfig, gnss_disc, search_around
+from xview_localizer.tracking.search import SearchConfig, gnss_disc, search_around
 from xview_localizer.tracking.sensors import GravitySample, Sensors
-from xview_localizer.tracking.track import PoseEstimate, carry
+from xview_localizer.tracking.track import PoseEstimate
 
 # Hypotheses below this weight are not passed to the search as expected poses, nor more than so many.
 EXPECTED_WEIGHT, MAX_EXPECTED = 1e-3, 6
-# When asked to relocalize, the next image searches so many times as far around GNSS, and each one more by as much.
-RELOCALIZE_FACTOR = 3.0
 
 
 @dataclass(frozen=True)
@@ -74,24 +68,9 @@ class _Task:
     search: Prior
     disc: Prior | None
     placed: list[PlacedObservation]
-    travelled_m: (
-        float | None
-    )  # since the last image that was weighed; None where odometry does not reach there
+    travelled_m: float | None  # since the last image that was weighed; None where odometry does not reach it
     estimate: PoseEstimate | None
     epoch: int
-
-
-@dataclass
-class _Memory:
-    """What earlier images of the drive left."""
-
-    searched_sec: float | None = None  # stamp of the last image searched for
-    weighed_sec: float | None = None  # stamp of the last image that weighed the belief
-    belief: Belief = field(default_factory=Belief)
-    keyframes: Keyframes = field(default_factory=Keyframes)
-    published: PoseEstimate | None = None  # the last accepted pose
-    unlocalized_m: float = 0.0  # driven since then
-    gnss_factor: float = 1.0  # how much wider than GNSS reports it is searched
 
 
 class DriveTracker:
@@ -111,7 +90,7 @@ class DriveTracker:
         self._localizer, self._frame, self._config = localizer, frame, config
         self._sensors = Sensors(config.odometry_max_gap_sec, config.search.max_speed_mps)
         self._lock = threading.Lock()
-        self._memory = _Memory()
+        self._memory = DriveMemory()
         self._epoch = 0  # how often time has jumped
         self._image_epoch = 0  # and how often when the image was announced
 
@@ -133,7 +112,7 @@ class DriveTracker:
         self._add("gnss", stamp_sec, GnssSample(antenna_m, sigma_m, lever_m))
 
     def on_odometry(self, stamp_sec: float, T_odom_base: Pose2) -> None:
-        """Where odometry was reset, neither hypotheses nor keyframes nor course reach across."""
+        """T_odom_base. Across a reset of odometry nothing is carried: no hypotheses, no keyframes, no course."""
         self._add("odometry", stamp_sec, T_odom_base)
 
     def on_gravity(self, stamp_sec: float, gravity_base: np.ndarray, from_acceleration: bool = False) -> None:
@@ -142,7 +121,7 @@ class DriveTracker:
         self._add("gravity", stamp_sec, GravitySample(down_base, from_acceleration))
 
     def on_image(self, stamp_sec: float) -> None:
-        """An image is about to be localized: it may confirm a sensor's stamp that time has jumped back."""
+        """Announce an image that is about to be localized; its stamp may confirm a jump back that a sensor's showed."""
         with self._lock:
             if self._sensors.on_image(stamp_sec):
                 self._forget()
@@ -160,7 +139,7 @@ class DriveTracker:
             self._forget()
 
     def relocalize(self) -> None:
-        """`forget_belief`, and trust GNSS less: search ever wider around it until an image is accepted."""
+        """`forget_belief`, and trust GNSS less: the search widens from image to image until one is accepted."""
         with self._lock:
             self._forget()
             self._memory.gnss_factor = RELOCALIZE_FACTOR
@@ -226,7 +205,7 @@ class DriveTracker:
             self._memory.keyframes = self._memory.keyframes.with_observation(
                 observation, self._sensors.odometry, self._config.keyframes
             )
-            estimate = self._followed(fix) if fix.accepted else task.estimate
+            estimate = self._memory.published if fix.accepted else task.estimate
         earlier = tuple(item.T_current_past for item in task.placed[:-1])
         return TrackedFix(fix, task.search, modes.images, estimate, earlier)
 
@@ -242,7 +221,8 @@ class DriveTracker:
                 Reason.STALE_IMAGE, stamp_sec=stamp_sec, previous_sec=self._memory.searched_sec
             )
             return _rejected(observation, stale)
-        estimate = self._estimate_at(stamp_sec)
+        drift, odometry = self._config.odometry_drift, self._sensors.odometry
+        estimate = self._memory.estimate_at(stamp_sec, odometry, drift)
         clocks = self._sensors.clock_problem()
         if clocks:
             return _rejected(observation, Rejection.of(Reason.CLOCKS_DISAGREE, detail=clocks), estimate)
@@ -250,8 +230,10 @@ class DriveTracker:
             rejection = Rejection.of(Reason.BAD_IMAGE, detail=observation.reason)
             return _rejected(observation, rejection, estimate)
         config = self._config.search
-        belief, travelled_m = self._predicted(stamp_sec)
-        disc = self._widened(gnss_disc(self._sensors, stamp_sec, config))
+        belief, travelled_m = self._memory.predicted(
+            stamp_sec, odometry, drift, config.max_speed_mps, self._config.max_yaw_rate_radps
+        )
+        disc = self._memory.widened(gnss_disc(self._sensors, stamp_sec, config), config.gnss_max_radius_m)
         search = search_around(
             self._with_gnss(belief, disc), disc, self._memory.unlocalized_m + (travelled_m or 0.0), config
         )
@@ -263,70 +245,33 @@ class DriveTracker:
                 Reason.PRIOR_TOO_WIDE, radius_m=search.radius_m, limit_m=config.gnss_max_radius_m
             )
             return _rejected(observation, too_wide, estimate, search)
-        # An image from too far ahead of the sensors has no prior and was answered above: its stamp must not make those
-        # that follow stale.
+        # An image from too far ahead of the sensors has no prior and was answered above: its stamp must not make
+        # the images after it stale.
         self._memory.searched_sec = stamp_sec
         self._sensors.image_searched(stamp_sec)
-        placed = self._memory.keyframes.placed(observation, self._sensors.odometry, self._config.keyframes)
+        placed = self._memory.keyframes.placed(observation, odometry, self._config.keyframes)
         return _Task(belief, search, disc, placed, travelled_m, estimate, self._epoch)
-
-    def _widened(self, disc: Prior | None) -> Prior | None:
-        """GNSS's disc as wide as relocalizing has made it by now, within the largest that is searched."""
-        if disc is None or self._memory.gnss_factor == 1.0:
-            return disc
-        limit_m = max(disc.radius_m, self._config.search.gnss_max_radius_m)
-        return replace(disc, radius_m=min(limit_m, self._memory.gnss_factor * disc.radius_m))
-
-    def _predicted(self, stamp_sec: float) -> tuple[Belief, float | None]:
-        """What was believed after the last image, moved on, and how far; None without odometry."""
-        if self._memory.weighed_sec is None:
-            return self._memory.belief, None
-        motion = self._sensors.odometry.motion(self._memory.weighed_sec, stamp_sec)
-        if motion is not None:
-            drift = self._config.odometry_drift
-            return self._memory.belief.predicted(
-                motion.T_then_now, motion.travelled_m, drift
-            ), motion.travelled_m
-        elapsed_sec = stamp_sec - self._memory.weighed_sec
-        max_speed_mps = self._config.search.max_speed_mps
-        return self._memory.belief.blurred(elapsed_sec, max_speed_mps, self._config.max_yaw_rate_radps), None
-
-    def _estimate_at(self, stamp_sec: float) -> PoseEstimate | None:
-        if self._memory.published is None:
-            return None
-        return carry(self._memory.published, stamp_sec, self._sensors.odometry, self._config.odometry_drift)
 
     # --- after the search ---
 
     def _weigh(self, task: _Task, modes: Modes) -> Fix:
-        """Weigh what is believed by the image's modes, and decide."""
+        """Weigh the hypotheses by the image's modes, and decide."""
         calibration, gate = self._localizer.spec.calibration, self._localizer.config.gate
         if modes.rejection is not None:
             return decide(modes, task.belief, gate)
         evidence = ImageEvidence.of(modes.modes, calibration)
         travelled_m = task.travelled_m
         if travelled_m is None and task.belief.hypotheses:
-            # Without odometry, how far the robot has come is where it is now seen to be.
+            # Without odometry, the distance driven is that from the leading hypothesis to the best mode.
             before = task.belief.hypotheses[0].pose.inverse() @ modes.modes[0].pose
             travelled_m = float(np.hypot(before.x_m, before.y_m))
         share = new_ground_share(travelled_m, calibration.independence_m)
-        self._memory.belief = task.belief.updated(
-            evidence, share, modes.log_prior(first=not task.belief.hypotheses)
-        )
-        self._memory.weighed_sec = modes.stamp_sec
-        # A robot that was lost begins anew: the next pose is a first one again. So is each without odometry, since the
-        # pose before says little about it.
-        first = (
-            self._memory.published is None
-            or self._memory.unlocalized_m > LOST_AFTER_M
-            or task.travelled_m is None
-        )
-        fix = decide(modes, self._with_gnss(self._memory.belief, task.disc), gate, first)
-        self._memory.unlocalized_m = (
-            0.0 if fix.accepted else self._memory.unlocalized_m + (travelled_m or 0.0)
-        )
-        if self._memory.gnss_factor > 1.0:
-            self._memory.gnss_factor = 1.0 if fix.accepted else self._memory.gnss_factor + RELOCALIZE_FACTOR
+        belief = task.belief.updated(evidence, share, modes.log_prior(first=not task.belief.hypotheses))
+        self._memory.on_weighed(belief, modes.stamp_sec)
+        # Without odometry every pose is a first one: the pose before says little about it.
+        first = self._memory.awaits_first_pose or task.travelled_m is None
+        fix = decide(modes, self._with_gnss(belief, task.disc), gate, first)
+        self._memory.on_decided(fix, travelled_m)
         return fix
 
     def _with_gnss(self, belief: Belief, disc: Prior | None) -> Belief:
@@ -339,18 +284,12 @@ class DriveTracker:
         sigma_m = disc.radius_m / self._config.search.gnss_radius_sigmas
         return belief.reweighted(gnss_log_weight(residual_m, sigma_m, disc.radius_m).tolist())
 
-    def _followed(self, fix: Fix) -> PoseEstimate:
-        self._memory.published = PoseEstimate(
-            fix.stamp_sec, Pose2(fix.x_m, fix.y_m, fix.yaw_rad), fix.covariance
-        )
-        return self._memory.published
-
     # --- time ---
 
     def _forget(self) -> None:
         """Drop what earlier images left; answers to images that are still worked on are discarded."""
         self._epoch += 1
-        self._memory = _Memory()
+        self._memory = DriveMemory()
 
     def _add(self, sensor: str, stamp_sec: float, sample: GnssSample | Pose2 | GravitySample) -> None:
         with self._lock:
