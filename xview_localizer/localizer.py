@@ -34,7 +34,8 @@ from xview_localizer.stages import recorded_stages, stage
 from xview_localizer.wide_search import discs_to_solve
 
 MIN_RANGE_M = 0.5  # nearer than this is the robot itself
-# Within a narrow prior: further cells of the image add little, and every metre of map costs time.
+# The map is read at least this far around the prior's middle. Cells of the image further out add little, and every
+# metre of map costs time.
 MIN_MAP_HALF_EXTENT_M = 28.8
 
 
@@ -78,7 +79,7 @@ class Localizer:
 
     @property
     def map_warnings(self) -> tuple[str, ...]:
-        """What makes poses found in the map doubtful, as far as it was read."""
+        """Warnings about the map, as far as it was read: reasons to doubt poses found in it."""
         return self._aerial.warnings
 
     def localize(self, view: GroundView, prior: Prior) -> Fix:
@@ -86,7 +87,7 @@ class Localizer:
         return self.judge(self.modes([PlacedObservation(self.observe(view), IDENTITY_POSE)], prior))
 
     def judge(self, modes: Modes) -> Fix:
-        """The answer for an image about which nothing else is known: the belief that it alone gives."""
+        """The answer for a single image, without any belief from earlier images."""
         evidence = ImageEvidence.of(modes.modes, self.spec.calibration)
         return decide(
             modes, Belief().updated(evidence, 1.0, modes.log_prior(first=True)), self.config.single_image_gate
@@ -235,7 +236,7 @@ class Localizer:
         )
 
     def scale_bounds(self, scale_known: bool) -> tuple[float, float]:
-        """What the scale is solved within."""
+        """Least and greatest scale that the solver may find."""
         config = self.config
         return config.known_height_scale_bounds if scale_known else config.unknown_height_scale_bounds
 

@@ -22,7 +22,7 @@ class ImageRecord:
 
     `x_m`, `y_m`, `yaw_rad` are the best pose found, accepted or not; `estimate_…` is the pose of the
     trajectory: the accepted fix, else the last one carried on by odometry.
-    `depth_source` is "network", or "flat ground" and why the network's depth was not believed.
+    `depth_source` is "network", or "flat ground" and why the network's depth was rejected.
     """
 
     stamp_sec: float
@@ -82,7 +82,7 @@ class ImageRecord:
 
     @classmethod
     def rejected(cls, stamp_sec: float, rejection: Rejection) -> ImageRecord:
-        """An image that never came to the localizer."""
+        """The record of an image that was rejected before the localizer received it."""
         return cls(stamp_sec, accepted=False, reason=rejection.text, reason_code=rejection.reason.name)
 
     def to_texts(self) -> dict[str, str]:
@@ -98,7 +98,7 @@ class ImageRecord:
 
 
 def _with_nan(value: object) -> object:
-    """What was written as null is a number that there is not."""
+    """The value with NaN in place of null, which stands for numbers without a value."""
     if isinstance(value, list):
         return [_with_nan(item) for item in value]
     return NAN if value is None else value

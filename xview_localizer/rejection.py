@@ -9,12 +9,12 @@ from enum import Enum
 
 
 class Reason(Enum):
-    """What kept an image's pose back, with the template of its text: the numbers in braces."""
+    """Why an image's pose was rejected; the value is the template of its text, with the numbers in braces."""
 
     template: str
 
     def __new__(cls, template: str) -> Reason:
-        # Numbered, because members of equal value would be one and the same, and some templates are equal.
+        # Numbered: Python merges members of equal value, and some templates are equal.
         member = object.__new__(cls)
         member._value_ = len(cls.__members__) + 1
         member.template = template
@@ -60,7 +60,7 @@ class Rejection:
     @property
     def text(self) -> str:
         values = dict(self.values)
-        # Away from the limit: a reason that reads "0.99 is below 0.99" would be none.
+        # Rounded away from the limit: "0.99 is below 0.99" would explain nothing.
         for name, rounded, steps in (("confidence", math.floor, 1000), ("sigma_m", math.ceil, 100)):
             value = values.get(name)
             if isinstance(value, float) and math.isfinite(value):

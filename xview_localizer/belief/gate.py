@@ -1,4 +1,4 @@
-"""Whether a pose is published: the one place that decides, from what is believed after an image."""
+"""Whether a pose is published: the one place that decides, by the hypotheses after an image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TURNED_RAD = float(np.radians(20.0))
 class GateConfig:
     """What a pose has to reach to be published; the first one of a drive `first_min_confidence` as well.
 
-    Everything follows the first pose, so that a wrong one costs most.
+    All later poses build on the first one, so a wrong first pose costs most.
     """
 
     min_confidence: float = 0.98

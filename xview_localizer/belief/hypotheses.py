@@ -42,7 +42,7 @@ GATE_SIGMAS = 4.0  # a mode further off a hypothesis is another place
 MERGE_SIGMAS = 2.0
 # Two modes of one place may differ by this much at least, whatever their covariance.
 MERGE_FLOOR_M, MERGE_FLOOR_RAD = 0.5, float(np.radians(2.0))
-HOPELESS = 1e-6  # of the whole weight
+HOPELESS = 1e-6  # hypotheses with a smaller share of the whole weight are dropped
 MAX_HYPOTHESES = 16
 # GNSS's error is heavier in the tail than a Gaussian: Student's t with so many degrees of freedom.
 GNSS_TAIL = 3.0

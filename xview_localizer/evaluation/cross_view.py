@@ -106,7 +106,7 @@ def evaluate_cross_view(
 class WholeImageMap(InMemoryMap):
     """A map of one aerial image about the origin that the network sees whole and once, as in the field.
 
-    Crops beside it show nothing. Otherwise its rim would be described a second time, with mostly nothing around.
+    Crops beside it are empty: otherwise the rim would be described a second time, in crops that show hardly anything.
     """
 
     def read(self, bounds: Bounds, metres_per_pixel: float) -> AerialImage:

@@ -5,7 +5,7 @@
     DIR/satmap/DAY/DRIVE/NUMBER.png: north up, its middle where the GPS receiver was
     DIR/test1_files.txt (same area), test2_files.txt (cross area): DAY/DRIVE/NUMBER.png LONGITUDINAL LATERAL ROTATION
 
-What is localized in is not the aerial image itself, but a part of it, turned and moved by the label: its right is the
+Front images are localized in a part of the aerial image, turned and moved by the label: the part's right is the
 vehicle's heading turned clockwise by ROTATION (a share of the ± degrees asked for), and seen from its middle the camera
 lies LONGITUDINAL along the heading and LATERAL to the left of it (shares of 20 m). Networks of the field are trained
 on such images, so the part is made the same way here.
@@ -45,7 +45,7 @@ from xview_localizer.geometry.pose import Pose2
 from xview_localizer.recordings.pairs import Truth
 
 ZOOM, TILE_PX = 18, 512  # of the aerial images: about 0.2 m/px
-PART_PX = 512  # side of what is localized in: 100 m
+PART_PX = 512  # side of the part in which an image is localized: 100 m
 SHIFT_M = 20.0  # what LONGITUDINAL and LATERAL are shares of
 # The left colour camera, from the GPS receiver: 1.08 m ahead and 0.26 m to the right, as the field uses it.
 T_GPS_CAMERA = Pose2(1.08, -0.26, 0.0)

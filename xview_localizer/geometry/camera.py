@@ -258,7 +258,7 @@ def camera_from_info_fields(
     left, top, roi_width, roi_height = roi if any(roi) else (0, 0, width, height)
     if left + roi_width > width or top + roi_height > height:
         raise ValueError(f"roi {tuple(roi)} does not lie in the image of {width} × {height}")
-    _require_positive(fx=fx, fy=fy)  # before what would follow from it is doubted
+    _require_positive(fx=fx, fy=fy)  # first, since an impossible focal length makes the later checks fail too
     if not panorama:
         _check_principal_point(cx + 0.5, cy + 0.5, width, height)
     across, down = (max(1, int(factor)) for factor in binning)

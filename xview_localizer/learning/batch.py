@@ -30,7 +30,7 @@ class Batch:
     height_m: Tensor  # [B]
     pose: Tensor  # [B, 3] x, y, yaw about the middle of the crop
     crop: Tensor  # [B]
-    # [B, 2 h, w] stands in for unknown ranges: by the depth of the network before training.
+    # [B, 2 h, w] replaces unknown ranges: the depth that the network predicted before training.
     range_before_m: Tensor | None = None
 
     @property

@@ -74,7 +74,7 @@ def surest_matches(matches: Correspondences) -> np.ndarray:
 def cell_colours(distance_m: np.ndarray) -> list[list[int]]:
     """RGB of ground cells [N] by their distance from the robot, from yellow (near) to purple (far)."""
     if not len(distance_m):
-        return []  # OpenCV refuses to colour nothing
+        return []  # OpenCV refuses an empty array
     nearness = np.clip(1 - distance_m / HALF_EXTENT_M, 0, 1)
     return cv2.applyColorMap((255 * nearness).astype(np.uint8)[:, None], cv2.COLORMAP_PLASMA)[
         :, 0, ::-1

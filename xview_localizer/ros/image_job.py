@@ -151,7 +151,7 @@ class ImageJob:
             return _refused(message, Rejection.of(error.reason, detail=str(error)))
         except MessageError:
             raise
-        except Exception as error:  # whatever a model or library does, the next image gets its chance
+        except Exception as error:  # an error in a model or a library must not end the drive
             rejection = Rejection.of(Reason.INTERNAL, detail=repr(error))
             self.logger.error(rejection.text)
             return _refused(message, rejection)

@@ -7,7 +7,7 @@ import gc
 
 
 def give_back_memory() -> None:
-    """Collect what holds itself in circles, and let glibc return what threads have freed, which it keeps otherwise."""
+    """Collect reference cycles, and make glibc return the memory that threads have freed, which it would keep."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
     if trim is not None:

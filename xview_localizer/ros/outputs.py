@@ -59,7 +59,7 @@ class Outputs:
 
     @property
     def alive(self) -> bool:
-        """Whether the node's context still is."""
+        """Whether the node's context is still valid."""
         return self._node.context.ok()
 
     @property
@@ -101,7 +101,7 @@ class Outputs:
         self._markers.publish(markers(header, tracked, seen, matches))
 
     def publish_aerial(self, image_header: Header, prior: Prior, map_source: MapSource) -> None:
-        """The aerial image around the search, anew where that has moved on. Raises MapSourceError."""
+        """The aerial image around the search, published again where the search has moved on. Raises MapSourceError."""
         x_m, y_m = (AERIAL_STEP_M * round(value / AERIAL_STEP_M) for value in (prior.x_m, prior.y_m))
         bounds = Bounds.around(x_m, y_m, AERIAL_HALF_EXTENT_M)
         if bounds != self._aerial_shown:

@@ -1,4 +1,4 @@
-"""A DDS domain for replays, in which neither a robot nor another replay is."""
+"""A DDS domain for a replay, used by no robot and no other replay."""
 
 from __future__ import annotations
 

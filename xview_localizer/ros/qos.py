@@ -21,16 +21,17 @@ def _profile(
 
 @dataclass(frozen=True)
 class InputKind:
-    """How many messages of an input are kept until they are handled, and whether old ones are of use.
+    """How many messages of an input are kept until they are handled, and whether earlier ones are still valid.
 
-    `may_be_latched`: a message from before the node listened still holds, where its publisher has kept it.
+    `may_be_latched`: a message published before the subscription is still valid, where its publisher keeps it for late
+    subscribers (transient local).
     """
 
     depth: int
     may_be_latched: bool = False
 
 
-# The node hands an image on at once; a few are kept for when Python is busy for longer than an image's period.
+# The node passes an image on at once; a few are kept for times when Python is busy for longer than an image's period.
 IMAGES = InputKind(5)
 CAMERA_INFO = InputKind(1, may_be_latched=True)
 # GNSS, odometry, IMU: every message counts, also in a burst; ten seconds at 100 Hz.

@@ -154,7 +154,7 @@ class _Player:
         self._node.destroy_node()
 
     def publish_static_transforms(self, bag: BagReader) -> None:
-        """Before the node is there: like tf2's, they reach those that come later."""
+        """To be called before the node runs: its subscription receives them afterwards, as those of tf2 do."""
         for message in itertools.takewhile(lambda message: message.role == "tf_static", bag.messages()):
             self._publish(message)
 

@@ -43,4 +43,4 @@ class Services:
 
     def _clear(self) -> str:
         self._tracker.forget_belief()
-        return "what was believed is forgotten; the next image starts afresh around GNSS"
+        return "all hypotheses are forgotten; the next image is searched for around GNSS"

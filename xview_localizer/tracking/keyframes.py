@@ -54,7 +54,7 @@ class Keyframes:
 
 
 def of_one_moment(observations: Sequence[Observation], odometry: OdometryBuffer) -> list[PlacedObservation]:
-    """Observations of several cameras, the current one last, each where odometry says that it was made.
+    """Observations of several cameras, the current one last, each placed by odometry where it was made.
 
     Those that odometry does not join are left out, unless they are of the same moment.
     """

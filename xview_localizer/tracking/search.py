@@ -1,4 +1,4 @@
-"""Where to look: a disc and, where one is known, a heading, from GNSS and from what is believed."""
+"""Where to search: a disc and, where one is known, a heading, from GNSS and the current hypotheses."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from xview_localizer.tracking.sensors import Sensors
 SETTLED = 0.98
 # Hypotheses lighter than this need not lie within the search.
 NEGLIGIBLE = 0.01
-# Where no place has fitted for this long, the search grows; GNSS may be worse than it reports.
+# Once the robot has driven LOST_AFTER_M without a pose and "none of these" holds more than the weight LOST, the search
+# grows by the share WIDENS_PER_M per metre, up to WIDEST times: GNSS may be worse than it reports.
 LOST, LOST_AFTER_M, WIDENS_PER_M, WIDEST = 0.5, 20.0, 0.05, 3.0
 
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """What a user may tune about where to look."""
+    """What a user may tune about the search."""
 
     gnss_radius_sigmas: float = 3.0
     gnss_min_radius_m: float = 15.0
@@ -38,8 +39,8 @@ class SearchConfig:
 def gnss_disc(sensors: Sensors, stamp_sec: float, config: SearchConfig) -> Prior | None:
     """base_link at `stamp_sec` from the newest GNSS position before it; None where that is too old.
 
-    The antenna's position moved on by odometry, with the heading of the course driven; without one, the disc grows
-    by what the robot may have moved.
+    The antenna's position is moved on by odometry, turned by the heading of the course driven; without a heading, the
+    disc grows by the distance that the robot may have moved.
     """
     recent = sensors.gnss.between(stamp_sec - config.gnss_max_age_sec, stamp_sec)
     if not recent:
@@ -63,7 +64,8 @@ def gnss_disc(sensors: Sensors, stamp_sec: float, config: SearchConfig) -> Prior
 def search_around(
     belief: Belief, disc: Prior | None, unlocalized_m: float, config: SearchConfig
 ) -> Prior | None:
-    """The disc to search: about the settled leader as far as GNSS is, else GNSS's and every live hypothesis.
+    """The disc to search: around a settled leading hypothesis, wide enough to hold GNSS's position; else GNSS's disc,
+    wide enough to hold every hypothesis that counts.
 
     `unlocalized_m` is how far the robot has driven without a pose. None where nothing is known.
     """

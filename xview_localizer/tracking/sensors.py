@@ -190,7 +190,7 @@ class Sensors:
         )
 
     def _compare_clocks(self, stamp_sec: float) -> str:
-        """Whose clock is another one: the camera's where several sensors differ from it alike."""
+        """Which clock differs: the camera's where several sensors differ from it by about the same."""
         lead_sec = {name: newest_sec - stamp_sec for name, newest_sec in self.newest_sec().items()}
         ahead = {name: lead for name, lead in lead_sec.items() if lead > CLOCK_LEAD_SEC}
         if ahead:
