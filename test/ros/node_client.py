@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 GIVE_UP_SEC = 60.0  # long enough for a busy machine: only a failing test waits for it
+ANSWER_SEC = 5.0  # after which the next image is played, where the node gives no answer
 # Parameters of a node that starts by itself and takes the recorded images as they are.
 COMPRESSED = {"camera.transport": "compressed", "autostart": True}
 
@@ -96,12 +97,12 @@ class Client:
             answered = len(self.records)
             self.play([message])
             if message.role == "image":
-                self._await_answer(answered + 1, at_most_sec=5.0)
+                self._await_answer(answered + 1, condition)
         self.until(condition)
 
-    def _await_answer(self, count, at_most_sec) -> None:
-        end = time.monotonic() + at_most_sec
-        self.until(lambda: len(self.records) >= count or time.monotonic() > end)
+    def _await_answer(self, count, condition) -> None:
+        end = time.monotonic() + ANSWER_SEC
+        self.until(lambda: len(self.records) >= count or condition() or time.monotonic() > end)
 
     def until(self, condition, timeout_sec=GIVE_UP_SEC):
         """Spin until `condition` gives something true, and return it."""
