@@ -180,7 +180,7 @@ def test_operator_relocalizes_and_clears_and_doubts_are_warned_of(client, values
         client.await_records(count + 1)
         assert client.records[-1].prior_radius_m > 1.5 * usual_m
         answer = client.call(Trigger, "/localizer/clear", Trigger.Request())
-        assert answer.success and "starts afresh" in answer.message
+        assert answer.success and "all hypotheses are forgotten" in answer.message
 
 
 def test_looped_recording_starts_afresh(client, values, recorded):
