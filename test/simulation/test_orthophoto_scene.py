@@ -1,7 +1,6 @@
 """Scenes raised from a photo: what stands on it is found, both views show the same ground, and the depth is true."""
 
 import filecmp
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,7 +11,6 @@ from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.recordings.pairs import PairsDataset
-from xview_localizer.simulation.capture import Capture
 from xview_localizer.simulation.orthophoto_pairs import make_orthophoto_pairs
 from xview_localizer.simulation.orthophoto_scene import OrthophotoScene
 from xview_localizer.simulation.pairs_writer import PairsConfig
@@ -59,15 +57,6 @@ def photo():
 @pytest.fixture(scope="module")
 def scene(photo):
     return OrthophotoScene.generate(photo, 3)
-
-
-@pytest.fixture(scope="module")
-def plain_capture():
-    return replace(
-        Capture.sample(np.random.default_rng(0)),
-        sun_rgb=np.zeros(3), ambient_rgb=np.ones(3), white_balance=np.ones(3), season_tint=np.ones(3),
-        exposure=1.0, gamma=1.0, blur_px=0.3, motion_px=0.0, noise=0.0, vignette=0.0, visibility_m=1e9,
-    )  # fmt: skip
 
 
 def test_trees_and_roofs_are_found(photo):

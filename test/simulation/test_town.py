@@ -1,7 +1,5 @@
 """Both views of a town show the same ground, and the depth is the truth."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -20,16 +18,6 @@ PINHOLE = PinholeCamera(320, 240, 160.0, 160.0, 160.0, 120.0)
 @pytest.fixture(scope="module")
 def town():
     return Town.generate(SEED, SIZE_M)
-
-
-@pytest.fixture(scope="module")
-def plain_capture():
-    """Overcast, sharp and without noise, so that both views show the ground's own colours."""
-    return replace(
-        Capture.sample(np.random.default_rng(0)),
-        sun_rgb=np.zeros(3), ambient_rgb=np.ones(3), white_balance=np.ones(3), season_tint=np.ones(3),
-        exposure=1.0, gamma=1.0, blur_px=0.3, motion_px=0.0, noise=0.0, vignette=0.0, visibility_m=1e6,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
