@@ -34,7 +34,7 @@ class Setting:
     name: str
     default: Value | None
     description: str
-    kind: type = float
+    kind: type[Any] = float
     length: int | None = None
     minimum: float | None = None
     maximum: float | None = None

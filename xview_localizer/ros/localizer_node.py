@@ -207,18 +207,17 @@ class LocalizerNode(LifecycleNode):
 
     def _start_workers(self) -> None:
         self._prefetcher = NewestItemWorker(self._prefetch)
-        wait_sec = self._settings.values["inputs.wait_sec"]
         job = ImageJob(
-            self._localizer,
-            self._intake,
-            self._prefetcher,
-            self._map,
-            self._health,
-            self._outputs,
-            wait_sec,
-            self._settings.values["tf.timeout_sec"],
-            self.get_logger(),
-            self._map_to_odom,
+            localizer=self._localizer,
+            intake=self._intake,
+            prefetcher=self._prefetcher,
+            map_source=self._map,
+            health=self._health,
+            outputs=self._outputs,
+            wait_sec=self._settings.values["inputs.wait_sec"],
+            tf_timeout_sec=self._settings.values["tf.timeout_sec"],
+            logger=self.get_logger(),
+            map_to_odom=self._map_to_odom,
         )
         self._worker = NewestItemWorker(job.run)
 
