@@ -18,9 +18,10 @@ from xview_localizer.geometry.camera import camera_from_dict
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Pose2
+from xview_localizer.simulation.camera_places import places_of_images, places_of_keyframes
 from xview_localizer.simulation.capture import Capture
 from xview_localizer.simulation.families import CLASSIC, family_names
-from xview_localizer.simulation.town import SIZE_M, Town, TownError
+from xview_localizer.simulation.town import SIZE_M, Town
 from xview_localizer.simulation.varied import (
     LEAN_SIGMA,
     MAX_TILT_DEG,
@@ -34,15 +35,16 @@ from xview_localizer.simulation.varied import (
 
 # Room for a prior up to 30 m from the crop's centre, a search of 20 m around it, and the ground seen from its edge.
 CROP_M = 120.0
+# Least distance of a camera from the town's edge, so that most of its crop lies in the town.
+EDGE_M = CROP_M / 2 - 14
 PRIOR_RADIUS_M = 20.0
-KEYFRAME_SPACING_M = 2.5
 MAX_DEPTH_M = 65.5  # the range of 16-bit millimetres
 
 
 @dataclass(frozen=True)
 class PairsConfig:
     """Settings of a data set. `kind` is "equirectangular" or "pinhole"; `drive` > 1 makes sequences of that many
-    keyframes KEYFRAME_SPACING_M apart; `heading_sigma_deg` adds a heading to the prior."""
+    keyframes (camera_places.py); `heading_sigma_deg` adds a heading to the prior."""
 
     kind: str = "equirectangular"
     images_per_town: int = 8
@@ -132,7 +134,8 @@ def _write_crop(
     out: Path, town: Town, name: str, count: int, config: PairsConfig, rng: np.random.Generator
 ) -> list[dict]:
     """Write one aerial crop and `count` images in it (single ones, or one short drive); returns the entries."""
-    poses = _drive(town, count, rng) if config.drive > 1 else _places(town, count, rng)
+    places = places_of_keyframes if config.drive > 1 else places_of_images
+    poses = places(town, count, EDGE_M, rng)
     return write_images(out, town, name, poses, config, rng, town.weathers)
 
 
@@ -236,58 +239,6 @@ def _noisy(step: Pose2, rng: np.random.Generator) -> Pose2:
     length_m = np.hypot(step.x_m, step.y_m)
     x_m, y_m = np.array([step.x_m, step.y_m]) + rng.normal(0, 0.015 * length_m + 0.002, 2)
     return Pose2(float(x_m), float(y_m), step.yaw_rad + float(rng.normal(0, np.radians(0.1))))
-
-
-def _usable_line(
-    town: Town, rng: np.random.Generator, margin_m: float
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """A stretch of street inside the town: points [N, 2], unit tangents [N, 2], width. Raises TownError."""
-    limit_m = town.layout.size_m / 2 - margin_m
-    for _ in range(100):
-        street = town.layout.streets[rng.integers(len(town.layout.streets))]
-        inside = np.flatnonzero((np.abs(street.line_xy_m) < limit_m).all(axis=1))
-        if len(inside) > 20:
-            return street.line_xy_m[inside], street.direction[inside], street.width_m
-    raise TownError(f"town {town.seed} has no street inside its bounds")
-
-
-def _places(town: Town, count: int, rng: np.random.Generator) -> list[Pose2]:
-    """Poses of single images near one another: mostly in a lane, some on the pavement, some with any heading."""
-    line, direction, width_m = _usable_line(town, rng, CROP_M / 2 - 14)
-    middle = int(rng.integers(len(line)))
-    poses = []
-    while len(poses) < count:
-        i = int(np.clip(middle + rng.integers(-16, 17), 0, len(line) - 1))
-        forward = direction[i] * rng.choice([-1.0, 1.0])
-        right = np.array([forward[1], -forward[0]])
-        lateral_m = width_m / 4 if rng.random() < 0.8 else width_m / 2 + rng.uniform(0, 3)
-        xy_m = line[i] + right * (lateral_m + rng.normal(0, 0.5))
-        yaw_rad = float(np.arctan2(forward[1], forward[0]))
-        yaw_rad += rng.normal(0, np.radians(5)) if rng.random() < 0.7 else rng.uniform(-np.pi, np.pi)
-        if not town.is_blocked(xy_m):
-            poses.append(Pose2(float(xy_m[0]), float(xy_m[1]), yaw_rad))
-    return poses
-
-
-def _drive(town: Town, count: int, rng: np.random.Generator) -> list[Pose2]:
-    """Poses of keyframes along a lane that is free of parked cars. Raises TownError."""
-    for _ in range(200):
-        line, direction, width_m = _usable_line(town, rng, CROP_M / 2 - 14)
-        if rng.random() < 0.5:
-            line, direction = line[::-1], -direction[::-1]
-        right = np.column_stack([direction[:, 1], -direction[:, 0]])
-        path = line + right * max(0.6, min(width_m / 4, width_m / 2 - 2.4))
-        travelled_m = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
-        length_m = KEYFRAME_SPACING_M * (count - 1)
-        if travelled_m[-1] < length_m + 2:
-            continue
-        at_m = rng.uniform(0, travelled_m[-1] - length_m) + KEYFRAME_SPACING_M * np.arange(count)
-        x, y = (np.interp(at_m, travelled_m, path[:, k]) for k in (0, 1))
-        dx, dy = (np.interp(at_m, travelled_m, direction[:, k]) for k in (0, 1))
-        yaw = np.arctan2(dy, dx) + rng.normal(0, np.radians(1.5), count)
-        if not any(town.is_blocked(np.array(p)) for p in zip(x, y, strict=True)):
-            return [Pose2(float(a), float(b), float(c)) for a, b, c in zip(x, y, yaw, strict=True)]
-    raise TownError(f"town {town.seed} has no free stretch of {count} keyframes")
 
 
 def write_jpeg(path: Path, image: np.ndarray, quality: int) -> None:
