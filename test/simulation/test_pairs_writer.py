@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from xview_localizer.recordings.pairs import PairsDataset
-from xview_localizer.simulation.pairs_writer import CROP_M, PRIOR_RADIUS_M, PairsConfig, make_pairs
+from xview_localizer.simulation.pairs_writer import (
+    CROP_M,
+    PRIOR_RADIUS_M,
+    PairsConfig,
+    make_pairs,
+    sample_camera,
+)
+from xview_localizer.simulation.varied import sample_any_camera
 
 TOWN_M = 150.0
 
@@ -75,6 +82,7 @@ def test_heading_prior_errors_stay_within_the_stated_uncertainty(keyframes):
         assert abs(error_rad) <= record.prior.yaw_sigma_rad == pytest.approx(np.radians(10.0))
 
 
-def test_unknown_kind_is_refused(tmp_path):
+@pytest.mark.parametrize("sample", [sample_camera, sample_any_camera])
+def test_unknown_kind_is_refused(sample):
     with pytest.raises(ValueError, match="kind must be 'equirectangular' or 'pinhole'"):
-        make_pairs(tmp_path, [1], PairsConfig("fisheye", images_per_town=1, town_size_m=TOWN_M))
+        sample(np.random.default_rng(0), "fisheye")
