@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from xview_localizer.assembly import build_localizer, open_map
+from xview_localizer.parameters.settings import Settings
 from xview_localizer.recordings.bag import BagReader, read_drive
 
 # Accept whatever is found: these tests are about the node, not about the network's quality.
@@ -46,6 +48,13 @@ def rig_drive(tmp_path_factory):
 def values(drive):
     """Parameters of the drive, one thread."""
     return {**drive.values, **ACCEPT_ALL, "model.threads": 1, "inputs.wait_sec": 5.0}
+
+
+@pytest.fixture(scope="session")
+def drive_localizer(values):
+    """The localizer of offline replays of the drive: the map is encoded once."""
+    settings = Settings.from_values(values)
+    return build_localizer(settings, open_map(settings))
 
 
 @pytest.fixture(scope="session")

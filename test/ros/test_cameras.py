@@ -16,11 +16,24 @@ from xview_localizer.recordings.offline import localize_drive
 from xview_localizer.ros.replay import replay_drive
 
 
-def test_two_cameras_out_of_step_give_one_pose_a_moment(domain, rig_drive):
-    values = {**rig_drive.values, "model.threads": 1}
+@pytest.fixture(scope="module")
+def values(rig_drive):
+    return {**rig_drive.values, "model.threads": 1}
+
+
+@pytest.fixture(scope="module")
+def localizer(values):
     settings = Settings.from_values(values)
-    localizer = build_localizer(settings, open_map(settings))
-    offline = list(localize_drive(rig_drive, localizer, settings))
+    return build_localizer(settings, open_map(settings))
+
+
+@pytest.fixture(scope="module")
+def offline(rig_drive, localizer, values):
+    """The records of the offline replay."""
+    return list(localize_drive(rig_drive, localizer, Settings.from_values(values)))
+
+
+def test_two_cameras_out_of_step_give_one_pose_a_moment(domain, rig_drive, values, localizer, offline):
     assert offline[0].stamp_sec % 1 == pytest.approx(0.2)  # the later of the two
     assert any(record.accepted for record in offline)
     assert without_timings(replay_drive(rig_drive, values)) == without_timings(offline)
@@ -39,18 +52,15 @@ def test_two_cameras_out_of_step_give_one_pose_a_moment(domain, rig_drive):
     assert all(record.stamp_sec % 1 == 0 for record in single)
 
 
-def test_a_bare_recording_and_a_parameter_file_that_names_its_cameras(rig_drive):
+def test_a_bare_recording_and_a_parameter_file_that_names_its_cameras(rig_drive, values, localizer, offline):
     """Topics by the cameras' names, mountings by TF."""
-    mounted = Settings.from_values({**rig_drive.values, "model.threads": 1})
-    localizer = build_localizer(mounted, open_map(mounted))
     parameters = {
         name: value
-        for name, value in mounted.values.items()
+        for name, value in Settings.from_values(values).values.items()
         if value is not None and not name.endswith(("position_in_base_m", "rpy_deg"))
     }
     bare = open_drive(rig_drive.bag, parameters)
     records = list(localize_drive(bare, localizer, Settings.from_values(bare.values)))
-    expected = list(localize_drive(rig_drive, localizer, mounted))
-    assert [record.accepted for record in records] == [record.accepted for record in expected]
+    assert [record.accepted for record in records] == [record.accepted for record in offline]
     found = [(record.x_m, record.y_m) for record in records]
-    np.testing.assert_allclose(found, [(record.x_m, record.y_m) for record in expected], atol=1e-3)
+    np.testing.assert_allclose(found, [(record.x_m, record.y_m) for record in offline], atol=1e-3)

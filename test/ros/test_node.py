@@ -16,7 +16,6 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 from visualization_msgs.msg import MarkerArray
 
-from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.inputs.messages import rgb_from_compressed_image, stamp_sec
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.recordings.bag import BagError
@@ -28,12 +27,11 @@ from xview_localizer.ros.replay import replay_drive
 
 
 @pytest.mark.parametrize("odometry", ["odom", "ground_truth"])
-def test_replay_over_dds_equals_offline(domain, drive, values, odometry):
+def test_replay_over_dds_equals_offline(domain, drive, drive_localizer, values, odometry):
     """With nav_msgs/Odometry, and with a PoseStamped for odometry."""
     drive = replace(drive, topics=drive.topics | {"odom": drive.topics[odometry]})
     over_dds = replay_drive(drive, values)
-    settings = Settings.from_values(values)
-    offline = list(localize_drive(drive, build_localizer(settings, open_map(settings)), settings))
+    offline = list(localize_drive(drive, drive_localizer, Settings.from_values(values)))
     assert without_timings(over_dds) == without_timings(offline)
     assert all(record.accepted for record in over_dds)
 

@@ -11,7 +11,6 @@ from geometry_msgs.msg import TransformStamped
 from node_client import COMPRESSED
 from std_msgs.msg import Header
 
-from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.geometry.transform_tree import Transform, TransformTree
 from xview_localizer.parameters.settings import Settings
@@ -36,18 +35,18 @@ def poses(records):
     return np.array([(record.x_m, record.y_m, record.yaw_rad) for record in records])
 
 
-def offline_poses(drive, values):
-    settings = Settings.from_values(values)
-    return poses(list(localize_drive(drive, build_localizer(settings, open_map(settings)), settings)))
-
-
-def test_tf_gives_the_poses_of_the_parameters(domain, drive, values, values_without_mountings):
+def test_tf_gives_the_poses_of_the_parameters(
+    domain, drive, drive_localizer, values, values_without_mountings
+):
     """Offline and over DDS; where tf2_msgs is missing, the node gets the mountings of the recording as parameters."""
     as_parameters = with_mountings_of(drive, values_without_mountings)
     for name in MOUNTINGS:
         assert as_parameters[name] == pytest.approx(values[name], abs=1e-9)
-    expected = offline_poses(drive, values)
-    np.testing.assert_allclose(offline_poses(drive, values_without_mountings), expected, atol=1e-3)
+    expected, by_tf = (
+        poses(list(localize_drive(drive, drive_localizer, Settings.from_values(given))))
+        for given in (values, values_without_mountings)
+    )
+    np.testing.assert_allclose(by_tf, expected, atol=1e-3)
     np.testing.assert_allclose(poses(replay_drive(drive, values_without_mountings)), expected, atol=1e-3)
 
 
