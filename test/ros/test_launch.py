@@ -90,6 +90,19 @@ def test_static_ekf_file_reaches_the_filter_in_any_namespace(domain, namespace):
         context.try_shutdown()
 
 
+def test_static_the_second_of_two_filters_takes_poses_as_the_single_one_does():
+    """What was measured of config/ekf.yaml holds for the example of two filters where the values are the same."""
+    single, two = (
+        yaml.safe_load((ROOT / "config" / name).read_text()) for name in ("ekf.yaml", "ekf_dual.yaml")
+    )
+    single, second = single["/**"]["ros__parameters"], two["ekf_map"]["ros__parameters"]
+    fusing = [name for name in single if name.startswith(("pose0", "odom0_config", "process_", "initial_"))]
+    assert {name: second[name] for name in fusing if name in second} == {
+        name: single[name] for name in fusing if not name.endswith("queue_size")
+    }
+    assert len(single["process_noise_covariance"]) == len(single["initial_estimate_covariance"]) == 15
+
+
 def write_command(path, line):
     path.write_text(f"#!/bin/sh\n{line}\n")
     path.chmod(0o755)
