@@ -36,14 +36,14 @@ from xview_localizer.belief.evidence import ImageEvidence
 from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
 from xview_localizer.modes import PLACES, PLACES_RADIUS_M
 
-LOSS_PER_M = 1e-4
+LOSS_PER_M = 1e-4  # share of every weight that goes to "none of these" per metre driven
 DULL = 0.1  # chance that an image holds no information about where it was taken
 GATE_SIGMAS = 4.0  # a mode further off a hypothesis is another place
-MERGE_SIGMAS = 2.0
+MERGE_SIGMAS = 2.0  # hypotheses closer to each other than this are the same place
 # Two modes of one place may differ by this much at least, whatever their covariance.
 MERGE_FLOOR_M, MERGE_FLOOR_RAD = 0.5, float(np.radians(2.0))
 HOPELESS = 1e-6  # hypotheses with a smaller share of the whole weight are dropped
-MAX_HYPOTHESES = 16
+MAX_HYPOTHESES = 16  # the heaviest are kept
 # GNSS's error is heavier in the tail than a Gaussian: Student's t with so many degrees of freedom.
 GNSS_TAIL = 3.0
 

@@ -36,7 +36,7 @@ POSES = 50  # images compared
 # All cells are used: one usable cell more or less would change the random draw, and with it the pose by a decimetre.
 ALL_CELLS = LocalizerConfig(max_cells=100_000)
 PROBE_CAMERA = PinholeCamera(640, 480, 320.0, 320.0, 320.0, 240.0)
-PROBE_HEIGHT_M = 1.8
+PROBE_HEIGHT_M = 1.8  # of the camera of the image by which graphs are compared
 
 
 @dataclass(frozen=True)

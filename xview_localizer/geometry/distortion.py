@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.polynomial.polynomial import polyval
 
-TABLE_SIZE = 4096
+TABLE_SIZE = 4096  # angles or radii at which a lens is tabulated
 # Newton starts from a table that is exact but for tangential terms; quadratic convergence does the rest.
 NEWTON_ITERATIONS = 8
 NEWTON_TOLERANCE = 1e-9

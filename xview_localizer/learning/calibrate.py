@@ -19,7 +19,8 @@ from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
 from xview_localizer.modes import PLACES, Modes
 from xview_localizer.recordings.pairs import Truth
 
-RIGHT_WITHIN_M, RIGHT_WITHIN_RAD = 2.0, float(np.radians(10.0))
+RIGHT_WITHIN_M, RIGHT_WITHIN_RAD = 2.0, float(np.radians(10.0))  # errors of a mode that counts as the truth
+# The candidates for the evidence temperature.
 TEMPERATURES = (2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 22.0, 33.0)
 # Greatest negative log likelihood of one image, so that an outlier does not dominate the fit.
 MAX_LOSS = 12.0

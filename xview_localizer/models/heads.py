@@ -154,7 +154,7 @@ class AerialHead(nn.Module):
         return F.normalize(self.descriptor(x), dim=1)
 
 
-FARTHEST_IN_HEIGHTS = 25.0
+FARTHEST_IN_HEIGHTS = 25.0  # flat ground further away counts as this many camera heights away
 BELOW_GROUND_LOG_RANGE = 0.1  # greatest log range beyond that of flat ground, for ground that falls away
 
 

@@ -34,8 +34,8 @@ from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason
 
 OK, WARN, ERROR = 0, 1, 2
-SILENT_AFTER_SEC = 3.0
-REJECTED_IN_A_ROW = 5
+SILENT_AFTER_SEC = 3.0  # an input without messages for this long is warned of
+REJECTED_IN_A_ROW = 5  # images, from which on a warning is given
 CAMERA_INPUTS = ("image", "camera_info")  # of each camera
 EXPECTED_INPUTS = ("fix",)
 STAYS_VALID = "camera_info"  # may be published only once

@@ -27,7 +27,7 @@ from xview_localizer.ros.tf import MapToOdom
 from xview_localizer.ros.worker import NewestItemWorker
 from xview_localizer.tracking.tracker import TrackedFix
 
-PREFETCH_AHEAD_M = 30.0
+PREFETCH_AHEAD_M = 30.0  # how far ahead of the robot the map is encoded before images need it
 # The wait for sensors' messages that a busy machine has not handed over yet.
 BUSY_WAIT_SEC = 1.0
 

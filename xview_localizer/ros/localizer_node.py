@@ -38,7 +38,7 @@ from xview_localizer.ros.services import Services
 from xview_localizer.ros.state_publisher import StatePublisher
 from xview_localizer.ros.worker import NewestItemWorker
 
-STOP_TIMEOUT_SEC = 3.0
+STOP_TIMEOUT_SEC = 3.0  # longest wait for the image in work when the node is deactivated
 DIAGNOSTICS_PERIOD_SEC = 1.0
 
 

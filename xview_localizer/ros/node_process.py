@@ -14,7 +14,7 @@ from types import TracebackType
 from xview_localizer.parameters.file import parameter_file_text
 from xview_localizer.parameters.table import Value
 
-STOP_TIMEOUT_SEC = 15.0
+STOP_TIMEOUT_SEC = 15.0  # the node ends itself within 8 s of a signal (END_TIMEOUT_SEC)
 
 
 class NodeProcess:

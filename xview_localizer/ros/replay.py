@@ -35,8 +35,8 @@ from xview_localizer.ros import qos
 from xview_localizer.ros.message_types import MESSAGE_TYPES, TFMessage, how_to_install
 from xview_localizer.ros.node_process import NodeProcess
 
-START_TIMEOUT_SEC = 60.0
-ANSWER_TIMEOUT_SEC = 60.0
+# Long enough for loading a model, and for an image, on a slow machine.
+START_TIMEOUT_SEC, ANSWER_TIMEOUT_SEC = 60.0, 60.0
 # A replay comes in bursts; however slow the machine, the sensors' messages are to count.
 PATIENT_WAIT_SEC = 5.0
 # Whatever the robot's own parameters are: every image is answered, as offline.

@@ -20,7 +20,7 @@ from xview_localizer.ros import qos
 from xview_localizer.ros.message_types import TFMessage
 
 NO_TF = "tf2_msgs is not installed (ros-$ROS_DISTRO-tf2-msgs), so the node takes no TF"
-BROADCAST_PERIOD_SEC = 0.05
+BROADCAST_PERIOD_SEC = 0.05  # each transform holds until the next one
 
 
 def check(node: Node, settings: Settings) -> None:
