@@ -48,7 +48,7 @@ def test_simulated_time_that_never_comes_is_reported(client, values):
 
 
 def test_unforeseen_failure_of_a_transition_is_logged_and_taken_back(domain, values, monkeypatch, capfd):
-    def broken(*arguments):
+    def broken(*arguments, **named):
         raise ZeroDivisionError("nobody foresaw this")
 
     context = rclpy.Context()
