@@ -64,6 +64,14 @@ def test_grey_with_alpha(tmp_path) -> None:
     assert (crop.image[crop.valid] == 77).all()
 
 
+def test_opacity_may_be_a_mask_of_0_and_1(tmp_path) -> None:
+    bands = np.full((4, 400, 400), 150, np.uint8)
+    bands[3] = np.arange(400) >= 200
+    write_raster(tmp_path / "map.tif", bands, FRAME, photometric="RGB", alpha="yes")
+    crop = RasterMap(tmp_path / "map.tif", FRAME).read(Bounds.around(0, 0, 20), 0.25)
+    assert crop.valid[:, 90:].all() and not crop.valid[:, :70].any()
+
+
 def test_half_transparent_pixels_are_no_ground(tmp_path) -> None:
     bands = np.full((4, 400, 400), 90, np.uint8)
     bands[3, :, :200], bands[3, :, 200:] = 128, 255
@@ -84,7 +92,12 @@ def test_descriptions_name_the_colours_of_a_multispectral_camera(tmp_path) -> No
 @pytest.mark.parametrize(
     "descriptions",
     [("Blue", "Green", "Red"), ("blue band", "green band", "red band"), ("b1: blue", "b2: green", "b3: red")]
-    + [("B", "G", "R")],
+    + [
+        ("B", "G", "R"),
+        ("Blau", "Grün", "Rot"),
+        ("bande bleue: bleu", "vert", "rouge"),
+        ("azul", "verde", "rojo"),
+    ],
     ids=lambda names: names[0],
 )
 @pytest.mark.parametrize("colours", [(C.red, C.green, C.blue), (C.gray, C.undefined, C.undefined)], ids=str)

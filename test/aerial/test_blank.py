@@ -1,4 +1,4 @@
-"""Plain black and white areas hold no imagery; what is dark or bright on the ground does."""
+"""Areas of one colour hold no imagery; what is dark or bright on the ground does."""
 
 import numpy as np
 import pytest
@@ -29,10 +29,17 @@ def test_a_strip_is_blank_from_the_narrowest_width_on(ground):
     assert is_blank(ground, 1.1 * PIXEL_M).any()  # of coarser imagery, the same pixels are wider
 
 
-@pytest.mark.parametrize("colour", [(0, 0, 5), (251, 255, 255), (0, 0, 255), (128, 128, 128)])
-def test_plain_colours_are_imagery(ground, colour):
-    """A plain area of another colour than black and white, such as water, is imagery."""
+@pytest.mark.parametrize("colour", [(0, 0, 5), (251, 255, 255), (255, 0, 255), (128, 128, 128)])
+def test_the_rest_of_a_mosaic_may_have_any_colour(ground, colour):
     ground[:, 120:] = colour
+    blank = is_blank(ground, PIXEL_M)
+    assert blank[:, 120:].all() and not blank[:, :120].any()
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 5), (251, 255, 254), (40, 60, 70)])
+def test_calm_water_is_imagery(ground, colour):
+    """Colours other than black and white that vary by a grey level."""
+    ground[:, 120:] = np.array(colour) + np.random.default_rng(1).integers(0, 2, (160, 80, 1))
     assert not is_blank(ground, PIXEL_M).any()
 
 

@@ -127,10 +127,34 @@ def test_tiles_marked_as_none_are_holes(server: TileServer, header) -> None:
         Fetcher().fetch(server.url + "/1")
 
 
-def test_a_body_compressed_twice_is_not_unpacked(server: TileServer) -> None:
+def test_a_body_that_the_server_packs_against_the_request_is_unpacked(server: TileServer) -> None:
     server.replies["/1"] = Reply(gzip.compress(TILE), headers={"Content-Encoding": "gzip"})
-    with pytest.raises(MapSourceError, match="is no PNG, JPEG or WebP image"):
+    assert Fetcher().fetch(server.url + "/1") == TILE
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (gzip.compress(bytes(10_000_000)), "has more than 8000000 bytes"),
+        (gzip.compress(TILE)[:-20], "cut short"),
+        (TILE, "packed and damaged"),
+    ],
+    ids=["bomb", "cut", "not packed"],
+)
+def test_a_packed_body_that_cannot_be_unpacked_is_named(server: TileServer, body, message) -> None:
+    server.replies["/1"] = Reply(body, headers={"Content-Encoding": "gzip"})
+    with pytest.raises(MapSourceError, match=message):
         Fetcher().fetch(server.url + "/1")
+
+
+@pytest.mark.parametrize("body", [b"<!DOCTYPE html><title>Log in</title>", b'{"error": "key SECRET"}'])
+def test_a_page_in_place_of_a_tile_is_named(server: TileServer, body) -> None:
+    server.replies["/1"] = Reply(body)
+    with pytest.raises(
+        MapSourceError, match="but a page or a message; open its address in a browser"
+    ) as raised:
+        Fetcher().fetch(server.url + "/1")
+    assert "SECRET" not in str(raised.value)
 
 
 SECRETS = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import re
 import socket
@@ -30,6 +31,9 @@ from xview_localizer.assembly import open_map
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.parameters.settings import Settings
+
+# Bounds of MBTiles around the datum.
+AROUND = "11.5,48.0,11.7,48.2"
 
 BOUNDS = Bounds(-40.0, -35.0, 45.0, 50.0)
 QUICK = FetchConfig(timeout_sec=1.0, retries=0)
@@ -126,16 +130,47 @@ def test_wms_with_placeholders_of_other_software() -> None:
     assert own.urls == other.urls
 
 
-@pytest.mark.parametrize("metadata", [{"scheme": "xyz"}, {"bounds": "11.5,48.0,11.7,48.2"}], ids=str)
+def test_wms_by_the_address_of_its_capabilities() -> None:
+    own, other = RecordingFetcher(), RecordingFetcher()
+    wms_tiles("http://h/wms?service=WMS&layers=a", own, 256)(9, 2, 1)
+    wms_tiles("http://h/wms?service=WMS&layers=a&request=GetCapabilities", other, 256)(9, 2, 1)
+    assert own.urls == other.urls
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"scheme": "xyz"}, {"bounds": AROUND}, {"scheme": "tms", "bounds": AROUND}]
+    + [{"scheme": "xyz", "bounds": "-180,-85,180,85"}],
+    ids=str,
+)  # fmt: skip
 def test_mbtiles_whose_rows_are_counted_from_the_north(tmp_path, frame, reference, metadata) -> None:
     path = write_mbtiles(tmp_path / "map.mbtiles", frame)
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE metadata (name, value)")
         database.executemany("INSERT INTO metadata VALUES (?, ?)", metadata.items())
-        if "bounds" in metadata:  # which agree with the standard
+        if metadata.get("bounds") == AROUND:  # which agree with the standard
             assert (read(str(path), frame).image == reference.image).all()
         database.execute("UPDATE tiles SET tile_row = (1 << zoom_level) - 1 - tile_row")
     assert (read(str(path), frame).image == reference.image).all()
+
+
+def test_mbtiles_whose_images_are_packed_with_gzip(tmp_path, frame, reference) -> None:
+    path = write_mbtiles(tmp_path / "map.mbtiles", frame)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.create_function("gzip", 1, gzip.compress)
+        database.execute("UPDATE tiles SET tile_data = gzip(tile_data)")
+    assert (read(str(path), frame).image == reference.image).all()
+    with closing(sqlite3.connect(path)) as database, database:
+        database.create_function("gzip", 1, gzip.compress)
+        database.execute("UPDATE tiles SET tile_data = gzip(zeroblob(9000000))")
+    with pytest.raises(MapSourceError, match="holds no PNG, JPEG or WebP tiles"):
+        read(str(path), frame)
+
+
+@pytest.mark.parametrize("template", ["http://h/{{z}}/{{x}}/{{y}}.png", "http://h/{z}/{x}/{y}/{.png"])
+def test_doubled_and_open_braces_are_named(template, frame) -> None:
+    with pytest.raises(MapSourceError, match="braces that are doubled or not closed"):
+        open_map_source(template, frame)
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,12 @@ _OTHER_COLOURS = (ColorInterp.cyan, ColorInterp.magenta, ColorInterp.yellow, Col
 )  # fmt: skip
 # Words that name a band in descriptions; the first that fits counts.
 _WORDS = {
-    "nir": ("nir", "infrared"),
+    "nir": ("nir", "infrared", "infrarot", "infrarouge", "infrarrojo"),
     "red edge": ("rededge", "edge"),
-    "red": ("red",),
-    "green": ("green",),
-    "blue": ("blue",),
+    # English, German, French, Spanish, Italian, Portuguese and Dutch.
+    "red": ("red", "rot", "rouge", "rojo", "rosso", "vermelho", "rood"),
+    "green": ("green", "grün", "gruen", "vert", "verde", "groen"),
+    "blue": ("blue", "blau", "bleu", "azul", "blu", "blauw"),
 }
 _LETTERS = {
     "r": "red",
@@ -46,6 +47,7 @@ class Bands:
 
     colours: tuple[int, int, int]
     alpha: int | None
+    opaque_from: int = OPAQUE_FROM  # least opacity of a pixel with imagery
     warning: str = ""  # what makes poses found in these colours doubtful, with a remedy
 
 
@@ -56,8 +58,11 @@ def find_bands(raster: DatasetReader) -> Bands:
     is all three colours. Where infrared, red and green are named and blue is not, green stands in for blue.
     """
     alpha = _alpha_band(raster)
-    if alpha and not _holds_opacity(raster, alpha):
+    counts = _sampled_counts(raster, alpha) if alpha else None
+    if counts is not None and not _are_of_opacity(counts):
         alpha = None  # GDAL declares a fourth band as alpha by default, also where it holds infrared
+    is_flag = counts is not None and counts[1] and not counts[2:].any()  # a mask written as 0 and 1
+    opaque_from = 1 if is_flag else OPAQUE_FROM
     described = _described_bands(raster)
     named = {
         colour.name: band
@@ -65,12 +70,12 @@ def find_bands(raster: DatasetReader) -> Bands:
         if band not in described.values()
     } | described
     if all(colour in named for colour in _COLOURS):
-        return Bands((named["red"], named["green"], named["blue"]), alpha)
+        return Bands((named["red"], named["green"], named["blue"]), alpha, opaque_from)
     if {"nir", "red", "green"} <= named.keys():
-        return Bands((named["red"], named["green"], named["green"]), alpha, NO_BLUE)
+        return Bands((named["red"], named["green"], named["green"]), alpha, opaque_from, NO_BLUE)
     ground = [band for band in raster.indexes if band != alpha]
     first = ground if len(ground) >= 3 else ground[:1] * 3
-    return Bands((first[0], first[1], first[2]), alpha)
+    return Bands((first[0], first[1], first[2]), alpha, opaque_from)
 
 
 def _described_bands(raster: DatasetReader) -> dict[str, int]:
@@ -95,10 +100,10 @@ def _alpha_band(raster: DatasetReader) -> int | None:
     return named[-1] if named else None
 
 
-def _holds_opacity(raster: DatasetReader, band: int) -> bool:
-    """Whether a band looks like a mask: opaque, transparent, or half transparent by one value. Raises no errors."""
+def _sampled_counts(raster: DatasetReader, band: int) -> np.ndarray | None:
+    """How often each value [256] occurs in windows all over an 8-bit band; None for others and damaged ones."""
     if raster.dtypes[band - 1] != "uint8":
-        return True
+        return None
     shares = (np.arange(_WINDOWS) + 0.5) / _WINDOWS
     samples = []
     for row in shares * raster.height - _WINDOW_PX / 2:
@@ -107,8 +112,12 @@ def _holds_opacity(raster: DatasetReader, band: int) -> bool:
             try:
                 samples.append(raster.read(band, window=window).ravel())
             except Exception:  # a damaged file is reported where it is read
-                return True
-    counts = np.bincount(np.concatenate(samples), minlength=256)
+                return None
+    return np.bincount(np.concatenate(samples), minlength=256)
+
+
+def _are_of_opacity(counts: np.ndarray) -> bool:
+    """Whether a band of values so frequent is a mask: opaque, transparent, or half transparent by one value."""
     between = counts[1:OPAQUE_FROM]
     return bool(between.sum() - between.max() <= 0.5 * counts[1:].sum())
 
@@ -148,5 +157,5 @@ def read_colours(
     if bands.alpha:
         # Resampled like the colours: a partly transparent pixel is a mixture of imagery and nothing.
         opacity = raster.read(bands.alpha, window=window, out_shape=shape, resampling=resampling)
-        seen &= opacity >= OPAQUE_FROM
+        seen &= opacity >= bands.opaque_from
     return np.ascontiguousarray(image.transpose(1, 2, 0)), seen

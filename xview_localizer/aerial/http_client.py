@@ -18,6 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
+from xview_localizer.aerial.inflate import InflateError, inflated
 from xview_localizer.aerial.interruption import Interruption
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -124,7 +125,7 @@ class HttpClient:
                 timeout=aiohttp.ClientTimeout(total=None),  # the deadline is that of the whole request
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
-                auto_decompress=False,  # tiles are compressed images already; anything else may be a bomb
+                auto_decompress=False,  # may be a bomb; see _unpacked
             )
         for _ in range(_MAX_REDIRECTS + 1):
             # Characters that are percent-encoded already stay as they are.
@@ -140,8 +141,18 @@ class HttpClient:
                     body += chunk
                     if len(body) > max_bytes:
                         raise HttpTooLarge(f"more than {max_bytes} bytes were sent")
-                return HttpAnswer(response.status, response.headers, bytes(body))
+                return HttpAnswer(response.status, response.headers, _unpacked(response, body, max_bytes))
         raise HttpError(f"it redirects more than {_MAX_REDIRECTS} times")
+
+
+def _unpacked(response: aiohttp.ClientResponse, body: bytearray, max_bytes: int) -> bytes:
+    """The body, unpacked where the server packed it in spite of the request. Raises HttpError."""
+    if response.headers.get("Content-Encoding", "").lower() not in ("gzip", "x-gzip", "deflate"):
+        return bytes(body)
+    try:
+        return inflated(bytes(body), max_bytes)
+    except InflateError as error:
+        raise HttpError(str(error)) from error
 
 
 def _proxy(url: str) -> str | None:

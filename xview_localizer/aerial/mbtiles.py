@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from xview_localizer.aerial.fetch import TileMissing
+from xview_localizer.aerial.inflate import GZIP_MAGIC, InflateError, inflated
 from xview_localizer.aerial.mercator import pixel_from_geodetic
 from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.aerial.tiles import TileMatrix
@@ -45,8 +46,8 @@ def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], Ti
     if sample is None:
         raise MapSourceError(f"{path} holds no tiles")
     try:
-        tile_px, _ = encoded_size(sample[0])
-    except EncodedImageError as error:
+        tile_px, _ = encoded_size(_unpacked(sample[0]))
+    except (EncodedImageError, InflateError) as error:
         raise MapSourceError(
             f"{path} holds no PNG, JPEG or WebP tiles (vector tiles are not imagery)"
         ) from error
@@ -60,29 +61,39 @@ def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], Ti
             raise MapSourceError(f"cannot read tile {zoom}/{x}/{y} of {path}: {error}") from error
         if found is None or not found[0]:
             raise TileMissing(f"{path} {zoom}/{x}/{y}")
-        return found[0]
+        try:
+            return _unpacked(found[0])
+        except InflateError as error:
+            raise MapSourceError(f"cannot read tile {zoom}/{x}/{y} of {path}: {error}") from error
 
     return tile, TileMatrix(tile_px, lowest, highest)
 
 
+def _unpacked(data: bytes) -> bytes:
+    """A tile; writers of vector tiles pack those of images with gzip, too. Raises InflateError."""
+    return inflated(data, MAX_TILE_BYTES) if data.startswith(GZIP_MAGIC) else data
+
+
 def _counts_from_north(database: sqlite3.Connection, zoom: int | None) -> bool:
-    """Whether the rows are counted from the north, against the standard: by the file's scheme, else by its bounds."""
+    """Whether the rows are counted from the north, against the standard: by the file's bounds, else by its scheme.
+
+    Writers copy the scheme of their source, so it is believed only where the bounds fit both ways of counting or none.
+    """
     try:
         metadata = dict(database.execute("SELECT name, value FROM metadata"))
     except sqlite3.Error:  # some writers leave it out
         return False
-    scheme = str(metadata.get("scheme") or "").strip().lower()
-    if scheme in ("tms", "xyz"):
-        return scheme == "xyz"
+    by_scheme = str(metadata.get("scheme") or "").strip().lower() == "xyz"
     try:
         _, south_deg, _, north_deg = (float(number) for number in str(metadata["bounds"]).split(","))
     except (KeyError, ValueError):
-        return False
-    if zoom is None or not south_deg < north_deg:
-        return False
+        return by_scheme
+    if zoom is None or not -90 <= south_deg < north_deg <= 90:
+        return by_scheme
     rows = database.execute("SELECT min(tile_row), max(tile_row) FROM tiles WHERE zoom_level = ?", (zoom,))
     first, last = rows.fetchone()
     edges_deg = np.array([north_deg, south_deg])
     top, bottom = np.floor(pixel_from_geodetic(edges_deg, np.zeros(2), zoom, 1)[:, 1]).astype(int)
-    in_standard = 2**zoom - 1 - last <= bottom and 2**zoom - 1 - first >= top
-    return not in_standard and bool(first <= bottom and last >= top)
+    from_south = 2**zoom - 1 - last <= bottom and 2**zoom - 1 - first >= top
+    from_north = bool(first <= bottom and last >= top)
+    return by_scheme if from_south == from_north else from_north

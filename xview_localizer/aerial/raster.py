@@ -130,7 +130,9 @@ class Raster:
                 image, seen = read_colours(self._raster, self.bands, window, shape, resampling)
             except _READ_ERRORS as error:
                 if not (remote and remote.failures > failures):
-                    raise MapSourceError(f"cannot read the map {self.name}: {error}") from error
+                    raise MapSourceError(
+                        f"cannot read the map {self.name}: {error}; is it damaged or cut short? Copy it again"
+                    ) from error
             # After a failed request GDAL raises an error or reads zeros, and never requests those bytes again.
             if remote and remote.failures > failures:
                 self._must_reopen = True
@@ -191,7 +193,8 @@ def _opened(place: Path | str | RemoteFile) -> rasterio.DatasetReader:
     except _READ_ERRORS as error:
         if remote and remote.failure:
             raise remote.failure from error
-        raise MapSourceError(f"cannot open the map {path}: {error}") from error
+        advice = "is it a whole GeoTIFF, or a web page that was saved instead?"
+        raise MapSourceError(f"cannot open the map {path}: {error} ({advice})") from error
 
 
 def _opened_remote(remote: RemoteFile) -> rasterio.DatasetReader:

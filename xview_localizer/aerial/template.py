@@ -39,7 +39,12 @@ def template_tiles(template: str, fetcher: Fetcher, tile_px: int = 256) -> Calla
         )
     names = _PLACEHOLDER.sub(_own_name, template)
     names = names.replace("{r}", "@2x" if tile_px == 512 else "")
-    found = set(re.findall(r"\{[^{}]*\}", _SWITCH.sub("", names)))
+    fixed = _SWITCH.sub("", names)
+    found = set(re.findall(r"\{[^{}]*\}", fixed))
+    if re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", fixed)):
+        raise MapSourceError(
+            f"the tile template {redacted(template)!r} has braces that are doubled or not closed; write {{z}}"
+        )
     by_numbers = {"{z}", "{x}"} <= found and len(found & {"{y}", "{-y}"}) == 1 and "{q}" not in found
     if not by_numbers and not ("{q}" in found and not found & {"{z}", "{x}", "{y}", "{-y}"}):
         raise MapSourceError(

@@ -51,8 +51,10 @@ def decode_tile(data: bytes, tile_px: int, name: str) -> tuple[np.ndarray, np.nd
 
 
 def _quoted(data: bytes) -> str:
-    """The text that a server sends in place of a tile, such as the exception of a WMS."""
+    """What a server sends in place of a tile, such as a web page or the exception of a WMS."""
     text = "".join(c if c.isprintable() else " " for c in data[:600].decode("utf-8", "ignore"))
+    if text.lstrip().lower().startswith(("<!doctype html", "<html", "{")):  # it may repeat the key
+        return " but a page or a message; open its address in a browser"
     if "<ServiceException" not in text:
         return ""
     words = text[text.find("<ServiceException") :].split()

@@ -15,8 +15,8 @@ from xview_localizer.aerial.source import MapSourceError
 # Half the width of the Web-Mercator square, metres.
 _HALF_WIDTH_M = EQUATOR_METRES_PER_PIXEL * 256 / 2
 # Parameters that the tile function sets itself.
-_GIVEN = ("BBOX", "WIDTH", "HEIGHT", "CRS", "SRS")
-_PARAMETERS = (*_GIVEN, "SERVICE", "VERSION", "REQUEST", "LAYERS", "STYLES", "FORMAT", "TRANSPARENT")
+_GIVEN = ("BBOX", "WIDTH", "HEIGHT", "CRS", "SRS", "REQUEST")
+_PARAMETERS = (*_GIVEN, "SERVICE", "VERSION", "LAYERS", "STYLES", "FORMAT", "TRANSPARENT")
 
 
 def is_wms(url: str) -> bool:
@@ -31,8 +31,9 @@ def is_wms(url: str) -> bool:
 def wms_tiles(url: str, fetcher: Fetcher, tile_px: int) -> Callable[[int, int, int], bytes]:
     """Tile function `tile(zoom, x, y)` (y from the north) of a WMS.
 
-    `url` must name LAYERS; it may give VERSION (default 1.3.0), STYLES, FORMAT (default image/png), TRANSPARENT and
-    the provider's keys. Maps are requested in EPSG:3857. Raises MapSourceError without LAYERS or with another CRS.
+    `url` must name LAYERS, and may be that of GetCapabilities; it may give VERSION (default 1.3.0), STYLES, FORMAT
+    (default image/png), TRANSPARENT and the provider's keys. Maps are requested in EPSG:3857. Raises MapSourceError
+    without LAYERS or with another CRS.
     """
     parts = urlsplit(url)
     # Parameter names of WMS are case-insensitive; those of keys may not be.
