@@ -136,9 +136,52 @@ def test_panorama_by_its_tags(save, as_elements):
     assert (photo.pitch_deg, photo.roll_deg) == (4.0, 2.0)
 
 
-def test_other_projections_are_no_panorama(save):
+@pytest.mark.parametrize("size", [(400, 300), (400, 200)])
+def test_other_projections_are_no_panorama(save, size):
+    tags = {**FULL_SPHERE, "ProjectionType": "cylindrical"}
     with pytest.raises(PhotoError, match="--hfov"):
-        read_photo(save(xmp=gpano(**{**FULL_SPHERE, "ProjectionType": "cylindrical"})), KNOWN_PLACE)
+        read_photo(save(*size, xmp=gpano(**tags), exif=exif(camera={0xA405: 28})), KNOWN_PLACE)
+
+
+@pytest.mark.parametrize("wrong", [{"CroppedAreaImageWidthPixels": 9000}, {"FullPanoHeightPixels": 4000}])
+def test_tags_that_contradict_each_other_are_not_used(save, wrong):
+    with pytest.raises(PhotoError, match="--hfov"):
+        read_photo(save(xmp=gpano(**{**FULL_SPHERE, **wrong})), KNOWN_PLACE)
+
+
+@pytest.mark.parametrize(
+    "size", [(400, 200), (1000, 200), (200, 1000)], ids=["2 to 1", "strip", "upright strip"]
+)
+def test_the_lens_s_focal_length_is_not_that_of_a_stitched_panorama(save, size):
+    """Phones leave it in the EXIF of panoramas, and have photos of 2 : 1, too: only the user knows."""
+    data = exif(camera={0xA405: 26})
+    with pytest.raises(PhotoError, match="lacks its horizontal field of view"):
+        read_photo(save(*size, exif=data), KNOWN_PLACE)
+    assert isinstance(read_photo(save(470, 200, exif=data), KNOWN_PLACE).camera, PinholeCamera)
+
+
+def test_values_of_16_bits_keep_their_upper_half(save, tmp_path):
+    grey = np.linspace(0, 65535, 120).reshape(10, 12).astype(np.uint16)
+    Image.fromarray(grey).save(tmp_path / "deep.png")
+    known = KnownByUser(48.0, 11.0, hfov_deg=60.0)
+    np.testing.assert_array_equal(read_photo(tmp_path / "deep.png", known).image[..., 1], grey >> 8)
+    Image.fromarray(grey.astype(np.float32)).save(tmp_path / "deep.tif")
+    with pytest.raises(PhotoError, match="holds values of 32 bits"):
+        read_photo(tmp_path / "deep.tif", known)
+
+
+def test_a_position_too_rough_to_be_searched_is_asked_for(save):
+    path = save(exif=exif(48.0, 11.0, error_m=2000.0, camera={0xA405: 28}))
+    with pytest.raises(PhotoError, match="GPS in its EXIF may be 2000 m off.: give --at"):
+        read_photo(path)
+    assert read_photo(path, KnownByUser(radius_m=100.0)).latitude_deg == pytest.approx(48.0)
+
+
+@pytest.mark.parametrize("name", ["phone.heic", "phone.jpg"])
+def test_heif_is_named_whatever_its_suffix(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    with pytest.raises(PhotoError, match="it is a HEIF photo, as iPhones take them; convert it to JPEG"):
+        read_photo(tmp_path / name, KNOWN_PLACE)
 
 
 def test_a_strip_is_a_panorama_on_request(save):
@@ -157,8 +200,8 @@ def test_broken_files_are_refused(tmp_path, broken):
 
 
 def test_impossible_tags_are_ignored(save):
-    data = exif(48.0, 11.0, camera={0xA405: 0})
-    with pytest.raises(PhotoError, match="--hfov"):
-        read_photo(save(exif=data))
+    for focal_mm in (0, 1, 5000):
+        with pytest.raises(PhotoError, match="--hfov"):
+            read_photo(save(exif=exif(48.0, 11.0, camera={0xA405: focal_mm})))
     with pytest.raises(PhotoError, match="--at"):
         read_photo(save(exif=exif(148.0, 11.0, camera={0xA405: 28})))

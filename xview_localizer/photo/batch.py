@@ -14,7 +14,8 @@ from xview_localizer.photo.locate import LocatedPhoto, PhotoLocator
 from xview_localizer.photo.metadata import PhotoError
 from xview_localizer.photo.photo import KnownByUser, read_photo
 
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
+# Of HEIC the table shows that it has to be converted.
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif"}
 PAGE = Path(__file__).with_name("page.html")
 PROOF_JPEG_QUALITY = 85
 DEGREE_DIGITS = 7  # about a centimetre, finer than any pose

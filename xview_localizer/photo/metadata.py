@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import SupportsFloat
@@ -15,6 +17,11 @@ from PIL import ExifTags, Image, ImageOps
 FULL_FRAME_DIAGONAL_MM = float(np.hypot(36.0, 24.0))
 # By FocalPlaneResolutionUnit: 2 is inch and 3 cm in EXIF 2.32; 4 for mm and 5 for µm are written by some cameras.
 FOCAL_PLANE_UNIT_MM: Mapping[object, float] = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
+# Stitched panoramas keep the lens's focal length, which is not theirs; no lens of a photo is outside of these.
+MIN_FOCAL_35MM, MAX_FOCAL_35MM = 6.0, 1200.0
+FULL_SPHERE_ASPECT, ASPECT_TOLERANCE = 2.0, 0.01
+# Files of iPhones, whatever their suffix.
+HEIF_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"hevc", b"avif")
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\x00"
 
 
@@ -49,21 +56,42 @@ class PhotoMetadata:
     focal_35mm: float | None = None  # focal length of a 36 × 24 mm camera with the same angle of view, mm
     camera: str = ""
     panorama: PanoramaTags | None = None
+    projection: str = ""  # GPano's, in lower case, whether or not its other tags can be used
 
 
 def read_photo_file(path: Path) -> tuple[np.ndarray, PhotoMetadata]:
     """The upright image [H, W, 3] uint8 RGB and its metadata. Raises PhotoError."""
     try:
-        with Image.open(path) as file:
-            exif = file.getexif()
-            metadata = _metadata(exif, _xmp(file))
-            upright = ImageOps.exif_transpose(file).convert("RGB")
+        with warnings.catch_warnings(), Image.open(path) as file:
+            warnings.simplefilter("ignore")  # Pillow's, about damaged EXIF, which is then missing
+            metadata = _metadata(file.getexif(), _xmp(file))
+            upright = _rgb(ImageOps.exif_transpose(file), path)
     except FileNotFoundError as error:
         raise PhotoError(f"{path}: there is no such file") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        hint = "; convert it to JPEG" if path.suffix.lower() in (".heic", ".heif") else ""
-        raise PhotoError(f"{path} is no readable image: {error}{hint}") from error
+        raise PhotoError(f"{path} is no readable image: {error}; {_advice(path)}") from error
     return np.ascontiguousarray(upright), metadata
+
+
+def _rgb(image: Image.Image, path: Path) -> Image.Image:
+    """The image in RGB of 8 bits. Raises PhotoError where its values have no known range."""
+    if image.mode.startswith("I;16"):  # Pillow would cut off what is above 255
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise PhotoError(f"{path} holds values of 32 bits, not colours; export it as JPEG")
+    return image.convert("RGB")
+
+
+def _advice(path: Path) -> str:
+    """What to do about a file that cannot be read as an image."""
+    with suppress(OSError):
+        if path.is_dir():
+            return "give a photo"
+        with path.open("rb") as file:
+            start = file.read(12)
+        if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
+            return "it is a HEIF photo, as iPhones take them; convert it to JPEG"
+    return "is it a whole JPEG, PNG, TIFF or WebP? If it is too large, scale it down"
 
 
 def _metadata(exif: Image.Exif, xmp: str) -> PhotoMetadata:
@@ -78,19 +106,24 @@ def _metadata(exif: Image.Exif, xmp: str) -> PhotoMetadata:
         longitude_deg=longitude_deg,
         position_error_m=_positive(gps.get(tags.GPSHPositioningError)),
         heading_deg=_number(gps.get(tags.GPSImgDirection)),
-        heading_is_magnetic=str(gps.get(tags.GPSImgDirectionRef, "")).startswith("M"),
+        heading_is_magnetic=str(gps.get(tags.GPSImgDirectionRef, "")).upper().startswith("M"),
         focal_35mm=_focal_35mm(camera),
         camera=" ".join(str(exif.get(tag, "")).strip(" \x00") for tag in (0x010F, 0x0110)).strip(),
         panorama=_panorama(xmp),
+        projection=(_gpano(xmp, "ProjectionType") or "").lower(),
     )
 
 
 def _focal_35mm(camera: Mapping[int, object]) -> float | None:
-    """The recorded 35 mm equivalent of the focal length, or the one from focal length and sensor resolution."""
+    """The recorded 35 mm equivalent of the focal length, or the one from focal length and sensor resolution; None where
+    it is not that of any lens."""
+    recorded = _positive(camera.get(ExifTags.Base.FocalLengthIn35mmFilm))
+    focal_mm = recorded or _focal_by_sensor(camera)
+    return focal_mm if focal_mm and MIN_FOCAL_35MM <= focal_mm <= MAX_FOCAL_35MM else None
+
+
+def _focal_by_sensor(camera: Mapping[int, object]) -> float | None:
     tags = ExifTags.Base
-    recorded = _positive(camera.get(tags.FocalLengthIn35mmFilm))
-    if recorded:
-        return recorded
     focal_mm = _positive(camera.get(tags.FocalLength))
     across, down = (_positive(camera.get(tag)) for tag in (tags.ExifImageWidth, tags.ExifImageHeight))
     per_unit = _positive(camera.get(tags.FocalPlaneXResolution))
@@ -112,21 +145,26 @@ def _xmp(file: Image.Image) -> str:
     return packet.decode("utf-8", "replace") if isinstance(packet, bytes) else str(packet)
 
 
-def _panorama(xmp: str) -> PanoramaTags | None:
-    """GPano tags, written as attributes or as elements; None without an equirectangular projection."""
+def _gpano(xmp: str, name: str) -> str | None:
+    """The text of a GPano tag, written as an attribute or as an element; None where there is none."""
+    found = re.search(rf'GPano:{name}\s*(?:=\s*["\']([^"\']*)["\']|>\s*([^<]*)<)', xmp)
+    return (found[1] or found[2] or "").strip() if found else None
 
-    def tag(name: str) -> str | None:
-        found = re.search(rf'GPano:{name}\s*(?:=\s*["\']([^"\']*)["\']|>\s*([^<]*)<)', xmp)
-        return (found[1] or found[2] or "").strip() if found else None
+
+def _panorama(xmp: str) -> PanoramaTags | None:
+    """GPano tags of an equirectangular projection; None without one, and where the sizes contradict each other."""
 
     def number(name: str) -> float | None:
-        return _number(tag(name))
+        return _number(_gpano(xmp, name))
 
-    if (tag("ProjectionType") or "").lower() != "equirectangular":
+    if (_gpano(xmp, "ProjectionType") or "").lower() != "equirectangular":
         return None
     full_width, full_height = number("FullPanoWidthPixels"), number("FullPanoHeightPixels")
     width, height = number("CroppedAreaImageWidthPixels"), number("CroppedAreaImageHeightPixels")
     if not (full_width and full_height and width and height):
+        return None
+    is_sphere = abs(full_width / full_height - FULL_SPHERE_ASPECT) < ASPECT_TOLERANCE
+    if not is_sphere or width > full_width or height > full_height:
         return None
     return PanoramaTags(
         full_width_px=full_width,

@@ -7,10 +7,10 @@ import re
 import numpy as np
 
 from xview_localizer.photo.metadata import PhotoError
-from xview_localizer.photo.photo import KnownByUser
+from xview_localizer.photo.photo import MAX_RADIUS_M, KnownByUser
 
-# Far above the heights of cameras on robots, cars and people; the radius is the greatest that a search can cover.
-MAX_HEIGHT_M, MAX_RADIUS_M = 50.0, 300.0
+# Far above the heights of cameras on robots, cars and people.
+MAX_HEIGHT_M = 50.0
 
 
 def known_by_user(

@@ -13,7 +13,9 @@ from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.ground_view import GroundView
 from xview_localizer.photo.metadata import (
+    ASPECT_TOLERANCE,
     FULL_FRAME_DIAGONAL_MM,
+    FULL_SPHERE_ASPECT,
     PanoramaTags,
     PhotoError,
     PhotoMetadata,
@@ -23,12 +25,14 @@ from xview_localizer.photo.metadata import (
 DEFAULT_RADIUS_M = 30.0
 # Phones report the radius that holds the truth with 68 %; a multiple of it is searched, and at least MIN_RADIUS_M.
 MIN_RADIUS_M, POSITION_ERRORS = 15.0, 2.0
+MAX_RADIUS_M = 300.0  # the greatest that a search can cover
 # Accuracy of a phone's compass near cars and steel; also assumed for a user's heading without a given one.
 DEFAULT_HEADING_SIGMA_DEG = 15.0
 # Includes the declination, up to some 15 degrees in inhabited areas.
 MAGNETIC_HEADING_SIGMA_DEG = 30.0
 FULL_CIRCLE_DEG = 360.0
-PANORAMA_ASPECT, PANORAMA_ASPECT_TOLERANCE = 2.0, 0.01
+# Photos of a single shot have at most 21 : 9; longer ones were stitched.
+STITCHED_ASPECT = 2.4
 # Widest field of view of a rectilinear lens.
 MAX_PINHOLE_FOV_DEG = 150.0
 
@@ -102,7 +106,7 @@ def read_photo(path: Path | str, known: KnownByUser = KnownByUser()) -> Photo:
     position_deg = _position(recorded, known)
     camera = _camera(image, recorded, known, notes)
     if position_deg is None or camera is None:
-        raise PhotoError(_missing(path, image, position_deg is None, camera is None))
+        raise PhotoError(_missing(path, image, recorded, position_deg is None, camera is None))
     heading_deg, sigma_deg = _heading(recorded, known, notes)
     if known.height_m is None:
         notes.append("camera height not given: estimated together with the pose, between 1.2 and 3.2 m")
@@ -124,11 +128,13 @@ def read_photo(path: Path | str, known: KnownByUser = KnownByUser()) -> Photo:
 
 
 def _position(recorded: PhotoMetadata, known: KnownByUser) -> tuple[float, float] | None:
-    """Rough latitude and longitude, degrees."""
-    for source in (known, recorded):
-        if source.latitude_deg is not None and source.longitude_deg is not None:
-            return source.latitude_deg, source.longitude_deg
-    return None
+    """Rough latitude and longitude, degrees; None where neither is known well enough for a search."""
+    if known.latitude_deg is not None and known.longitude_deg is not None:
+        return known.latitude_deg, known.longitude_deg
+    too_rough = known.radius_m is None and POSITION_ERRORS * (recorded.position_error_m or 0.0) > MAX_RADIUS_M
+    if recorded.latitude_deg is None or recorded.longitude_deg is None or too_rough:
+        return None
+    return recorded.latitude_deg, recorded.longitude_deg
 
 
 def _radius_m(recorded: PhotoMetadata, known: KnownByUser, notes: list[str]) -> float:
@@ -158,7 +164,7 @@ def _heading(
     if recorded.heading_deg is not None:
         sigma_deg = MAGNETIC_HEADING_SIGMA_DEG if recorded.heading_is_magnetic else DEFAULT_HEADING_SIGMA_DEG
         kind = "magnetic north, so taken as rough" if recorded.heading_is_magnetic else "true north"
-        notes.append(f"heading {recorded.heading_deg:.0f}° from the photo's EXIF ({kind})")
+        notes.append(f"heading {recorded.heading_deg % 360:.0f}° from the photo's EXIF ({kind})")
         return recorded.heading_deg, _given_or(known.heading_sigma_deg, sigma_deg)
     notes.append("heading not known: all directions are searched (--heading makes the result more certain)")
     return None, None
@@ -174,10 +180,12 @@ def _camera(
     if recorded.panorama is not None:
         notes.append("panorama, by its XMP tags")
         return _tagged_panorama(width, height, recorded.panorama)
-    if abs(width / height - PANORAMA_ASPECT) < PANORAMA_ASPECT_TOLERANCE:
+    is_sphere = abs(width / height - FULL_SPHERE_ASPECT) < ASPECT_TOLERANCE
+    if is_sphere and recorded.focal_35mm is None and recorded.projection in ("", "equirectangular"):
         notes.append("panorama of the full sphere, by its shape of 2 : 1")
         return _camera_of_fov(width, height, FULL_CIRCLE_DEG)
-    if recorded.focal_35mm is not None:
+    stitched = bool(recorded.projection) or max(width, height) > STITCHED_ASPECT * min(width, height)
+    if recorded.focal_35mm is not None and not is_sphere and not stitched:
         focal_px = recorded.focal_35mm * float(np.hypot(width, height)) / FULL_FRAME_DIAGONAL_MM
         hfov_deg = float(np.degrees(2 * np.arctan(width / 2 / focal_px)))
         notes.append(f"field of view {hfov_deg:.0f}°, from the focal length in its EXIF")
@@ -208,18 +216,22 @@ def _tagged_panorama(width: int, height: int, tags: PanoramaTags) -> Equirectang
     )
 
 
-def _missing(path: Path, image: np.ndarray, no_position: bool, no_camera: bool) -> str:
+def _missing(
+    path: Path, image: np.ndarray, recorded: PhotoMetadata, no_position: bool, no_camera: bool
+) -> str:
     """The values that neither the photo nor the user gives, and the options by which to give them."""
     height, width = image.shape[:2]
     missing = []
     if no_position:
-        missing.append("its rough position (no GPS in its EXIF): give --at LAT,LON")
+        error_m = recorded.position_error_m
+        rough = recorded.latitude_deg is not None and error_m is not None
+        cause = f"GPS in its EXIF may be {error_m:.0f} m off" if rough else "no GPS in its EXIF"
+        missing.append(f"its rough position ({cause}): give --at LAT,LON")
     if no_camera:
-        strip = width > PANORAMA_ASPECT * height
-        example = "360 if it is a panorama all around" if strip else "a phone's main camera has about 65"
-        missing.append(
-            f"its horizontal field of view (no focal length in its EXIF): give --hfov DEGREES ({example})"
-        )
+        long = width >= (FULL_SPHERE_ASPECT - ASPECT_TOLERANCE) * height
+        example = "360 if it is a panorama all around" if long else "a phone's main camera has about 65"
+        cause = "its shape is also that of panoramas" if long else "no focal length in its EXIF"
+        missing.append(f"its horizontal field of view ({cause}): give --hfov DEGREES ({example})")
     return f"{path} lacks " + "; and ".join(missing)
 
 

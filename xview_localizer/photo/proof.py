@@ -100,7 +100,7 @@ def is_wide(image: np.ndarray) -> bool:
 
 
 def _scaled(image: np.ndarray, scale: float) -> np.ndarray:
-    size = round(image.shape[1] * scale), round(image.shape[0] * scale)
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
 
 
