@@ -120,12 +120,14 @@ def test_towns_by_default_are_no_training_towns():
         (["check-config", "EMPTY/none.yaml"], "none.yaml"),
         (["map-server", "EMPTY/none.tif"], "there is no map file"),
         (["models", "check", "EMPTY"], "it has no model.yaml"),
+        (["simulate", "FILE/drive"], "Not a directory: 'FILE/drive'"),
     ],
 )  # fmt: skip
 def test_what_a_user_can_mend_is_one_line(run, tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
     for folder in ("EMPTY", "DRIVE"):
         (tmp_path / folder).mkdir()
+    (tmp_path / "FILE").touch()
     description = {
         "datum": {"latitude_deg": 48.0, "longitude_deg": 11.0, "altitude_m": 0.0},
         "camera": {"in_base_m": [0.0, 0.0, 1.5], "rpy_deg": [0.0, 0.0, 0.0], "height_m": 1.5},

@@ -127,5 +127,7 @@ def test_images_in_gaps_of_the_reference_are_not_judged(tmp_path):
     assert [record.stamp_sec for record in result.records] == [100.05]
     (pose,) = result.truth
     assert (pose.x_m, pose.y_m, pose.yaw_rad) == pytest.approx((3.0, 4.05, 0.25), abs=1e-3)
+    with pytest.raises(BagError, match="has no images to judge; did the camera publish"):
+        judged(folder, [], str(elsewhere))
     with pytest.raises(BagError, match="from 99.0 to 103.0 s has no pose for 1 images from 102.0 to 102.0 s"):
         judged(folder, records[1:2], str(elsewhere))

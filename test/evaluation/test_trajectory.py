@@ -17,6 +17,22 @@ def test_tum_file_is_read_back(tmp_path):
     np.testing.assert_allclose(trajectory["yaw_rad"], [3.0, 3.1, 3.2], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "8 finite numbers, or there is no line"),
+        ("1 2 3 0 0 0 1\n", "8 finite numbers"),
+        ("1 nan 3 0 0 0 0 1\n", "8 finite numbers"),
+        ("1 2 3 0 0 0 0 0\n", "not of unit length"),
+    ],
+)
+def test_a_tum_file_of_other_lines_is_refused(tmp_path, recwarn, text, complaint):
+    (tmp_path / "truth.tum").write_text(text)
+    with pytest.raises(ValueError, match=complaint):
+        read_tum(tmp_path / "truth.tum")
+    assert not recwarn
+
+
 def test_frames_of_a_drive(drive):
     frames = drive.frames
     assert [frame.error_m for frame in frames] == pytest.approx([7.0, 1.0, 6.0, 2.0, 8.0])

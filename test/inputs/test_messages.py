@@ -165,6 +165,16 @@ def test_16_bit_images_use_their_own_range(bits, is_bigendian):
     np.testing.assert_array_equal(rgb_from_compressed_image(compressed), expected)
 
 
+def test_opacity_sets_no_range_of_16_bit_images():
+    """Drivers fill it with 65535, whatever the bits of the colours."""
+    opaque = np.dstack([picture(), np.full(picture().shape[:2], 255, np.uint8)])
+    deep = opaque.astype("<u2") << np.array([4, 4, 4, 8], "<u2")
+    deep[0, 0, :3] = 4095
+    message = image("rgba16", deep.view(np.uint8))
+    message.is_bigendian = 0
+    np.testing.assert_array_equal(rgb_from_image(message), deep[..., :3] >> 4)
+
+
 def test_dark_16_bit_images_are_not_brightened():
     dark = picture()[..., 0].astype(np.uint16) >> 3
     encoded = cv2.imencode(".png", dark)[1].tobytes()
@@ -511,5 +521,8 @@ def test_gravity_comes_from_the_imu_s_orientation_or_else_its_acceleration():
     np.testing.assert_allclose(
         gravity_from_imu(imu(False, force)), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12
     )
-    with pytest.raises(MessageError, match="not gravity"):
-        gravity_from_imu(imu(False, (0.0, 0.0, 0.0)))
+    unset = imu(True, force)
+    unset.orientation = Message(x=0.0, y=0.0, z=0.0, w=0.0)  # of a driver that has none
+    np.testing.assert_allclose(gravity_from_imu(unset), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12)
+    with pytest.raises(MessageError, match="not gravity; it is in m/s², not in g"):
+        gravity_from_imu(imu(False, (0.0, 0.0, 1.0)))

@@ -243,7 +243,15 @@ def test_use_sim_time_is_rclpy_s_own_parameter_and_is_skipped(tmp_path):
 
 @pytest.mark.parametrize(
     "heading",
-    ["/**:", "localizer:", "/front/localizer:", "/**/localizer:", "front:\n  localizer:"],
+    [
+        "/**:",
+        "/*:",
+        "localizer:",
+        "/front/localizer:",
+        "/**/localizer:",
+        "front:\n  localizer:",
+        "front:\n  '*':",
+    ],
 )
 def test_parameters_of_a_node_in_any_namespace_are_found(tmp_path, heading):
     indent = "  " * (heading.count("\n") + 1)
@@ -271,7 +279,12 @@ def test_numbers_with_an_exponent_are_read_as_ros_reads_them(tmp_path, text, val
         ("", "has no 'ros__parameters'"),
         ("a: [", "cannot read"),
         ("localizer: {datum: 3}", "has no 'ros__parameters'"),
-        ("other: {ros__parameters: {autostart: true}}", "has no 'ros__parameters'"),
+        ("other: {ros__parameters: {a: true}}", "has no 'ros__parameters' .*; it has them for other"),
+        (
+            "localizer:\n  ros__parameters:\n    map: {sigma_m: 1.0}\n    map: {source: a}",
+            "'map' is given twice, in lines 3 and 4",
+        ),
+        ("localizer: {ros__parameters: {map: {source: a}, map.source: b}}", "gives map.source twice"),
         ("1: {autostart: true}", "has no 'ros__parameters'"),
         ("/**:\n  ros__parameters:\n    # autostart: true", r"of '\*\*' must hold parameters, got nothing"),
         ("localizer: {ros__parameters: [1, 2]}", r"of 'localizer' must hold parameters, got \[1, 2\]"),

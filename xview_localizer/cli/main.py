@@ -21,8 +21,8 @@ from xview_localizer.cli.training import calibrate, export, train
 
 # Errors that a user can mend; by name, so that no command imports what it does not need.
 MENDABLE = {
-    "AdaptError", "BagError", "CalibrationError", "CrossViewError", "EngineError", "FileNotFoundError",
-    "MapSourceError", "ModelPackageError", "OrthophotoError", "PairsError", "PhotoError", "RecipeError", "ReplayError",
+    "AdaptError", "BagError", "CalibrationError", "CrossViewError", "EngineError", "MapSourceError",
+    "ModelPackageError", "OrthophotoError", "OSError", "PairsError", "PhotoError", "RecipeError", "ReplayError",
     "SettingsError", "TownError",
 }  # fmt: skip
 

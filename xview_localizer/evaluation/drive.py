@@ -29,8 +29,10 @@ def judge_drive(
 ) -> DriveResult:
     """Compare records with the reference and the recorded GNSS; records in gaps of the reference are left out.
 
-    Raises BagError where no record has a reference, or the recording has no GNSS.
+    Raises BagError where there is no record, none has a reference, or the recording has no GNSS.
     """
+    if not records:
+        raise BagError(f"{drive.bag} has no images to judge; did the camera publish while it was recorded?")
     placed = [(record, reference.truth_at(record.stamp_sec)) for record in records]
     judged = [(record, truth) for record, truth in placed if truth is not None]
     if not judged:
@@ -51,9 +53,7 @@ def judge_drive(
 
 def _no_truth(reference: Reference, records: Sequence[ImageRecord]) -> str:
     first, last = reference.stamp_sec[[0, -1]]
-    images = f"{len(records)} images"
-    if records:
-        images += f" from {records[0].stamp_sec:.1f} to {records[-1].stamp_sec:.1f} s"
+    images = f"{len(records)} images from {records[0].stamp_sec:.1f} to {records[-1].stamp_sec:.1f} s"
     advice = "let one clock stamp both" + (", and record odometry" if reference.yaw_rad is None else "")
     return f"reference {reference.name} from {first:.1f} to {last:.1f} s has no pose for {images}; {advice}"
 

@@ -139,7 +139,7 @@ def _nothing_to_judge_by(drive: Drive) -> str:
 def _tum_rows(path: Path) -> list[tuple[float, ...]]:
     try:
         tum = read_tum(path)
-    except (ValueError, IndexError) as error:
+    except ValueError as error:
         raise BagError(
             f"{path} is no TUM trajectory (stamp x y z qx qy qz qw a line): {error}; correct it, or give a topic"
         ) from error

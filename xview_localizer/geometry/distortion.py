@@ -186,7 +186,13 @@ _ALIASES = {
 COEFFICIENT_COUNTS = {
     "none": (0,),
     "plumb_bob": (4, 5),
-    "rational_polynomial": (8, 12, 14),  # with a thin prism, and with a tilted sensor too
+    "rational_polynomial": (
+        4,
+        5,
+        8,
+        12,
+        14,
+    ),  # as plumb_bob; all; with a thin prism; with a tilted sensor too
     "equidistant": (4,),
 }
 

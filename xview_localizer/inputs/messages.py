@@ -101,8 +101,9 @@ def rgb_from_image(message) -> np.ndarray:
         raise MessageError(f"image data is cut off: {data.size} of {needed} bytes")
     pixels = np.ascontiguousarray(as_strided(data, (rows, row_bytes), (step, 1)))
     if deep:
-        pixels = _to_8_bits(pixels.view(">u2" if message.is_bigendian else "<u2"))
-    return _rgb(pixels.reshape(rows, width, channels), encoding)
+        pixels = pixels.view(">u2" if message.is_bigendian else "<u2")
+    pixels = pixels.reshape(rows, width, channels)
+    return _rgb(_to_8_bits(pixels) if deep else pixels, encoding)
 
 
 def rgb_from_compressed_image(message, camera_size: tuple[int, int] | None = None) -> np.ndarray:
@@ -243,7 +244,9 @@ def gravity_from_imu(message) -> np.ndarray:
     force = np.array([force.x, force.y, force.z], dtype=np.float64)
     length = float(np.linalg.norm(force))
     if message.linear_acceleration_covariance[0] < 0 or not 5.0 < length < 15.0:
-        raise MessageError(f"Imu has no orientation and its acceleration ({length:.1f} m/s²) is not gravity")
+        raise MessageError(
+            f"Imu has no orientation and its acceleration ({length:.1f} m/s²) is not gravity; it is in m/s², not in g"
+        )
     return -force / length
 
 
@@ -254,8 +257,12 @@ def has_default_orientation(message) -> bool:
 
 
 def is_from_acceleration(message) -> bool:
-    """Whether `gravity_from_imu` has only the acceleration to go by, which holds the robot's own as well."""
-    return message.orientation_covariance[0] < 0
+    """Whether `gravity_from_imu` has only the acceleration to go by, which holds the robot's own as well.
+
+    Drivers without an orientation set its covariance to -1, or leave the quaternion at 0.
+    """
+    q = message.orientation
+    return message.orientation_covariance[0] < 0 or not any((q.x, q.y, q.z, q.w))
 
 
 def _planar_pose(pose, frames: tuple[str, ...], name: str, T_child_base: Transform = IDENTITY) -> Pose2:
@@ -290,8 +297,13 @@ def _of_8_bits(encoding: str) -> str:
 
 
 def _to_8_bits(pixels: np.ndarray) -> np.ndarray:
-    """uint16 to uint8. Cameras of 10, 12 or 14 bits leave the upper bits 0, so the image's own range counts."""
-    bits = max(8, int(pixels.max()).bit_length())
+    """uint16 [H, W] or [H, W, channels] to uint8.
+
+    Cameras of 10, 12 or 14 bits leave the upper bits 0, so the image's own range counts; that of a fourth channel,
+    which is opacity, does not.
+    """
+    colours = pixels[..., :3] if pixels.ndim == 3 else pixels
+    bits = max(8, int(colours.max()).bit_length())
     return (pixels >> (bits - 8)).astype(np.uint8)
 
 

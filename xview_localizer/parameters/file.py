@@ -23,7 +23,17 @@ def _nodes(document: object, namespace: str = "") -> Iterator[tuple[str, object]
 
 
 class _ParameterLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML comes without types
-    """Numbers as ROS reads them: 3e-2 and 1e3 are doubles, which YAML 1.1 takes for texts."""
+    """Numbers as ROS reads them: 3e-2 and 1e3 are doubles, which YAML 1.1 takes for texts. No key is given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, object]:
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                given = f"'{key.value}' is given twice, in lines {lines[key.value]} and {line}"
+                raise yaml.YAMLError(f"{given}; write it once")
+            lines[str(key.value)] = line
+        return super().construct_mapping(node, deep)
 
 
 _ParameterLoader.add_implicit_resolver(
@@ -41,15 +51,18 @@ def read_parameter_file(path: Path | str) -> dict[str, object]:
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or no such date
         raise SettingsError(f"cannot read {path}: {error}") from error
     values: dict[str, object] = {}
+    others: list[str] = []
     for node, parameters in _nodes(document):
-        if node.split("/")[-1] not in ("**", "localizer"):
+        if node.split("/")[-1] not in ("*", "**", "localizer"):
+            others.append(node)
             continue
         if not isinstance(parameters, dict):
             found = "nothing" if parameters is None else repr(parameters)
             raise SettingsError(f"{path}: 'ros__parameters' of '{node}' must hold parameters, got {found}")
-        values.update(_flat(parameters))
+        values.update(_flat(parameters, path))
     if not values:
-        raise SettingsError(f"{path} has no 'ros__parameters' under '/**' or 'localizer'")
+        found = f"; it has them for {', '.join(others)}" if others else ""
+        raise SettingsError(f"{path} has no 'ros__parameters' under '/**' or 'localizer'{found}")
     values.pop("use_sim_time", None)
     return values
 
@@ -64,11 +77,14 @@ def parameter_file_text(values: Values) -> str:
     return yaml.safe_dump({"/**": {"ros__parameters": plain}})
 
 
-def _flat(document: Mapping[Any, object], prefix: str = "") -> dict[str, object]:
+def _flat(document: Mapping[Any, object], path: Path | str, prefix: str = "") -> dict[str, object]:
+    """Values by their dotted names. Raises SettingsError where one is given both nested and dotted."""
     flat: dict[str, object] = {}
     for key, value in document.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = tuple(value) if isinstance(value, list) else value
+        name = f"{prefix}{key}"
+        plain = tuple(value) if isinstance(value, list) else value
+        found = _flat(value, path, f"{name}.") if isinstance(value, Mapping) else {name: plain}
+        if twice := sorted(flat.keys() & found.keys()):
+            raise SettingsError(f"{path} gives {twice[0]} twice, nested and with dots; write it once")
+        flat |= found
     return flat

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+
+ROUNDING = 0.01  # by which a quaternion's length may be off 1
 
 
 def write_tum(path: Path, poses: Iterable[tuple[float, float, float, float]]) -> None:
@@ -19,8 +22,14 @@ def write_tum(path: Path, poses: Iterable[tuple[float, float, float, float]]) ->
 
 
 def read_tum(path: Path) -> dict[str, np.ndarray]:
-    """`stamp_sec` [N], `x_m`, `y_m` and unwrapped `yaw_rad`. Raises ValueError, IndexError."""
-    rows = np.loadtxt(path, ndmin=2)
+    """`stamp_sec` [N], `x_m`, `y_m` and unwrapped `yaw_rad`. Raises ValueError where a line is no pose."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # NumPy's, about a file without data
+        rows = np.loadtxt(path, ndmin=2)
+    if rows.shape[0] == 0 or rows.shape[1] != 8 or not np.isfinite(rows).all():
+        raise ValueError("a line does not have 8 finite numbers, or there is no line")
+    if np.abs(np.linalg.norm(rows[:, 4:], axis=1) - 1).max() > ROUNDING:
+        raise ValueError("a quaternion is not of unit length")
     return {
         "stamp_sec": rows[:, 0],
         "x_m": rows[:, 1],
