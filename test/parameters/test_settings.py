@@ -285,6 +285,8 @@ def test_numbers_with_an_exponent_are_read_as_ros_reads_them(tmp_path, text, val
             "'map' is given twice, in lines 3 and 4",
         ),
         ("localizer: {ros__parameters: {map: {source: a}, map.source: b}}", "gives map.source twice"),
+        ("localizer: {ros__parameters: {a: 1, a: 2}}", "'a' is given twice, in lines 1 and 1"),
+        ("{[a]: 1}", "unhashable key"),
         ("1: {autostart: true}", "has no 'ros__parameters'"),
         ("/**:\n  ros__parameters:\n    # autostart: true", r"of '\*\*' must hold parameters, got nothing"),
         ("localizer: {ros__parameters: [1, 2]}", r"of 'localizer' must hold parameters, got \[1, 2\]"),

@@ -28,11 +28,11 @@ class _ParameterLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML comes w
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, object]:
         lines: dict[str, int] = {}
         for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if key.value in lines:
-                given = f"'{key.value}' is given twice, in lines {lines[key.value]} and {line}"
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in lines:
+                given = f"'{name}' is given twice, in lines {lines[name]} and {line}"
                 raise yaml.YAMLError(f"{given}; write it once")
-            lines[str(key.value)] = line
+            lines[name] = line
         return super().construct_mapping(node, deep)
 
 
