@@ -98,7 +98,8 @@ class FailingMap:
         grid = crop_grid(bounds, metres_per_pixel)
         valid = np.zeros((grid.rows, grid.columns), bool)
         valid[:, : round(self.seen * grid.columns)] = True
-        return AerialImage(np.full((*valid.shape, 3), 90, np.uint8), valid, grid, self.problems)
+        ground = np.random.default_rng(0).integers(60, 120, (*valid.shape, 3), dtype=np.uint8)
+        return AerialImage(ground, valid, grid, self.problems)
 
 
 class ConstantEncoder:
