@@ -306,7 +306,7 @@ def test_a_full_circle_is_seen_from_the_optical_axis(centre_column):
         ({"k": [200, 0, 160, 0, 200, 120, 0, 0, 1], "binning": (2, 2)}, "in a corner"),
         ({"d": [0.1, 0.2, 0.3]}, "'plumb_bob' takes 4 or 5 coefficients, got 3"),
         ({"distortion_model": "rational_polynomial", "d": [0.1] * 6}, "12 or 14 coefficients, got 6"),
-        ({"distortion_model": "none"}, "takes no coefficients, got 5"),
+        ({"distortion_model": "none"}, "takes no coefficients, got 5; name their model, such as plumb_bob"),
         ({"distortion_model": "equidistant", "d": []}, "takes 4 coefficients, got 0"),
         ({"d": [np.nan, 0, 0, 0, 0]}, "coefficients must be finite"),
         ({"k": [0.0] * 9}, "not calibrated"),

@@ -215,7 +215,12 @@ def make_lens(model: str, coefficients: tuple[float, ...]) -> PerspectiveLens | 
     counts = COEFFICIENT_COUNTS[name]
     kept, beyond = coefficients[: counts[-1]], coefficients[counts[-1] :]
     if len(kept) not in counts or any(beyond):
-        expected = " or ".join(map(str, counts)) if name != "none" else "no"
+        if name == "none":
+            raise ValueError(
+                f"distortion model '{model}' takes no coefficients, got {len(coefficients)}; name their model, such as "
+                "plumb_bob"
+            )
+        expected = " or ".join(map(str, counts))
         remedy = ", those beyond not being 0" if len(kept) in counts else ""
         raise ValueError(
             f"distortion model '{model}' takes {expected} coefficients, got {len(coefficients)}{remedy}"
