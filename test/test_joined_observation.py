@@ -55,6 +55,21 @@ def test_one_camera_is_itself():
     assert joined_observation([PlacedObservation(alone, IDENTITY_POSE)]) is alone
 
 
+def test_cameras_on_a_slope_are_joined_on_level_ground_and_on_the_slope():
+    """A camera whose image was taken while base_link did not lean has one observation for both."""
+    front, left = observation(0, 5), observation(1, 7, 6.8)
+    slope = observation(2, 4, depth_source="network, on a slope of 4°")
+    pair = [PlacedObservation(left, THEN), PlacedObservation(replace(front, on_slope=slope), IDENTITY_POSE)]
+    joined = joined_observation(pair)
+    for ground, current in ((joined, front), (joined.on_slope, slope)):
+        expected = np.concatenate([THEN.transform(left.points_m(1.0)), current.points_m(1.0)])
+        np.testing.assert_allclose(ground.points_m(1.0), expected, atol=1e-9)
+    assert joined.on_slope.depth_source == "network; network, on a slope of 4°"
+    assert joined.on_slope.on_slope is None
+    level = joined_observation([PlacedObservation(left, THEN), PlacedObservation(front, IDENTITY_POSE)])
+    assert level.on_slope is None
+
+
 def test_what_cannot_be_used_is_left_out():
     front, blank = observation(0, 5), empty_observation(7.0, "image is blank")
     for placed in ([blank, front], [front, blank]):

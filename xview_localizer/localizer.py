@@ -30,6 +30,7 @@ from xview_localizer.models.contracts import Networks
 from xview_localizer.modes import Modes
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation, empty_observation
 from xview_localizer.rejection import Reason, Rejection
+from xview_localizer.slopes import observed_on_each_ground, on_each_ground
 from xview_localizer.stages import recorded_stages, stage
 from xview_localizer.wide_search import discs_to_solve
 
@@ -101,7 +102,10 @@ class Localizer:
         self._aerial.read(x_m, y_m, MIN_MAP_HALF_EXTENT_M)
 
     def observe(self, view: GroundView) -> Observation:
-        """Steps 1 and 3 of the paper: describe every ground cell and lift it with depth."""
+        """Steps 1 and 3 of the paper: describe every ground cell and lift it with depth, on either ground."""
+        return observed_on_each_ground(self._observe, view)
+
+    def _observe(self, view: GroundView) -> Observation:
         reason = unusable_reason(view)
         if reason:
             return empty_observation(view.stamp_sec, reason)
@@ -154,7 +158,7 @@ class Localizer:
         return replace(
             modes,
             stamp_sec=current.stamp_sec,
-            depth_source=current.depth_source,
+            depth_source=current.on_ground(modes.on_slope).depth_source,
             timings_ms={**current.timings_ms, **timings},
         )
 
@@ -173,9 +177,10 @@ class Localizer:
             return replace(nothing, rejection=_no_imagery(aerial, prior))
         usable = [item for item in placed if not item.observation.reason]
         solver = self._solver_config(current.scale_known)
-        with stage("match"):
-            discs = discs_to_solve(usable, aerial, prior, solver, self._match_config, self._seed)
-        solution = joined([self._solve(usable, aerial, disc, solver, expected) for disc in discs], solver)
+        solutions = [
+            self._solve(ground, aerial, prior, solver, expected) for ground in on_each_ground(usable)
+        ]
+        solution = joined(solutions, solver)
         if solution.reason:
             return replace(nothing, rejection=Rejection.of(Reason.NOTHING_TO_SOLVE, detail=solution.reason))
         return replace(
@@ -186,9 +191,22 @@ class Localizer:
             score_per_cell=solution.score_per_cell,
             inliers=solution.inliers,
             inlier_ratio=solution.inlier_ratio,
+            on_slope=any(mode is solution.modes[0] for other in solutions[1:] for mode in other.modes),
         )
 
     def _solve(
+        self,
+        placed: Sequence[PlacedObservation],
+        aerial: AerialDescriptors,
+        prior: Prior,
+        solver: DenseSolverConfig,
+        expected: Sequence[Pose2],
+    ) -> PoseModes:
+        with stage("match"):
+            discs = discs_to_solve(placed, aerial, prior, solver, self._match_config, self._seed)
+        return joined([self._solve_disc(placed, aerial, disc, solver, expected) for disc in discs], solver)
+
+    def _solve_disc(
         self,
         placed: Sequence[PlacedObservation],
         aerial: AerialDescriptors,

@@ -38,6 +38,7 @@ class Modes:
     covered: float = 1.0  # share of the search that the map's imagery covers
     map_sigma_m: float = 0.0  # standard deviation of the imagery's own position, per axis
     depth_source: str = ""
+    on_slope: bool = False  # the first mode is that of the ground parallel to base_link (see Observation)
     timings_ms: Mapping[str, float] = field(default_factory=dict)
 
     def covariance_in_map(self, mode: PoseMode) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,8 +16,9 @@ IDENTITY_POSE = Pose2(0.0, 0.0, 0.0)
 class Observation:
     """The ground cells of one image, or of the images of several cameras (`joined_observation`).
 
-    The level frame is base_link with roll and pitch removed. `reason` is non-empty when the image is
-    unusable; the arrays are empty then.
+    The level frame is base_link with roll and pitch removed, since the ground is taken for level. Where base_link
+    leans, the robot may as well stand on a slope: `on_slope` is the same image with the ground parallel to base_link.
+    `reason` is non-empty when the image is unusable; the arrays are empty then.
     """
 
     ground_xy_m: np.ndarray  # [N, 2] from the camera, along the level frame's axes; metres if `scale_known`
@@ -25,13 +26,19 @@ class Observation:
     descriptor: np.ndarray  # [N, D] unit length
     dustbin: np.ndarray  # [N] score of matching nothing, in cosine / τ
     scale_known: bool
-    depth_source: str  # "network", or "flat ground" and why
+    depth_source: str  # "network", or "flat ground" and why; on a slope that follows
     stamp_sec: float
     reason: str = ""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     rays_level: np.ndarray = field(
         default_factory=lambda: np.zeros((0, 3))
     )  # [N, 3] unit, where each cell is seen
+    on_slope: Observation | None = None
+
+    def on_ground(self, slope: bool) -> Observation:
+        """The observation on level ground, or on the slope, without the other."""
+        chosen = self.on_slope if slope and self.on_slope is not None else self
+        return replace(chosen, on_slope=None)
 
     def points_m(self, scale: float) -> np.ndarray:
         """The cells [N, 2] in the level frame; the lever arm is metres whatever the scale of the depth."""
@@ -51,9 +58,20 @@ def joined_observation(placed: Sequence[PlacedObservation]) -> Observation:
 
     Those that have a reason not to be used are left out; where all have one, so has the result.
     """
+    if len(placed) == 1:
+        return placed[0].observation
+    level, slope = (
+        _joined([replace(item, observation=item.observation.on_ground(slope)) for item in placed])
+        for slope in (False, True)
+    )
+    leaning = any(item.observation.on_slope is not None for item in placed)
+    return replace(level, on_slope=slope) if leaning else level
+
+
+def _joined(placed: Sequence[PlacedObservation]) -> Observation:
     current = placed[-1].observation
     usable = [item for item in placed if not item.observation.reason]
-    if len(placed) == 1 or not usable:
+    if not usable:
         return current
     points, cameras, rays = zip(*(_moved(item) for item in usable), strict=True)
     seen = [item.observation for item in usable]

@@ -8,6 +8,7 @@ from xview_localizer.geometry.levelling import (
     R_BODY_OPTICAL,
     R_base_optical_from_rpy,
     R_level_base,
+    lean_rad,
     rpy_from_R_base_body,
 )
 
@@ -56,3 +57,15 @@ def test_no_gravity_means_level():
 def test_useless_gravity_is_refused(gravity):
     with pytest.raises(ValueError, match="gravity_base"):
         R_level_base(np.array(gravity))
+
+
+@pytest.mark.parametrize("rpy_deg", [(0.0, 0.0, 30.0), (7.0, 0.0, 0.0), (0.0, -4.0, 100.0), (3.0, 5.0, 0.0)])
+def test_lean_is_the_angle_between_gravity_and_down_in_base_link(rpy_deg):
+    rotation = Rotation.from_euler("xyz", rpy_deg, degrees=True)
+    gravity_base = 9.8 * rotation.inv().apply([0.0, 0.0, -1.0])
+    expected_rad = np.arccos(rotation.apply([0.0, 0.0, 1.0])[2])
+    assert lean_rad(gravity_base) == pytest.approx(expected_rad, abs=1e-7)
+
+
+def test_without_gravity_nothing_leans():
+    assert lean_rad(None) == 0.0

@@ -87,6 +87,7 @@ class ScriptedLocalizer:
     places: tuple[Place, ...] = (Place(),)
     truth: Callable[[float], Pose2] = true_pose
     rejection: Rejection | None = None
+    on_slope: bool = False
     spec: ScriptedSpec = field(default_factory=ScriptedSpec)
     config: ScriptedConfig = field(default_factory=ScriptedConfig)
     asked: list[Asked] = field(default_factory=list)
@@ -109,7 +110,10 @@ class ScriptedLocalizer:
             )
             for place in sorted(self.places, key=lambda place: -place.log_evidence)
         ]
-        return Modes(stamp_sec, prior, tuple(modes), len(placed), 1.5, 80, 0.4, depth_source="network")
+        return Modes(
+            stamp_sec, prior, tuple(modes), len(placed), 1.5, 80, 0.4, depth_source="network",
+            on_slope=self.on_slope,
+        )  # fmt: skip
 
 
 def observation(stamp_sec: float, reason: str = "") -> Observation:

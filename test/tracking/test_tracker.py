@@ -173,6 +173,20 @@ def test_search_grows_with_the_way_driven_without_a_pose(tracker, scripted):
     assert after.prior.radius_m == MIN_RADIUS_M
 
 
+@pytest.mark.parametrize("slope", [False, True])
+def test_a_keyframe_is_the_observation_on_the_ground_that_matched(tracker, scripted, slope):
+    scripted.on_slope = slope
+    feed(tracker, 4.0)
+    for stamp_sec in (2.0, 4.0):
+        seen = replace(observation(stamp_sec), on_slope=replace(observation(stamp_sec), depth_source="slope"))
+        tracker.on_image(stamp_sec)
+        tracked = tracker.locate(seen)
+    assert tracked.on_slope is slope
+    keyframe = scripted.asked[-1].placed[0].observation
+    assert keyframe.stamp_sec == 2.0 and keyframe.on_slope is None
+    assert keyframe.depth_source == ("slope" if slope else "network")
+
+
 def test_image_that_odometry_does_not_reach_becomes_no_keyframe(tracker, scripted):
     drive(tracker, [2.0])
     feed(tracker, 4.0, from_sec=2.05, with_odometry=False)

@@ -33,6 +33,14 @@ def R_level_base(gravity_base: np.ndarray | None) -> np.ndarray:
     return np.stack([forward, np.cross(up, forward), up])
 
 
+def lean_rad(gravity_base: np.ndarray | None) -> float:
+    """Angle in radians between gravity [3] and down in base_link; 0 where gravity is unknown (None)."""
+    if gravity_base is None:
+        return 0.0
+    gravity = np.asarray(gravity_base, dtype=np.float64)
+    return float(np.arctan2(np.hypot(gravity[0], gravity[1]), -gravity[2]))
+
+
 def R_base_optical_from_rpy(roll_rad: float, pitch_rad: float, yaw_rad: float) -> np.ndarray:
     """Rotation [3, 3] taking optical-frame directions to base_link, for a camera that looks along its body x.
 

@@ -146,7 +146,7 @@ class ImageJob:
                 self._broadcast(tracked, stamp)
             if tracked.estimate is not None:
                 self.prefetcher.submit(tuple(tracked.estimate.pose.transform([PREFETCH_AHEAD_M, 0.0])))
-            return ImageRecord.of(tracked), observation, tracked
+            return ImageRecord.of(tracked), observation.on_ground(tracked.on_slope), tracked
         except NotReadyError as error:
             return _refused(message, Rejection.of(error.reason, detail=str(error)))
         except MessageError:

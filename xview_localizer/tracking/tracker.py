@@ -58,6 +58,7 @@ class TrackedFix:
     keyframes: int  # images that took part, this one included
     estimate: PoseEstimate | None
     earlier: tuple[Pose2, ...] = ()  # T_current_past of the keyframes that took part
+    on_slope: bool = False  # the ground is parallel to base_link, not level (see Observation)
 
 
 @dataclass(frozen=True)
@@ -203,11 +204,11 @@ class DriveTracker:
                 return _rejected(observation, Rejection.of(Reason.OVERTAKEN))
             fix = self._weigh(task, modes)
             self._memory.keyframes = self._memory.keyframes.with_observation(
-                observation, self._sensors.odometry, self._config.keyframes
+                observation.on_ground(modes.on_slope), self._sensors.odometry, self._config.keyframes
             )
             estimate = self._memory.published if fix.accepted else task.estimate
         earlier = tuple(item.T_current_past for item in task.placed[:-1])
-        return TrackedFix(fix, task.search, modes.images, estimate, earlier)
+        return TrackedFix(fix, task.search, modes.images, estimate, earlier, modes.on_slope)
 
     # --- before the search ---
 
