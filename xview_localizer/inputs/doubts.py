@@ -146,8 +146,8 @@ class DriveDoubts:
         if self._default_orientations < DEFAULT_ORIENTATIONS:
             return ""
         return (
-            "the orientation of every Imu is exactly 0, 0, 0, 1: its driver does not fill it in, and slopes are not "
-            "seen; let it set orientation_covariance[0] to -1, so that the acceleration is used"
+            "the orientation of every Imu is exactly 0, 0, 0, 1: its driver does not fill it in, and roll and "
+            "pitch are not seen; let it set orientation_covariance[0] to -1, so that the acceleration is used"
         )
 
     def _stuck_scale(self) -> str:
