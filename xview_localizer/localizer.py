@@ -143,6 +143,7 @@ class Localizer:
             stamp_sec=view.stamp_sec,
             timings_ms=timings,
             rays_level=cells.rays_level[usable],
+            height=height_m,
         )
 
     def modes(

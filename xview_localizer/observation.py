@@ -33,6 +33,9 @@ class Observation:
     rays_level: np.ndarray = field(
         default_factory=lambda: np.zeros((0, 3))
     )  # [N, 3] unit, where each cell is seen
+    height: float | None = (
+        None  # of the camera over the ground, in the unit of ground_xy_m; None for several cameras
+    )
     on_slope: Observation | None = None
 
     def on_ground(self, slope: bool) -> Observation:

@@ -7,6 +7,8 @@ import pytest
 
 from xview_localizer.inputs.doubts import (
     DEFAULT_ORIENTATIONS,
+    TILTS,
+    TILTS_LEAST,
     DriveDoubts,
     doubt_of_lens,
     doubt_of_principal_point,
@@ -116,6 +118,29 @@ def test_orientation_that_nobody_fills_in():
         doubts.on_attitude(is_default=True)
     assert "orientation of every Imu is exactly 0, 0, 0, 1" in doubts.current()[0]
     doubts.on_attitude(is_default=False)
+    assert not doubts.current()
+
+
+@pytest.mark.parametrize(
+    ("tilt_deg", "side"),
+    [((1.6, 0.2), "front 2°"), ((-2.0, 1.9), "rear 2°"), ((0.9, 1.2), "left 1°"), ((0.0, -2.0), "right 2°")],
+)
+def test_a_lasting_tilt_blames_the_mounting(tilt_deg, side):
+    doubts, noise_deg = DriveDoubts(SOUND), np.random.default_rng(0).uniform(-0.1, 0.1, (TILTS_LEAST, 2))
+    for each_deg in noise_deg:
+        assert not doubts.current()
+        doubts.on_tilt(np.radians(tilt_deg + each_deg))
+    (doubt,) = doubts.current()
+    assert f"the robot's {side} lower than its mountings say" in doubt
+    for _ in range(TILTS):
+        doubts.on_tilt(np.zeros(2))
+    assert not doubts.current()
+
+
+def test_tilts_that_differ_from_image_to_image_blame_nobody():
+    doubts = DriveDoubts(SOUND)
+    for number in range(TILTS):
+        doubts.on_tilt(np.radians([2.0, 0.0] if number % 2 else [-2.0, 0.9]))
     assert not doubts.current()
 
 

@@ -8,13 +8,17 @@ import cv2
 import numpy as np
 import pytest
 
-from xview_localizer.inputs.intake import DriveIntake, NoCameraError, NotMountedError
+from xview_localizer.belief.fix import Fix
+from xview_localizer.geometry.levelling import R_base_optical_from_rpy
+from xview_localizer.inputs.doubts import TILTS_LEAST
+from xview_localizer.inputs.intake import TILT_EVERY, DriveIntake, NoCameraError, NotMountedError
 from xview_localizer.inputs.messages import MessageError
 from xview_localizer.inputs.moments import CameraImage
 from xview_localizer.observation import empty_observation
 from xview_localizer.parameters.settings import Settings
-from xview_localizer.rejection import Reason
+from xview_localizer.rejection import Reason, Rejection
 
+NOT_SURE = Rejection.of(Reason.TOO_UNCERTAIN, sigma_m=4.0, limit_m=3.0)
 LEVEL = (0.0, 0.0, 0.0)
 SETTINGS = Settings.from_values(
     {
@@ -409,11 +413,28 @@ def test_a_scale_that_stays_at_its_bound_is_doubtful_where_the_camera_height_is_
     intake = DriveIntake(LocalizerWithBounds(), SETTINGS)
     known = len(intake.doubts.current())
     for _ in range(12):
-        intake.on_answer(Message(scale_known=True), 0.9)
+        intake.on_answer(Message(scale_known=True), Fix(7.0, scale=0.9, rejection=NOT_SURE))
     assert "stays at its bound, 0.9" in intake.doubts.current()[known]
     for _ in range(12):
-        intake.on_answer(Message(scale_known=False), 1.2)
+        intake.on_answer(Message(scale_known=False), Fix(7.0, scale=1.2, rejection=NOT_SURE))
     assert len(intake.doubts.current()) == known
+
+
+def test_one_accepted_image_in_ten_is_examined_for_a_tilt(localizer, small_town):
+    """Here the camera is said to look down by 2°, and looks straight ahead."""
+    intake = DriveIntake(localizer, SETTINGS)
+    known = len(intake.doubts.current())
+    R_base_camera = R_base_optical_from_rpy(0.0, np.radians(2.0), 0.0)
+    seen = localizer.observe(small_town.view(R_base_camera=R_base_camera))
+    pose = small_town.pose
+    fix = Fix(7.0, pose.x_m, pose.y_m, pose.yaw_rad, scale=1.0)
+    for _ in range(TILT_EVERY * TILTS_LEAST):
+        intake.on_answer(seen, replace(fix, rejection=NOT_SURE))
+    for _ in range(TILT_EVERY * TILTS_LEAST - 1):
+        intake.on_answer(seen, fix)
+    assert len(intake.doubts.current()) == known
+    intake.on_answer(seen, fix)
+    assert "the robot's rear 2° lower" in intake.doubts.current()[known]
 
 
 def test_an_imu_that_is_never_filled_in_is_doubtful():

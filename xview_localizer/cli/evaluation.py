@@ -136,9 +136,12 @@ def _evaluate_drive(
     reference = read_reference(reference_name, drive, settings)  # what cannot be judged need not be localized
     localizer = build_localizer(settings, open_map(settings))
     began = time.perf_counter()
+    doubts: list[str] = []
     with console.status("localizing"):
-        records = list(localize_drive(drive, localizer, settings))
+        records = list(localize_drive(drive, localizer, settings, doubts.append))
     rate_hz = len(records) / (time.perf_counter() - began)
+    for doubt in doubts:
+        print_line(f"warning: {doubt}")
     result = judge_drive(drive, reference, settings, records, rate_hz)
     if len(result.records) < len(records):
         left_out = len(records) - len(result.records)

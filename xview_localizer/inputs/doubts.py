@@ -32,6 +32,9 @@ OPTICAL_TOLERANCE_DEG = 15.0
 ROUND_DEG, ROUNDING_DEG = 5.0, 0.06
 # Solved scales that are looked at, the share of them at the same bound, and how close to it (of the bounds' width).
 SCALES, SCALES_LEAST, STUCK_SHARE, AT_BOUND = 30, 10, 0.8, 0.03
+# Tilts of the ground that are looked at, and the median of them that blames a mounting. With right mountings it is 0.4°
+# at most: the depth that the network predicts ahead of a narrow camera is a little short.
+TILTS, TILTS_LEAST, TILT_RAD = 24, 6, float(np.radians(1.0))
 STATUS_UNKNOWN = -2
 # Topics of image_proc, such as image_rect and image_rect_color, whose CameraInfo stays that of the raw images.
 RECTIFIED_TOPIC = re.compile(r"(?:^|[/_])rect(?:ified)?(?:[/_]|$)")
@@ -93,13 +96,21 @@ class DriveDoubts:
         self._distorted: set[str] = set()  # cameras by whose CameraInfo images are distorted
         self._default_orientations = 0
         self._scales: deque[tuple[float, tuple[float, float]]] = deque(maxlen=SCALES)
+        self._tilts_rad: deque[np.ndarray] = deque(maxlen=TILTS)
 
     def current(self) -> list[str]:
         return [
             *self._of_settings,
             *self._rectified_twice(),
             *filter(
-                None, (*self._cameras.values(), self._status, self._attitude_missing(), self._stuck_scale())
+                None,
+                (
+                    *self._cameras.values(),
+                    self._status,
+                    self._attitude_missing(),
+                    self._stuck_scale(),
+                    self._tilted(),
+                ),
             ),
         ]
 
@@ -148,6 +159,23 @@ class DriveDoubts:
         return (
             "the orientation of every Imu is exactly 0, 0, 0, 1: its driver does not fill it in, and roll and "
             "pitch are not seen; let it set orientation_covariance[0] to -1, so that the acceleration is used"
+        )
+
+    def on_tilt(self, tilt_rad: np.ndarray) -> None:
+        """The tilt [2] of the ground under which an accepted image matches best (see residual_tilt.py)."""
+        self._tilts_rad.append(tilt_rad)
+
+    def _tilted(self) -> str:
+        if len(self._tilts_rad) < TILTS_LEAST:
+            return ""
+        tilt_rad = np.median(self._tilts_rad, axis=0)
+        axis = int(np.abs(tilt_rad).argmax())
+        if abs(tilt_rad[axis]) < TILT_RAD:
+            return ""
+        side = (("front", "rear"), ("left", "right"))[axis][int(tilt_rad[axis] < 0)]
+        return (
+            f"images match the map best with the robot's {side} {np.degrees(abs(tilt_rad[axis])):.0f}° lower than its "
+            "mountings say: camera.rpy_deg or imu.rpy_deg, or the transforms in their place, are off; measure them"
         )
 
     def _stuck_scale(self) -> str:

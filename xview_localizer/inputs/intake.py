@@ -7,8 +7,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from xview_localizer.belief.fix import Fix
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.masked_camera import MaskedCamera
+from xview_localizer.geometry.pose import Pose2
 from xview_localizer.ground_view import GroundView
 from xview_localizer.inputs import messages
 from xview_localizer.inputs.camera_mask import camera_masks
@@ -23,11 +25,14 @@ from xview_localizer.localizer import Localizer
 from xview_localizer.observation import Observation, empty_observation
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.rejection import Reason
+from xview_localizer.residual_tilt import residual_tilt_rad
 from xview_localizer.tracking.motion import SampleError
 from xview_localizer.tracking.tracker import DriveTracker
 
 # Lengths of the map frame shrink by 0.05 % there; what is further off is a mistake.
 MAX_FROM_DATUM_M = 200e3
+# Of the accepted images, one in so many is examined for a tilt of the ground, which takes about as long as to solve it.
+TILT_EVERY = 10
 
 
 class NotReadyError(messages.MessageError):
@@ -66,6 +71,7 @@ class DriveIntake:
         self.driving_direction = DrivingDirection()
         self.doubts = DriveDoubts(settings.values)
         self.clock_lag = ClockLag()
+        self._accepted = 0  # images
         self._imu_problem = ""  # why the last attitude could not be turned into base_link
         self.cameras: dict[str, CameraModel] = {}  # by name, those whose CameraInfo has come
         self.odometry_frame = ""  # the frame in which odometry's poses are
@@ -179,9 +185,21 @@ class DriveIntake:
             return empty_observation(messages.stamp_sec(message), str(error))
         return self._localizer.observe(view)
 
-    def on_answer(self, observation: Observation, scale: float) -> None:
-        """The scale that was solved for an observation, NaN where none was: one that never varies is doubtful."""
-        self.doubts.on_scale(scale, self._localizer.scale_bounds(observation.scale_known))
+    def on_answer(self, observation: Observation, fix: Fix) -> None:
+        """What was found for an observation: a scale that never varies is doubtful, and so is a lasting tilt."""
+        self.doubts.on_scale(fix.scale, self._localizer.scale_bounds(observation.scale_known))
+        if not fix.accepted:
+            return
+        self._accepted += 1
+        if self._accepted % TILT_EVERY == 0:
+            pose = Pose2(fix.x_m, fix.y_m, fix.yaw_rad)
+            tilt_rad = residual_tilt_rad(self._localizer, observation, pose)
+            if tilt_rad is not None:
+                self.doubts.on_tilt(tilt_rad)
+
+    def current_doubts(self) -> list[str]:
+        """What an expert would doubt in the settings and in what was received so far."""
+        return [*self.doubts.current(), *self.clock_lag.doubts(), *self.driving_direction.doubts()]
 
     def view(self, message, camera: str = ONLY_CAMERA) -> GroundView:
         """A sensor_msgs/Image or CompressedImage as the localizer takes it.

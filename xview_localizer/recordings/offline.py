@@ -16,11 +16,21 @@ from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason, Rejection
 
 
-def localize_drive(drive: Drive, localizer: Localizer, settings: Settings) -> Iterator[ImageRecord]:
-    """One record for each image of the drive, in order. Raises BagError."""
+def localize_drive(
+    drive: Drive,
+    localizer: Localizer,
+    settings: Settings,
+    on_doubt: Callable[[str], None] = lambda doubt: None,
+) -> Iterator[ImageRecord]:
+    """One record for each image of the drive, in order; `on_doubt` receives what is doubtful at its end.
+
+    Raises BagError.
+    """
     intake = DriveIntake(localizer, settings)
     for moment in moments_of_drive(drive, intake, settings.cameras):
         yield _localized(intake, moment)
+    for doubt in intake.current_doubts():
+        on_doubt(doubt)
 
 
 def moments_of_drive(
@@ -61,7 +71,10 @@ def _localized(intake: DriveIntake, moment: Moment) -> ImageRecord:
     try:
         intake.on_image(current)
         observation = intake.observe_moment(moment, on_bad=lambda camera, problem: None)
-        return ImageRecord.of(intake.tracker.locate(observation))
+        tracked = intake.tracker.locate(observation)
+        if not observation.reason:
+            intake.on_answer(observation.on_ground(tracked.on_slope), tracked.fix)
+        return ImageRecord.of(tracked)
     except messages.MessageError as error:
         reason = error.reason if isinstance(error, NotReadyError) else Reason.BAD_MESSAGE
         rejection = Rejection.of(reason, detail=str(error))

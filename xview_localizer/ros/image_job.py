@@ -90,6 +90,7 @@ class ImageJob:
         self.outputs.publish(header, record, tracked)
         if tracked is None or tracked.prior is None or observation.reason:
             return
+        self.intake.on_answer(observation, tracked.fix)
         try:
             self._publish_to_look_at(header, observation, tracked)
         except MapSourceError:
@@ -141,7 +142,6 @@ class ImageJob:
             observation = self.intake.observe_moment(moment, self._malformed)
             self._wait_for_sensors(worker, stamp, lambda: not tracker.awaits(stamp))
             tracked = tracker.locate(observation)
-            self.intake.on_answer(observation, tracked.fix.scale)
             if self.map_to_odom is not None:
                 self._broadcast(tracked, stamp)
             if tracked.estimate is not None:

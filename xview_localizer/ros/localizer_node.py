@@ -260,8 +260,6 @@ class LocalizerNode(LifecycleNode):
             return []
         return [
             *(self._inputs.problems if self._inputs is not None else ()),
-            *self._intake.doubts.current(),
-            *self._intake.clock_lag.doubts(),
-            *self._intake.driving_direction.doubts(),
+            *self._intake.current_doubts(),
             *(f"map: {warning}" for warning in self._localizer.map_warnings),
         ]
