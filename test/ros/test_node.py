@@ -37,14 +37,12 @@ def test_replay_over_dds_equals_offline(domain, drive, drive_localizer, values, 
 
 
 def test_offline_replay_names_at_its_end_what_is_doubtful(drive, drive_localizer, values, monkeypatch):
-    """A camera height far off is doubtful as it is given, and for the scales that are solved with it."""
+    """Here the camera is said to be a fifth lower than it is."""
     monkeypatch.setattr("xview_localizer.inputs.doubts.SCALES_LEAST", 4)
     doubts: list[str] = []
-    settings = Settings.from_values({**values, "camera.height_m": 0.9})
+    settings = Settings.from_values({**values, "camera.height_m": 1.5})
     assert len(list(localize_drive(drive, drive_localizer, settings, doubts.append))) > 4
-    of_height, of_scale = doubts
-    assert "camera.height_m is 0.9" in of_height
-    assert "the solved scale stays at its bound, 1.1" in of_scale
+    assert ["the solved scale stays at its bound, 1.1" in doubt for doubt in doubts] == [True]
 
 
 def test_replay_names_a_package_that_is_missing(domain, drive, values, monkeypatch):
