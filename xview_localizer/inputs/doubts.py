@@ -30,12 +30,12 @@ OPTICAL_RPY_DEG = (-90.0, 0.0, -90.0)
 OPTICAL_TOLERANCE_DEG = 15.0
 # Angles that are whole multiples of this in degrees once they are taken for radians, to rounding, are radians.
 ROUND_DEG, ROUNDING_DEG = 5.0, 0.06
-# Solved scales that are looked at, the share of them at the same bound, and how close to it (of the bounds' width): a scale
-# is the mean of a posterior that ends at the bound, so that it comes near and does not reach it.
+# Solved scales that are looked at, the share of them at the same bound, and how close to it (of the bounds' width): a
+# scale is the mean of a posterior that ends at the bound, so that it comes near and does not reach it.
 SCALES, SCALES_LEAST, STUCK_SHARE, AT_BOUND = 30, 10, 0.8, 0.1
-# Tilts of the ground that are looked at, and the median of them that blames a mounting. With right mountings it is 0.4°
-# at most: the depth that the network predicts ahead of a narrow camera is a little short.
-TILTS, TILTS_LEAST, TILT_RAD = 24, 6, float(np.radians(1.0))
+# Tilts of the ground that are looked at, and the median of them that blames a mounting. With right mountings it is 0.1°
+# for a panorama and 0.2 to 0.7° for a narrow camera, since the depth that the network predicts ahead is a little short.
+TILTS, TILTS_LEAST, TILT_RAD = 24, 8, float(np.radians(1.5))
 STATUS_UNKNOWN = -2
 # Topics of image_proc, such as image_rect and image_rect_color, whose CameraInfo stays that of the raw images.
 RECTIFIED_TOPIC = re.compile(r"(?:^|[/_])rect(?:ified)?(?:[/_]|$)")
