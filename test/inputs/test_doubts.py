@@ -123,7 +123,7 @@ def test_orientation_that_nobody_fills_in():
 
 @pytest.mark.parametrize(
     ("tilt_deg", "side"),
-    [((1.6, 0.2), "front 2°"), ((-2.0, 1.9), "rear 2°"), ((0.9, 1.7), "left 2°"), ((-3.2, 0.0), "rear 3°"), ((0.0, -2.0), "right 2°")],
+    [((1.6, 0.2), "front 2°"), ((-2.0, 1.9), "rear 2°"), ((0.9, 1.7), "left 2°"), ((0.0, -2.0), "right 2°")],
 )
 def test_a_lasting_tilt_blames_the_mounting(tilt_deg, side):
     doubts, noise_deg = DriveDoubts(SOUND), np.random.default_rng(0).uniform(-0.1, 0.1, (TILTS_LEAST, 2))
