@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xview_localizer.aerial.blank import NARROWEST_M, is_blank
+from xview_localizer.aerial.blank import NARROWEST_M, NARROWEST_OF_ANY_COLOUR_M, is_blank
 
 PIXEL_M = 0.25
 NARROWEST_PX = int(NARROWEST_M / PIXEL_M) + 1
@@ -34,6 +34,14 @@ def test_the_rest_of_a_mosaic_may_have_any_colour(ground, colour):
     ground[:, 120:] = colour
     blank = is_blank(ground, PIXEL_M)
     assert blank[:, 120:].all() and not blank[:, :120].any()
+
+
+def test_a_lawn_of_one_colour_is_imagery(ground):
+    width_px = int(NARROWEST_OF_ANY_COLOUR_M / PIXEL_M)
+    ground[30 : 30 + width_px - 2, 60 : 60 + width_px + 20] = (90, 140, 60)
+    assert not is_blank(ground, PIXEL_M).any()
+    ground[30 : 30 + width_px + 4, 60 : 60 + width_px + 20] = (90, 140, 60)
+    assert is_blank(ground, PIXEL_M).any()
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 5), (251, 255, 254), (40, 60, 70)])
