@@ -26,16 +26,14 @@ class Observation:
     descriptor: np.ndarray  # [N, D] unit length
     dustbin: np.ndarray  # [N] score of matching nothing, in cosine / τ
     scale_known: bool
-    depth_source: str  # "network", or "flat ground" and why; on a slope that follows
+    depth_source: str  # "network", or "flat ground" and why; then, where so, "on a slope of 5°"
     stamp_sec: float
     reason: str = ""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     rays_level: np.ndarray = field(
         default_factory=lambda: np.zeros((0, 3))
     )  # [N, 3] unit, where each cell is seen
-    height: float | None = (
-        None  # of the camera over the ground, in the unit of ground_xy_m; None for several cameras
-    )
+    height: float | None = None  # of the camera, in the unit of ground_xy_m; None for several cameras
     on_slope: Observation | None = None
 
     def on_ground(self, slope: bool) -> Observation:

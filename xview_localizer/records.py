@@ -22,7 +22,8 @@ class ImageRecord:
 
     `x_m`, `y_m`, `yaw_rad` are the best pose found, accepted or not; `estimate_…` is the pose of the
     trajectory: the accepted fix, else the last one carried on by odometry.
-    `depth_source` is "network", or "flat ground" and why the network's depth was rejected; on a slope that follows.
+    `depth_source` is "network", or "flat ground" and why the network's depth was rejected; then, where so, "on a slope
+    of 5°".
     """
 
     stamp_sec: float
