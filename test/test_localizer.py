@@ -9,7 +9,8 @@ import pytest
 from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Pose2, Prior, wrap_angle_rad
-from xview_localizer.localizer import Localizer, unusable_reason
+from xview_localizer.ground_view import unusable_reason
+from xview_localizer.localizer import Localizer
 from xview_localizer.observation import IDENTITY_POSE, PlacedObservation
 from xview_localizer.rejection import Reason
 

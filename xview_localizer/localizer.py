@@ -1,7 +1,14 @@
 """The method, step by step: one ground image and a prior in, a pose with covariance (or a reason) out.
 
 Xia, Xu, Alahi: "Loc²: Interpretable Cross-View Localization via Depth-Lifted Local Feature Matching"
-(arXiv 2509.09792), with the dense likelihood of all ground cells in place of a list of best matches.
+(arXiv 2509.09792), with the dense likelihood of all ground cells in place of a list of best matches. Its steps, and
+where each is taken (docs/how_it_works.md has the equations):
+
+1. features and 3. lifting with depth: `observe` (describe.py, geometry/lifting.py), on either ground (slopes.py)
+2. matching of all ground cells with all aerial cells: matching.py, against the map's cells (descriptor_map.py)
+4. alignment, scale-aware Procrustes, and 5. the choice among hypotheses: `modes` (geometry/dense.py)
+
+`judge` then decides what a single image is worth; in a drive the tracker does (tracking/tracker.py).
 """
 
 from __future__ import annotations
@@ -10,31 +17,27 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from xview_localizer.aerial.source import MapSource, MapSourceError
 from xview_localizer.belief.calibration import CalibrationSpec
 from xview_localizer.belief.evidence import ImageEvidence
 from xview_localizer.belief.fix import Fix
 from xview_localizer.belief.gate import SINGLE_IMAGE_GATE, GateConfig, decide
 from xview_localizer.belief.hypotheses import Belief
+from xview_localizer.describe import described_and_lifted
 from xview_localizer.descriptor_map import AerialDescriptors, DescriptorMap
 from xview_localizer.geometry.dense import DenseSolverConfig, PoseModes, joined, solve_dense
-from xview_localizer.geometry.levelling import R_level_base
-from xview_localizer.geometry.lifting import lift_cells
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
-from xview_localizer.ground_view import GroundView, LevelView, unusable_reason
-from xview_localizer.matching import MatchConfig, match, match_cells
+from xview_localizer.ground_view import GroundView
+from xview_localizer.matching import MatchConfig, best_matches, match
 from xview_localizer.models.contracts import Networks
 from xview_localizer.modes import Modes
-from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation, empty_observation
+from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.slopes import observed_on_each_ground, on_each_ground
 from xview_localizer.stages import recorded_stages, stage
 from xview_localizer.wide_search import discs_to_solve
 
-MIN_RANGE_M = 0.5  # nearer than this is the robot itself
 # The map is read at least this far around the prior's middle. Cells of the image further out add little, and every
 # metre of map costs time.
 MIN_MAP_HALF_EXTENT_M = 28.8
@@ -103,48 +106,11 @@ class Localizer:
 
     def observe(self, view: GroundView) -> Observation:
         """Steps 1 and 3 of the paper: describe every ground cell and lift it with depth, on either ground."""
-        return observed_on_each_ground(self._observe, view)
+        return observed_on_each_ground(self._described, view)
 
-    def _observe(self, view: GroundView) -> Observation:
-        reason = unusable_reason(view)
-        if reason:
-            return empty_observation(view.stamp_sec, reason)
-        try:
-            R_level = R_level_base(view.gravity_base)
-        except ValueError as error:
-            return empty_observation(view.stamp_sec, str(error))
-        with recorded_stages() as timings:
-            height_m = view.camera_height_m or self.config.assumed_camera_height_m
-            level_view = LevelView(view.image, view.camera, R_level @ view.R_base_camera, height_m)
-            cells = self._networks.ground.describe(level_view)
-            if not cells.valid.any():
-                return empty_observation(
-                    view.stamp_sec,
-                    "the camera sees nothing between the horizon and its feet; check its mounting",
-                )
-            depth = self._networks.depth.estimate(level_view, cells)
-            with stage("lift"):
-                lifted = lift_cells(
-                    depth,
-                    cells.rays_level,
-                    view.camera_height_m,
-                    self.config.assumed_camera_height_m,
-                    self.config.max_range_m,
-                )
-        usable = cells.valid & (lifted.range_m > MIN_RANGE_M) & (lifted.range_m < self.config.max_range_m)
-        xy_m = cells.rays_level[usable][:, :2] * lifted.range_m[usable][:, None]
-        return Observation(
-            ground_xy_m=xy_m.astype(np.float64),
-            camera_xy_m=(R_level @ view.camera_in_base_m)[:2],
-            descriptor=cells.descriptor[usable],
-            dustbin=cells.dustbin[usable],
-            scale_known=lifted.metric,
-            depth_source=lifted.source,
-            stamp_sec=view.stamp_sec,
-            timings_ms=timings,
-            rays_level=cells.rays_level[usable],
-            height=height_m,
-        )
+    def _described(self, view: GroundView) -> Observation:
+        config = self.config
+        return described_and_lifted(view, self._networks, config.assumed_camera_height_m, config.max_range_m)
 
     def modes(
         self, placed: Sequence[PlacedObservation], prior: Prior, expected: Sequence[Pose2] = ()
@@ -228,16 +194,7 @@ class Localizer:
 
         Empty where the map shows nothing. Raises MapSourceError.
         """
-        aerial = self._aerial_around(prior)
-        if not aerial.valid.any():
-            return Correspondences(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0))
-        likelihood_ratio, inlier_probability = match_cells(
-            observation.descriptor, observation.dustbin, aerial, self._match_config
-        )
-        best = likelihood_ratio.argmax(axis=1)
-        likelihood = likelihood_ratio[np.arange(len(best)), best] / len(aerial.valid)
-        probability = likelihood * inlier_probability
-        return Correspondences(observation.points_m(scale), aerial.grid.cell_centres_xy_m[best], probability)
+        return best_matches(observation, scale, self._aerial_around(prior), self._match_config)
 
     def _aerial_around(self, prior: Prior) -> AerialDescriptors:
         return self._aerial.read(prior.x_m, prior.y_m, self._map_half_extent_m(prior))

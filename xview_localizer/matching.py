@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from xview_localizer.descriptor_map import AerialDescriptors
-from xview_localizer.geometry.match_field import MatchField
-from xview_localizer.observation import PlacedObservation
+from xview_localizer.geometry.match_field import Correspondences, MatchField
+from xview_localizer.observation import Observation, PlacedObservation
 
 # A cell at this range or beyond is as likely drawn as any; nearer ones less, as an image's many near cells cover
 # little ground. The least share keeps some of them (as in training).
@@ -86,6 +86,22 @@ def match_cells(
     # The softmax is over the cells of this crop; the dustbin was trained against another number of them.
     crowding = np.log(shown / config.trained_cells)
     return ratio, 1 / (1 + np.exp(np.clip(dustbin + crowding - log_total, -50, 50)))
+
+
+def best_matches(
+    observation: Observation, scale: float, aerial: AerialDescriptors, config: MatchConfig
+) -> Correspondences:
+    """The likeliest aerial cell of each ground cell, weighted by its probability; none where the map shows nothing."""
+    if not aerial.valid.any():
+        return Correspondences(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0))
+    likelihood_ratio, inlier_probability = match_cells(
+        observation.descriptor, observation.dustbin, aerial, config
+    )
+    best = likelihood_ratio.argmax(axis=1)
+    likelihood = likelihood_ratio[np.arange(len(best)), best] / len(aerial.valid)
+    return Correspondences(
+        observation.points_m(scale), aerial.grid.cell_centres_xy_m[best], likelihood * inlier_probability
+    )
 
 
 def independent_images(placed: Sequence[PlacedObservation], independence_m: float) -> float:
