@@ -29,7 +29,7 @@ from xview_localizer.recordings.bag import BagError, read_drive
 from xview_localizer.recordings.pairs import PairsDataset
 from xview_localizer.recordings.tum import write_tum
 from xview_localizer.simulation.bag_writer import DriveBag
-from xview_localizer.simulation.sensors import GnssSample, OdometrySample
+from xview_localizer.simulation.sensors import GnssSample, ImuSample, OdometrySample
 
 START_SEC, ANTENNA_M, CAMERA_M = 1000.0, np.array([-0.6, 0.2]), (0.4, 0.1)
 CAMERA = {
@@ -62,7 +62,8 @@ ONLY = Camera(CAMERA_M, 120.0)
 RIG = {"front": Camera((0.9, 0.0), 0.0), "left": Camera((0.1, 0.3), 90.0, late_sec=0.2)}
 
 
-def write_drive(folder, cameras, description):
+def write_drive(folder, cameras, description, pitch_rad=None):
+    """With an IMU where base_link has a pitch."""
     rng = np.random.default_rng(0)
     odom_from_map = true_pose(0.0).inverse()
     with DriveBag(folder / "bag", START_SEC) as bag:
@@ -71,6 +72,10 @@ def write_drive(folder, cameras, description):
             at = np.array([*pose.transform(ANTENNA_M), 1.7])
             bag.add_odometry(OdometrySample(float(stamp_sec), odom_from_map @ pose, 4.0, 0.05))
             bag.add_gnss(GnssSample(float(stamp_sec), at, 0.02), FRAME)
+            if pitch_rad is not None:
+                bag.add_imu(
+                    ImuSample(float(stamp_sec), 0.0, pitch_rad, pose.yaw_rad, np.zeros(3), np.zeros(3))
+                )
         for stamp_sec in np.arange(0.25, 19.0, 0.5):
             for name, camera in cameras.items():
                 noise = cv2.imencode(".jpg", rng.integers(0, 256, (48, 64, 3), np.uint8))[1].tobytes()
@@ -157,8 +162,8 @@ def test_drives_that_cannot_be_learnt_from(folder, localizer, tmp_path, referenc
 class SureLocalizer:
     """Finds the true pose at the current image's stamp, where the noise in these images shows nothing."""
 
-    def __init__(self, package):
-        self.spec, self.config = package.spec, LocalizerConfig()
+    def __init__(self, package, on_slope=False):
+        self.spec, self.config, self.on_slope = package.spec, LocalizerConfig(), on_slope
 
     def observe(self, view):
         return empty_observation(view.stamp_sec, "")
@@ -167,7 +172,17 @@ class SureLocalizer:
         stamp_sec = placed[-1].observation.stamp_sec
         pose, covariance = true_pose(stamp_sec - START_SEC), np.diag([0.01, 0.01, 1e-4])
         mode = PoseMode(pose, 1.0, covariance, log_evidence=500.0, log_evidence_current=500.0, log_prior=0.0)
-        return Modes(stamp_sec, prior, (mode,), len(placed), 1.5, 80, 0.4, depth_source="network")
+        return Modes(
+            stamp_sec,
+            prior,
+            (mode,),
+            len(placed),
+            1.5,
+            80,
+            0.4,
+            depth_source="network",
+            on_slope=self.on_slope,
+        )
 
     def scale_bounds(self, scale_known):
         return 0.5, 2.0
@@ -199,6 +214,18 @@ def test_every_camera_teaches_from_where_it_was_at_its_own_stamp(
         assert np.angle(np.exp(1j * (record.truth.yaw_rad - camera.yaw_rad))) == pytest.approx(0, abs=0.01)
     assert all(count >= 30 for count in seen.values()), seen
     assert len({frame.image for frame in frames}) == len(frames)
+
+
+@pytest.mark.parametrize("on_slope", [False, True])
+def test_cameras_are_level_or_on_the_slope_as_the_tracker_found(package, tmp_path, on_slope):
+    """The camera looks ahead and 2° down, on a robot whose front is 4° lower than its rear."""
+    ahead = Camera((0.4, 0.0), 0.0)
+    description = {"camera": ahead.description, "topics": DriveBag.TOPICS}
+    leaning = write_drive(tmp_path, {"": ahead}, description, pitch_rad=np.radians(4.0))
+    frames = frames_of(leaning, SureLocalizer(package, on_slope), None, tmp_path / "frames" / "drive_0")
+    pitch_deg = [frame.camera["pitch_deg"] for frame in frames if frame.anchor is not None]
+    assert len(pitch_deg) > 10
+    np.testing.assert_allclose(pitch_deg, 2.0 if on_slope else 6.0, atol=1e-6)
 
 
 def test_a_camera_of_several_that_is_not_surveyed_is_named(rig_folder, localizer, tmp_path):

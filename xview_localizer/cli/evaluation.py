@@ -141,7 +141,7 @@ def _evaluate_drive(
         records = list(localize_drive(drive, localizer, settings, doubts.append))
     rate_hz = len(records) / (time.perf_counter() - began)
     for doubt in doubts:
-        print_line(f"warning: {doubt}")
+        print_line(f"doubtful: {doubt}")
     result = judge_drive(drive, reference, settings, records, rate_hz)
     if len(result.records) < len(records):
         left_out = len(records) - len(result.records)

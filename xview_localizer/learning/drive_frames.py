@@ -32,7 +32,7 @@ from xview_localizer.recordings.bag import Drive
 from xview_localizer.recordings.offline import moments_of_drive
 from xview_localizer.records import ImageRecord
 from xview_localizer.tracking.motion import PathPose, SampleError
-from xview_localizer.tracking.tracker import DriveTracker
+from xview_localizer.tracking.tracker import DriveTracker, TrackedFix
 
 # Least distance between two frames: closer ones show the same ground.
 SPACING_M = 1.5
@@ -122,26 +122,32 @@ class _FrameCutter:
         except messages.MessageError as error:
             self.complaints.append(str(error))
             return
+        sure = _sure_anchor(ImageRecord.of(tracked)) if tracked else None
         for image, odometry, anchor in places:
-            if tracked is not None:
-                anchor = _moved(tracked, tracker, current_sec, image.stamp_sec)
-            self._keep(image, odometry, anchor)
+            if sure is not None:
+                anchor = _moved(sure, tracker, current_sec, image.stamp_sec)
+            self._keep(image, odometry, anchor, on_slope=tracked is not None and tracked.on_slope)
 
     def _is_further(self, image: CameraImage, odometry: PathPose | None, anchor: Anchor | None) -> bool:
         last = self._last.get(image.camera)
         return last is None or _is_further(last, odometry, anchor)
 
-    def _tracked(self, moment: Moment) -> Anchor | None:
-        """The pose of the current image, where the tracker is sure of it. Raises MessageError."""
+    def _tracked(self, moment: Moment) -> TrackedFix:
+        """Where the current image was taken. Raises MessageError."""
         observation = self._intake.observe_moment(moment, lambda camera, why: self.complaints.append(why))
-        return _sure_anchor(ImageRecord.of(self._intake.tracker.locate(observation)))
+        return self._intake.tracker.locate(observation)
 
-    def _keep(self, image: CameraImage, odometry: PathPose | None, anchor: Anchor | None) -> None:
+    def _keep(
+        self, image: CameraImage, odometry: PathPose | None, anchor: Anchor | None, on_slope: bool
+    ) -> None:
+        """Write an image and its frame; `on_slope`: the ground is parallel to base_link, not level."""
         try:
             view = _without_mask(self._intake.view(image.message, image.camera))
         except (messages.MessageError, SampleError) as error:
             self.complaints.append(str(error))
             return
+        if on_slope:
+            view = replace(view, gravity_base=None)
         number = len(self.frames)
         name = f"{number:05d}.jpg"
         cv2.imwrite(str(self._out / name), view.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
