@@ -66,7 +66,7 @@ def test_help_of_options_is_shown_whole(words):
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_help_shows_examples_that_parse(words):
     """Every example is a call of its own command, with options and values that the command takes."""
-    text = plain(RUNNER.invoke(cli.app, [*words, "--help"], env={"COLUMNS": "200"}).output)
+    text = plain(RUNNER.invoke(cli.app, [*words, "--help"], env={"COLUMNS": "1000"}).output)
     shown = re.findall(r"Example: xview-localizer ((?:(?!Example:)[^\n│])+)", text)
     assert shown
     for example in shown:

@@ -207,7 +207,7 @@ def test_unknown_camera_height_is_solved_for(localizer, small_town, prior, assum
     past = seen_from_the_past(localizer, small_town, camera_height_m=None)
     placed = [PlacedObservation(past, T_CURRENT_PAST), PlacedObservation(now, IDENTITY_POSE)]
     fix = joined(localizer, placed, prior)
-    assert fix.scale == pytest.approx(1.8 / assumed_m, rel=0.1)
+    assert fix.scale == pytest.approx(1.8 / assumed_m, rel=0.12)
     assert error_m(fix, small_town.pose) < 0.7
 
 

@@ -131,6 +131,7 @@ def test_the_command_writes_a_recording_for_rerun(tmp_path, parameters):
     ids=["no status", "two nodes", "another status", "no positions"],
 )  # fmt: skip
 def test_an_unusable_recording_is_refused_by_name(tmp_path, parameters, messages, problem):
+    pytest.importorskip("rerun")
     result = run(write_bag(tmp_path, messages), parameters)
     assert result.exit_code == 1
     assert problem in str(result.exception)

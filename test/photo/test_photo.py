@@ -7,7 +7,7 @@ from PIL import Image
 
 from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
 from xview_localizer.geometry.local_frame import LocalFrame
-from xview_localizer.photo.metadata import PhotoError
+from xview_localizer.photo.metadata import XMP_HEADER, PhotoError
 from xview_localizer.photo.photo import KnownByUser, read_photo
 
 KNOWN_PLACE = KnownByUser(latitude_deg=48.0, longitude_deg=11.0)
@@ -17,9 +17,13 @@ KNOWN_PLACE = KnownByUser(latitude_deg=48.0, longitude_deg=11.0)
 def save(tmp_path):
     """Write an image of a size with metadata; returns its path."""
 
-    def save(width=400, height=300, name="photo.jpg", **options):
+    def save(width=400, height=300, name="photo.jpg", xmp=b"", **options):
         gradient = np.linspace(0, 255, width * height * 3).reshape(height, width, 3).astype(np.uint8)
         Image.fromarray(gradient).save(tmp_path / name, **options)
+        if xmp:  # Pillow writes it from version 11 on
+            jpeg, packet = (tmp_path / name).read_bytes(), XMP_HEADER + xmp
+            segment = b"\xff\xe1" + (2 + len(packet)).to_bytes(2, "big") + packet
+            (tmp_path / name).write_bytes(jpeg[:2] + segment + jpeg[2:])
         return tmp_path / name
 
     return save

@@ -19,6 +19,9 @@ from xview_localizer.simulation.unseen_families import UNSEEN
 from xview_localizer.simulation.varied import MAX_TILT_DEG, sample_any_camera, with_weather
 
 SIZE_M = 100.0
+of_current_versions = pytest.mark.skipif(
+    int(np.__version__.split(".")[0]) < 2, reason="the digests are those of current NumPy, OpenCV and Shapely"
+)
 NEW = [name for name, habits in FAMILIES.items() if habits is not None]
 
 
@@ -47,6 +50,7 @@ def test_a_camera_can_stand_in_a_town_and_both_views_show_the_same_ground(towns,
     assert np.all((below > 0) & (below < 5))
 
 
+@of_current_versions
 def test_classic_towns_are_those_they_were():
     town = Town.of_family(11, "classic", SIZE_M)
     digest = hashlib.sha256()
@@ -55,6 +59,7 @@ def test_classic_towns_are_those_they_were():
     assert digest.hexdigest()[:16] == "5bdba66b70d5b56b"
 
 
+@of_current_versions
 @pytest.mark.parametrize(
     "name, expected", [("old_town", "cbc6c006f150e5b5"), ("country", "921f1fc18662e353")]
 )

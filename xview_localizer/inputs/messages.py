@@ -312,12 +312,17 @@ def _rgb(pixels: np.ndarray, encoding: str) -> np.ndarray:
     conversion = _TO_RGB[encoding][1]
     if conversion is None:
         return pixels
+    height, width = pixels.shape[:2]
+    # OpenCV 4.6 converts odd widths and loses a column. Rows of a second plane stand below those of the first.
+    odd = encoding in _SUBSAMPLED and (width % 2 or encoding in _SEMI_PLANAR and height % 3)
+    if odd:
+        raise MessageError(
+            f"cannot convert {width} × {height} of {encoding}: its width and height must be even"
+        )
     try:
         return cv2.cvtColor(pixels, conversion)
     except cv2.error as error:
-        height, width = pixels.shape[:2]
-        cause = "its width and height must be even" if encoding in _SUBSAMPLED else error.err
-        raise MessageError(f"cannot convert {width} × {height} of {encoding}: {cause}") from error
+        raise MessageError(f"cannot convert {width} × {height} of {encoding}: {error.err}") from error
 
 
 def _rotation(quaternion, name: str) -> np.ndarray:

@@ -75,11 +75,13 @@ def read_photo_file(path: Path) -> tuple[np.ndarray, PhotoMetadata]:
 
 def _rgb(image: Image.Image, path: Path) -> Image.Image:
     """The image in RGB of 8 bits. Raises PhotoError where its values have no known range."""
-    if image.mode.startswith("I;16"):  # Pillow would cut off what is above 255
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
+    if not image.mode.startswith(("I", "F")):
+        return image.convert("RGB")
+    values = np.asarray(image)
+    # Before version 10.3 Pillow reads 16 bits into 32. Its own conversion would cut off what is above 255.
+    if image.mode == "F" or values.min() < 0 or values.max() >= 2**16:
         raise PhotoError(f"{path} holds values of 32 bits, not colours; export it as JPEG")
-    return image.convert("RGB")
+    return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
 
 
 def _advice(path: Path) -> str:
