@@ -42,7 +42,10 @@ from xview_localizer.ros.node_process import NodeProcess
 # Images that are sound at the beginning, and then those of the fault; the others are sound again.
 SOUND_IMAGES, FAULTY_IMAGES = 4, 5
 ANSWER_SEC, START_SEC = 30.0, 120.0
-WRONG_M, RECOVERY_SEC, GROWTH_MB = 5.0, 5.0, 150.0
+WRONG_M, RECOVERY_SEC = 5.0, 5.0
+# A fault in which no image is processed hides what the first two images take: 225 MB, for the map's first blocks and
+# the first match fields.
+GROWTH_MB = 250.0
 (TF_TYPE,) = TF_ROLES["tf"]
 CANNOT_START = 1  # what a node that starts by itself ends with where it cannot be configured
 FAST_SEC = 1 / 60  # between images of a fast camera
