@@ -16,7 +16,7 @@ def clock(monkeypatch):
 
 
 def after_silence_of(clock, silent, received):
-    """Diagnostics after a first message on each topic in `received`, and 3.5 s later a second one, not on `silent`."""
+    """Diagnostics after a message on each of `received` and, 3.5 s later, another on each that is not `silent`."""
     health = Health({})
     for name in received:
         health.received(name)

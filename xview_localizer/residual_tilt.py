@@ -16,8 +16,8 @@ from xview_localizer.localizer import Localizer
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 
 STEP_RAD = float(np.radians(1.0))
-# A parabola says little about what is further outside of its three points.
-FARTHEST_RAD = 2 * STEP_RAD
+# A parabola says little about what is further from its middle than so many steps.
+FARTHEST_STEPS = 2.0
 # Where the pose is searched for anew, as tilted cells move it.
 NEAR_M, NEAR_YAW_RAD = 3.0, float(np.radians(5.0))
 # Cells that the tilt sends to the horizon are left at so many camera heights.
@@ -59,9 +59,8 @@ def residual_tilt_rad(localizer: Localizer, observation: Observation, pose: Pose
 
 
 def _vertex(before: float, middle: float, after: float) -> float:
-    """Where the parabola through values at -1, 0 and 1 is highest, within FARTHEST_RAD / STEP_RAD of 0."""
-    farthest = FARTHEST_RAD / STEP_RAD
+    """Where the parabola through values at -1, 0 and 1 is highest, within FARTHEST_STEPS of 0."""
     curvature = before - 2 * middle + after
     if curvature >= 0:  # no maximum: it lies outside, on the higher side
-        return farthest * float(np.sign(after - before))
-    return float(np.clip(0.5 * (before - after) / curvature, -farthest, farthest))
+        return FARTHEST_STEPS * float(np.sign(after - before))
+    return float(np.clip(0.5 * (before - after) / curvature, -FARTHEST_STEPS, FARTHEST_STEPS))
