@@ -21,7 +21,7 @@ import xview_localizer as xl
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.evaluation import plots
 from xview_localizer.evaluation.animation import write_animation
-from xview_localizer.evaluation.drive import drive_aerial, drive_images, judge_drive
+from xview_localizer.evaluation.drive import aerial_around, drive_images, judge_drive
 from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.evaluation.report_data import jpeg
 from xview_localizer.geometry.camera import EquirectangularCamera
@@ -66,7 +66,7 @@ def draw_drive(out: Path, scratch: Path) -> None:
     rate_hz = len(records) / (time.perf_counter() - began)
     result = judge_drive(drive, read_reference(None, drive, settings), settings, records, rate_hz)
     images = drive_images(drive, [record.stamp_sec for record in records])
-    write_animation(out / "drive.webp", result, drive_aerial(result, settings), images)
+    write_animation(out / "drive.webp", result, aerial_around(result.truth_xy_m, settings), images)
     plots.error_over_time(result).savefig(out / "error.png", dpi=PLOT_DPI, bbox_inches="tight")
 
     truth = result.truth[PHOTO_INDEX]

@@ -1,6 +1,7 @@
 """Every command has help, and errors that a user can mend are reported without a traceback."""
 
 import ast
+import json
 import re
 import sys
 import types
@@ -12,8 +13,12 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
+from xview_localizer.cli import common
 from xview_localizer.cli import main as cli
+from xview_localizer.cli.evaluation import report_metrics
+from xview_localizer.cli.measures import quantity
 from xview_localizer.cli.simulation import TOWN_SEED
+from xview_localizer.evaluation.metrics import Frame, summarize
 
 PACKAGE = Path(cli.__file__).parents[1]
 RUNNER = CliRunner()
@@ -155,7 +160,7 @@ def test_replay_that_fails_shows_the_node_s_log(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(drives, "open_drive", lambda *_: None)
     error = replay.ReplayError("the localizer node did not become active; its log ends with:\nboom")
-    monkeypatch.setattr(demo, "replay_and_report", lambda *_: fails(error)())
+    monkeypatch.setattr(demo, "replay_and_report", lambda *_, **__: fails(error)())
     code, err = run("replay", tmp_path)
     assert code == 1 and err.endswith("its log ends with:\nboom\n") and "Traceback" not in err
 
@@ -193,6 +198,61 @@ def test_wrong_options_are_explained(run, monkeypatch, words, message):
     assert code == 2 and message in err and "Traceback" not in err
 
 
+def frames_of_a_drive():
+    """Twelve images, one in three rejected, each for a reason of its own, and one accepted pose 7 m off."""
+    return [
+        Frame(
+            f"{number}.5", 7.0 if number == 1 else 0.123, 0.1, 0.0, 1.5, accepted=bool(number % 3), confidence=0.9,
+            reason=f"{'abcd'[number // 3]} is 0.{number}" if number % 3 == 0 else "", nees=2.5, latency_ms=99.6,
+            prior_error_m=12.0,
+        )
+        for number in range(12)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """A terminal of 80 columns."""
+    monkeypatch.setattr(common.console, "width", 80)
+
+
+def test_evaluation_fits_on_a_screen(tmp_path, capsys, narrow):
+    doubts, shift = ["the camera's clock lags"], {"advice": "the map lies off:\n  east: 1.5\n  north: -0.8"}
+    metrics = summarize(frames_of_a_drive()) | {
+        "rate_hz": 2.0, "n_in_gaps_of_reference": 3, "doubts": doubts, "map_shift": shift
+    }  # fmt: skip
+    report_metrics(metrics, tmp_path / "out.json")
+    shown = capsys.readouterr().out
+    assert len(shown.splitlines()) <= 25 and all(len(line) <= 80 for line in shown.splitlines()[:14])
+    cells = [
+        tuple(cell.strip() for cell in line.split("│")[1:-1]) for line in shown.splitlines() if "│" in line
+    ]
+    assert {
+        ("images", "12", "8"),
+        ("position within 5 m", "92 %", "88 %"),
+        ("off by more than 5 m", "", "1"),
+    } <= set(cells)
+    assert shown.count("rejected 1 ×: ") == 3 and "rejected 1 × for other reasons" in shown
+    for line in (*doubts, "3 images in gaps of the reference", "east: 1.5", f"{tmp_path / 'out.json'}"):
+        assert line in shown
+    assert json.loads((tmp_path / "out.json").read_text())["doubts"] == doubts
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(0.0914, "m", "0.09 m"), (12.94, "m", "12.9 m"), (355.4, "ms", "355 ms"), (0.198, "°", "0.20°"),
+     (0.875, "%", "88 %"), (0.825, "", "0.82"), (None, "m", "–")],
+)  # fmt: skip
+def test_figures_have_digits_that_mean_something(value, unit, text):
+    assert quantity(value, unit) == text
+
+
+def test_progress_is_for_terminals(capsys):
+    """A log or a pipe gets no bars."""
+    assert list(common.tracked("working")(range(3))) == [0, 1, 2]
+    assert capsys.readouterr().out == ""
+
+
 def test_engines_are_listed_and_cleaned(tmp_path):
     """Each with what it is for and what is wrong with it."""
     from xview_localizer.engines.tensorrt.cache import EngineKey, write_engine
@@ -203,5 +263,8 @@ def test_engines_are_listed_and_cleaned(tmp_path):
     listed = RUNNER.invoke(cli.app, ["engines", "list", "--cache", str(tmp_path)])
     assert "broken.engine: 0 MB; it is no engine of this version" in listed.output
     assert "tensorrt 10.3, fp16, for Orin GPU of 8.7" in listed.output
+    assert f"no engines in {tmp_path / 'none'}" in RUNNER.invoke(
+        cli.app, ["engines", "list", "--cache", str(tmp_path / "none")]
+    ).output.replace("\n", "")
     cleaned = RUNNER.invoke(cli.app, ["engines", "clean", "--all", "--cache", str(tmp_path)])
     assert cleaned.exit_code == 0 and not list(tmp_path.glob("*.engine"))

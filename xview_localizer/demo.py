@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import yaml
 from xview_localizer.aerial.map_server import served_map
 from xview_localizer.aerial.redact import redacted
 from xview_localizer.evaluation.bench import machine
-from xview_localizer.evaluation.drive import drive_aerial, drive_images, judge_drive
+from xview_localizer.evaluation.drive import aerial_around, drive_images, judge_drive
 from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.evaluation.report import write_report
 from xview_localizer.evaluation.trajectory import DriveResult
@@ -28,38 +28,38 @@ from xview_localizer.recordings.tum import write_tum
 from xview_localizer.records import ImageRecord, write_records
 
 Report = Callable[[str], None]
-Track = Callable[[str], Callable[[Iterable], Iterable]]
 # Parameters of the project's own map server; they replace those for the user's map.
 SERVED_MAP = {"map.max_zoom": 20, "map.tile_px": 256}
 
 
-def run_demo(
-    runs: Path, seed: int, length_m: float, kind: str, recording: Path | None, report: Report, track: Track
-) -> tuple[Path, dict]:
-    """Simulate a drive with a camera of `kind` and replay it; returns the run's folder and its metrics."""
+def simulated_drive(
+    runs: Path, seed: int, length_m: float, kind: str, report: Report, track: Callable[[Iterable], Iterable]
+) -> Drive:
+    """The drive of a seed with a camera of `kind`, rendered into `runs` unless it is there. Raises TownError."""
     from xview_localizer.simulation.drive import DriveConfig, simulate_drive
 
-    drive = runs / "drives" / f"seed{seed}_{length_m:.0f}m_{kind}"
-    if not (drive / "truth.tum").is_file():
+    folder = runs / "drives" / f"seed{seed}_{length_m:.0f}m_{kind}"
+    if not (folder / "truth.tum").is_file():
         report(f"simulating a town and a drive (seed {seed})")
-        simulate_drive(drive, seed, DriveConfig(length_m=length_m, kind=kind), track("rendering images"))
-    return replay_and_report(open_drive(drive), None, runs, None, None, recording, report, track)
+        simulate_drive(folder, seed, DriveConfig(length_m=length_m, kind=kind), track)
+    return open_drive(folder)
 
 
 def replay_and_report(
     drive: Drive,
-    reference_name: str | None,
     runs: Path,
-    rate: float | None,
-    model: Path | None,
-    recording: Path | None,
     report: Report,
-    track: Track,
+    on_record: Callable[[ImageRecord], None],
+    reference_name: str | None = None,
+    rate: float | None = None,
+    model: Path | None = None,
+    recording: Path | None = None,
 ) -> tuple[Path, dict]:
-    """Serve the drive's map, replay its bag through the node over DDS, judge by the reference and report.
+    """Serve the drive's map, replay its bag through the node over DDS, and judge by the reference.
 
-    `reference_name`: see read_reference. A `recording` is written for Rerun where it is given. Raises BagError,
-    MapSourceError, ReplayError, SettingsError.
+    Returns the run's folder, with its report, and the metrics. `on_record` receives the record of each image.
+    `reference_name`: see read_reference; `rate`: see ReplayPace; a `recording` for Rerun is written where it is given.
+    Raises BagError, MapSourceError, ReplayError, SettingsError.
     """
     from xview_localizer.ros.own_domain import use_own_domain
     from xview_localizer.ros.replay import ReplayError, ReplayPace, replay_drive
@@ -75,28 +75,28 @@ def replay_and_report(
             values |= SERVED_MAP | {"map.source": source, "map.cache_dir": str(folder / "tiles")}
         (folder / "localizer.yaml").write_text(parameter_file_text(values))
         report(f"replaying through the localizer node in DDS domain {use_own_domain()}")
-        answered: list[float] = []
-        began = time.monotonic()
+        answered_sec: list[float] = []
+        began_sec = time.monotonic()
 
-        def on_record(record: ImageRecord) -> None:
-            answered.append(time.monotonic())
-            state = "accepted" if record.accepted else record.reason
-            report(f"  {record.stamp_sec:.1f}  ({record.x_m:7.2f}, {record.y_m:7.2f}) m  {state}")
+        def answered(record: ImageRecord) -> None:
+            answered_sec.append(time.monotonic())
+            on_record(record)
 
-        records = replay_drive(drive, values, ReplayPace(rate), on_record)
+        records = replay_drive(drive, values, ReplayPace(rate), answered)
     if not records:
         raise ReplayError(
             "the node answered no image: does the bag hold images, and is the rate within its means?"
         )
-    # The first image waits for the node and the map; the rate is that of the images after it.
-    rate_hz = (
-        (len(answered) - 1) / (answered[-1] - answered[0])
-        if len(answered) > 1
-        else 1 / (time.monotonic() - began)
-    )
     shutil.rmtree(folder / "tiles", ignore_errors=True)
-    result = judge_drive(drive, reference, settings, records, rate_hz)
+    result = judge_drive(drive, reference, settings, records, _rate_hz(began_sec, answered_sec))
     return folder, _report(folder, drive, result, settings, recording)
+
+
+def _rate_hz(began_sec: float, answered_sec: Sequence[float]) -> float:
+    """Images per second; the first one waits for the node and the map, so it counts only where it is alone."""
+    if len(answered_sec) == 1:
+        return 1 / (answered_sec[0] - began_sec)
+    return (len(answered_sec) - 1) / (answered_sec[-1] - answered_sec[0])
 
 
 def _report(
@@ -123,7 +123,7 @@ def _report(
         folder / "truth.tum",
         [(r.stamp_sec, t.x_m, t.y_m, t.yaw_rad) for r, t in zip(records, result.truth, strict=True)],
     )
-    aerial = drive_aerial(result, settings)
+    aerial = aerial_around(result.truth_xy_m, settings)
     package = ModelPackage.load(settings.package_path)
     about = {
         "drive": drive.name,

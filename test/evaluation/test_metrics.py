@@ -100,11 +100,11 @@ def test_limits_count_as_within():
 def test_metrics_of_no_records_are_zero_or_none():
     metrics = summarize([])
     assert metrics["n"] == metrics["n_accepted"] == metrics["false_accepts"] == 0
-    assert metrics["frames"] == []
+    assert metrics["frames"] == metrics["rejections"] == []
     figures = {
         key: value
         for key, value in metrics.items()
-        if key not in ("n", "n_accepted", "false_accepts", "frames")
+        if key not in ("n", "n_accepted", "false_accepts", "rejections", "frames")
     }
     assert set(figures.values()) == {None}
 
@@ -115,6 +115,15 @@ def test_all_rejected():
     assert metrics["position_median_m"] == 5.0 and metrics["recall_2m"] == 0.5
     assert {value for key, value in metrics.items() if key.startswith("accepted_")} == {None}
     assert metrics["nees_mean"] is None
+
+
+def test_reasons_of_rejections_are_counted_without_their_numbers():
+    reasons = ["confidence 0.31 is below 0.8", "blank", "confidence 0.7 is below 0.8"]
+    frames = [frame(1.0, accepted=False, reason=reason) for reason in reasons] + [frame(1.0)]
+    assert summarize(frames)["rejections"] == [
+        {"reason": "confidence … is below …", "count": 2},
+        {"reason": "blank", "count": 1},
+    ]
 
 
 def test_reliability_bins_confidence():

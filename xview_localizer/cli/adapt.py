@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.table import Table
 
-from xview_localizer.cli.common import console, print_line, training_progress
+from xview_localizer.cli.common import print_line, training_progress
+from xview_localizer.cli.measures import print_figures, quantity
 from xview_localizer.cli.training import StartShare
 
 
@@ -26,8 +26,8 @@ def adapt(
     reference: Annotated[
         Optional[str],
         typer.Option(
-            help="True poses: a topic (PoseStamped, PoseWithCovarianceStamped, Odometry, NavSatFix) or TUM file, also "
-            "one in each drive folder; by default the tracker's surest poses, smoothed."
+            help="True poses: a topic of poses, odometry or NavSatFix, or a TUM file, also one in each drive folder; "
+            "by default the tracker's surest poses, smoothed."
         ),
     ] = None,
     start: Annotated[
@@ -52,14 +52,18 @@ def adapt(
     drives = SiteDrives(tuple(bag), map_option, reference)
     config = AdaptConfig(drives, start, steps, start_share, device, threads)
     work = work or out.with_name(f"{out.name}.work")
-    adaptation = adapt_package(work, out, config, training_progress("working"))
+    adaptation = adapt_package(work, out, config, training_progress(""))
     before, after = adaptation.before, adaptation.after
-    table = Table("held-out road", "before", "after", title=f"{before.images} images")
-    table.add_row("within 2 m", f"{before.within_2m:.0%}", f"{after.within_2m:.0%}")
-    table.add_row("median error", f"{before.median_m:.2f} m", f"{after.median_m:.2f} m")
-    table.add_row("accepted", str(before.accepted), str(after.accepted))
-    table.add_row("wrong accepted", str(before.wrong_accepted), str(after.wrong_accepted))
-    console.print(table)
+    print_figures(
+        f"{before.images} images of held-out road",
+        ("", "before", "after"),
+        [
+            ("within 2 m", quantity(before.within_2m, "%"), quantity(after.within_2m, "%")),
+            ("position error, median", quantity(before.median_m, "m"), quantity(after.median_m, "m")),
+            ("accepted", str(before.accepted), str(after.accepted)),
+            ("of them off by more than 5 m", str(before.wrong_accepted), str(after.wrong_accepted)),
+        ],
+    )
     print_line(f"wrote {work / 'adaptation.json'}")
     if adaptation.worse:
         print_line(f"[red]no package is written to {out}:[/red] {', '.join(adaptation.worse)}", markup=True)

@@ -60,10 +60,10 @@ Out = Annotated[Path, typer.Option("--out", help="JSON file to write.")]
 
 
 def tracked(description: str) -> Callable[[Iterable], Iterable]:
-    """A wrapper for loops that shows their progress under `description`."""
+    """A wrapper for loops that shows their progress under `description`, on a terminal only."""
 
     def wrap(items: Iterable) -> Iterable:
-        return track(list(items), description, console=console)
+        return track(list(items), description, console=console, disable=not console.is_terminal)
 
     return wrap
 
@@ -98,10 +98,3 @@ def open_recorded(path: Path, params_file: Path | None, topics: list[str] | None
             raise typer.BadParameter(f"{topic} is not INPUT:=TOPIC", param_hint="--topic")
         given[role.strip()] = name.strip()
     return open_drive(path, read_parameter_file(params_file) if params_file else None, given)
-
-
-def figure(value: float | None) -> str:
-    """A measured number for a table, with three digits, or as a whole number from 100 on; a dash for None."""
-    if value is None:
-        return "–"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -2,9 +2,19 @@
 
 from pathlib import Path
 
-from rich.table import Table
+from xview_localizer.cli.common import load_package, print_line, tracked
+from xview_localizer.cli.measures import SHOWN_REASONS, Measure, print_figures
 
-from xview_localizer.cli.common import console, figure, load_package, print_line, tracked
+# The rows of the table: figures of cross_view_table.py.
+MEASURES = (
+    Measure("position_mean_m", "position error, mean", "m"),
+    Measure("position_median_m", "position error, median", "m"),
+    *(Measure(f"lateral_recall_{r}m", f"lateral error within {r} m", "%") for r in (1, 3, 5)),
+    *(Measure(f"longitudinal_recall_{r}m", f"longitudinal error within {r} m", "%") for r in (1, 3, 5)),
+    Measure("yaw_mean_deg", "heading error, mean", "°"),
+    Measure("yaw_median_deg", "heading error, median", "°"),
+    *(Measure(f"yaw_recall_{r}deg", f"heading within {r}°", "%") for r in (1, 3, 5)),
+)
 
 
 def judge_data_set(
@@ -33,22 +43,19 @@ def judge_data_set(
     figures = {**images.protocol, "model": networks.spec.name, **cross_view_figures(result)}
     write_json(figures, out)
     _print_table(figures)
-    print_line(f"wrote {out}")
+    print_line(f"errors of every image: {out}")
 
 
 def _print_table(figures: dict) -> None:
     within_deg = figures["heading_within_deg"]
     heading = "unknown heading" if within_deg >= 180 else f"heading known within ± {within_deg:g}°"
-    table = Table(
-        "measure", "all", "accepted", title=f"{figures['data_set']}, {figures['area']} area, {heading}"
-    )
-    for measure, value in figures["all"].items():
-        table.add_row(measure, figure(value), figure(figures["accepted"][measure]))
-    table.add_row("n", str(figures["n"]), str(figures["n"] - figures["n_rejected"]))
-    console.print(table)
+    rows = [("images", str(figures["n"]), str(figures["n"] - figures["n_rejected"]))]
+    rows += [(item.name, item.text(figures["all"]), item.text(figures["accepted"])) for item in MEASURES]
+    title = f"{figures['data_set']}, {figures['area']} area, {heading}, labels of {figures['labels']}"
+    print_figures(title, ("", "all", "accepted"), rows)
     print_line(
-        f"labels of {figures['labels']}, {figures['n_rejected']} rejected, {figures['n_without_pose']} without a pose, "
+        f"{figures['n_rejected']} rejected, {figures['n_without_pose']} without a pose, "
         f"{figures['n_unreadable']} unreadable"
     )
-    for reason in list(figures["unreadable"].values())[:3]:
+    for reason in list(figures["unreadable"].values())[:SHOWN_REASONS]:
         print_line(f"unreadable: {reason}")

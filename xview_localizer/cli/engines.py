@@ -94,7 +94,11 @@ def list_engines(cache: Cache = "") -> None:
     from xview_localizer.engines.tensorrt.cache import EngineCache
     from xview_localizer.engines.tensorrt.open import unfit_reason
 
-    for path, key, problem in EngineCache(cache).entries():
+    store = EngineCache(cache)
+    entries = store.entries()
+    if not entries:
+        print_line(f"no engines in {store.folder}")
+    for path, key, problem in entries:
         about = f"{path.name}: {path.stat().st_size / 1e6:.0f} MB"
         if key is not None:
             about += f", {key.runtime} {key.runtime_version}, {key.precision}"
@@ -128,8 +132,8 @@ def check(
         for result in checks.graphs():
             for error in result.errors:
                 print_line(
-                    f"{result.graph}: {error.name} is off by {error.relative:.1e} of its norm "
-                    f"(allowed {result.tolerance:.0e}), at most {error.greatest:.1e}"
+                    f"{result.graph}: {error.name} differs by {error.relative:.2%} of its norm "
+                    f"(allowed: {result.tolerance:.1%}), a single number by up to {error.greatest:.2g}"
                 )
             if result.worst_layer is not None:
                 failed.append(f"{result.graph}, worst layer {result.worst_layer.name}")
@@ -156,9 +160,12 @@ def clean(
     from xview_localizer.engines.tensorrt.cache import EngineCache
     from xview_localizer.engines.tensorrt.open import unfit_reason
 
+    removed = 0
     for path, key, problem in EngineCache(cache).entries():
-        reason = problem or unfit_reason(key) or ("asked to" if everything else "")
+        reason = problem or unfit_reason(key) or ("--all" if everything else "")
         if reason:
             path.unlink()
             path.with_suffix(".lock").unlink(missing_ok=True)
             print_line(f"removed {path.name}: {reason}")
+            removed += 1
+    print_line(f"removed {removed} engines" if removed else "nothing to remove")

@@ -1,4 +1,4 @@
-"""`xview-localizer evaluate` and `bench`: accuracy and speed, measured without ROS."""
+"""`xview-localizer evaluate`: accuracy, calibration and rejection, measured without ROS."""
 
 # typer 0.9, of Ubuntu 24.04, reads neither `X | None` nor annotations that `from __future__ import annotations` delays.
 import time
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
-from rich.table import Table
 
 from xview_localizer.cli.common import (
     Out,
@@ -16,18 +15,36 @@ from xview_localizer.cli.common import (
     Topics,
     TrueTrack,
     console,
-    figure,
     load_package,
     open_recorded,
     print_line,
     tracked,
 )
 from xview_localizer.cli.cross_view import judge_data_set
+from xview_localizer.cli.measures import Measure, print_figures, print_rejections
 
 if TYPE_CHECKING:
     from xview_localizer.evaluation.trajectory import DriveResult
     from xview_localizer.parameters.settings import Settings
     from xview_localizer.recordings.bag import Drive
+
+DATA_SETS = "VIGOR and KITTI"  # a group of options in the help
+# What `evaluate` prints of metrics.json: errors over all and over accepted images, and figures that stand alone.
+ERRORS = (
+    Measure("position_median_m", "position error, median", "m"),
+    Measure("recall_1m", "position within 1 m", "%"),
+    Measure("recall_2m", "position within 2 m", "%"),
+    Measure("recall_5m", "position within 5 m", "%"),
+    Measure("recall_10m", "position within 10 m", "%"),
+    Measure("yaw_median_deg", "heading error, median", "°"),
+    Measure("yaw_recall_10deg", "heading within 10°", "%"),
+)
+NEES = Measure("nees_mean", "NEES of (x, y, yaw), ideally 3", "")
+ALONE = (
+    Measure("confident_70_recall_2m", "most confident 70 % within 2 m:", "%"),
+    Measure("trajectory_rmse_m", "RMSE of the published trajectory (GNSS before it)", "m"),
+    Measure("rate_hz", "images per second:", ""),
+)
 
 
 def evaluate(
@@ -46,16 +63,21 @@ def evaluate(
     out: Out = Path("evaluation.json"),
     area: Annotated[
         Optional[str],
-        typer.Option(help="same (the default) or cross: test images of VIGOR, KITTI's test 1 or 2."),
+        typer.Option(
+            help="same (the default) or cross: test images of VIGOR, KITTI's test 1 or 2.",
+            rich_help_panel=DATA_SETS,
+        ),
     ] = None,
     heading_within: Annotated[
         Optional[float],
         typer.Option(
-            help="Degrees within which the heading is known; by default 180 (unknown) for VIGOR, 10 for KITTI."
+            help="Degrees within which the heading is known; by default 180 (unknown) for VIGOR, 10 for KITTI.",
+            rich_help_panel=DATA_SETS,
         ),
     ] = None,
     limit: Annotated[
-        Optional[int], typer.Option(help="At most so many images of VIGOR or KITTI, evenly spread.")
+        Optional[int],
+        typer.Option(help="At most so many images, evenly spread over the list.", rich_help_panel=DATA_SETS),
     ] = None,
     keyframes: Annotated[int, typer.Option(help="Images of a sequence solved together (pairs).")] = 1,
     threads: Annotated[
@@ -86,7 +108,7 @@ def evaluate(
     else:
         drive = open_recorded(bag, params_file, topic)
         metrics = _evaluate_drive(drive, reference, model, threads, recording)
-    _report(metrics, out)
+    report_metrics(metrics, out)
 
 
 def _evaluate_pairs(folder: Path, model: Path | None, keyframes: int, threads: int) -> dict:
@@ -123,6 +145,7 @@ def _evaluate_drive(
     threads: int | None,
     recording: Path | None,
 ) -> dict:
+    """Localize and judge a drive; its metrics also hold what is doubtful, and a shift of the map."""
     from xview_localizer.assembly import build_localizer, open_map
     from xview_localizer.evaluation.drive import judge_drive
     from xview_localizer.evaluation.map_shift import estimate_map_shift
@@ -140,20 +163,15 @@ def _evaluate_drive(
     with console.status("localizing"):
         records = list(localize_drive(drive, localizer, settings, doubts.append))
     rate_hz = len(records) / (time.perf_counter() - began)
-    for doubt in doubts:
-        print_line(f"doubtful: {doubt}")
     result = judge_drive(drive, reference, settings, records, rate_hz)
-    if len(result.records) < len(records):
-        left_out = len(records) - len(result.records)
-        print_line(f"{left_out} of {len(records)} images lie in gaps of the reference")
     if recording is not None:
         _write_recording(recording, drive, result, settings)
     shift = estimate_map_shift(result, settings.values, localizer.spec.calibration.independence_m)
-    if shift is not None and shift.is_significant:
-        print_line(shift.advice())
     return {
         **summarize(result.frames),
         **result.drive_metrics(),
+        "n_in_gaps_of_reference": len(records) - len(result.records),
+        "doubts": doubts,
         "map_shift": None if shift is None else shift.record(),
     }
 
@@ -164,112 +182,29 @@ def _given(**options: object) -> dict[str, object]:
 
 
 def _write_recording(path: Path, drive: "Drive", result: "DriveResult", settings: "Settings") -> None:
-    from xview_localizer.evaluation.drive import drive_aerial, drive_images
+    from xview_localizer.evaluation.drive import aerial_around, drive_images
     from xview_localizer.evaluation.rerun_log import write_recording
 
     images = drive_images(drive, [record.stamp_sec for record in result.records])
-    write_recording(path, result, drive_aerial(result, settings), images)
+    write_recording(path, result, aerial_around(result.truth_xy_m, settings), images)
 
 
-def rerun(
-    bag: Annotated[Path, typer.Argument(help="Recording with the node's ~/status, or a drive folder.")],
-    params_file: Parameters = None,
-    topic: Topics = None,
-    status: Annotated[
-        Optional[str], typer.Option(help="Topic of the node's ~/status; by default the only one.")
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Recording for the Rerun viewer (.rrd).")] = Path(
-        "run.rrd"
-    ),
-) -> None:
-    """Convert a recording of a robot with the node's ~/status for the Rerun viewer; no reference is needed.
-
-    Example: xview-localizer rerun rosbag2_2026 --params-file my_robot.yaml --out run.rrd
-    """
-    from xview_localizer.evaluation.node_recording import read_node_recording
-    from xview_localizer.evaluation.rerun_log import write_unjudged_recording
-    from xview_localizer.parameters.settings import Settings
-
-    drive = open_recorded(bag, params_file, topic)
-    with console.status("reading"):
-        node = read_node_recording(drive, Settings.from_values(drive.values), status)
-    write_unjudged_recording(out, node.records, node.gnss_xy_m, node.aerial, node.images)
-    accepted = sum(record.accepted for record in node.records)
-    print_line(f"{len(node.records)} images, {accepted} accepted; wrote {out}")
-
-
-def bench(
-    out: Out = Path("bench.json"),
-    model: Package = None,
-    repeats: Annotated[int, typer.Option(help="Timed runs of each stage.")] = 30,
-    runtime: Annotated[
-        str, typer.Option("--runtime", "--engine", help="onnxruntime, tensorrt or tensorrt_rtx.")
-    ] = "onnxruntime",
-    precision: Annotated[str, typer.Option(help="Of TensorRT engines: fp16, fp32 or int8.")] = "fp16",
-    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime; 0: its own choice.")] = 0,
-    compare: Annotated[
-        Optional[Path], typer.Option(help="An earlier result: print the ratios to it.")
-    ] = None,
-) -> None:
-    """Time the graphs, a whole image by stage and the solvers on this machine.
-
-    Example: xview-localizer bench --out bench.json
-    Example: xview-localizer bench --engine tensorrt --out gpu.json --compare bench.json
-    """
-    from xview_localizer.engines.factory import EngineConfig
-    from xview_localizer.evaluation.bench import compared, read_bench, run_bench
-    from xview_localizer.evaluation.metrics import write_json
-
-    try:
-        earlier = read_bench(compare) if compare else None
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--compare") from error
-    with console.status("measuring"):
-        figures = run_bench(
-            load_package(model), repeats, EngineConfig(runtime, threads=threads, precision=precision)
-        )
-    write_json(figures, out)
-    used = figures["engines"]
-    table = Table(
-        "graph or stage", "median", "5 %", "95 %", title=f"{figures['machine']['cpu']}; {used['runtime']}"
-    )
-    for name, row in {**figures["graphs"], **figures["stages"]}.items():
-        table.add_row(name, *(f"{row[key]:.1f} ms" for key in ("median_ms", "p5_ms", "p95_ms")))
-    console.print(table)
-    print_line(f"peak memory {figures['peak_memory_mb']:.0f} MB")
-    if earlier is not None:
-        _print_comparison(compared(figures, earlier), earlier)
-    print_line(f"wrote {out}")
-
-
-def _print_comparison(rows: list[tuple[str, float, float]], earlier: dict) -> None:
-    table = Table("graph or stage", "then", "now", "now / then", title=f"then: {earlier['machine']['cpu']}")
-    for name, now, then in rows:
-        table.add_row(name, f"{then:.1f}", f"{now:.1f}", f"{now / then:.2f}")
-    console.print(table)
-
-
-def _report(metrics: dict, out: Path) -> None:
+def report_metrics(metrics: dict, out: Path) -> None:
     """Write the metrics to `out`, and print those that people look at first."""
     from xview_localizer.evaluation.metrics import write_json
 
     write_json(metrics, out)
-    table = Table("measure", "all", "accepted")
-    for key in (
-        "position_median_m",
-        "recall_1m",
-        "recall_2m",
-        "recall_5m",
-        "recall_10m",
-        "yaw_median_deg",
-        "yaw_recall_10deg",
-    ):
-        table.add_row(key, *(figure(metrics[prefix + key]) for prefix in ("", "accepted_")))
-    table.add_row("n", str(metrics["n"]), str(metrics["n_accepted"]))
-    console.print(table)
-    print_line(
-        f"false accepts {metrics['false_accepts']}, NEES {figure(metrics['nees_mean'])}, "
-        f"most confident 70 % within 2 m {figure(metrics['confident_70_recall_2m'])}, "
-        f"{figure(metrics['rate_hz'])} Hz"
-    )
-    print_line(f"wrote {out}")
+    rows = [("images", str(metrics["n"]), str(metrics["n_accepted"]))]
+    rows += [(item.name, item.text(metrics), item.text(metrics, "accepted_")) for item in ERRORS]
+    rows.append(("off by more than 5 m", "", str(metrics["false_accepts"])))
+    rows.append((NEES.name, "", NEES.text(metrics)))
+    print_figures(None, ("", "all", "accepted"), rows)
+    print_line(", ".join(f"{item.name} {item.text(metrics)}" for item in ALONE if item.key in metrics))
+    print_rejections(metrics["rejections"])
+    if metrics.get("n_in_gaps_of_reference"):
+        print_line(f"not judged: {metrics['n_in_gaps_of_reference']} images in gaps of the reference")
+    for doubt in metrics.get("doubts", ()):
+        print_line(f"doubtful: {doubt}")
+    if metrics.get("map_shift") and metrics["map_shift"]["advice"]:
+        print_line(metrics["map_shift"]["advice"])
+    print_line(f"errors of every image: {out}")

@@ -10,12 +10,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from xview_localizer.cli.adapt import adapt
+from xview_localizer.cli.bench import bench
 from xview_localizer.cli.common import print_line
 from xview_localizer.cli.engines import engines
-from xview_localizer.cli.evaluation import bench, evaluate, rerun
+from xview_localizer.cli.evaluation import evaluate
 from xview_localizer.cli.models import models
 from xview_localizer.cli.photos import locate
 from xview_localizer.cli.replay import demo, replay
+from xview_localizer.cli.rerun import rerun
 from xview_localizer.cli.simulation import simulate
 from xview_localizer.cli.training import calibrate, export, train
 

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.table import Table
 
-from xview_localizer.cli.common import console, load_package, print_line
+from xview_localizer.cli.common import load_package, print_line
 
 models = typer.Typer(no_args_is_help=True, help="Model packages.")
 imports = typer.Typer(no_args_is_help=True, help="Published weights as model packages.")
@@ -22,13 +21,12 @@ def list_models(folder: Annotated[Optional[Path], typer.Argument(help="Folder of
     """
     from xview_localizer.models.package import ModelPackage, default_package_path
 
-    table = Table("name", "folder", "size", "licence")
     for path in [default_package_path(), *(sorted(folder.iterdir()) if folder else [])]:
         if (path / "model.yaml").is_file():
             package = ModelPackage.load(path)
             size = sum(graph.path.stat().st_size for graph in package.graphs.values())
-            table.add_row(package.spec.name, str(path), f"{size / 1e6:.0f} MB", package.licence)
-    console.print(table)
+            print_line(f"{package.spec.name}, {size / 1e6:.0f} MB, family {package.family.name}: {path}")
+            print_line(f"  licence: {package.licence}")
 
 
 @models.command("check")
@@ -46,9 +44,12 @@ def check_model(
     package = load_package(folder)
     for name, graph in package.graphs.items():
         engine = engine_for(graph)
-        shapes = ", ".join(f"{spec.name}{list(spec.shape)}" for spec in engine.inputs)
-        print_line(f"{name}: {shapes}")
-    print_line(f"{package.folder} is complete; {package.provenance}")
+        print_line(f"{name} runs; its inputs:")
+        for spec in engine.inputs:
+            sizes = ", ".join("any" if size is None else str(size) for size in spec.shape)
+            print_line(f"  {spec.name} [{sizes}] {spec.dtype}")
+    print_line(f"{package.folder} is complete")
+    print_line(f"provenance: {package.provenance}")
 
 
 @models.command("update")

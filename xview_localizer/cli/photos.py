@@ -51,21 +51,33 @@ def locate(
     known = known_by_user(at, radius, heading, height, hfov, pitch, roll)
     locator = PhotoLocator(map_source, {"model.package": str(model or ""), "model.threads": threads})
     answers = locate_photos(find_photos(photo), locator, known, out, tracked("localizing"))
-    for answer in answers:
-        _print_answer(answer)
+    if len(answers) == 1:
+        _print_answer(answers[0])
+    else:
+        for answer in answers:
+            _print_verdict(answer, f": {_place(answer) if answer.verdict == 'accepted' else answer.reason}")
     print_line("table, GeoJSON and pictures:")
     print_open_me(out / "index.html")
 
 
 def _print_answer(answer: "PhotoAnswer") -> None:
-    colour = "green" if answer.verdict == "accepted" else "red"
-    print_line(f"[{colour}]{answer.verdict}[/{colour}]  {escape(answer.photo)}", markup=True)
-    lines = [answer.reason] if answer.reason else []
-    if answer.latitude_deg is not None:
-        lines += [
-            f"latitude {answer.latitude_deg:.7f}, longitude {answer.longitude_deg:.7f}, "
-            f"± {answer.sigma_major_m:.2f} m ({answer.from_prior_m:.1f} m from the rough position)",
-            f"heading {answer.heading_deg:.1f}° ± {answer.heading_sigma_deg:.1f}°, confidence {answer.confidence:.2f}",
-        ]
-    for line in [*lines, *filter(None, answer.notes.split("; "))]:
+    _print_verdict(answer)
+    lines = [answer.reason, _place(answer), *answer.notes.split("; ")]
+    for line in filter(None, lines):
         print_line(f"  {line}")
+
+
+def _print_verdict(answer: "PhotoAnswer", rest: str = "") -> None:
+    colour = "green" if answer.verdict == "accepted" else "red"
+    print_line(f"[{colour}]{answer.verdict}[/{colour}]  {escape(answer.photo + rest)}", markup=True)
+
+
+def _place(answer: "PhotoAnswer") -> str:
+    """The pose that was found; empty where there is none."""
+    if answer.latitude_deg is None:
+        return ""
+    return (
+        f"{answer.latitude_deg:.7f}, {answer.longitude_deg:.7f} ± {answer.sigma_major_m:.2f} m "
+        f"({answer.from_prior_m:.1f} m from the rough position), "
+        f"heading {answer.heading_deg:.1f}° ± {answer.heading_sigma_deg:.1f}°, confidence {answer.confidence:.2f}"
+    )

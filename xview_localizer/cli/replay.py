@@ -2,10 +2,10 @@
 
 # typer 0.9, of Ubuntu 24.04, reads neither `X | None` nor annotations that `from __future__ import annotations` delays.
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
-from rich.table import Table
+from rich.markup import escape
 
 from xview_localizer.cli.common import (
     Package,
@@ -14,24 +14,28 @@ from xview_localizer.cli.common import (
     Topics,
     TrueTrack,
     console,
-    figure,
     open_recorded,
     print_line,
     print_open_me,
     tracked,
 )
+from xview_localizer.cli.measures import Measure, print_figures, print_rejections
 from xview_localizer.cli.simulation import TOWN_SEED, CameraKind
 
-# Metrics of a drive that the console shows, as people read them.
-DRIVE_MEASURES = {
-    "accepted_position_median_m": "median error of accepted poses, m",
-    "accepted_yaw_median_deg": "median yaw error of accepted poses, degrees",
-    "nees_mean": "NEES of accepted poses (3 is ideal)",
-    "trajectory_rmse_m": "RMSE of the published trajectory, m",
-    "prior_rmse_m": "RMSE of GNSS, m",
-    "rate_hz": "images per second",
-    "latency_ms_median": "median latency, ms",
-}
+if TYPE_CHECKING:
+    from xview_localizer.recordings.bag import Drive
+    from xview_localizer.records import ImageRecord
+
+# Figures of a drive that `demo` and `replay` print, of metrics.json.
+DRIVE_MEASURES = (
+    Measure("accepted_position_median_m", "position error of accepted poses, median", "m"),
+    Measure("accepted_yaw_median_deg", "heading error of accepted poses, median", "°"),
+    Measure("nees_mean", "NEES of accepted poses, ideally 3", ""),
+    Measure("trajectory_rmse_m", "RMSE of the published trajectory (GNSS before it)", "m"),
+    Measure("prior_rmse_m", "RMSE of GNSS", "m"),
+    Measure("rate_hz", "images per second", ""),
+    Measure("latency_ms_median", "latency, median", "ms"),
+)
 
 
 def demo(
@@ -46,11 +50,10 @@ def demo(
     Example: xview-localizer demo --seed 900012
     Example: xview-localizer demo --kind pinhole
     """
-    from xview_localizer.demo import run_demo
+    from xview_localizer.demo import simulated_drive
 
-    folder, metrics = run_demo(out, seed, length_m, kind.value, recording, print_line, tracked)
-    _print_drive(metrics)
-    print_open_me(folder / "report.html")
+    drive = simulated_drive(out, seed, length_m, kind.value, print_line, tracked("rendering images"))
+    _replay(drive, out, recording=recording)
 
 
 def replay(
@@ -70,18 +73,34 @@ def replay(
     Example: xview-localizer replay drive1
     Example: xview-localizer replay rosbag2_2026 --params-file my_robot.yaml --reference /rtk/odometry
     """
+    recorded = open_recorded(drive, params_file, topic)
+    _replay(recorded, out, reference_name=reference, rate=rate, model=model, recording=recording)
+
+
+def _replay(drive: "Drive", out: Path, **options: object) -> None:
+    """Replay a drive, with the last image's verdict on the console, and print its figures."""
     from xview_localizer.demo import replay_and_report
 
-    recorded = open_recorded(drive, params_file, topic)
-    folder, metrics = replay_and_report(recorded, reference, out, rate, model, recording, print_line, tracked)
+    accepted: list[bool] = []
+    with console.status("starting the node") as status:
+
+        def on_record(record: "ImageRecord") -> None:
+            accepted.append(record.accepted)
+            verdict = "accepted" if record.accepted else record.reason
+            status.update(
+                escape(f"{sum(accepted)} of {len(accepted)} images accepted; the last one: {verdict}")
+            )
+
+        folder, metrics = replay_and_report(drive, out, print_line, on_record, **options)
     _print_drive(metrics)
     print_open_me(folder / "report.html")
 
 
 def _print_drive(metrics: dict) -> None:
-    table = Table("measure", "value")
-    table.add_row("accepted poses", f"{metrics['n_accepted']} of {metrics['n']} images")
-    table.add_row("of them off by more than 5 m", str(metrics["false_accepts"]))
-    for key, name in DRIVE_MEASURES.items():
-        table.add_row(name, figure(metrics[key]))
-    console.print(table)
+    rows = [
+        ("accepted poses", f"{metrics['n_accepted']} of {metrics['n']} images"),
+        ("of them off by more than 5 m", str(metrics["false_accepts"])),
+        *((item.name, item.text(metrics)) for item in DRIVE_MEASURES),
+    ]
+    print_figures(None, ("", "value"), rows)
+    print_rejections(metrics["rejections"])

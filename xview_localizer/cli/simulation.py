@@ -12,6 +12,8 @@ from xview_localizer.cli.common import console, print_line, tracked
 # Nobody trains or calibrates on this town (training counts up from 0, calibration from 500000).
 TOWN_SEED = 900_002
 
+DRIVES, PAIRS = "A drive", "A pairs data set"  # groups of options in the help
+
 
 class CameraKind(str, Enum):
     """Cameras that the simulator has."""
@@ -22,34 +24,47 @@ class CameraKind(str, Enum):
 
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
-    pairs: Annotated[
-        Optional[int], typer.Option(help="Write a pairs data set of this many towns instead of a drive.")
-    ] = None,
     kind: Annotated[CameraKind, typer.Option(help="Camera.")] = CameraKind.equirectangular,
-    cameras: Annotated[
-        int, typer.Option(min=1, max=4, help="Cameras of the drive: front, left, rear and right, or one.")
-    ] = 1,
-    seed: Annotated[int, typer.Option(help="Seed of the (first) town.")] = TOWN_SEED,
-    length_m: Annotated[float, typer.Option(help="Length of the drive, metres.")] = 200.0,
-    images_per_town: Annotated[int, typer.Option(help="Images of each town (pairs).")] = 12,
-    keyframes: Annotated[int, typer.Option(help="Images of each short drive (pairs); 1: single images.")] = 1,
-    heading_sigma_deg: Annotated[
-        Optional[float], typer.Option(help="Give the prior a heading, off by up to this (pairs).")
-    ] = None,
-    vary_camera: Annotated[bool, typer.Option(help="Vary image size and field of view (pairs).")] = True,
+    seed: Annotated[int, typer.Option(help="Seed of the town, or of the first of several.")] = TOWN_SEED,
     style: Annotated[
         Optional[list[str]],
         typer.Option(
             help="Street family of families.py; of pairs also 'all' or 'unseen', may be repeated; default: classic."
         ),
     ] = None,
+    length_m: Annotated[float, typer.Option(help="Length, metres.", rich_help_panel=DRIVES)] = 200.0,
+    cameras: Annotated[
+        int,
+        typer.Option(min=1, max=4, help="Front, left, rear and right, or one.", rich_help_panel=DRIVES),
+    ] = 1,
     route: Annotated[
-        int, typer.Option(min=0, help="Drives of one seed and several routes are of one site (drive).")
+        int,
+        typer.Option(
+            min=0, help="Drives of one seed and several routes are of one site.", rich_help_panel=DRIVES
+        ),
     ] = 0,
+    pairs: Annotated[
+        Optional[int],
+        typer.Option(help="Write a pairs data set of this many towns instead.", rich_help_panel=PAIRS),
+    ] = None,
+    images_per_town: Annotated[int, typer.Option(help="Images of each town.", rich_help_panel=PAIRS)] = 12,
+    keyframes: Annotated[
+        int, typer.Option(help="Images of each short drive; 1: single images.", rich_help_panel=PAIRS)
+    ] = 1,
+    heading_sigma_deg: Annotated[
+        Optional[float],
+        typer.Option(help="Give the prior a heading, off by up to this.", rich_help_panel=PAIRS),
+    ] = None,
+    vary_camera: Annotated[
+        bool, typer.Option(help="Vary image size and field of view.", rich_help_panel=PAIRS)
+    ] = True,
     varied: Annotated[
-        bool, typer.Option(help="Any lens and height, dusk, rain, dirt, other surveys (pairs).")
+        bool,
+        typer.Option(
+            "--varied", help="Any lens and height, dusk, rain, dirt, other surveys.", rich_help_panel=PAIRS
+        ),
     ] = False,
-    workers: Annotated[int, typer.Option(help="Processes (pairs).")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes.", rich_help_panel=PAIRS)] = 1,
 ) -> None:
     """Make a simulated drive (bag, orthophoto, truth) or a pairs data set.
 

@@ -94,7 +94,7 @@ def train(
         train=TrainConfig(steps=steps, seed=seed, aerial_per_step=crops),
     )  # fmt: skip
     package = train_package(
-        work, backbone or start or default_package_path(), out, config, training_progress("working")
+        work, backbone or start or default_package_path(), out, config, training_progress("")
     )
     print_line(f"package {package.spec.name} in {out}")
 

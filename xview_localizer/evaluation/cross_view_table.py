@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from xview_localizer.evaluation.cross_view import CrossViewResult
-from xview_localizer.evaluation.metrics import Frame, Metrics
+from xview_localizer.evaluation.metrics import Frame, Metrics, or_none
 
 RECALLS = (1, 3, 5)  # metres and degrees
 
@@ -37,22 +37,14 @@ def _figures(frames: Sequence[Frame]) -> dict[str, float | None]:
     longitudinal_m = np.abs([frame.along_m for frame in frames])
     found_deg = np.abs([frame.yaw_error_deg for frame in frames if frame.yaw_error_deg is not None])
     return {
-        "position_mean_m": _mean(position_m),
-        "position_median_m": _median(position_m),
-        **{f"lateral_recall_{r}m": _mean(lateral_m <= r) for r in RECALLS},
-        **{f"longitudinal_recall_{r}m": _mean(longitudinal_m <= r) for r in RECALLS},
-        "yaw_mean_deg": _mean(found_deg),
-        "yaw_median_deg": _median(found_deg),
+        "position_mean_m": or_none(np.mean, position_m),
+        "position_median_m": or_none(np.median, position_m),
+        **{f"lateral_recall_{r}m": or_none(np.mean, lateral_m <= r) for r in RECALLS},
+        **{f"longitudinal_recall_{r}m": or_none(np.mean, longitudinal_m <= r) for r in RECALLS},
+        "yaw_mean_deg": or_none(np.mean, found_deg),
+        "yaw_median_deg": or_none(np.median, found_deg),
         **{f"yaw_recall_{r}deg": _share(found_deg <= r, len(frames)) for r in RECALLS},
     }
-
-
-def _mean(values: np.ndarray) -> float | None:
-    return float(np.mean(values)) if len(values) else None
-
-
-def _median(values: np.ndarray) -> float | None:
-    return float(np.median(values)) if len(values) else None
 
 
 def _share(hits: np.ndarray, of: int) -> float | None:

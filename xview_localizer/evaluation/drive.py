@@ -99,11 +99,6 @@ def drive_images(drive: Drive, stamps_sec: Sequence[float]) -> list[np.ndarray |
     return [found.get(stamp) for stamp in stamps_sec]
 
 
-def drive_aerial(result: DriveResult, settings: Settings) -> AerialImage:
-    """The map around a drive, for display. Raises MapSourceError."""
-    return aerial_around(result.truth_xy_m, settings)
-
-
 def aerial_around(xy_m: np.ndarray, settings: Settings) -> AerialImage:
     """The map around positions [N, 2], for display. Raises MapSourceError."""
     low, high = xy_m.min(axis=0) - MAP_MARGIN_M, xy_m.max(axis=0) + MAP_MARGIN_M

@@ -51,9 +51,9 @@ class MapShift:
         """Whether the drive's headings are too much alike to tell a shifted map from a wrong mounting."""
         return self.unexplained_m >= CLEARLY * self.by_mounting_m
 
-    def record(self) -> dict[str, float | bool]:
-        """The fields for JSON."""
-        return asdict(self) | {"significant": self.is_significant}
+    def record(self) -> dict[str, float | bool | str]:
+        """The fields for JSON, with the advice."""
+        return asdict(self) | {"significant": self.is_significant, "advice": self.advice()}
 
     def advice(self) -> str:
         """What to write into the parameter file; empty where the shift is not significant."""
@@ -65,8 +65,8 @@ class MapShift:
             else ""
         )
         return (
-            f"the map lies off by {self.change_m:.2f} ± {self.sigma_m:.2f} m; write under map in the parameter file:"
-            f"{doubt}\n      shift_east_m: {self.east_m:.2f}\n      shift_north_m: {self.north_m:.2f}"
+            f"the map lies off by {self.change_m:.2f} ± {self.sigma_m:.2f} m; write under map in the parameter file:\n"
+            f"      shift_east_m: {self.east_m:.2f}\n      shift_north_m: {self.north_m:.2f}{doubt}"
         )
 
 

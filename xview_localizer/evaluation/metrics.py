@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,11 +53,18 @@ def summarize(frames: Sequence[Frame]) -> Metrics:
         **{f"accepted_{key}": value for key, value in _errors(accepted).items()},
         "false_accepts": sum(frame.error_m > FALSE_ACCEPT_M for frame in accepted),
         **_confident(frames),
-        "nees_mean": _or_none(np.mean, nees),
-        "prior_rmse_m": _or_none(_rms, [frame.prior_error_m for frame in frames]),
-        "latency_ms_median": _or_none(np.median, latency),
+        "nees_mean": or_none(np.mean, nees),
+        "prior_rmse_m": or_none(_rms, [frame.prior_error_m for frame in frames]),
+        "latency_ms_median": or_none(np.median, latency),
+        "rejections": rejections(frames),
         "frames": [asdict(frame) for frame in frames],
     }
+
+
+def rejections(frames: Sequence[Frame]) -> list[dict[str, str | int]]:
+    """The `reason` of rejected images and their `count`, most frequent first; numbers in reasons are left out."""
+    reasons = Counter(re.sub(r"-?\d+(\.\d+)?", "…", frame.reason) for frame in frames if not frame.accepted)
+    return [{"reason": reason, "count": count} for reason, count in reasons.most_common()]
 
 
 def _errors(frames: Sequence[Frame]) -> dict[str, float | None]:
@@ -63,14 +72,14 @@ def _errors(frames: Sequence[Frame]) -> dict[str, float | None]:
     yaw_deg = [abs(frame.yaw_error_deg) for frame in frames if frame.yaw_error_deg is not None]
     split = [frame for frame in frames if np.isfinite(frame.along_m)]
     return {
-        "position_median_m": _or_none(np.median, error_m),
-        "position_mean_m": _or_none(np.mean, error_m),
-        "position_rmse_m": _or_none(_rms, error_m),
-        **{f"recall_{r}m": _or_none(np.mean, [e <= r for e in error_m]) for r in RECALL_RADII_M},
-        "longitudinal_recall_2m": _or_none(np.mean, [abs(frame.along_m) <= 2 for frame in split]),
-        "lateral_recall_2m": _or_none(np.mean, [abs(frame.across_m) <= 2 for frame in split]),
-        "yaw_median_deg": _or_none(np.median, yaw_deg),
-        "yaw_recall_10deg": _or_none(np.mean, [e <= YAW_RECALL_DEG for e in yaw_deg]),
+        "position_median_m": or_none(np.median, error_m),
+        "position_mean_m": or_none(np.mean, error_m),
+        "position_rmse_m": or_none(_rms, error_m),
+        **{f"recall_{r}m": or_none(np.mean, [e <= r for e in error_m]) for r in RECALL_RADII_M},
+        "longitudinal_recall_2m": or_none(np.mean, [abs(frame.along_m) <= 2 for frame in split]),
+        "lateral_recall_2m": or_none(np.mean, [abs(frame.across_m) <= 2 for frame in split]),
+        "yaw_median_deg": or_none(np.median, yaw_deg),
+        "yaw_recall_10deg": or_none(np.mean, [e <= YAW_RECALL_DEG for e in yaw_deg]),
     }
 
 
@@ -80,7 +89,7 @@ def _confident(frames: Sequence[Frame]) -> dict[str, float | None]:
     figures: dict[str, float | None] = {}
     for share in CONFIDENT_SHARES:
         best = ranked[: int(np.ceil(share / 100 * len(ranked)))]
-        figures[f"confident_{share}_recall_2m"] = _or_none(np.mean, [frame.error_m <= 2 for frame in best])
+        figures[f"confident_{share}_recall_2m"] = or_none(np.mean, [frame.error_m <= 2 for frame in best])
     return figures
 
 
@@ -98,8 +107,8 @@ def reliability(frames: Sequence[Frame]) -> list[dict[str, float | None]]:
                 "from": float(edges[index]),
                 "to": float(edges[index + 1]),
                 "count": len(inside),
-                "confidence_mean": _or_none(np.mean, [frame.confidence for frame in inside]),
-                "within_2m": _or_none(np.mean, [frame.error_m <= CONFIDENCE_RADIUS_M for frame in inside]),
+                "confidence_mean": or_none(np.mean, [frame.confidence for frame in inside]),
+                "within_2m": or_none(np.mean, [frame.error_m <= CONFIDENCE_RADIUS_M for frame in inside]),
             }
         )
     return bins
@@ -109,7 +118,8 @@ def _rms(values: Sequence[float]) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def _or_none(reduce: Callable[[Sequence[float]], SupportsFloat], values: Sequence[float]) -> float | None:
+def or_none(reduce: Callable[[Any], SupportsFloat], values: Sequence[float] | np.ndarray) -> float | None:
+    """`reduce(values)`; None where there are no values."""
     return float(reduce(values)) if len(values) else None
 
 

@@ -21,6 +21,7 @@ from xview_localizer.evaluation.trajectory import DriveResult
 PAGE = Path(__file__).with_name("report.html")
 LEAFLET = Path(__file__).with_name("leaflet")
 STRIP_QUALITY = 85
+SHOWN_REASONS = 8  # most frequent ones of rejected images
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,12 @@ def write_report(
     environment = Environment(loader=FileSystemLoader(PAGE.parent), autoescape=True)
     page = environment.get_template(PAGE.name).render(
         gnss_rmse=f"{metrics['prior_rmse_m']:.1f}",
-        ours_rmse=f"{metrics['trajectory_rmse_m']:.2f}" if metrics["trajectory_rmse_m"] is not None else "–",
-        ratio=f"{metrics['prior_rmse_m'] / metrics['trajectory_rmse_m']:.0f}"
-        if metrics["trajectory_rmse_m"]
-        else "–",
+        ours_rmse=f"{metrics['trajectory_rmse_m']:.2f}",
+        ratio=_times_closer(metrics["prior_rmse_m"], metrics["trajectory_rmse_m"]),
         rows=_rows(metrics),
         about=about,
         pictures={name: inline(data, "png") for name, data in pictures.items()},
-        rejected=_reasons(result),
+        rejected=metrics["rejections"][:SHOWN_REASONS],
         drive=map_data(result, aerial, images),
         leaflet_css=_self_contained((LEAFLET / "leaflet.css").read_text()),
         leaflet_js=(LEAFLET / "leaflet.js").read_text(),
@@ -80,6 +79,11 @@ def write_report(
     )
     (folder / "report.html").write_text(page)
     return metrics
+
+
+def _times_closer(gnss_rmse_m: float, ours_rmse_m: float) -> str:
+    """How many times smaller our error is; a dash where it is 0."""
+    return f"{gnss_rmse_m / ours_rmse_m:.0f}" if ours_rmse_m else "–"
 
 
 def _rows(metrics: Metrics) -> list[ReportRow]:
@@ -108,16 +112,6 @@ def _rows(metrics: Metrics) -> list[ReportRow]:
         ReportRow("Rate", number("rate_hz", "Hz", 1), "images localized per second"),
         ReportRow("Latency, median", number("latency_ms_median", "ms", 0), "image in, pose out"),
     ]
-
-
-def _reasons(result: DriveResult) -> list[tuple[str, int]]:
-    """The reasons of rejected images with their counts, most frequent first; numbers in them are left out."""
-    from collections import Counter
-
-    counted = Counter(
-        re.sub(r"-?\d+(\.\d+)?", "…", frame.reason) for frame in result.frames if not frame.accepted
-    )
-    return counted.most_common(8)
 
 
 def _png(figure: Figure) -> bytes:
