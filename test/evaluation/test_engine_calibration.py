@@ -66,7 +66,7 @@ def test_calibrated_graphs_pass_the_check(small_package, pairs, tmp_path):
         assert calibrated.path.name in done.output
         assert (b"QuantizeLinear" in calibrated.path.read_bytes()) == (name == "backbone")
     after = CliRunner().invoke(app, check)
-    assert after.exit_code == 0 and "backbone: tokens is off by" in after.output
+    assert after.exit_code == 0 and "backbone: tokens differs by" in after.output
 
 
 def test_int8_poses_may_differ_more_in_one_image_of_ten():
