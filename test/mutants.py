@@ -51,7 +51,7 @@ BAR = 0.85
 # Numbers that are no behaviour: how finely, how often and of how many the solvers compute, settled by measurement. A
 # little more or less is as right, and a test that pins them would repeat them. Classes (their defaults) and constants.
 TUNING = {
-    "CalibrationSpec", "DenseSolverConfig", "PairsSolverConfig", "SamplingConfig", "VotingConfig",
+    "CalibrationSpec", "DenseSolverConfig", "PairsSolverConfig", "VotingConfig",
     "CELLS_AT_ONCE", "EDGE_CELLS", "KERNEL_CELLS", "LOSS_PER_M", "MAX_HYPOTHESES", "NEWTON_ITERATIONS",
     "NEWTON_TOLERANCE", "NO_EVIDENCE", "PRIOR_SAMPLES", "PROPOSAL_INFLATION", "ROUNDS", "SCOUTS", "SUPERSAMPLING",
     "TABLE_SIZE",

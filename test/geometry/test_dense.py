@@ -187,11 +187,7 @@ def test_an_expected_pose_is_a_mode_of_its_own():
         GRID,
     )
     config = replace(  # nothing but the best pose comes out of the search itself
-        CONFIG,
-        max_modes=1,
-        refined=1,
-        voting=replace(CONFIG.voting, candidates=1),
-        sampling=replace(CONFIG.sampling, kept=1),
+        CONFIG, max_modes=1, refined=1, voting=replace(CONFIG.voting, candidates=1)
     )
     alone = solve_dense(field, PRIOR, config, 0)
     assert len(alone.modes) == 1

@@ -1,8 +1,8 @@
 """The dense solver: hypotheses ranked by the match likelihood of all ground cells, refined, with posterior.
 
 score(pose) = sum_n w_n log(pi_n p(cell the pose sends n to | n) M + 1 - pi_n). Proposals come from an exhaustive
-coarse vote over the prior, from two-point poses of sampled matches, and from the expected poses; the best are refined
-by soft-assignment Procrustes, and the posterior around each mode gives its pose and covariance.
+coarse vote over the prior and from the expected poses; the best are refined by soft-assignment Procrustes, and the
+posterior around each mode gives its pose and covariance.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from xview_localizer.geometry.evidence import Evidence
-from xview_localizer.geometry.hypotheses import SamplingConfig, sample_hypotheses
 from xview_localizer.geometry.match_field import MatchField
 from xview_localizer.geometry.pose import Pose2, Prior, wrap_angle_rad
 from xview_localizer.geometry.posterior import Posterior, distinct_modes
@@ -32,7 +31,6 @@ class DenseSolverConfig:
     scale_bounds: tuple[float, float] = (0.9, 1.1)
     evidence_temperature: float = 4.0  # how many ground cells count as one independent observation
     voting: VotingConfig = field(default_factory=VotingConfig)
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
     refined: int = 12  # hypotheses that are refined, beside the expected ones
     max_modes: int = 8
     described: int = 3  # modes whose moments are sampled; the others' covariance is that of their assignment
@@ -145,13 +143,9 @@ def _candidates(
     expected: Sequence[Pose2],
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Poses (a, t) with their log density: proposals, the best of them and the expected ones refined."""
+    """Poses (a, t) with their log density: those voted for, the best of them and the expected ones refined."""
     gate, bounds = posterior.gate, config.scale_bounds
-    proposals = [
-        vote(evidence, gate, bounds, config.voting, rng),
-        sample_hypotheses(evidence, gate, bounds, config.sampling, rng),
-    ]
-    a, t = (np.concatenate(parts) for parts in zip(*proposals, strict=True))
+    a, t = vote(evidence, gate, bounds, config.voting, rng)
     log_density = posterior.log_density(a, t)
     top = distinct_modes(a, t, log_density, config.mode_separation_m / 2, config.mode_separation_rad / 2)
     top = top[: config.refined]

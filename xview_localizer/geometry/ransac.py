@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from xview_localizer.geometry.hypotheses import SCALE_SLACK
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.geometry.prior_gate import PriorGate
@@ -22,6 +21,8 @@ from xview_localizer.geometry.similarity import (
     similarity_from_complex,
 )
 
+# A distance between two aerial cells is accurate to a cell, so the scale of a right pair may miss the bounds by this.
+SCALE_SLACK = 1.15
 RESIDUAL_DTYPE = np.float32  # accurate to millimetres over a scene of 100 m, enough to rank hypotheses
 
 
