@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from xview_localizer.aerial.source import AerialImage
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.pose import Pose2
 
@@ -12,7 +13,7 @@ ELLIPSE_SIGMAS = 2.0
 ARROW_M = 4.0
 SHOWN_RIVAL = 0.005  # rivals of less probability are not drawn; their label would read 0 %
 RGB = tuple[int, int, int]
-BLACK_RGB, WHITE_RGB = (0, 0, 0), (255, 255, 255)
+BLACK_RGB, WHITE_RGB, NO_MAP_RGB = (0, 0, 0), (255, 255, 255), (230, 230, 230)
 
 
 def pixels(uv: np.ndarray) -> list:
@@ -20,11 +21,21 @@ def pixels(uv: np.ndarray) -> list:
     return np.round(uv).astype(int).tolist()
 
 
-def draw_pose(canvas: np.ndarray, grid: RasterGrid, pose: Pose2, colour: RGB, thickness: int = 2) -> None:
-    """An arrow along the heading from (x, y), with a dark edge."""
+def map_on(grid: RasterGrid, aerial: AerialImage) -> np.ndarray:
+    """The map on a grid, RGB uint8 [rows, columns, 3]; light grey beyond its imagery."""
+    centres = grid.cell_centres_xy_m.reshape(grid.rows, grid.columns, 2)
+    # Pixel centres lie at +0.5 in grids and at integers in OpenCV.
+    source = aerial.grid.uv_from_xy(centres).astype(np.float32) - 0.5
+    return cv2.remap(aerial.image, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderValue=NO_MAP_RGB)
+
+
+def draw_pose(
+    canvas: np.ndarray, grid: RasterGrid, pose: Pose2, colour: RGB, thickness: int = 2, edge: RGB = BLACK_RGB
+) -> None:
+    """An arrow of ARROW_M along the heading from (x, y), with an edge of another colour."""
     start, tip = pixels(grid.uv_from_xy(pose.transform(np.array([[0.0, 0.0], [ARROW_M, 0.0]]))))
-    for edge, width in ((BLACK_RGB, thickness + 2), (colour, thickness)):
-        cv2.arrowedLine(canvas, start, tip, edge, width, cv2.LINE_AA, tipLength=0.35)
+    for rgb, width in ((edge, thickness + 2), (colour, thickness)):
+        cv2.arrowedLine(canvas, start, tip, rgb, width, cv2.LINE_AA, tipLength=0.35)
 
 
 def draw_ellipse(

@@ -10,8 +10,17 @@ import numpy as np
 from PIL import Image
 
 from xview_localizer.aerial.source import AerialImage
-from xview_localizer.drawing import BLACK_RGB, RGB, WHITE_RGB, draw_ellipse, draw_pose, draw_text, pixels
-from xview_localizer.evaluation.trajectory import DriveResult
+from xview_localizer.drawing import (
+    BLACK_RGB,
+    RGB,
+    WHITE_RGB,
+    draw_ellipse,
+    draw_pose,
+    draw_text,
+    map_on,
+    pixels,
+)
+from xview_localizer.evaluation.trajectory import DriveResult, spread_images
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.pose import Pose2
 
@@ -36,24 +45,20 @@ def write_animation(
 
     Raises ValueError where there is no image.
     """
-    present = [index for index, image in enumerate(images) if image is not None]
-    if not present:
+    chosen = spread_images(images, frames)
+    if not chosen:
         raise ValueError("the drive has no image to show")
-    chosen = np.unique(np.linspace(0, len(present) - 1, min(frames, len(present))).astype(int))
-    drawn = [Image.fromarray(_frame(result, aerial, images, present[number])) for number in chosen]
+    drawn = [Image.fromarray(_frame(result, aerial, image, index)) for index, image in chosen]
     durations_ms = [FRAME_MS] * (len(drawn) - 1) + [LAST_FRAME_MS]
     drawn[0].save(
         path, save_all=True, append_images=drawn[1:], duration=durations_ms, loop=0, quality=QUALITY, method=4
     )
 
 
-def _frame(
-    result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray | None], index: int
-) -> np.ndarray:
+def _frame(result: DriveResult, aerial: AerialImage, image: np.ndarray, index: int) -> np.ndarray:
     """RGB [CAMERA_HEIGHT_PX + GAP_PX + MAP_HEIGHT_PX, WIDTH_PX, 3]."""
     canvas = np.full((CAMERA_HEIGHT_PX + GAP_PX + MAP_HEIGHT_PX, WIDTH_PX, 3), 255, np.uint8)
-    if (image := images[index]) is not None:
-        canvas[:CAMERA_HEIGHT_PX] = _camera(image)
+    canvas[:CAMERA_HEIGHT_PX] = _camera(image)
     canvas[CAMERA_HEIGHT_PX + GAP_PX :] = _map(result, aerial, index)
     return canvas
 
@@ -74,12 +79,7 @@ def _map(result: DriveResult, aerial: AerialImage, index: int) -> np.ndarray:
     """The map around the true position, with all positions and poses up to this image."""
     truth = result.truth[index]
     grid = RasterGrid.centred(truth.x_m, truth.y_m, MAP_METRES_PER_PIXEL, MAP_HEIGHT_PX, WIDTH_PX)
-    # Pixel centres lie at +0.5 in grids and at integers in OpenCV.
-    v, u = np.mgrid[:MAP_HEIGHT_PX, :WIDTH_PX] + 0.5
-    source = aerial.grid.uv_from_xy(grid.xy_from_uv(np.stack([u, v], axis=-1))).astype(np.float32) - 0.5
-    canvas = cv2.remap(
-        aerial.image, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderValue=(230, 230, 230)
-    )
+    canvas = map_on(grid, aerial)
     _trail(canvas, grid, result.truth_xy_m[: index + 1], WHITE_RGB, 5)
     _trail(canvas, grid, result.truth_xy_m[: index + 1], BLACK_RGB, 2)
     _trail(canvas, grid, result.gnss_xy_m[: index + 1], GNSS_RGB, 2)

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.evaluation import plots
+from xview_localizer.evaluation.film_strip import film_strip
 from xview_localizer.evaluation.metrics import Metrics, summarize, write_json
-from xview_localizer.evaluation.overlay import film_strip
 from xview_localizer.evaluation.report_data import inline, jpeg, map_data
 from xview_localizer.evaluation.trajectory import DriveResult
 

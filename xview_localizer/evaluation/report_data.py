@@ -10,16 +10,15 @@ import cv2
 import numpy as np
 
 from xview_localizer.aerial.source import AerialImage
-from xview_localizer.drawing import SHOWN_RIVAL
+from xview_localizer.drawing import ELLIPSE_SIGMAS, SHOWN_RIVAL
 from xview_localizer.evaluation.metrics import Frame
-from xview_localizer.evaluation.trajectory import DriveResult
+from xview_localizer.evaluation.trajectory import DriveResult, spread_images
 from xview_localizer.records import ImageRecord
 
 PICTURE_WIDTH_PX, PICTURE_QUALITY = 640, 70
 AERIAL_QUALITY = 80
 # A page with more pictures is slow to open; for longer drives, pictures are chosen evenly.
 MAX_PICTURES = 300
-ELLIPSE_SIGMAS = 2.0
 
 
 def map_data(result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray | None]) -> dict[str, Any]:
@@ -28,9 +27,7 @@ def map_data(result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarr
     `images` [H, W, 3] RGB, one for each record, None where an image is missing.
     """
     bounds = aerial.grid.bounds
-    present = [index for index, image in enumerate(images) if image is not None]
-    count = min(MAX_PICTURES, len(present))
-    shown = {present[n] for n in np.linspace(0, len(present) - 1, count).astype(int)}
+    shown = {index for index, _ in spread_images(images, MAX_PICTURES)}
     return {
         "aerial": {
             "url": inline(jpeg(aerial.image, AERIAL_QUALITY), "jpeg"),

@@ -11,6 +11,7 @@ import rerun as rr
 import rerun.blueprint as rrb
 
 from xview_localizer.aerial.source import AerialImage
+from xview_localizer.drawing import ARROW_M, ELLIPSE_SIGMAS, RGB
 from xview_localizer.evaluation.metrics import Frame
 from xview_localizer.evaluation.report_data import jpeg
 from xview_localizer.evaluation.trajectory import DriveResult
@@ -20,8 +21,7 @@ from xview_localizer.records import ImageRecord
 
 TIMELINE = "drive"
 PICTURE_QUALITY = 80
-ARROW_M = 4.0
-ELLIPSE_SIGMAS, ELLIPSE_POINTS = 2.0, 48
+ELLIPSE_POINTS = 48
 TRUTH_RGB, GNSS_RGB, ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB, RIVAL_RGB = (
     (20, 20, 20),
     (209, 73, 91),
@@ -112,9 +112,7 @@ def _blueprint(plotted: str, title: str) -> rrb.Blueprint:
     )
 
 
-def _log_line(
-    stream: rr.RecordingStream, name: str, grid: RasterGrid, xy_m: np.ndarray, rgb: tuple[int, int, int]
-) -> None:
+def _log_line(stream: rr.RecordingStream, name: str, grid: RasterGrid, xy_m: np.ndarray, rgb: RGB) -> None:
     stream.log(name, rr.LineStrips2D([grid.uv_from_xy(xy_m)], colors=[rgb], radii=[1.0]), static=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -23,7 +24,7 @@ class DriveResult:
     gnss_xy_m: np.ndarray  # [N, 2]
     rate_hz: float
 
-    @property
+    @cached_property
     def frames(self) -> list[Frame]:
         """The errors of each record."""
         return [
@@ -45,6 +46,7 @@ class DriveResult:
 
     @property
     def truth_xy_m(self) -> np.ndarray:
+        """True positions [N, 2] in `map`."""
         return np.array([(pose.x_m, pose.y_m) for pose in self.truth])
 
     def drive_metrics(self) -> Metrics:
@@ -68,3 +70,9 @@ class DriveResult:
             )
             for name in names
         }
+
+
+def spread_images(images: Sequence[np.ndarray | None], most: int) -> list[tuple[int, np.ndarray]]:
+    """At most `most` of the images that are there, each with its index, spread evenly over the drive."""
+    present = [(index, image) for index, image in enumerate(images) if image is not None]
+    return [present[n] for n in np.linspace(0, len(present) - 1, min(most, len(present))).astype(int)]
