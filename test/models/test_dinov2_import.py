@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file
 
 from xview_localizer.models import dinov2_import
-from xview_localizer.models.backbone import Backbone, BackboneConfig, load_official_weights
+from xview_localizer.models.backbone import BackboneConfig, official_backbone
 from xview_localizer.models.dinov2_import import Variant, import_dinov2
 from xview_localizer.models.manifest import ModelPackageError
 
@@ -46,8 +46,9 @@ def test_a_checkpoint_becomes_safetensors_that_a_backbone_takes(small_variant, t
     kept = load_file(str(tmp_path / "out" / "small.safetensors"))
     assert kept.keys() == weights.keys()
     assert all(torch.equal(kept[name], weights[name]) for name in weights)
-    backbone = Backbone(BackboneConfig(WIDTH, 1, GRID, (0, 1)))
-    load_official_weights(backbone, tmp_path / "out" / "small.safetensors")
+    backbone = official_backbone(
+        tmp_path / "out" / "small.safetensors", BackboneConfig(WIDTH, 1, GRID, (0, 1))
+    )
     torch.testing.assert_close(backbone.blocks[1].fc1.bias, weights["blocks.1.mlp.fc1.bias"])
 
 

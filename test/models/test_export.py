@@ -6,9 +6,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xview_localizer.engines.onnx_engine import OnnxEngine  # noqa: E402
-from xview_localizer.models.backbone import Backbone, BackboneConfig, load_official_weights, official_backbone  # noqa: E402
+from xview_localizer.models.backbone import Backbone, BackboneConfig, official_backbone  # noqa: E402
 from xview_localizer.models.export import export_backbone, export_heads  # noqa: E402
 from xview_localizer.models.heads import AerialHead, GroundHead, HeadConfig  # noqa: E402
+from xview_localizer.models.manifest import ModelPackageError  # noqa: E402
 
 SMALL = HeadConfig(backbone_channels=32, width=16, ground_blocks=1, aerial_blocks=1, descriptor=8)
 
@@ -70,8 +71,7 @@ def test_official_weights_round_trip(tmp_path):
     original = Backbone(config).eval()
     torch.nn.init.normal_(original.position, std=0.02)
     save_file(_official(original), str(tmp_path / "weights.safetensors"))
-    loaded = Backbone(config)
-    load_official_weights(loaded, tmp_path / "weights.safetensors")
+    loaded = official_backbone(tmp_path / "weights.safetensors", config)
     image = torch.rand(1, 3, 28, 42)
     with torch.no_grad():
         torch.testing.assert_close(loaded(image), original(image))
@@ -84,8 +84,21 @@ def test_missing_weight_is_named(tmp_path):
     official = _official(backbone)
     del official["blocks.1.attn.qkv.weight"]
     save_file(official, str(tmp_path / "weights.safetensors"))
-    with pytest.raises(KeyError, match="blocks.1.attn.qkv.weight"):
-        load_official_weights(backbone, tmp_path / "weights.safetensors")
+    with pytest.raises(
+        ModelPackageError, match=r"weights.safetensors lacks the tensor blocks.1.attn.qkv.weight"
+    ):
+        official_backbone(tmp_path / "weights.safetensors", backbone.config)
+
+
+def test_weights_of_another_size_are_refused(tmp_path):
+    from safetensors.torch import save_file
+
+    backbone = Backbone(BackboneConfig(width=24, heads=2, position_grid=5, taps=(0, 1)))
+    save_file(_official(backbone), str(tmp_path / "weights.safetensors"))
+    with pytest.raises(ModelPackageError, match=r"weights.safetensors: .* has shape .*, .* is expected"):
+        official_backbone(
+            tmp_path / "weights.safetensors", BackboneConfig(width=48, heads=2, position_grid=5, taps=(0, 1))
+        )
 
 
 def test_quantized_backbone_stays_close(tmp_path):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from xview_localizer.learning.augment import augment_photograph, augment_texture, augment_tokens
 from xview_localizer.learning.batch import Batch
 from xview_localizer.models.backbone import Backbone
-from xview_localizer.models.export import load_head
+from xview_localizer.models.export import heads_of
 from xview_localizer.models.heads import AerialHead, GroundHead, HeadConfig
 from xview_localizer.models.package import ModelPackage
 
@@ -31,11 +31,7 @@ class Matcher(nn.Module):
     def of(cls, package: ModelPackage, backbone: Backbone | None = None) -> Matcher:
         """The matcher with the weights of `package`. Raises ModelPackageError where its heads have another layout."""
         matcher = cls(backbone=backbone)
-        ground = [
-            package.graphs[name].path for name in ("ground_head", "depth_head") if name in package.graphs
-        ]
-        load_head(matcher.ground, *ground)
-        load_head(matcher.aerial, package.graphs["aerial_head"].path)
+        matcher.ground, matcher.aerial = heads_of(package)
         matcher.log_inverse_temperature.data.fill_(math.log(package.spec.inverse_temperature))
         return matcher
 

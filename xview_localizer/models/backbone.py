@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xview_localizer.models.dinov2 import PATCH_PX
+from xview_localizer.models.dinov2 import IMAGENET_MEAN, IMAGENET_STD, PATCH_PX, POSITION_GRID
+from xview_localizer.models.manifest import ModelPackageError
+from xview_localizer.models.weights import load_exactly, read_weights
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+BICUBIC_A = -0.75  # of the kernel that PyTorch and OpenCV use
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class BackboneConfig:
 
     width: int = 384
     heads: int = 6
-    position_grid: int = 37  # the pretrained position table is position_grid²
+    position_grid: int = POSITION_GRID  # side of the pretrained position table, in patches
     taps: tuple[int, ...] = (4, 9)
     trained_norm: bool = False
     imagenet_colours: bool = True
@@ -127,9 +128,6 @@ def bicubic_weights(size_in: int, size_out: int) -> Tensor:
     )[0, 0]
 
 
-BICUBIC_A = -0.75  # of the kernel that PyTorch and OpenCV use
-
-
 def bicubic_weights_with_margin(size_in: int, size_out: int, margin: float) -> Tensor:
     """Weights [size_out, size_in] of bicubic interpolation by the factor (size_out + margin) / size_in."""
     source = (torch.arange(size_out, dtype=torch.float32) + 0.5) * (size_in / (size_out + margin)) - 0.5
@@ -145,23 +143,22 @@ def bicubic_weights_with_margin(size_in: int, size_out: int, margin: float) -> T
     return weights
 
 
-def load_official_weights(backbone: Backbone, path: Path) -> None:
-    """Load a safetensors file with DINOv2's official parameter names (further blocks are ignored).
+def official_backbone(path: Path, config: BackboneConfig = BackboneConfig()) -> Backbone:
+    """The frozen backbone with the weights of a file of DINOv2's official names; further blocks are ignored.
 
-    Raises KeyError naming the first parameter that the file lacks.
+    Raises ModelPackageError where the file cannot be read, or its tensors have other names or shapes.
     """
-    from safetensors.torch import load_file
-
-    official = {name: tensor.float() for name, tensor in load_file(str(path)).items()}
-    backbone.load_state_dict(backbone_state(backbone, official))
-    backbone.eval().requires_grad_(False)
-
-
-def official_backbone(path: Path) -> Backbone:
-    """The truncated backbone with the weights of a safetensors file of DINOv2's official names. Raises KeyError."""
-    backbone = Backbone()
-    load_official_weights(backbone, path)
-    return backbone
+    backbone = Backbone(config)
+    official = {name: tensor.float() for name, tensor in read_weights(path).items()}
+    try:
+        state = backbone_state(backbone, official)
+    except KeyError as error:
+        raise ModelPackageError(
+            f"{path} lacks the tensor {error.args[0]} of DINOv2's official weights; "
+            "xview-localizer models import dinov2 checks such files"
+        ) from error
+    load_exactly(backbone, state, path)
+    return backbone.eval().requires_grad_(False)
 
 
 def backbone_state(backbone: Backbone, official: dict[str, Tensor]) -> dict[str, Tensor]:

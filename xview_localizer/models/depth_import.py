@@ -10,7 +10,7 @@ from xview_localizer.engines.engine import EngineError
 from xview_localizer.engines.onnx_engine import OnnxEngine
 from xview_localizer.geometry.depth import DepthKind
 from xview_localizer.models.depth_package import GRAPH_FILE, DepthPackage, DepthSpec, write_depth_manifest
-from xview_localizer.models.dinov2 import HEAD_WIDTH
+from xview_localizer.models.dinov2 import HEAD_WIDTH, PATCH_PX, POSITION_GRID
 from xview_localizer.models.manifest import ModelPackageError
 from xview_localizer.models.separate_depth import SeparateDepth
 
@@ -74,8 +74,8 @@ def depth_anything(architecture: DepthAnything, metric_maximum_m: float | None =
         hidden_size=architecture.width,
         num_hidden_layers=architecture.blocks,
         num_attention_heads=architecture.heads,
-        image_size=518,
-        patch_size=14,
+        image_size=POSITION_GRID * PATCH_PX,
+        patch_size=PATCH_PX,
         out_features=stages,
         reshape_hidden_states=False,
         attn_implementation="eager",

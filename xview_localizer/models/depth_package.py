@@ -10,10 +10,12 @@ import yaml
 
 from xview_localizer.engines.engine import Graph
 from xview_localizer.geometry.depth import DepthKind
+from xview_localizer.models.dinov2 import IMAGENET_MEAN, IMAGENET_STD
 from xview_localizer.models.manifest import Entries, ModelPackageError, checked_graph, sha256
 
 DEPTH_MANIFEST = "depth.yaml"
 PERSPECTIVE, PANORAMA = "perspective", "panorama"
+PERSPECTIVE_FOV_DEG = (6, 149)  # beyond it, a perspective image is no input for a depth network
 GRAPH_FILE = "depth.onnx"
 DEG_PER_RAD = 180 / math.pi
 
@@ -29,18 +31,20 @@ class DepthInput:
     rows_px: int
     columns_px: int
     projection: str = PERSPECTIVE
-    horizontal_fov_rad: float = 1.57
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    horizontal_fov_rad: float = math.pi / 2
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
 
     def __post_init__(self) -> None:
         if self.projection not in (PERSPECTIVE, PANORAMA):
             raise ValueError(f"projection must be {PERSPECTIVE} or {PANORAMA}, got {self.projection!r}")
         if min(self.rows_px, self.columns_px) < 1:
             raise ValueError(f"the image must have pixels, got {self.rows_px} × {self.columns_px}")
-        if self.projection == PERSPECTIVE and not 0.1 < self.horizontal_fov_rad < 2.6:
+        least_deg, greatest_deg = PERSPECTIVE_FOV_DEG
+        fov_deg = self.horizontal_fov_rad * DEG_PER_RAD
+        if self.projection == PERSPECTIVE and not least_deg <= fov_deg <= greatest_deg:
             raise ValueError(
-                f"horizontal field of view must be 6° to 149°, got {self.horizontal_fov_rad} rad"
+                f"horizontal field of view must be {least_deg}° to {greatest_deg}°, got {fov_deg:.4g}°"
             )
         if min(self.std) <= 0:
             raise ValueError(f"std must be positive, got {self.std}")

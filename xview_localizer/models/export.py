@@ -1,9 +1,10 @@
-"""Export to ONNX: the backbone (int8) and the trained heads (float32)."""
+"""Export to ONNX, of the backbone (int8) and the trained heads (float32), and the heads read back from it."""
 
 from __future__ import annotations
 
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
@@ -17,6 +18,7 @@ from xview_localizer.models.backbone import Backbone
 from xview_localizer.models.dinov2 import PATCH_PX
 from xview_localizer.models.heads import AerialHead, GroundHead
 from xview_localizer.models.manifest import ModelPackageError
+from xview_localizer.models.package import ModelPackage
 
 OPSET = 17
 
@@ -136,21 +138,33 @@ class _Depth(nn.Module):
         return self.head.log_range(features, elevation_rad)
 
 
-def load_head(head: GroundHead | AerialHead, *paths: Path) -> None:
-    """Load the weights that `export_heads` wrote to `paths` into `head`; earlier packages have a single graph.
+def heads_of(package: ModelPackage) -> tuple[GroundHead, AerialHead]:
+    """The heads of an xview package, with the weights that `export_heads` wrote.
 
-    Raises ModelPackageError where the graphs do not hold this head.
+    Raises ModelPackageError where its graphs do not hold heads of this version.
     """
-    path = paths[0]
+    ground, aerial = GroundHead(), AerialHead()
+    # In earlier packages the ground head's graph holds the depth too.
+    _load_head(
+        ground,
+        [package.graphs[name].path for name in ("ground_head", "depth_head") if name in package.graphs],
+    )
+    _load_head(aerial, [package.graphs["aerial_head"].path])
+    return ground, aerial
+
+
+def _load_head(head: GroundHead | AerialHead, paths: Sequence[Path]) -> None:
     weights = {
         entry.name.removeprefix("head."): torch.from_numpy(numpy_helper.to_array(entry).copy())
-        for each in paths
-        for entry in onnx.load(str(each)).graph.initializer
+        for path in paths
+        for entry in onnx.load(str(path)).graph.initializer
     }
     expected = head.state_dict()
     lost = [
         name for name, value in expected.items() if name not in weights or weights[name].shape != value.shape
     ]
     if lost:
-        raise ModelPackageError(f"{path} is not a {type(head).__name__} of this version: it lacks {lost[0]}")
+        raise ModelPackageError(
+            f"{paths[0]} is not a {type(head).__name__} of this version: it lacks {lost[0]}"
+        )
     head.load_state_dict({name: weights[name] for name in expected})

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from xview_localizer.models.export import export_heads, load_head
-from xview_localizer.models.heads import AerialHead, GroundHead
+from xview_localizer.models.export import export_heads, heads_of
 from xview_localizer.models.manifest import ModelPackageError
 from xview_localizer.models.package import ModelPackage, write_manifest
 from xview_localizer.models.token_graph import leave_tokens_out
@@ -25,12 +24,6 @@ def update_package(folder: Path, out: Path) -> ModelPackage:
     if folder.resolve() != out.resolve():
         shutil.copytree(folder, out, dirs_exist_ok=True)
     leave_tokens_out(out / package.graphs["backbone"].path.relative_to(folder))
-    ground, aerial = GroundHead(), AerialHead()
-    load_head(
-        ground,
-        *(package.graphs[name].path for name in ("ground_head", "depth_head") if name in package.graphs),
-    )
-    load_head(aerial, package.graphs["aerial_head"].path)
-    export_heads(ground, aerial, out)
+    export_heads(*heads_of(package), out)
     write_manifest(out, XVIEW, package.spec, package.licence, package.provenance, package.training_command)
     return ModelPackage.load(out)

@@ -31,6 +31,7 @@ from xview_localizer.models.spec import AerialSpec, ModelSpec, calibration_from,
 from xview_localizer.models.token_rows import leaves_tokens_out, rows_worth_encoding, tokens_of
 from xview_localizer.stages import stage
 
+DEG_PER_RAD = 180 / np.pi
 TYPICAL_COLUMNS_PX = 364  # width of a 90° camera's view, for which engines are optimized
 
 
@@ -160,9 +161,7 @@ def _networks(engines: Mapping[str, Engine], spec: XviewSpec) -> Networks:
 def _input_sizes(spec: XviewSpec) -> dict[str, InputSizes]:
     """Ranges of free sizes: the backbone takes views of any width and aerial blocks, the ground heads views only."""
     view, block_px = spec.view, spec.aerial.image_px
-    columns_px = SizeRange(
-        spec.view.column_multiple_px, TYPICAL_COLUMNS_PX, max(view.max_columns_px, block_px)
-    )
+    columns_px = SizeRange(view.column_multiple_px, TYPICAL_COLUMNS_PX, max(view.max_columns_px, block_px))
     rows_px = SizeRange(min(view.rows_px, block_px), view.rows_px, max(view.rows_px, block_px))
     cell_columns = columns_px.divided(view.cell_columns_px)
     columns, rows = columns_px.divided(PATCH_PX), view.rows_px // PATCH_PX
@@ -171,7 +170,7 @@ def _input_sizes(spec: XviewSpec) -> dict[str, InputSizes]:
     return {
         "backbone": {"image": {2: rows_px, 3: columns_px}, "kept": {0: patches}, "source": {0: patches}},
         "ground_head": {
-            "tokens": {3: columns_px.divided(PATCH_PX)},
+            "tokens": {3: columns},
             "image": {3: columns_px},
             "valid": {2: cell_columns},
             "plan_xy": {2: cell_columns},
@@ -184,15 +183,14 @@ def _input_sizes(spec: XviewSpec) -> dict[str, InputSizes]:
 def spec_from_dict(document: object) -> XviewSpec:
     """`spec` of model.yaml (angles in degrees there) to XviewSpec. Raises ValueError naming the entry."""
     entry = Entries({"spec": document}).under("spec")
-    per_deg = 180 / np.pi
     return XviewSpec(
         name=entry("name", str),
         inverse_temperature=entry("inverse_temperature", float),
         view=ViewSpec(
             rows_px=entry("view.rows_px", int),
             top_elevation_rad=float(np.radians(entry("view.top_elevation_deg", float))),
-            rows_px_per_rad=float(entry("view.rows_px_per_deg", float) * per_deg),
-            columns_px_per_rad=float(entry("view.columns_px_per_deg", float) * per_deg),
+            rows_px_per_rad=float(entry("view.rows_px_per_deg", float) * DEG_PER_RAD),
+            columns_px_per_rad=float(entry("view.columns_px_per_deg", float) * DEG_PER_RAD),
             max_columns_px=entry("view.max_columns_px", int),
             column_multiple_px=entry("view.column_multiple_px", int),
             cell_rows_px=entry("view.cell_rows_px", int),
@@ -209,7 +207,6 @@ def spec_from_dict(document: object) -> XviewSpec:
 
 def spec_to_dict(spec: XviewSpec) -> dict:
     """Inverse of `spec_from_dict`."""
-    deg = np.pi / 180
     view, plan, aerial = spec.view, spec.plan, spec.aerial
     return {
         "name": spec.name,
@@ -217,8 +214,8 @@ def spec_to_dict(spec: XviewSpec) -> dict:
         "view": {
             "rows_px": view.rows_px,
             "top_elevation_deg": round(float(np.degrees(view.top_elevation_rad)), 4),
-            "rows_px_per_deg": round(view.rows_px_per_rad * deg, 4),
-            "columns_px_per_deg": round(view.columns_px_per_rad * deg, 4),
+            "rows_px_per_deg": round(view.rows_px_per_rad / DEG_PER_RAD, 4),
+            "columns_px_per_deg": round(view.columns_px_per_rad / DEG_PER_RAD, 4),
             "max_columns_px": view.max_columns_px,
             "column_multiple_px": view.column_multiple_px,
             "cell_rows_px": view.cell_rows_px,
