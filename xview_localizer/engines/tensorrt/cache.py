@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from xview_localizer.engines.tensorrt.atomic import replaced
+
 log = logging.getLogger(__name__)
 
 _MAGIC = b"xview-localizer engine 1\n"
@@ -86,15 +88,10 @@ class EngineCache:
 def write_engine(path: Path, key: EngineKey, plan: bytes) -> None:
     """Write an engine file atomically."""
     header = json.dumps({"key": asdict(key), "size": len(plan), "sha256": hashlib.sha256(plan).hexdigest()})
-    fresh = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        with fresh.open("wb") as file:
-            file.write(_MAGIC + header.encode() + b"\n" + plan)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    with replaced(path) as fresh, fresh.open("wb") as file:
+        file.write(_MAGIC + header.encode() + b"\n" + plan)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_engine(path: Path) -> tuple[EngineKey, bytes]:

@@ -6,7 +6,6 @@ A graph is calibrated once, by `engines calibrate`; a robot then builds from the
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import onnx
 
 from xview_localizer.engines.engine import EngineError, Graph
+from xview_localizer.engines.tensorrt.atomic import replaced
 from xview_localizer.engines.tensorrt.lowering import FP32, LOWERING_VERSION, lowered
 
 SUFFIX = ".int8.onnx"
@@ -40,11 +40,6 @@ def calibrate_graph(graph: Graph, inputs: Sequence[Mapping[str, np.ndarray]], fo
     from xview_localizer.engines.tensorrt.quantization import calibrated
 
     path = calibrated_path(graph, folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(f".{os.getpid()}.part")
-    try:
+    with replaced(path) as fresh:
         onnx.save(calibrated(lowered(graph.path, FP32), inputs), str(fresh))
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
     return path

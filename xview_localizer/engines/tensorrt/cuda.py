@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +58,7 @@ class PinnedBuffer:
         self._dtype = dtype
         self.device = call("cudaMalloc", self._bytes)
         self._host = call("cudaMallocHost", self._bytes)
-        memory = (np.ctypeslib.ctypes.c_uint8 * self._bytes).from_address(int(self._host))
+        memory = (ctypes.c_uint8 * self._bytes).from_address(int(self._host))
         self._flat = np.frombuffer(memory, dtype=dtype)
 
     def host(self, shape: tuple[int, ...]) -> np.ndarray:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
+from xview_localizer.engines.tensorrt.atomic import replaced
 from xview_localizer.engines.tensorrt.library import TensorRtLibrary
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,5 @@ class TimingCache:
 
     def save(self, config) -> None:
         """Store the times that a build with `config` has measured, atomically."""
-        fresh = self.path.with_suffix(f".{os.getpid()}.part")
-        fresh.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(bytes(config.get_timing_cache().serialize()))
-        fresh.replace(self.path)
+        with replaced(self.path) as fresh:
+            fresh.write_bytes(bytes(config.get_timing_cache().serialize()))
