@@ -9,10 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xview_localizer.learning import adapt
-from xview_localizer.learning.adapt import ENCODINGS, AdaptConfig, _on_all_road, keep_unless_worse
+from xview_localizer.learning.adapt import ENCODINGS, AdaptConfig, SiteTraining, keep_unless_worse
 from xview_localizer.learning.held_out import Figures, got_worse
 from xview_localizer.learning.matcher import Matcher
-from xview_localizer.learning.progress import Progress
 from xview_localizer.learning.road_split import GUARD_M, split_road
 from xview_localizer.learning.site_pairs import LEAST_IMAGES, SiteDrives
 from xview_localizer.models.package import ModelPackage, default_package_path
@@ -100,7 +99,7 @@ def test_the_package_written_was_trained_on_all_of_the_road(tmp_path, parts, sta
     calibration = replace(start.spec.calibration, mode_weight=0.123)
     candidate = replace(start, spec=replace(start.spec, calibration=calibration))
     config = AdaptConfig(SiteDrives(()), steps=1, start_share=start_share, threads=1)
-    whole = ModelPackage.load(_on_all_road(tmp_path, parts, candidate, start, config, Progress()))
+    whole = ModelPackage.load(SiteTraining(tmp_path, parts, start, config).on_all_road(candidate))
     assert whole.spec.calibration == calibration
     assert "Heads tuned on 3 images of own drives." in whole.provenance
     assert all((tmp_path / f"features_{name}_{ENCODINGS - 1}").is_dir() for name in LEAST_IMAGES)
@@ -118,10 +117,6 @@ def test_training_on_all_of_the_road_must_not_make_it_worse(tmp_path, monkeypatc
     for name in ("candidate", "whole"):
         shutil.copytree(default_package_path(), tmp_path / name)
     candidate = ModelPackage.load(tmp_path / "candidate")
-    monkeypatch.setattr(adapt, "_on_all_road", lambda *_: tmp_path / "whole")
     monkeypatch.setattr(adapt, "figures_on", lambda *_: replace(BEFORE, wrong_accepted=wrong_accepted))
-    parts = {"judge": None}
-    folder = adapt._finished(
-        tmp_path, parts, candidate, candidate, BEFORE, AdaptConfig(SiteDrives(())), Progress()
-    )
-    assert folder.name == taken
+    training = SiteTraining(tmp_path, {"judge": None}, candidate, AdaptConfig(SiteDrives(())))
+    assert training.finished(candidate, BEFORE).name == taken

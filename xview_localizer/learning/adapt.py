@@ -8,7 +8,7 @@ Every step stores its result under the work folder and is skipped where the resu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from xview_localizer.learning.site_pairs import LEAST_IMAGES, SiteDrives, site_p
 from xview_localizer.learning.train import TrainConfig, train
 from xview_localizer.models.manifest import sha256
 from xview_localizer.models.package import ModelPackage, default_package_path
+from xview_localizer.models.xview import XviewSpec
 from xview_localizer.recordings.pairs import PairsDataset
 from xview_localizer.strict_json import strict_json
 
@@ -97,12 +98,11 @@ def adapt_package(work: Path, out: Path, config: AdaptConfig, progress: Progress
         },
     )
     parts = site_pairs(work, config.drives, start, config.threads, progress)
-    before = figures_on(parts["judge"], start, work / "before.json", config.threads, progress)
-    candidate = _tuned(work, parts, start, config, progress)
-    after = figures_on(parts["judge"], candidate, work / "after.json", config.threads, progress)
-    adaptation = keep_unless_worse(
-        before, after, lambda: _finished(work, parts, candidate, start, before, config, progress), out
-    )
+    training = SiteTraining(work, parts, start, config, progress)
+    before = training.judged(start, "before")
+    candidate = training.tuned()
+    after = training.judged(candidate, "after")
+    adaptation = keep_unless_worse(before, after, lambda: training.finished(candidate, before), out)
     (work / "adaptation.json").write_text(strict_json(asdict(adaptation), indent=1) + "\n")
     return adaptation
 
@@ -115,93 +115,79 @@ def keep_unless_worse(before: Figures, after: Figures, finish: Callable[[], Path
     return adaptation
 
 
-def _tuned(
-    work: Path, parts: dict[str, PairsDataset], start: ModelPackage, config: AdaptConfig, progress: Progress
-) -> ModelPackage:
-    """The package with heads and calibration fitted to this site, held-out road left out of training."""
-    candidate, tuned = work / "candidate", work / "tuned"
-    if (candidate / "model.yaml").is_file():
-        return ModelPackage.load(candidate)
-    matcher = _trained(work, "learn", [parts["learn"]], start, config, progress)
-    _write(matcher, start, tuned, len(parts["learn"]), config)
-    progress.report("calibrating confidence and covariance on held-out road")
-    return calibrate_package(tuned, candidate, [parts["calibrate"]], progress, parts["elsewhere"])
+@dataclass(frozen=True)
+class SiteTraining:
+    """The packages of one adaptation, all from `start` on the data sets `parts` (see site_pairs), kept under `work`."""
 
+    work: Path
+    parts: Mapping[str, PairsDataset]
+    start: ModelPackage
+    config: AdaptConfig
+    progress: Progress = Progress()
 
-def _finished(
-    work: Path,
-    parts: dict[str, PairsDataset],
-    candidate: ModelPackage,
-    start: ModelPackage,
-    before: Figures,
-    config: AdaptConfig,
-    progress: Progress,
-) -> Path:
-    """The folder of the package trained on all of the road, or of `candidate` where the former got worse."""
-    whole = _on_all_road(work, parts, candidate, start, config, progress)
-    figures = figures_on(
-        parts["judge"], ModelPackage.load(whole), work / "whole.json", config.threads, progress
-    )
-    worse = got_worse(before, figures)
-    if worse:
-        progress.report(
-            f"after training on all of the road {', '.join(worse)}: the one judged before is taken"
-        )
-    return candidate.folder if worse else whole
+    def judged(self, package: ModelPackage, name: str) -> Figures:
+        """Results of a package on the road for judging; `name` is that of the file that keeps them."""
+        file = self.work / f"{name}.json"
+        return figures_on(self.parts["judge"], package, file, self.config.threads, self.progress)
 
+    def tuned(self) -> ModelPackage:
+        """The package with heads and calibration fitted to this site, held-out road left out of training."""
+        candidate, tuned = self.work / "candidate", self.work / "tuned"
+        if (candidate / "model.yaml").is_file():
+            return ModelPackage.load(candidate)
+        learn = self.parts["learn"]
+        self._write(self._trained("learn", [learn]), self.start.spec, tuned, len(learn))
+        self.progress.report("calibrating confidence and covariance on held-out road")
+        held_out, elsewhere = self.parts["calibrate"], self.parts["elsewhere"]
+        return calibrate_package(tuned, candidate, [held_out], self.progress, elsewhere)
 
-def _on_all_road(
-    work: Path,
-    parts: dict[str, PairsDataset],
-    candidate: ModelPackage,
-    start: ModelPackage,
-    config: AdaptConfig,
-    progress: Progress,
-) -> Path:
-    """The folder of the package trained in the same way on all images, with the calibration of `candidate`.
+    def finished(self, candidate: ModelPackage, before: Figures) -> Path:
+        """The folder of the package trained on all of the road, or of `candidate` where the former got worse."""
+        whole = self.on_all_road(candidate)
+        worse = got_worse(before, self.judged(ModelPackage.load(whole), "whole"))
+        if worse:
+            self.progress.report(
+                f"after training on all of the road {', '.join(worse)}: the one judged before is taken"
+            )
+        return candidate.folder if worse else whole
 
-    That calibration was found on road that training had not seen, so it is cautious on this road.
-    """
-    whole = work / "whole"
-    if not (whole / "model.yaml").is_file():
-        datasets = [parts[name] for name in LEAST_IMAGES]
-        matcher = _trained(work, "all", datasets, start, config, progress)
-        unfinished, images = work / "whole.unfinished", sum(map(len, datasets))
-        spec = replace(start.spec, calibration=candidate.spec.calibration)
-        _write(matcher, replace(start, spec=spec), unfinished, images, config)
-        unfinished.rename(whole)
-    return whole
+    def on_all_road(self, candidate: ModelPackage) -> Path:
+        """The folder of the package trained in the same way on all images, with the calibration of `candidate`.
 
+        That calibration was found on road that training had not seen, so it is cautious on this road.
+        """
+        whole = self.work / "whole"
+        if not (whole / "model.yaml").is_file():
+            datasets = [self.parts[name] for name in LEAST_IMAGES]
+            unfinished, images = self.work / "whole.unfinished", sum(map(len, datasets))
+            spec = replace(self.start.spec, calibration=candidate.spec.calibration)
+            self._write(self._trained("all", datasets), spec, unfinished, images)
+            unfinished.rename(whole)
+        return whole
 
-def _trained(
-    work: Path,
-    name: str,
-    datasets: Sequence[PairsDataset],
-    start: ModelPackage,
-    config: AdaptConfig,
-    progress: Progress,
-) -> Matcher:
-    """The matcher of `start` after training on the images of `datasets`; `name` is that of its checkpoint."""
-    backbone = engine_for(start.graphs["backbone"], EngineConfig(threads=config.threads))
-    folders = []
-    for dataset in datasets:
-        for number in range(ENCODINGS):
-            folders.append(work / f"features_{dataset.folder.name}_{number}")
-            progress.report(f"encoding {dataset.folder}, {number + 1} of {ENCODINGS}")
-            encode_pairs(dataset, start.spec, backbone, folders[-1], seed=number, track=progress.track)
-    progress.report(f"training {config.steps} steps on {sum(map(len, datasets))} images")
-    features = FeatureFolder(folders, progress.track, config.device)
-    before, checkpoint = Matcher.of(start), work / f"checkpoint_{name}"
-    matcher = train(
-        features, checkpoint, config.train, progress.training, Matcher.of(start), config.device
-    ).cpu()
-    return averaged(before, matcher, config.start_share) if config.start_share else matcher
+    def _trained(self, name: str, datasets: Sequence[PairsDataset]) -> Matcher:
+        """The matcher of `start` after training on the images of `datasets`; `name` is that of its checkpoint."""
+        config, progress, start = self.config, self.progress, self.start
+        backbone = engine_for(start.graphs["backbone"], EngineConfig(threads=config.threads))
+        folders = []
+        for dataset in datasets:
+            for number in range(ENCODINGS):
+                folders.append(self.work / f"features_{dataset.folder.name}_{number}")
+                progress.report(f"encoding {dataset.folder}, {number + 1} of {ENCODINGS}")
+                encode_pairs(dataset, start.spec, backbone, folders[-1], seed=number, track=progress.track)
+        progress.report(f"training {config.steps} steps on {sum(map(len, datasets))} images")
+        features = FeatureFolder(folders, progress.track, config.device)
+        before, checkpoint = Matcher.of(start), self.work / f"checkpoint_{name}"
+        matcher = train(
+            features, checkpoint, config.train, progress.training, Matcher.of(start), config.device
+        ).cpu()
+        return averaged(before, matcher, config.start_share) if config.start_share else matcher
 
-
-def _write(matcher: Matcher, start: ModelPackage, out: Path, images: int, config: AdaptConfig) -> None:
-    provenance = f"{start.provenance} Heads tuned on {images} images of own drives."
-    command = _adapt_command(config)
-    write_trained(matcher.eval(), start.folder, out, start.spec, start.licence, provenance, command)
+    def _write(self, matcher: Matcher, spec: XviewSpec, out: Path, images: int) -> None:
+        start = self.start
+        provenance = f"{start.provenance} Heads tuned on {images} images of own drives."
+        command = _adapt_command(self.config)
+        write_trained(matcher.eval(), start.folder, out, spec, start.licence, provenance, command)
 
 
 def _adapt_command(config: AdaptConfig) -> str:
