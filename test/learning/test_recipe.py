@@ -20,9 +20,10 @@ from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.learning import calibrate_package, recipe
 from xview_localizer.learning.calibrate import CalibrationError
+from xview_localizer.learning.matcher import Matcher
 from xview_localizer.learning.progress import Progress
 from xview_localizer.learning.recipe import RecipeConfig, RecipeError, train_package
-from xview_localizer.learning.train import Matcher, TrainConfig
+from xview_localizer.learning.train_config import TrainConfig
 from xview_localizer.models.export import export_heads
 from xview_localizer.models.manifest import ModelPackageError
 from xview_localizer.models.package import ModelPackage, default_package_path

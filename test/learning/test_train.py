@@ -13,7 +13,9 @@ from xview_localizer.learning.batch import batch_of  # noqa: E402
 from xview_localizer.learning.features import FeatureFolder  # noqa: E402
 from xview_localizer.learning.lora import adapt  # noqa: E402
 from xview_localizer.learning.matcher import Matcher  # noqa: E402
-from xview_localizer.learning.train import TrainConfig, batch_loss, lift_cells, train  # noqa: E402
+from xview_localizer.learning.objective import batch_loss, lift_cells  # noqa: E402
+from xview_localizer.learning.train import train  # noqa: E402
+from xview_localizer.learning.train_config import TrainConfig  # noqa: E402
 from xview_localizer.models.backbone import Backbone  # noqa: E402
 
 ROWS, COLUMNS, PLAN_PX = 4, 6, 28

@@ -83,7 +83,7 @@ def train(
     Example: xview-localizer train --work work --out my_package --start PKG --orthophoto site.tif --towns 50
     """
     from xview_localizer.learning.recipe import RecipeConfig, train_package
-    from xview_localizer.learning.train import TrainConfig
+    from xview_localizer.learning.train_config import TrainConfig
     from xview_localizer.models.package import default_package_path
 
     config = RecipeConfig(

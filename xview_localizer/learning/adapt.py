@@ -25,7 +25,8 @@ from xview_localizer.learning.package_writer import copy_package, write_trained
 from xview_localizer.learning.progress import Progress
 from xview_localizer.learning.recipe import claim
 from xview_localizer.learning.site_pairs import LEAST_IMAGES, SiteDrives, site_pairs
-from xview_localizer.learning.train import TrainConfig, train
+from xview_localizer.learning.train import train
+from xview_localizer.learning.train_config import TrainConfig
 from xview_localizer.models.manifest import sha256
 from xview_localizer.models.package import ModelPackage, default_package_path
 from xview_localizer.models.xview import XviewSpec

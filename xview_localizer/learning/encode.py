@@ -28,6 +28,11 @@ from xview_localizer.recordings.pairs import PairRecord, PairsDataset, PairsErro
 GROUP_SIZE = 4  # images that share an aerial crop
 GROUP_EXTENT_M = 20.0  # greatest distance of an image from the first of its group
 CROP_OFFSET_M = 8.0  # random offset of the crop's middle from the group's
+# Simulated errors of a ground image, at an augmentation of 1: rotation of the mounting, and height of the camera.
+MOUNTING_SIGMA_RAD, HEIGHT_LOG_SIGMA = float(np.radians(0.4)), 0.03
+# On a robot the camera's height may be unknown; the plan view is then made for an assumed height.
+ASSUMED_HEIGHT_SHARE, ASSUMED_HEIGHT_LOG_SIGMA = 0.15, 0.12
+CROPPED_SHARE = 0.4  # of views whose vertical field is limited
 
 
 def encode_pairs(
@@ -99,15 +104,14 @@ def _encode_ground(
 ) -> dict[str, np.ndarray]:
     """Canonical view, plan view, tokens, range per cell and truth of one record, with simulated mounting errors."""
     view = ground_view(record)
-    R_level_camera = cv2.Rodrigues(rng.normal(0, np.radians(0.4), 3) * augment)[0] @ view.R_base_camera
-    height_m = record.camera_height_m * float(np.exp(rng.normal(0, 0.03 * augment)))
+    R_level_camera = cv2.Rodrigues(rng.normal(0, MOUNTING_SIGMA_RAD, 3) * augment)[0] @ view.R_base_camera
+    height_m = record.camera_height_m * float(np.exp(rng.normal(0, HEIGHT_LOG_SIGMA * augment)))
     canonical = canonical_view(view.camera, R_level_camera, spec.view)
-    # On a robot the camera's height may be unknown; the plan view is then made for an assumed height.
-    plan_height_m = (
-        height_m * float(np.exp(rng.normal(0, 0.12))) if rng.random() < 0.15 * augment else height_m
-    )
+    plan_height_m = height_m
+    if rng.random() < ASSUMED_HEIGHT_SHARE * augment:
+        plan_height_m *= float(np.exp(rng.normal(0, ASSUMED_HEIGHT_LOG_SIGMA)))
     plan = plan_view(view.camera, R_level_camera, plan_height_m, spec.plan)
-    if rng.random() < 0.4 * augment:
+    if rng.random() < CROPPED_SHARE * augment:
         canonical = with_cropped_field(canonical, rng)
         plan = replace(
             plan, valid=plan.valid & sees_plan(canonical, plan_height_m, plan.valid.shape[0], spec.plan)

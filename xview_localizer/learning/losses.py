@@ -21,6 +21,13 @@ RIVAL_APART_M = 1.5
 # Hypotheses nearer to the truth than this and APART_COS count as right, not as wrong.
 HYPOTHESIS_APART_M = 0.5
 APART_COS = 0.99  # of the angle between two headings: 8°
+# Wrong poses drawn for each image: how many, their distance from the truth, and the standard deviation of their yaw
+# (radians). Near misses are at least half a cell of the map away.
+NEAR_MISSES, NEAR_M, NEAR_YAW_SIGMA_RAD = 60, (0.6, 2.0), 0.04
+SOME_METRES_OFF, OFF_M, OFF_YAW_SIGMA_RAD = 100, (1.5, 6.0), 0.12
+ANYWHERE = 1600  # in a disc of the prior's radius that holds the truth, with any heading
+# In that disc, along the true heading or, this share of them, turned by 180°.
+ALONG_OR_TURNED, TURNED_SHARE, ALONG_YAW_SIGMA_RAD = 240, 0.6, 0.08
 # Every fourth ground cell is enough to rank hypotheses.
 RANKING_STRIDE = 4
 
@@ -140,8 +147,8 @@ def sample_pose_hypotheses(
 ) -> Hypotheses:
     """Poses that the solver must distinguish from the truth [B, 3], about the grid's middle; the truth comes first.
 
-    They are near misses (at least half a cell away), poses some metres off, and poses anywhere in a prior disc that
-    holds the truth: with any heading, with the true heading, and turned by 180°.
+    They are near misses, poses some metres off, and poses anywhere in a prior disc that holds the truth: with any
+    heading, with the true heading, and turned by 180°.
     """
     batch, device = len(true_pose), true_pose.device
 
@@ -160,12 +167,15 @@ def sample_pose_hypotheses(
         return sigma_rad * torch.randn(batch, count, generator=generator, device=device)
 
     prior_from_truth_m = disc(1, 0.0, prior_radius_m)
-    turned = torch.pi * (uniform(240) < 0.6)
+    turned_rad = torch.pi * (uniform(ALONG_OR_TURNED) < TURNED_SHARE)
     groups = [
-        poses(disc(60, 0.6, 2.0), yaw_noise(60, 0.04)),
-        poses(disc(100, 1.5, 6.0), yaw_noise(100, 0.12)),
-        poses(prior_from_truth_m + disc(1600, 0.0, prior_radius_m), 2 * torch.pi * uniform(1600)),
-        poses(prior_from_truth_m + disc(240, 0.0, prior_radius_m), turned + yaw_noise(240, 0.08)),
+        poses(disc(NEAR_MISSES, *NEAR_M), yaw_noise(NEAR_MISSES, NEAR_YAW_SIGMA_RAD)),
+        poses(disc(SOME_METRES_OFF, *OFF_M), yaw_noise(SOME_METRES_OFF, OFF_YAW_SIGMA_RAD)),
+        poses(prior_from_truth_m + disc(ANYWHERE, 0.0, prior_radius_m), 2 * torch.pi * uniform(ANYWHERE)),
+        poses(
+            prior_from_truth_m + disc(ALONG_OR_TURNED, 0.0, prior_radius_m),
+            turned_rad + yaw_noise(ALONG_OR_TURNED, ALONG_YAW_SIGMA_RAD),
+        ),
     ]
     wrong = torch.cat(groups, dim=1)
     apart = _apart(wrong, true_pose, HYPOTHESIS_APART_M)

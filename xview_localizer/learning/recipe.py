@@ -25,7 +25,8 @@ from xview_localizer.learning.features import FeatureFolder
 from xview_localizer.learning.matcher import Matcher
 from xview_localizer.learning.package_writer import write_trained
 from xview_localizer.learning.progress import Progress
-from xview_localizer.learning.train import TrainConfig, train
+from xview_localizer.learning.train import train
+from xview_localizer.learning.train_config import TrainConfig
 from xview_localizer.models.backbone import official_backbone
 from xview_localizer.models.manifest import sha256
 from xview_localizer.models.package import ModelPackage, default_package_path
