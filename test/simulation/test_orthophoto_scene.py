@@ -158,4 +158,4 @@ def test_missing_file_and_drives_are_refused(tmp_path):
     with pytest.raises(OrthophotoError, match=r"none\.jpg is missing"):
         make_orthophoto_pairs(tmp_path, [source], [1], PairsConfig("pinhole", 1))
     with pytest.raises(OrthophotoError, match="no drives"):
-        make_orthophoto_pairs(tmp_path, [source], [1], PairsConfig("pinhole", 3, drive=3))
+        make_orthophoto_pairs(tmp_path, [source], [1], PairsConfig("pinhole", 3, keyframes=3))

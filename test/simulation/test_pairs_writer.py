@@ -29,7 +29,9 @@ def panoramas(tmp_path_factory):
 @pytest.fixture(scope="module")
 def keyframes(tmp_path_factory):
     out = tmp_path_factory.mktemp("keyframes")
-    config = PairsConfig("pinhole", images_per_town=3, drive=3, heading_sigma_deg=10.0, town_size_m=TOWN_M)
+    config = PairsConfig(
+        "pinhole", images_per_town=3, keyframes=3, heading_sigma_deg=10.0, town_size_m=TOWN_M
+    )
     make_pairs(out, [4], config)
     return list(PairsDataset(out))
 

@@ -6,6 +6,7 @@ import numpy as np
 from shapely.geometry import LineString, Polygon
 
 from xview_localizer.simulation.elements import Solid, Stroke
+from xview_localizer.simulation.lattice import ring
 from xview_localizer.simulation.layout import Rectangle, beside
 from xview_localizer.simulation.site import Site
 
@@ -82,10 +83,9 @@ def _garden_things(site: Site, house: Rectangle) -> None:
             site.lay(rim.corners, "slabs", (205, 198, 184))
             site.lay(at.corners, "concrete", (70, 165, 190), 3)
         elif kind == "trampoline":
-            angle = np.linspace(0, 2 * np.pi, 10, endpoint=False)
-            ring = np.column_stack([np.cos(angle), np.sin(angle)]) * at.length_m / 2 + (at.x_m, at.y_m)
+            mat = ring((at.x_m, at.y_m), at.length_m / 2, 10)
             site.plot.solids.append(
-                Solid(ring, 0.7, 0.85, np.array([40, 90, 170.0]), np.array([35, 36, 40.0]))
+                Solid(mat, 0.7, 0.85, np.array([40, 90, 170.0]), np.array([35, 36, 40.0]))
             )
         elif kind == "shed":
             site.plot.box(at, 0, 2.3, site.palette.wall(), site.palette.roof())
@@ -140,20 +140,9 @@ def _containers(site: Site, count: int) -> None:
             continue
         rgb = rng.uniform(25, 215, 3)
         if kind == "tank":
-            angle = np.linspace(0, 2 * np.pi, 10, endpoint=False)
-            ring = np.column_stack([np.cos(angle), np.sin(angle)]) * rng.uniform(0.8, 1.7) + (
-                place.x_m,
-                place.y_m,
-            )
-            site.plot.solids.append(
-                Solid(
-                    ring,
-                    0,
-                    rng.uniform(2.5, 8),
-                    rgb * 0 + rng.uniform(120, 225),
-                    rgb * 0 + rng.uniform(120, 225),
-                )
-            )
+            drum = ring((place.x_m, place.y_m), rng.uniform(0.8, 1.7), 10)
+            height_m, shade, lid_shade = rng.uniform(2.5, 8), rng.uniform(120, 225), rng.uniform(120, 225)
+            site.plot.solids.append(Solid(drum, 0, height_m, np.full(3, shade), np.full(3, lid_shade)))
         else:
             height_m = {"container": 2.6, "pallets": 1.3, "pipes": 0.8, "skip": 1.4}[kind] * (
                 1 + (rng.random() < 0.25)

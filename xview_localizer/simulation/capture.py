@@ -14,24 +14,24 @@ METERING_GAIN = 0.8
 
 @dataclass(frozen=True)
 class Capture:
-    """Light and camera of one recording session. Colours are linear factors, 1 = neutral."""
+    """Light and camera of one recording session. Colours `…_rgb` [3] of lights are linear factors, 1 is neutral."""
 
-    sun_direction: np.ndarray  # [3], towards the sun
+    sun_direction: np.ndarray  # [3], unit, towards the sun
     sun_rgb: np.ndarray
     ambient_rgb: np.ndarray
-    sky_top_rgb: np.ndarray
-    haze_rgb: np.ndarray
-    cloud: float
+    sky_top_rgb: np.ndarray  # of the sky, as of all surfaces: 0 to 255
+    haze_rgb: np.ndarray  # likewise, of the sky at the horizon and of distant objects
+    cloud: float  # cover, in [0, 1]
     cloud_seed: float
-    visibility_m: float
-    season_tint: np.ndarray
-    white_balance: np.ndarray
-    exposure: float
+    visibility_m: float  # distance at which haze hides all but 1/e of an object's contrast
+    season_tint: np.ndarray  # [3], factor on the colours of plants
+    white_balance: np.ndarray  # [3], factor on the image
+    exposure: float  # factor on the image
     gamma: float
-    blur_px: float
-    motion_px: float
-    noise: float
-    vignette: float
+    blur_px: float  # standard deviation
+    motion_px: float  # length of horizontal motion blur
+    noise: float  # standard deviation, in steps of 255
+    vignette: float  # share by which the corners are darker
     jpeg_quality: int
     wetness: float = 0.0  # of paved ground, in [0, 1]: wet ground is darker and mirrors the sky
 

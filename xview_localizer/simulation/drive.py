@@ -195,9 +195,8 @@ def _town_with_route(
         except TownError as error:
             problem = error
             continue
-        if (
-            config.route
-        ):  # the town has the size that its first route needs, so that all routes are of one site
+        if config.route:
+            # The town has the size that its first route needs, so that all routes are of one site.
             rng = np.random.default_rng(_key(seed, 4, config.route))
             driven, path_xy_m = find_route(town, config.length_m, ROUTE_MARGIN_M, rng)
         return driven, aerial, path_xy_m, rng

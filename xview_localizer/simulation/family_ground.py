@@ -7,11 +7,10 @@ import numpy as np
 
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.simulation.elements import Patch, Stroke
-from xview_localizer.simulation.ground import TEXEL_M, Ground, Surface
+from xview_localizer.simulation.ground import SUBPIXEL_BITS, TEXEL_M, Ground, Surface
 from xview_localizer.simulation.layout import Layout, Street
 from xview_localizer.simulation.textures import GREEN_PATTERNS, make_tiles
 
-_SHIFT = 4  # OpenCV's sub-pixel bits
 _COARSE = 8  # unevenness over metres is drawn on a raster this much coarser
 
 
@@ -58,11 +57,11 @@ class _Raster:
     def mask(self, pixels: np.ndarray, window: tuple[slice, slice], width_px: float = 0.0) -> np.ndarray:
         """Boolean mask of a polygon, or of a line of `width_px`, in a window."""
         mask = np.zeros((window[0].stop - window[0].start, window[1].stop - window[1].start), np.uint8)
-        fixed = np.round((pixels - (window[1].start, window[0].start)) * 2**_SHIFT).astype(np.int32)
+        fixed = np.round((pixels - (window[1].start, window[0].start)) * 2**SUBPIXEL_BITS).astype(np.int32)
         if width_px:
-            cv2.polylines(mask, [fixed], False, 1, max(1, round(width_px)), cv2.LINE_8, _SHIFT)
+            cv2.polylines(mask, [fixed], False, 1, max(1, round(width_px)), cv2.LINE_8, SUBPIXEL_BITS)
         else:
-            cv2.fillPoly(mask, [fixed], 1, cv2.LINE_8, _SHIFT)
+            cv2.fillPoly(mask, [fixed], 1, cv2.LINE_8, SUBPIXEL_BITS)
         return mask.view(bool)
 
     def lay(self, patch: Patch) -> None:

@@ -39,7 +39,7 @@ def _lamp(site: Site, at: Rectangle) -> None:
     """A post with an arm over the road, which lies to the right of `at`."""
     if not _free(site, at, 0.5, 0.5):
         return
-    height_m = 5.0 + 4.0 * (at.length_m * site.family.spacing_m[0] % 1)
+    height_m = 5.0
     rgb = (92, 96, 100)
     site.plot.box(beside(at, 0, 0, 0.18, 0.18), 0, height_m, rgb)
     site.plot.box(beside(at, 0, -0.9, 0.1, 1.8), height_m - 0.12, height_m, rgb)

@@ -10,11 +10,13 @@ import numpy as np
 
 from xview_localizer.geometry.grid import RasterGrid
 
-TEXEL_M = 0.06
-_SHIFT = 4  # OpenCV's sub-pixel bits
+TEXEL_M = 0.06  # of the ground of towns
+SUBPIXEL_BITS = 4  # of the coordinates at which OpenCV draws
 
 
 class Surface(IntEnum):
+    """What covers the ground; grass and fields have a season's colour, the others get wet."""
+
     GRASS = 0
     SOIL = 1
     PAVEMENT = 2
@@ -63,11 +65,11 @@ class Painter:
         self.grid = grid
 
     def _fixed(self, xy_m: np.ndarray) -> np.ndarray:
-        return np.round((self.grid.uv_from_xy(xy_m) - 0.5) * 2**_SHIFT).astype(np.int32)
+        return np.round((self.grid.uv_from_xy(xy_m) - 0.5) * 2**SUBPIXEL_BITS).astype(np.int32)
 
     def polygon(self, raster: np.ndarray, xy_m: np.ndarray, value) -> None:
-        cv2.fillPoly(raster, [self._fixed(xy_m)], value, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(raster, [self._fixed(xy_m)], value, cv2.LINE_8, SUBPIXEL_BITS)
 
     def line(self, raster: np.ndarray, xy_m: np.ndarray, width_m: float, value) -> None:
         thickness = max(1, round(width_m / self.grid.spacing_m))
-        cv2.polylines(raster, [self._fixed(xy_m)], False, value, thickness, cv2.LINE_8, _SHIFT)
+        cv2.polylines(raster, [self._fixed(xy_m)], False, value, thickness, cv2.LINE_8, SUBPIXEL_BITS)

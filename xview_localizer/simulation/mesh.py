@@ -13,6 +13,8 @@ from xview_localizer.simulation.layout import Box, Building, Car, Rectangle, Tre
 
 
 class Material(IntEnum):
+    """What the shader makes of a triangle."""
+
     WALL = 0
     ROOF = 1
     FOLIAGE = 2
@@ -27,13 +29,17 @@ class Material(IntEnum):
     DRAPED_FOLIAGE = 10
 
 
+# The ray caster needs at least one triangle; no ray meets this one.
+_FAR_BELOW = np.array([[[0.0, 0.0, -50.0], [1.0, 0.0, -50.0], [0.0, 1.0, -50.0]]])
 PARAMETERS = 7  # of the material that needs most, FACADE
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """F triangles: corners [F, 3, 3], unit normals [F, 3], material [F], colour [F, 3] and the
-    shader's parameters [F, 7] (WALL: window pitch and storey height, 0 = no windows; FACADE: see facade.py)."""
+    """F triangles: corners [F, 3, 3], unit normals [F, 3], material [F], colour [F, 3] and the shader's parameters.
+
+    These, [F, PARAMETERS], are for WALL window pitch and storey height (0: no windows), for FACADE see facade.py.
+    """
 
     triangles: np.ndarray
     normal: np.ndarray
@@ -83,6 +89,8 @@ class MeshBuilder:
             self.add(high[[0, i, i + 1]][None], lid, lid_rgb)
 
     def build(self) -> Mesh:
+        """The mesh of all that was added, and of one triangle far below the ground."""
+        self.add(_FAR_BELOW, Material.PLAIN, (0, 0, 0))
         counts = [len(part[0]) for part in self._parts]
         triangles = np.concatenate([part[0] for part in self._parts])
         normal = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])

@@ -23,7 +23,6 @@ from xview_localizer.simulation.segmentation import Crown, Segments, crown_mask,
 
 CAR_STAYS_SHARE = 0.35  # of the photo's cars that the camera sees too
 _DRAPED = {Material.ROOF: Material.DRAPED_ROOF, Material.FOLIAGE: Material.DRAPED_FOLIAGE}
-_FAR_BELOW = np.array([[[0.0, 0.0, -50.0], [1.0, 0.0, -50.0], [0.0, 1.0, -50.0]]])
 
 
 class DrapedBuilder(MeshBuilder):
@@ -32,11 +31,10 @@ class DrapedBuilder(MeshBuilder):
     def __init__(self) -> None:
         super().__init__()
         self._drapes = False
-        # The ray caster needs at least one triangle; this one is far below the ground.
-        self.add(_FAR_BELOW, Material.PLAIN, (0, 0, 0))
 
     @contextmanager
     def draped(self) -> Iterator[None]:
+        """Give what is added meanwhile the photo's colours."""
         self._drapes = True
         yield
         self._drapes = False

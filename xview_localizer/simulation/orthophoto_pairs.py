@@ -33,8 +33,10 @@ def make_orthophoto_pairs(
     """
     if not photos:
         raise OrthophotoError("no photos to raise scenes from")
-    if config.drive > 1:
-        raise OrthophotoError("scenes raised from photos have no drives; set drive to 1 for single images")
+    if config.keyframes > 1:
+        raise OrthophotoError(
+            "scenes raised from photos have no drives; set keyframes to 1 for single images"
+        )
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     sized = replace(config, town_size_m=SCENE_M)

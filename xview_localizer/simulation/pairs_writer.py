@@ -43,12 +43,15 @@ MAX_DEPTH_M = 65.5  # the range of 16-bit millimetres
 
 @dataclass(frozen=True)
 class PairsConfig:
-    """Settings of a data set. `kind` is "equirectangular" or "pinhole"; `drive` > 1 makes sequences of that many
-    keyframes (camera_places.py); `heading_sigma_deg` adds a heading to the prior."""
+    """Settings of a data set.
+
+    `kind` is "equirectangular" or "pinhole"; `keyframes` > 1 makes short drives of that many images (camera_places.py);
+    `heading_sigma_deg` adds a heading to the prior.
+    """
 
     kind: str = "equirectangular"
     images_per_town: int = 8
-    drive: int = 1
+    keyframes: int = 1
     heading_sigma_deg: float | None = None
     vary_camera: bool = True
     town_size_m: float = SIZE_M
@@ -124,7 +127,7 @@ def _write_town(job: tuple[Path, int, PairsConfig]) -> list[dict]:
     entries: list[dict] = []
     crop = 0
     while len(entries) < config.images_per_town:
-        count = min(config.images_per_town - len(entries), 4 if config.drive == 1 else config.drive)
+        count = min(config.images_per_town - len(entries), 4 if config.keyframes == 1 else config.keyframes)
         entries += _write_crop(out, town, f"{seed:06d}_{crop}", count, config, rng)
         crop += 1
     return [entry | {"style": family} for entry in entries]
@@ -134,82 +137,99 @@ def _write_crop(
     out: Path, town: Town, name: str, count: int, config: PairsConfig, rng: np.random.Generator
 ) -> list[dict]:
     """Write one aerial crop and `count` images in it (single ones, or one short drive); returns the entries."""
-    places = places_of_keyframes if config.drive > 1 else places_of_images
+    places = places_of_keyframes if config.keyframes > 1 else places_of_images
     poses = places(town, count, EDGE_M, rng)
     return write_images(out, town, name, poses, config, rng, town.weathers)
 
 
 def write_images(
-    out: Path, town: World, name: str, poses: list[Pose2], config: PairsConfig, rng: np.random.Generator,
+    out: Path, world: World, name: str, poses: list[Pose2], config: PairsConfig, rng: np.random.Generator,
     weathers: tuple[str, ...] = (),
 ) -> list[dict]:  # fmt: skip
     """Write one aerial crop and an image at each of `poses`, in one of `weathers`; returns the entries."""
-    anchor = poses[-1] if config.drive > 1 else poses[0]
-    reach_m = 8.0 if config.drive > 1 else 10.0
-    centre = np.array([anchor.x_m, anchor.y_m]) + rng.uniform(-reach_m, reach_m, 2)
-    limit_m = config.town_size_m / 2 - CROP_M / 2
-    centre = np.clip(centre, -limit_m, limit_m)
-    metres_per_pixel = float(rng.choice(METRES_PER_PIXEL if config.varied else [0.15, 0.2, 0.24, 0.3]))
-    half_m = round(CROP_M / 2 / metres_per_pixel) * metres_per_pixel
-    sample_capture = sample_any_capture if config.varied else Capture.sample
+    is_drive = config.keyframes > 1
     aerial_name = f"{name}_aerial.jpg"
-    bounds = Bounds.around(*centre, half_m)
-    _write_aerial(
-        out / aerial_name, town, bounds, metres_per_pixel, sample_capture(rng, aerial=True), config, rng
-    )
-    if config.varied:
-        camera_record = sample_any_camera(rng, config.kind)
-    else:
-        camera_record = sample_camera(rng, config.kind, config.vary_camera)
-    camera = camera_from_dict(camera_record)
-    street = with_weather(sample_capture(rng), weathers, rng)
+    anchor = poses[-1] if is_drive else poses[0]
+    centre, metres_per_pixel = _write_aerial(out / aerial_name, world, anchor, config, rng)
+    camera = _camera(config, rng)
+    street = with_weather(_capture(config, rng), weathers, rng)
     odometry = Pose2(0.0, 0.0, float(rng.uniform(-np.pi, np.pi)))
     mounting_deg = np.clip(rng.normal(0, 2.0, 2), -4, 4) if config.varied else rng.normal(0, 1.0, 2)
     entries = []
     for index, pose in enumerate(poses):
-        if config.drive == 1:
-            street = with_weather(sample_capture(rng), weathers, rng)
+        if not is_drive:
+            street = with_weather(_capture(config, rng), weathers, rng)
         elif index:
             odometry = odometry @ _noisy(poses[index - 1].inverse() @ pose, rng)
-        roll_deg, pitch_deg = mounting_deg + rng.normal(0, 0.7, 2)
-        if config.varied:
-            roll_deg, pitch_deg = np.clip((roll_deg, pitch_deg), -MAX_TILT_DEG, MAX_TILT_DEG)
-        R_base_camera = R_base_optical_from_rpy(np.radians(roll_deg), np.radians(pitch_deg), 0.0)
-        image, range_m = town.render_view(camera, pose, R_base_camera, camera_record["height_m"], street, rng)
-        if config.varied:
-            soil_view(rng, image, range_m)
         stem = f"{name}_{index}"
-        write_jpeg(out / f"{stem}_ground.jpg", image, street.jpeg_quality)
-        write_depth(out / f"{stem}_depth.png", range_m)
         entry = {
             "id": stem,
             "image": f"{stem}_ground.jpg",
-            "camera": {**camera_record, "roll_deg": float(roll_deg), "pitch_deg": float(pitch_deg)},
+            "camera": _write_ground(out, stem, world, pose, camera, mounting_deg, street, config, rng),
             "aerial": {"image": aerial_name, "metres_per_pixel": metres_per_pixel},
             "prior": _prior(pose, centre, config, rng),
             "truth": _pose_entry(pose.x_m - centre[0], pose.y_m - centre[1], pose.yaw_rad)
             | {"tolerance_m": 0.0},
             "depth": f"{stem}_depth.png",
         }
-        if config.drive > 1:
+        if is_drive:
             odom = _pose_entry(odometry.x_m, odometry.y_m, odometry.yaw_rad)
             entry |= {"sequence": name, "stamp": 0.5 * index, "odom": odom}
         entries.append(entry)
     return entries
 
 
+def _camera(config: PairsConfig, rng: np.random.Generator) -> dict:
+    if config.varied:
+        return sample_any_camera(rng, config.kind)
+    return sample_camera(rng, config.kind, config.vary_camera)
+
+
+def _capture(config: PairsConfig, rng: np.random.Generator, aerial: bool = False) -> Capture:
+    return (sample_any_capture if config.varied else Capture.sample)(rng, aerial)
+
+
 def _write_aerial(
-    path: Path, town: World, bounds: Bounds, metres_per_pixel: float, air: Capture, config: PairsConfig,
-    rng: np.random.Generator,
-) -> None:  # fmt: skip
-    """Write the orthophoto; in varied data sets buildings lean more, and some photos are joined from two flights."""
-    if config.varied and isinstance(town, Town):
-        aerial = town.render_orthophoto(bounds, metres_per_pixel, air, rng, LEAN_SIGMA)
+    path: Path, world: World, anchor: Pose2, config: PairsConfig, rng: np.random.Generator
+) -> tuple[np.ndarray, float]:
+    """Write an orthophoto of CROP_M that shows `anchor`; returns its middle [2] and its metres per pixel.
+
+    In varied data sets buildings lean more, and some photos are joined from two flights.
+    """
+    reach_m = 8.0 if config.keyframes > 1 else 10.0
+    limit_m = config.town_size_m / 2 - CROP_M / 2
+    centre = np.array([anchor.x_m, anchor.y_m]) + rng.uniform(-reach_m, reach_m, 2)
+    centre = np.clip(centre, -limit_m, limit_m)
+    metres_per_pixel = float(rng.choice(METRES_PER_PIXEL if config.varied else [0.15, 0.2, 0.24, 0.3]))
+    half_m = round(CROP_M / 2 / metres_per_pixel) * metres_per_pixel
+    bounds, capture = Bounds.around(*centre, half_m), _capture(config, rng, aerial=True)
+    if config.varied and isinstance(world, Town):
+        aerial = world.render_orthophoto(bounds, metres_per_pixel, capture, rng, LEAN_SIGMA)
     else:
-        aerial = town.render_orthophoto(bounds, metres_per_pixel, air, rng)
+        aerial = world.render_orthophoto(bounds, metres_per_pixel, capture, rng)
     if config.varied:
         seam(rng, aerial.image)
-    write_jpeg(path, aerial.image, air.jpeg_quality)
+    write_jpeg(path, aerial.image, capture.jpeg_quality)
+    return centre, metres_per_pixel
+
+
+def _write_ground(
+    out: Path, stem: str, world: World, pose: Pose2, camera: dict, mounting_deg: np.ndarray, street: Capture,
+    config: PairsConfig, rng: np.random.Generator,
+) -> dict:  # fmt: skip
+    """Write the image of a swaying camera and its depth; returns its record with roll and pitch."""
+    roll_deg, pitch_deg = mounting_deg + rng.normal(0, 0.7, 2)
+    if config.varied:
+        roll_deg, pitch_deg = np.clip((roll_deg, pitch_deg), -MAX_TILT_DEG, MAX_TILT_DEG)
+    R_base_camera = R_base_optical_from_rpy(np.radians(roll_deg), np.radians(pitch_deg), 0.0)
+    image, range_m = world.render_view(
+        camera_from_dict(camera), pose, R_base_camera, camera["height_m"], street, rng
+    )
+    if config.varied:
+        soil_view(rng, image, range_m)
+    write_jpeg(out / f"{stem}_ground.jpg", image, street.jpeg_quality)
+    write_depth(out / f"{stem}_depth.png", range_m)
+    return {**camera, "roll_deg": float(roll_deg), "pitch_deg": float(pitch_deg)}
 
 
 def _pose_entry(x_m: float, y_m: float, yaw_rad: float) -> dict[str, float]:

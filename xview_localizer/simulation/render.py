@@ -33,7 +33,9 @@ class Scene:
     def __init__(self, ground: Ground, mesh: Mesh) -> None:
         self._mesh, self._ground = mesh, ground
         self._embree = rtcore_scene.EmbreeScene()
-        self._triangles = TriangleMesh(self._embree, mesh.triangles.astype(np.float32))
+        self._triangles = TriangleMesh(
+            self._embree, mesh.triangles.astype(np.float32)
+        )  # Embree reads its memory
         self._mips = [ground.albedo]
         for _ in range(MIP_LEVELS - 1):
             self._mips.append(cv2.resize(self._mips[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
@@ -189,8 +191,8 @@ def _facade(points, normal, rgb, parameters) -> np.ndarray:
     lit = 0.5 + 0.5 * np.sin(column * 3.1 + np.floor(points[:, 2] / storey) * 5.7)
     course = np.where((points[:, 2] % 0.3) < 0.03, 0.9, 1.0)
     out = rgb * course[:, None]
-    out[windows] = (np.array([40, 48, 58]) + 60 * lit[windows, None]) * 1.0
+    out[windows] = np.array([40, 48, 58]) + 60 * lit[windows, None]
     out[frame] = 215
-    out[door] = (rgb[door] * 0.4) + 25
+    out[door] = rgb[door] * 0.4 + 25
     out[points[:, 2] < 0.4] *= 0.8
     return out

@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from xview_localizer.simulation.ground import TEXEL_M
+
 TILE_PX = 768  # 46 m: a tile does not repeat within the disc of a prior
-TEXEL_M = 0.06
 GREEN_PATTERNS = ("grass", "mown", "crop", "meadow", "leaves")
 
 

@@ -18,7 +18,6 @@ from xview_localizer.simulation.family_layout import make_family_layout
 from xview_localizer.simulation.ground import Ground
 from xview_localizer.simulation.layout import Car, Layout
 from xview_localizer.simulation.mesh import (
-    Material,
     MeshBuilder,
     add_box,
     add_building,
@@ -162,6 +161,4 @@ def _mesh(layout: Layout, parked: np.ndarray, seed: int):
         height_m = rng.uniform(1.4, 1.9)
         if there:
             add_car(builder, Car(slot, height_m, np.clip(rgb, 10, 245)))
-    # The ray caster needs at least one triangle; this one is far below the ground.
-    builder.add(np.array([[[0, 0, -50], [1, 0, -50], [0, 1, -50]]]), Material.PLAIN, (0, 0, 0))
     return builder.build()

@@ -10,15 +10,16 @@ import numpy as np
 from xview_localizer.simulation.capture import Capture
 
 MAX_TILT_DEG = 5.0
-LEAN_SIGMA = (
-    0.16  # of tall objects in the orthophoto, tangent: between new orthophotos and old ones, which lean more
-)
+# Of tall objects in the orthophoto (tangent): between new orthophotos and old ones, which lean more.
+LEAN_SIGMA = 0.16
 METRES_PER_PIXEL = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 
 
 def sample_any_camera(rng: np.random.Generator, kind: str) -> dict:
-    """A random `camera` record, 0.25 to 3.5 m high: a panorama, perhaps cropped at the top, a pinhole of 50 to 120°
-    or a fisheye. Raises ValueError for an unknown kind."""
+    """A random `camera` record, 0.25 to 3.5 m high: a panorama, perhaps cropped, a pinhole of 50 to 120° or a fisheye.
+
+    Raises ValueError for an unknown kind.
+    """
     if kind == "equirectangular":
         width = int(rng.choice([512, 640, 768]))
         top_deg, bottom_deg = (90.0, 90.0) if rng.random() < 0.4 else rng.uniform((25, 35), (90, 90))
