@@ -292,6 +292,13 @@ def test_numbers_with_an_exponent_are_read_as_ros_reads_them(tmp_path, text, val
         ("localizer: {ros__parameters: [1, 2]}", r"of 'localizer' must hold parameters, got \[1, 2\]"),
         ("# Kamera über Boden", "utf-8"),
         ("a: 2026-99-99", "month must be"),
+        ("localizer: {ros__parameters: {a: &s 1.0, b: *s}}", r"ROS reads no aliases, such as \*s in line 1"),
+        ("localizer: {ros__parameters: {camera: {height_m: }}}", "camera.height_m has no value"),
+        ("localizer: {ros__parameters: {datum: ~}}", "datum has no value"),
+        (
+            "/**:\n  ros__parameters: {a: 1}\n  localizer: {ros__parameters: {b: 2}}",
+            r"'localizer' stands beside 'ros__parameters' under '/\*\*'",
+        ),
     ],
 )
 def test_files_without_parameters_are_refused(tmp_path, text, complaint):

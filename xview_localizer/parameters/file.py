@@ -13,17 +13,34 @@ from xview_localizer.parameters.table import SettingsError, Values
 
 
 def _nodes(document: object, namespace: str = "") -> Iterator[tuple[str, object]]:
-    """Name and `ros__parameters` of each node in a parameter file; namespaces may be nested."""
+    """Name and `ros__parameters` of each node in a parameter file; namespaces may be nested. Raises YAMLError."""
     for key, entry in document.items() if isinstance(document, dict) else ():
         name = f"{namespace}/{str(key).strip('/')}".lstrip("/")
         if isinstance(entry, dict) and "ros__parameters" in entry:
+            if beside := ", ".join(str(other) for other in entry if other != "ros__parameters"):
+                raise yaml.YAMLError(
+                    f"'{beside}' stands beside 'ros__parameters' under '{key}', where ROS fails or skips it; a node's "
+                    "own parameters need a block of their own"
+                )
             yield name, entry["ros__parameters"]
         else:
             yield from _nodes(entry, name)
 
 
 class _ParameterLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML comes without types
-    """Numbers as ROS reads them: 3e-2 and 1e3 are doubles, which YAML 1.1 takes for texts. No key is given twice."""
+    """Numbers as ROS reads them: 3e-2 and 1e3 are doubles, which YAML 1.1 takes for texts.
+
+    What ROS cannot read is refused here, too: aliases. So are keys that are given twice.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            line = event.start_mark.line + 1
+            raise yaml.YAMLError(
+                f"ROS reads no aliases, such as *{event.anchor} in line {line}; write the value"
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, object]:
         lines: dict[str, int] = {}
@@ -48,11 +65,12 @@ def read_parameter_file(path: Path | str) -> dict[str, object]:
     """
     try:
         document = yaml.load(Path(path).read_text(encoding="utf-8"), _ParameterLoader)
+        nodes = list(_nodes(document))
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or no such date
         raise SettingsError(f"cannot read {path}: {error}") from error
     values: dict[str, object] = {}
     others: list[str] = []
-    for node, parameters in _nodes(document):
+    for node, parameters in nodes:
         if node.split("/")[-1] not in ("*", "**", "localizer"):
             others.append(node)
             continue
@@ -78,10 +96,12 @@ def parameter_file_text(values: Values) -> str:
 
 
 def _flat(document: Mapping[Any, object], path: Path | str, prefix: str = "") -> dict[str, object]:
-    """Values by their dotted names. Raises SettingsError where one is given both nested and dotted."""
+    """Values by their dotted names. Raises SettingsError where one is empty, or given both nested and dotted."""
     flat: dict[str, object] = {}
     for key, value in document.items():
         name = f"{prefix}{key}"
+        if value is None:
+            raise SettingsError(f"{path}: {name} has no value; write one, or leave the line out")
         plain = tuple(value) if isinstance(value, list) else value
         found = _flat(value, path, f"{name}.") if isinstance(value, Mapping) else {name: plain}
         if twice := sorted(flat.keys() & found.keys()):
