@@ -68,7 +68,9 @@ def encoded_size(data: bytes) -> tuple[int, int]:
                 "claims to have more pixels than any camera; it was not decoded"
             ) from error
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-            raise EncodedImageError(f"cannot be decoded ({len(data)} bytes): not a known image") from error
+            raise EncodedImageError(
+                f"cannot be decoded ({len(data)} bytes): not one of {', '.join(_FORMATS)}"
+            ) from error
 
 
 def decode_image(data: bytes, max_px: int = MAX_IMAGE_PX) -> np.ndarray:

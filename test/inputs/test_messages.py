@@ -282,7 +282,7 @@ def test_broken_compressed_images_are_refused(data):
     [
         ({"encoding": "32FC1"}, "encoding '32FC1' is not supported"),
         ({"data": b"123"}, "cut off"),
-        ({"step": 3}, "impossible"),
+        ({"step": 3}, "impossible for .*: step is the bytes of a row, at least"),
         ({"width": 0}, "impossible"),
         ({"width": 1, "height": MAX_IMAGE_PX + 1, "step": 3}, "impossible"),
         ({"encoding": "uyvy", "width": 15}, "cannot convert 15 × 12 of uyvy"),
@@ -477,6 +477,13 @@ def test_acceleration_counts_as_gravity_from_5_to_15_mps2(length, gravity):
     else:
         with pytest.raises(MessageError, match="is not gravity"):
             gravity_from_imu(message)
+
+
+def test_an_imu_that_measures_no_tilt_is_named_as_such():
+    message = imu(False, (0.0, 0.0, 9.81))
+    message.linear_acceleration_covariance = [-1.0] + [0.0] * 8
+    with pytest.raises(MessageError, match="neither an orientation nor an acceleration"):
+        gravity_from_imu(message)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,29 @@ def test_parameters_overrule_tf_one_by_one():
     assert mountings(camera=CameraMounting(at_m, R)).camera(header("", 1.0)) == (R, at_m)
 
 
+@pytest.mark.parametrize("frame", ["map", "/odom", "robot1/odom"])
+def test_a_frame_that_the_robot_moves_in_is_no_mounting(frame):
+    """TF knows where it is in base_link: as far off as the robot has driven."""
+    by_tf = mountings(stamped(frame, "base_link", (3.0, 0.0, 0.0)))
+    with pytest.raises(
+        MountingError, match="the NavSatFix is in .*, which the robot moves in; .*gnss.antenna"
+    ):
+        by_tf.antenna_in_base_m(header(frame, 1.0))
+
+
+def test_a_mounting_in_millimetres_is_refused():
+    by_tf = mountings(stamped("base_link", "gps", (-300.0, 0.0, 1700.0)))
+    with pytest.raises(MountingError, match="gps is 1726 m from base_link.*transforms are in metres"):
+        by_tf.antenna_in_base_m(header("gps", 1.0))
+
+
+def test_the_base_may_be_named_with_a_slash():
+    settings = Settings.from_values(REQUIRED | {"frames.base": "/base_link"})
+    known = Mountings(settings.mountings)
+    known.on_transforms(Message(transforms=[stamped("base_link", "gps", (1.0, 0.0, 0.0))]), static=True)
+    np.testing.assert_array_equal(known.antenna_in_base_m(header("gps", 1.0)), [1.0, 0.0, 0.0])
+
+
 def test_what_is_missing_is_named_with_what_to_set():
     nothing = mountings()
     both = "publish it or set camera.position_in_base_m and camera.rpy_deg"

@@ -92,7 +92,8 @@ def rgb_from_image(message) -> np.ndarray:
     height, width, step = message.height, message.width, message.step
     if not 0 < height * width <= MAX_IMAGE_PX or step < row_bytes:
         raise MessageError(
-            f"image of {width} × {height} with step {step} is impossible for {message.encoding}"
+            f"image of {width} × {height} with step {step} is impossible for {message.encoding}: step is the bytes of "
+            f"a row, at least {row_bytes}"
         )
     rows = height * 3 // 2 if encoding in _SEMI_PLANAR else height
     data = np.frombuffer(message.data, np.uint8)
@@ -243,7 +244,12 @@ def gravity_from_imu(message) -> np.ndarray:
     force = message.linear_acceleration
     force = np.array([force.x, force.y, force.z], dtype=np.float64)
     length = float(np.linalg.norm(force))
-    if message.linear_acceleration_covariance[0] < 0 or not 5.0 < length < 15.0:
+    if message.linear_acceleration_covariance[0] < 0:
+        raise MessageError(
+            "Imu declares neither an orientation nor an acceleration (-1 in both covariances); connect another IMU, or "
+            "none"
+        )
+    if not 5.0 < length < 15.0:
         raise MessageError(
             f"Imu has no orientation and its acceleration ({length:.1f} m/s²) is not gravity; it is in m/s², not in g"
         )

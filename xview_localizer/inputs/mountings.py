@@ -20,6 +20,10 @@ from xview_localizer.inputs import messages
 
 # A frame whose z points up within this on the robot is no optical frame: its camera would look at the sky.
 UPWARD_RAD = float(np.radians(45.0))
+# Frames that the robot moves in (REP 105). TF gives their place in base_link, too: the way the robot has driven.
+WORLD_FRAMES = ("earth", "map", "odom", "world")
+# No sensor sits further from base_link; parameters are bounded likewise.
+MAX_ON_ROBOT_M = 50.0
 # By convention (REP 120) it has base_link's x, y and yaw, so that its planar pose is base_link's.
 FOOTPRINT_FRAME = "base_footprint"
 
@@ -161,10 +165,21 @@ class Mountings:
             raise MountingError(
                 f"{what} names no frame_id to look up on TF; let its driver fill it in, or set {unset}"
             )
+        if frame.rpartition("/")[2] in WORLD_FRAMES:
+            raise MountingError(
+                f"{what} is in {frame}, which the robot moves in; let its driver name the frame of the sensor, or set "
+                f"{unset}"
+            )
         try:
-            return self._tree.lookup(base, frame, messages.header_stamp_sec(header), hold_sec)
+            T = self._tree.lookup(base, frame, messages.header_stamp_sec(header), hold_sec)
         except TransformError as error:
             raise MountingError(f"{error}; publish it or set {unset}") from error
+        if (away_m := float(np.linalg.norm(T.t_m))) > MAX_ON_ROBOT_M:
+            raise MountingError(
+                f"by TF {frame} is {away_m:.0f} m from {base}, too far for a robot: transforms are in metres, and a "
+                f"sensor's frame is fixed to the robot; correct the transform, or set {unset}"
+            )
+        return T
 
 
 def parameter_prefix(camera: str) -> str:

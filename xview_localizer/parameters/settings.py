@@ -126,7 +126,7 @@ def _tracker_config(v: Values) -> TrackerConfig:
 def _mounting_config(v: Values) -> MountingConfig:
     antenna_m, imu_rpy_deg = v["gnss.antenna_in_base_m"], v["imu.rpy_deg"]
     return MountingConfig(
-        base_frame=v["frames.base"],
+        base_frame=v["frames.base"].lstrip("/"),  # as in messages, some write ROS 1's slash
         cameras={camera: _camera_mounting(v, camera) for camera in v["cameras"] or (ONLY_CAMERA,)},
         R_base_imu=None if imu_rpy_deg is None else _R_base_optical(imu_rpy_deg) @ R_BODY_OPTICAL.T,
         antenna_in_base_m=None if antenna_m is None else np.array(antenna_m),

@@ -164,7 +164,7 @@ class LocalizerNode(LifecycleNode):
         self._resources.append(forwarding.close)
 
     def _create_outputs(self, settings: Settings) -> None:
-        frames = [settings.values[name] for name in ("frames.map", "frames.base")]
+        frames = [settings.values[name].lstrip("/") for name in ("frames.map", "frames.base")]
         self._outputs = Outputs(self, settings.frame, *frames)
         self._resources.append(self._outputs.destroy)
 
