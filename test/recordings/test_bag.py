@@ -24,7 +24,7 @@ from xview_localizer.inputs.messages import (
     rgb_from_image,
     stamp_sec,
 )
-from xview_localizer.recordings.bag import BagError, BagReader, read_drive
+from xview_localizer.recordings.bag import ROLES_AND_TF, TF_TOPICS, BagError, BagReader, read_drive
 from xview_localizer.simulation.bag_writer import DriveBag
 from xview_localizer.simulation.sensors import GnssSample
 
@@ -265,7 +265,7 @@ def test_a_ros_1_bag_is_read_as_its_ros_2_twin(tmp_path):
     [
         (lambda bag: (bag / "metadata.yaml").unlink(), "not ended properly.*ros2 bag reindex"),
         (lambda bag: shutil.rmtree(bag), "correct `bag` in drive.yaml"),
-        (lambda bag: (bag / "metadata.yaml").write_text("rosbag2: 3"), "no readable recording"),
+        (lambda bag: (bag / "metadata.yaml").write_text("rosbag2: 3"), "give the .mcap or .db3 file itself"),
         (lambda bag: next(bag.glob("*.mcap")).write_bytes(b""), "mcap recover"),
         (lambda bag: next(bag.glob("*.mcap")).unlink(), "no readable recording"),
     ],
@@ -274,6 +274,39 @@ def test_damaged_recordings_are_told_with_what_to_do(bag, damage, advice):
     damage(bag)
     with pytest.raises(BagError, match=advice):
         read(bag)
+
+
+def test_messages_that_the_metadata_hide_are_not_passed_over(bag):
+    """Users edit the QoS of /tf_static there, and rosbags then finds no messages that fit."""
+    metadata = yaml.safe_load((bag / "metadata.yaml").read_text())
+    for topic in metadata["rosbag2_bagfile_information"]["topics_with_message_count"]:
+        if topic["topic_metadata"]["name"] == "/tf_static":
+            topic["topic_metadata"]["offered_qos_profiles"] = []
+    (bag / "metadata.yaml").write_text(yaml.safe_dump(metadata))
+    with BagReader(bag, DriveBag.TOPICS | TF_TOPICS, ROLES_AND_TF) as reader:
+        with pytest.raises(BagError, match="messages of /tf_static .* none can be read.*ros2 bag reindex"):
+            list(reader.messages())
+
+
+def test_schemas_of_other_systems_are_named(tmp_path):
+    """Foxglove's recordings have topics of JSON or protobuf, which rosbags cannot pass over."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with Ros2Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        writer.add_connection("/a", NAV_SAT_FIX, typestore=store)
+    (path,) = (tmp_path / "bag").glob("*.mcap")
+    path.write_bytes(path.read_bytes().replace(b"ros2msg", b"ros3msg"))
+    for place in (path, path.parent):
+        with pytest.raises(BagError, match="not of ROS 2 .*mcap filter"):
+            BagReader(place, {})
+
+
+def test_packed_recordings_have_to_be_unpacked(tmp_path):
+    (tmp_path / "drive.mcap.zst").write_bytes(b"packed")
+    with pytest.raises(BagError, match="unpack it first"):
+        BagReader(tmp_path / "drive.mcap.zst", {})
+    (tmp_path / "drive_0.db3.zstd").write_bytes(b"packed")
+    with pytest.raises(BagError, match="unpack its .zstd files, then run `ros2 bag reindex`"):
+        BagReader(tmp_path, {})
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])

@@ -45,8 +45,9 @@ def robot(tmp_path):
     return read_parameter_file(path)
 
 
-def test_topics_are_found_by_type(tmp_path, robot):
-    drive = open_drive(recording(tmp_path, ONE_OF_A_KIND), robot)
+@pytest.mark.parametrize("given", ["", "metadata.yaml"])
+def test_topics_are_found_by_type(tmp_path, robot, given):
+    drive = open_drive(recording(tmp_path, ONE_OF_A_KIND) / given, robot)
     wanted = {
         "image": "/front/image_raw",
         "camera_info": "/front/camera_info",

@@ -34,6 +34,9 @@ REFERENCE_ROLES = {
     ),
 }
 
+# Recordings as people send them.
+PACKED = (".zstd", ".zst", ".gz", ".tgz", ".bz2", ".xz", ".lz4", ".zip", ".7z", ".tar")
+
 _STORE = get_typestore(Stores.ROS2_JAZZY)
 
 
@@ -163,7 +166,9 @@ class BagReader:
             self._reader = AnyReader([self._bag], default_typestore=_STORE)
             self._reader.open()
         except Exception as error:
-            raise BagError(f"{bag} is no readable recording: {error!r}; {_advice(self._bag)}") from error
+            raise BagError(
+                f"{bag} is no readable recording: {error!r}; {_advice(self._bag, error)}"
+            ) from error
         self._connections = {}
         self._migrations: dict[str, object] = {}
         try:
@@ -251,13 +256,20 @@ class BagReader:
         connections = [connection for role, connection in self._connections.values() if wanted(role)]
         if not connections:
             return  # rosbags takes an empty list for all of them
+        empty = {connection.topic for connection in connections if connection.msgcount}
         try:
             for connection, recorded_ns, data in self._reader.messages(connections):
                 role = self._connections[connection.id][0]
                 cdr = bytes(data) if self._reader.is2 else self._cdr_of_ros1(data, connection.msgtype)
+                empty.discard(connection.topic)
                 yield BagMessage(role, connection.msgtype, cdr, recorded_ns)
         except Exception as error:
             raise BagError(f"{self._bag} is damaged: {error!r}") from error
+        if empty:  # rosbags passes over topics that metadata.yaml gives another QoS than the recording itself
+            raise BagError(
+                f"{self._bag} holds messages of {', '.join(sorted(empty))} by its metadata.yaml, but none can be read: "
+                "was it edited? Run `ros2 bag reindex` on it, or give the .mcap or .db3 file itself"
+            )
 
     def _cdr_of_ros1(self, data: bytes, type_name: str) -> bytes:
         """A message of ROS 1 as ROS 2 has it: fields of other names (D, K) and none of `seq`."""
@@ -274,21 +286,32 @@ def _left_behind(bag: Path) -> Path | None:
     return next((path for path in journals if path.is_file() and path.stat().st_size), None)
 
 
-def _advice(bag: Path) -> str:
-    """What to do about a recording that cannot be opened."""
+def _advice(bag: Path, error: Exception) -> str:
+    """What to do about a recording that cannot be opened, for this `error`."""
     if not bag.exists():
         return "there is no such file or folder; correct `bag` in drive.yaml, or the path"
     if bag.is_dir() and not (bag / "metadata.yaml").is_file():
         if not [*bag.glob("*.mcap*"), *bag.glob("*.db3*")]:
             return "it has no drive.yaml, and is no recording (a rosbag2 folder, .mcap, .db3 or .bag)"
-        return "the recording was not ended properly and has no metadata.yaml; run `ros2 bag reindex` on it"
+        unpack = "unpack its .zstd files, then " if [*bag.glob("*.zstd")] else ""
+        return f"the recording was not ended properly and has no metadata.yaml; {unpack}run `ros2 bag reindex` on it"
+    if bag.suffix.lower() in PACKED:
+        return "unpack it first"
     if bag.suffix == ".bag":
         return "if recording was broken off, run `rosbag reindex` on it"
     if bag.suffix == ".active":
         return "recording was broken off; rename it to .bag and run `rosbag reindex` on it"
+    if "Profile is not ros2" in str(error):
+        return "its messages are those of ROS 1; give the .bag that it was made from"
     if bag.suffix == ".db3" or bag.is_dir() and [*bag.glob("*.db3*")]:
-        return "if it was cut off, mend it with `sqlite3 FILE.db3 .recover` and `ros2 bag reindex`"
-    return "if it was cut off, mend it with `mcap recover` and `ros2 bag reindex`"
+        mend = "if it was cut off, mend it with `sqlite3 FILE.db3 .recover` and `ros2 bag reindex`"
+    else:
+        mend = "if it was cut off, mend it with `mcap recover` and `ros2 bag reindex`"
+    if isinstance(error, (KeyError, UnicodeDecodeError)):
+        mend += "; if it has topics that are not of ROS 2 (protobuf, JSON), leave them out with `mcap filter`"
+    if bag.is_dir():
+        mend += "; if only its metadata.yaml is wrong, or of a newer ROS, give the .mcap or .db3 file itself"
+    return mend
 
 
 def _map_source(folder: Path, source: str) -> str:

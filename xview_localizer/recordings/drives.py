@@ -42,6 +42,8 @@ def open_drive(
 
     Raises BagError.
     """
+    if path.name == "metadata.yaml":  # rosbag2's own, which stands for its folder
+        path = path.parent
     described = path.suffix == ".yaml" or (path / "drive.yaml").is_file()
     drive = read_drive(path) if described else Drive(path, dict(TF_TOPICS), {}, path.parent, path.stem)
     values: dict[str, Value | None] = {**drive.values, **(parameters or {})}
