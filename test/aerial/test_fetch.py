@@ -147,12 +147,36 @@ def test_a_packed_body_that_cannot_be_unpacked_is_named(server: TileServer, body
         Fetcher().fetch(server.url + "/1")
 
 
-@pytest.mark.parametrize("body", [b"<!DOCTYPE html><title>Log in</title>", b'{"error": "key SECRET"}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!DOCTYPE html><title>Log in</title>",
+        b'{"error": "key SECRET"}',
+        b'[{"error": "key SECRET"}]',
+        b"Invalid key SECRET",
+    ],
+)
 def test_a_page_in_place_of_a_tile_is_named(server: TileServer, body) -> None:
     server.replies["/1"] = Reply(body)
     with pytest.raises(
         MapSourceError, match="but a page or a message; open its address in a browser"
     ) as raised:
+        Fetcher().fetch(server.url + "/1")
+    assert "SECRET" not in str(raised.value)
+
+
+def test_an_empty_answer_is_a_hole(server: TileServer) -> None:
+    server.replies["/1"] = Reply(b"")
+    with pytest.raises(TileMissing):
+        Fetcher().fetch(server.url + "/1")
+
+
+def test_the_exception_of_a_wmts_is_quoted(server: TileServer) -> None:
+    server.replies["/1"] = Reply(
+        b'<ows:ExceptionReport><ows:Exception exceptionCode="TileOutOfRange" locator="key=SECRET">'
+        b"<ows:ExceptionText>Column is out of range</ows:ExceptionText></ows:Exception></ows:ExceptionReport>"
+    )
+    with pytest.raises(MapSourceError, match="Column is out of range") as raised:
         Fetcher().fetch(server.url + "/1")
     assert "SECRET" not in str(raised.value)
 

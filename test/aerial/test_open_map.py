@@ -34,7 +34,7 @@ def geotiff(tmp_path, frame):
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("map.bmp", "cannot tell what map 'map.bmp' is: give a tile template.*mbtiles.*tif"),
+        ("map.bmp", "cannot tell what map 'map.bmp' is .*: give a tile template.*mbtiles.*tif"),
         ("", "cannot tell what map"),
         (
             "http://host/ortho.vrt",
@@ -49,6 +49,10 @@ def geotiff(tmp_path, frame):
         ("http://[::1/ortho.tif", "'http://.*' is not a valid address: Invalid IPv6 URL"),
         ("~no such user/ortho.tif", "cannot open the map ~no such user"),
         ("absent.mbtiles", "there is no MBTiles file absent.mbtiles"),
+        (
+            "/absent/folder",
+            "cannot tell what map '/absent/folder' is .there is no such file or folder.: give",
+        ),
     ],
 )
 def test_an_address_that_is_no_map_is_refused(uri, message, frame) -> None:
@@ -78,6 +82,15 @@ def test_broken_mbtiles_are_refused(tmp_path, frame) -> None:
     ):
         with pytest.raises(MapSourceError, match=message):
             open_map_source(str(path), frame)
+
+
+def test_mbtiles_of_texts_are_refused(tmp_path, frame) -> None:
+    """Scripts take the numbers from the names of files."""
+    with closing(sqlite3.connect(tmp_path / "a.mbtiles")) as database, database:
+        database.execute("CREATE TABLE tiles (zoom_level, tile_column, tile_row, tile_data)")
+        database.execute("INSERT INTO tiles VALUES ('9', '1', '2', x'00'), ('10', '1', '2', x'00')")
+    with pytest.raises(MapSourceError, match="stores zoom levels and rows as texts; write it again"):
+        open_map_source(str(tmp_path / "a.mbtiles"), frame)
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])

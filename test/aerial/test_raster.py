@@ -323,6 +323,28 @@ def test_a_raster_somewhere_else_is_named_with_its_place(tmp_path, profile, wher
         probe_map(source, 0, 0, 0.25)
 
 
+def test_a_geopackage_of_several_rasters_is_named_as_such(tmp_path) -> None:
+    path = tmp_path / "maps.gpkg"
+    for number in range(2):
+        options = {"APPEND_SUBDATASET": "YES"} if number else {}
+        profile = {"width": 64, "height": 64, "count": 3, "dtype": "uint8", "crs": "EPSG:3857"}
+        profile |= {"transform": from_origin(0, 0, 1, 1), "RASTER_TABLE": f"map{number}"} | options
+        with rasterio.open(path, "w", driver="GPKG", **profile) as file:
+            file.write(np.full((3, 64, 64), 90, np.uint8))
+    with pytest.raises(MapSourceError, match=r"holds 2 rasters; .*gdal_translate GPKG:.*:map0 map.tif"):
+        RasterMap(path, FRAME)
+
+
+def test_a_vrt_names_the_file_that_it_lacks(tmp_path) -> None:
+    rasterio.shutil.copy(write(tmp_path / "part.tif", halves()), tmp_path / "map.vrt", driver="VRT")
+    source = RasterMap(tmp_path / "map.vrt", FRAME)
+    (tmp_path / "part.tif").unlink()
+    with pytest.raises(
+        MapSourceError, match=r"cannot read the map .*map\.vrt: .*part\.tif.*file that it refers to"
+    ):
+        source.read(Bounds.around(0, 0, 10), 0.25)
+
+
 def _has_grids(epsg: int, place: tuple[float, float]) -> bool:
     area = AreaOfInterest(place[1] - 0.1, place[0] - 0.1, place[1] + 0.1, place[0] + 0.1)
     with warnings.catch_warnings():

@@ -173,6 +173,34 @@ def test_doubled_and_open_braces_are_named(template, frame) -> None:
         open_map_source(template, frame)
 
 
+TILE = "&tilematrix={z}&tilerow={y}&tilecol={x}"
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("http://h/wmts?TileMatrixSet=EPSG:4326" + TILE, "EPSG:4326"),
+        ("http://h/wmts?tilematrixset=EPSG%3A28992" + TILE.replace("={z}", "=EPSG:28992:{z}"), "EPSG:28992"),
+        ("http://h/wmts?tilematrixset=21781" + TILE, "21781"),
+        ("http://h/wmts?tilematrixset=WorldCRS84Quad" + TILE, "WorldCRS84Quad"),
+        ("http://h/wmts?tilematrixset=DE_EPSG_25832_ADV" + TILE, "EPSG:25832"),
+        ("http://h/wmts/ortho/EPSG:3006/{TileMatrix}/{TileRow}/{TileCol}.png", "EPSG:3006"),
+        ("http://h/tms/1.0.0/ortho@EPSG:4326@png/{z}/{x}/{-y}.png", "EPSG:4326"),
+    ],
+)
+def test_tiles_in_another_crs_are_refused(template, name, frame) -> None:
+    with pytest.raises(MapSourceError, match=f"of the tile matrix set {name}, .*GoogleMapsCompatible"):
+        open_map_source(template, frame)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["EPSG:3857", "EPSG%3A900913", "GoogleMapsCompatible_Level19", "PM", "default028mm", "WEBMERCATOR_512"],
+)
+def test_tiles_in_web_mercator_by_any_name(name, frame) -> None:
+    open_map_source(f"http://h/wmts?tilematrixset={name}{TILE.replace('={z}', f'={name}:{{z}}')}", frame)
+
+
 @pytest.mark.parametrize(
     "template", ["http://h/{q}/{z}/{x}/{y}", "http://h/{z}/{x}", "http://h/{q}/{y}", "http://h/{s}.png"]
 )

@@ -49,7 +49,7 @@ class FetchConfig:
 
 
 class TileMissing(Exception):
-    """The map has no such tile (HTTP 204 or 404, "no-tile", or no file): a hole, not a failure."""
+    """The map has no such tile (HTTP 204 or 404, nothing sent, "no-tile", or no file): a hole, not a failure."""
 
 
 class Fetcher:
@@ -95,6 +95,8 @@ class Fetcher:
             raise TileMissing(redacted(url))
         if (status := answer.status) != 200:
             raise MapSourceError(f"{redacted(url)} answered HTTP {status}; {_advice(status)}")
+        if not answer.body:
+            raise TileMissing(redacted(url))
         return answer
 
     def _get(self, url: str, timeout_sec: float) -> HttpAnswer:

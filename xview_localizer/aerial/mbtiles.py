@@ -39,6 +39,11 @@ def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], Ti
     try:
         database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         lowest, highest = database.execute("SELECT min(zoom_level), max(zoom_level) FROM tiles").fetchone()
+        if isinstance(highest, str):
+            raise MapSourceError(
+                f"{path} stores zoom levels and rows as texts; write it again, with zoom_level, tile_column and "
+                "tile_row as INTEGER"
+            )
         sample = database.execute(_SAMPLE_QUERY).fetchone()
         from_north = _counts_from_north(database, highest)
     except sqlite3.Error as error:

@@ -48,7 +48,7 @@ def open_map_source(
         uri = re.sub("%7[bB]", "{", re.sub("%7[dD]", "}", uri))
     if "{" in uri and not is_wms(uri):
         return TiledMap(template_tiles(uri, Fetcher(fetch, cache), matrix.tile_px), frame, matrix)
-    parsed = parsed_url(uri)
+    parsed, absent = parsed_url(uri), ""
     if parsed.scheme in ("http", "https"):
         return _open_url(uri, parsed.path, frame, matrix, fetch, cache)
     if parsed.scheme in ("", "file"):
@@ -64,8 +64,9 @@ def open_map_source(
             return RasterMap(path, frame)
         if uri and path.is_dir():
             return FolderMap(path, RASTER_SUFFIXES, frame)
+        absent = "" if path.exists() else " (there is no such file or folder)"
     raise MapSourceError(
-        f"cannot tell what map {redacted(uri)!r} is: give a tile template such as "
+        f"cannot tell what map {redacted(uri)!r} is{absent}: give a tile template such as "
         "http://localhost:8080/{z}/{x}/{y}.png, a WMS with its LAYERS, an .mbtiles or .pmtiles file, "
         f"a raster or a folder of rasters on this machine ({', '.join(RASTER_SUFFIXES)}), or the URL of a .tif (COG) "
         "or .pmtiles"
@@ -123,7 +124,10 @@ def probe_map(source: MapSource, x_m: float, y_m: float, metres_per_pixel: float
     level = source.level(x_m, y_m, metres_per_pixel)
     level = replace(level, warnings=(*level.warnings, *colour_warnings(crop.image, crop.valid)))
     if not crop.valid.any():
-        advice = "check that the datum lies on the map, the tile template, and that its pyramid has this zoom"
+        advice = (
+            "check that the datum lies on the map, the tile template, and that its pyramid has this zoom; of a raster, "
+            "that nodata, mask or alpha do not mark all as empty"
+        )
         raise MapSourceError(
             f"the map has no imagery within {PROBE_HALF_EXTENT_M:.0f} m of ({x_m:.0f}, {y_m:.0f}) m "
             f"({level.detail}); {'; '.join(level.warnings) or advice}"

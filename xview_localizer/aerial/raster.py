@@ -130,8 +130,10 @@ class Raster:
                 image, seen = read_colours(self._raster, self.bands, window, shape, resampling)
             except _READ_ERRORS as error:
                 if not (remote and remote.failures > failures):
+                    cause = error.__cause__ or error  # rasterio's own says "see previous exception"
                     raise MapSourceError(
-                        f"cannot read the map {self.name}: {error}; is it damaged or cut short? Copy it again"
+                        f"cannot read the map {self.name}: {cause}; is it, or a file that it refers to, missing, "
+                        "damaged or cut short? Copy it again"
                     ) from error
             # After a failed request GDAL raises an error or reads zeros, and never requests those bytes again.
             if remote and remote.failures > failures:
@@ -236,6 +238,11 @@ def _georeference_problem(raster: rasterio.DatasetReader) -> str | None:
         )
     if raster.rpcs:
         return "has an RPC camera model but no geotransform; warp it with gdalwarp -rpc -t_srs EPSG:…"
+    if raster.subdatasets:
+        return (
+            f"holds {len(raster.subdatasets)} rasters; take one of them, such as with gdal_translate "
+            f"{raster.subdatasets[0]} map.tif"
+        )
     if raster.crs is None:
         return (
             "has no coordinate reference system and no geotransform; georeference it, assign both with "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from urllib.parse import unquote
 
 from xview_localizer.aerial.fetch import Fetcher, parsed_url
 from xview_localizer.aerial.redact import redacted
@@ -23,6 +24,11 @@ _SCHEMES = ("http", "https", "file")
 # OpenLayers writes ${z}.
 _PLACEHOLDER = re.compile(r"\$?(\{-?\w+\})")
 _SWITCH = re.compile(r"\{switch:([^{}]+)\}")
+# Web Mercator's codes; names of a WMTS's tile matrix sets hold others, or one of these words.
+_MERCATOR_CODES = ("3857", "900913", "3785", "3587", "102100", "102113")
+_EPSG = re.compile(r"EPSG[:_]*(\d{4,6})", re.IGNORECASE)
+_MATRIX_SET = re.compile(r"tilematrixset=([^&]*)", re.IGNORECASE)
+_OTHER_CRS = re.compile(r"(?:WGS|CRS|ETRS)_?(?:84|89|1984)|global_?geodetic|UTM|\d{4,6}", re.IGNORECASE)
 
 
 def template_tiles(template: str, fetcher: Fetcher, tile_px: int = 256) -> Callable[[int, int, int], bytes]:
@@ -31,11 +37,16 @@ def template_tiles(template: str, fetcher: Fetcher, tile_px: int = 256) -> Calla
     Placeholders: {z} {x} {y} (XYZ), {-y} (TMS, y from the south), WMTS's {TileMatrix} {TileCol} {TileRow} in a path
     (REST) or a query (KVP), or {q} ({quadkey}, as Bing has it) alone; besides, {switch:a,b,c} for sub-domains, {s}
     for a, b and c, and {r}, which is @2x for tiles of 512 px and nothing else. Raises MapSourceError naming what is
-    wrong with the template.
+    wrong with the template, such as a tile matrix set of another CRS.
     """
     if parsed_url(template).scheme not in _SCHEMES:
         raise MapSourceError(
             f"the tile template {redacted(template)!r} must begin with http://, https:// or file://"
+        )
+    if other := _other_matrix_set(unquote(template)):
+        raise MapSourceError(
+            f"the tile template {redacted(template)!r} is of the tile matrix set {other}, and tiles are taken in Web "
+            "Mercator: choose the service's set of EPSG:3857, often GoogleMapsCompatible, or its WMS"
         )
     names = _PLACEHOLDER.sub(_own_name, template)
     names = names.replace("{r}", "@2x" if tile_px == 512 else "")
@@ -63,6 +74,16 @@ def template_tiles(template: str, fetcher: Fetcher, tile_px: int = 256) -> Calla
         return fetcher.fetch(re.sub(r"\{(?:-?[zxy]|q)\}", lambda match: str(values[match.group()]), address))
 
     return tile
+
+
+def _other_matrix_set(template: str) -> str:
+    """The tile matrix set of a WMTS or a TMS, where its name is that of another CRS than Web Mercator; else empty."""
+    for code in _EPSG.findall(template):
+        if code not in _MERCATOR_CODES:
+            return f"EPSG:{code}"
+    named = _MATRIX_SET.search(template)
+    found = _OTHER_CRS.search(named[1]) if named else None
+    return named[1] if named and found and found[0] not in _MERCATOR_CODES else ""
 
 
 def _own_name(placeholder: re.Match[str]) -> str:

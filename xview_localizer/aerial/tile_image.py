@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import numpy as np
 
@@ -16,6 +18,8 @@ from xview_localizer.encoded_image import (
 
 # Least alpha of a pixel that counts as imagery: a partly transparent one is a mixture of imagery and nothing.
 OPAQUE_FROM = 250
+# No text has these bytes, and hardly any picture or packed data does without them.
+_CONTROL_BYTES = set(range(32)) - set(b"\t\n\r")
 
 
 def check_tile(data: bytes, name: str) -> None:
@@ -51,12 +55,14 @@ def decode_tile(data: bytes, tile_px: int, name: str) -> tuple[np.ndarray, np.nd
 
 
 def _quoted(data: bytes) -> str:
-    """What a server sends in place of a tile, such as a web page or the exception of a WMS."""
-    text = "".join(c if c.isprintable() else " " for c in data[:600].decode("utf-8", "ignore"))
-    if text.lstrip().lower().startswith(("<!doctype html", "<html", "{")):  # it may repeat the key
-        return " but a page or a message; open its address in a browser"
-    if "<ServiceException" not in text:
+    """What a server sends in place of a tile, such as a web page or the exception of a WMS or WMTS."""
+    start = data[:600]
+    if not start or _CONTROL_BYTES & set(start):
         return ""
-    words = text[text.find("<ServiceException") :].split()
+    text = "".join(c if c.isprintable() else " " for c in start.decode("utf-8", "ignore"))
+    exception = re.search(r"<(?:ServiceException\b|\w+:ExceptionText>).*", text)
+    if exception is None:  # it may repeat the key
+        return " but a page or a message; open its address in a browser"
     # A server may repeat the request, and with it the key.
-    return f" but {' '.join(word for word in words if '=' not in word and '://' not in word)[:160]!r}"
+    words = [word for word in exception[0].split() if "=" not in word and "://" not in word]
+    return f" but {' '.join(words)[:160]!r}"
