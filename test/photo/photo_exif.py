@@ -12,10 +12,18 @@ def dms(angle_deg: float) -> tuple[float, float, float]:
     return degrees, minutes, seconds
 
 
-def exif(latitude_deg=None, longitude_deg=None, heading_deg=None, error_m=None, camera=None, reference="T"):
-    """EXIF data with the given tags; `camera` are tags of the Exif IFD."""
+def exif(
+    latitude_deg=None,
+    longitude_deg=None,
+    heading_deg=None,
+    error_m=None,
+    camera=None,
+    reference="T",
+    **gps_tags,
+):
+    """EXIF data with the given tags; `camera` are tags of the Exif IFD, `gps_tags` further ones by name."""
     tags, data = ExifTags.GPS, Image.Exif()
-    gps = {}
+    gps = {tags[name]: value for name, value in gps_tags.items()}
     if latitude_deg is not None:
         gps[tags.GPSLatitudeRef] = "S" if latitude_deg < 0 else "N"
         gps[tags.GPSLatitude] = dms(latitude_deg)

@@ -7,7 +7,7 @@ from PIL import Image
 
 from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
 from xview_localizer.geometry.local_frame import LocalFrame
-from xview_localizer.photo.metadata import XMP_HEADER, PhotoError
+from xview_localizer.photo.metadata import XMP_HEADER, PhotoError, _angle_deg
 from xview_localizer.photo.photo import KnownByUser, read_photo
 
 KNOWN_PLACE = KnownByUser(latitude_deg=48.0, longitude_deg=11.0)
@@ -164,6 +164,63 @@ def test_the_lens_s_focal_length_is_not_that_of_a_stitched_panorama(save, size):
     assert isinstance(read_photo(save(470, 200, exif=data), KNOWN_PLACE).camera, PinholeCamera)
 
 
+def test_a_strip_s_heading_is_that_of_one_of_its_shots(save):
+    """iPhones write the heading alone, in EXIF and XMP."""
+    data, packet = exif(48.0, 11.0, heading_deg=90.0), gpano(PoseHeadingDegrees=100)
+    assert read_photo(save(900, exif=data, xmp=packet), KnownByUser(hfov_deg=240.0)).heading_deg is None
+    assert read_photo(save(600, exif=data, xmp=packet)).heading_deg == 90.0  # of the full sphere
+
+
+def test_a_full_sphere_that_is_only_named_as_such(save):
+    packet = gpano(ProjectionType="equirectangular")
+    photo = read_photo(save(600, 300, xmp=packet, exif=exif(camera={0xA405: 8})), KNOWN_PLACE)
+    assert isinstance(photo.camera, EquirectangularCamera)
+
+
+@pytest.mark.parametrize(
+    ("size", "tags"),
+    [
+        ((400, 160), {}),  # cut by an editor, which left the tags
+        ((400, 160), {"CroppedAreaImageHeightPixels": 1600, "CroppedAreaTopPixels": 500}),
+    ],
+)
+def test_tags_that_contradict_the_image_are_not_used(save, size, tags):
+    with pytest.raises(PhotoError, match="--hfov"):
+        read_photo(save(*size, xmp=gpano(**{**FULL_SPHERE, **tags})), KNOWN_PLACE)
+
+
+@pytest.mark.parametrize("size", [(300, 300), (400, 200), (225, 400)])
+def test_the_focal_length_of_a_photo_that_was_cropped_is_not_its_own(save, size):
+    camera = {0xA405: 28, 0xA002: 4000, 0xA003: 3000}
+    with pytest.raises(PhotoError, match="--hfov"):
+        read_photo(save(*size, exif=exif(48.0, 11.0, camera=camera)))
+    with pytest.raises(PhotoError, match="it was cropped"):
+        read_photo(save(300, 300, exif=exif(48.0, 11.0, camera=camera)))
+    assert read_photo(save(300, 400, exif=exif(48.0, 11.0, camera=camera)))  # turned by an editor, whole
+
+
+def dji(yaw, pitch, roll, over_start):
+    tags = {"GimbalYawDegree": yaw, "GimbalPitchDegree": pitch, "GimbalRollDegree": roll}
+    attributes = " ".join(f'drone-dji:{name}="{value}"' for name, value in tags.items())
+    return f'<rdf:Description {attributes} drone-dji:RelativeAltitude="{over_start}"/>'.encode()
+
+
+def test_a_gimbal_s_tilt_and_heading(save):
+    data = exif(48.0, 11.0, camera={0xA405: 28})
+    photo = read_photo(save(exif=data, xmp=dji("+90.0", "-12.50", "+1.00", "+1.30")))
+    assert (photo.heading_deg, photo.heading_sigma_deg) == (90.0, 30.0)
+    assert (photo.pitch_deg, photo.roll_deg) == (12.5, 1.0)
+    unfilled = read_photo(save(exif=data, xmp=dji("+0.00", "+0.00", "+0.00", "+0.00")))
+    assert (unfilled.heading_deg, unfilled.pitch_deg) == (None, 0.0)
+
+
+def test_a_drone_s_height_is_asked_for(save):
+    path = save(exif=exif(48.0, 11.0, camera={0xA405: 28}), xmp=dji("+90.0", "-40.0", "+0.00", "+50.30"))
+    with pytest.raises(PhotoError, match=r"height of its camera.*50 m over the drone's start.*--height"):
+        read_photo(path)
+    assert read_photo(path, KnownByUser(height_m=50.3)).pitch_deg == 40.0
+
+
 def test_values_of_16_bits_keep_their_upper_half(save, tmp_path):
     grey = np.linspace(0, 65535, 120).reshape(10, 12).astype(np.uint16)
     Image.fromarray(grey).save(tmp_path / "deep.png")
@@ -201,6 +258,24 @@ def test_broken_files_are_refused(tmp_path, broken):
         read_photo(tmp_path / "broken.jpg", KNOWN_PLACE)
     with pytest.raises(PhotoError, match="there is no such file"):
         read_photo(tmp_path / "none.jpg")
+
+
+def test_the_last_position_of_a_receiver_without_a_fix_is_not_used(save):
+    data = exif(48.0, 11.0, camera={0xA405: 28}, GPSStatus="V")
+    with pytest.raises(PhotoError, match="no usable GPS.*--at"):
+        read_photo(save(exif=data))
+
+
+def test_a_sign_beside_the_hemisphere():
+    """Some phones write signed numbers, which Pillow reads and does not write."""
+    assert _angle_deg((-33.0, 30.0, 0.0), "S", "S", 90.0) == -33.5
+    assert _angle_deg((-33.0, 30.0, 0.0), None, "S", 90.0) == -33.5
+
+
+@pytest.mark.parametrize("heading_deg", [2.0**32 - 90, 655.35])
+def test_a_heading_that_is_no_angle_is_not_used(save, heading_deg):
+    """Some cameras write a negative number as an unsigned one."""
+    assert read_photo(save(exif=exif(48.0, 11.0, heading_deg, camera={0xA405: 28}))).heading_deg is None
 
 
 def test_impossible_tags_are_ignored(save):

@@ -1,4 +1,4 @@
-"""Metadata of a photo file: EXIF, and the panorama tags of XMP (GPano)."""
+"""Metadata of a photo file: EXIF, and of XMP the tags of panoramas (GPano) and of gimbals (DJI)."""
 
 from __future__ import annotations
 
@@ -45,6 +45,15 @@ class PanoramaTags:
 
 
 @dataclass(frozen=True)
+class GimbalTags:
+    """XMP of DJI's cameras: how the gimbal held the camera. Which north the heading counts from is not documented."""
+
+    heading_deg: float
+    pitch_deg: float  # up positive
+    roll_deg: float
+
+
+@dataclass(frozen=True)
 class PhotoMetadata:
     """A photo's metadata; entries that the file does not record are None. Headings: 0 is north, clockwise."""
 
@@ -53,6 +62,9 @@ class PhotoMetadata:
     position_error_m: float | None = None
     heading_deg: float | None = None
     heading_is_magnetic: bool = False
+    shot_size_px: tuple[float, float] | None = None  # of the image as it was taken, in either order
+    gimbal: GimbalTags | None = None
+    over_start_m: float | None = None  # height of a drone over the place where it took off
     focal_35mm: float | None = None  # focal length of a 36 × 24 mm camera with the same angle of view, mm
     camera: str = ""
     panorama: PanoramaTags | None = None
@@ -101,19 +113,34 @@ def _metadata(exif: Image.Exif, xmp: str) -> PhotoMetadata:
     tags = ExifTags.GPS
     latitude_deg = _angle_deg(gps.get(tags.GPSLatitude), gps.get(tags.GPSLatitudeRef), "S", 90.0)
     longitude_deg = _angle_deg(gps.get(tags.GPSLongitude), gps.get(tags.GPSLongitudeRef), "W", 180.0)
-    if latitude_deg is None or longitude_deg is None or (latitude_deg == 0 and longitude_deg == 0):
-        latitude_deg = longitude_deg = None  # cameras without a fix write zeros
+    no_fix = latitude_deg == longitude_deg == 0 or str(gps.get(tags.GPSStatus, "")).upper().startswith("V")
+    if latitude_deg is None or longitude_deg is None or no_fix:
+        latitude_deg = longitude_deg = (
+            None  # cameras without a fix write zeros, or the last position (status V)
+        )
+    heading_deg = _number(gps.get(tags.GPSImgDirection))
+    if heading_deg is not None and abs(heading_deg) > 360:
+        heading_deg = None  # such as a negative number that was written as an unsigned one
     return PhotoMetadata(
         latitude_deg=latitude_deg,
         longitude_deg=longitude_deg,
         position_error_m=_positive(gps.get(tags.GPSHPositioningError)),
-        heading_deg=_number(gps.get(tags.GPSImgDirection)),
+        heading_deg=heading_deg,
         heading_is_magnetic=str(gps.get(tags.GPSImgDirectionRef, "")).upper().startswith("M"),
+        shot_size_px=_shot_size_px(camera),
+        gimbal=_gimbal(xmp),
+        over_start_m=_number(_tag(xmp, "drone-dji", "RelativeAltitude")),
         focal_35mm=_focal_35mm(camera),
         camera=" ".join(str(exif.get(tag, "")).strip(" \x00") for tag in (0x010F, 0x0110)).strip(),
         panorama=_panorama(xmp),
-        projection=(_gpano(xmp, "ProjectionType") or "").lower(),
+        projection=(_tag(xmp, "GPano", "ProjectionType") or "").lower(),
     )
+
+
+def _shot_size_px(camera: Mapping[int, object]) -> tuple[float, float] | None:
+    tags = ExifTags.Base
+    across, down = (_positive(camera.get(tag)) for tag in (tags.ExifImageWidth, tags.ExifImageHeight))
+    return (across, down) if across and down else None
 
 
 def _focal_35mm(camera: Mapping[int, object]) -> float | None:
@@ -126,14 +153,12 @@ def _focal_35mm(camera: Mapping[int, object]) -> float | None:
 
 def _focal_by_sensor(camera: Mapping[int, object]) -> float | None:
     tags = ExifTags.Base
-    focal_mm = _positive(camera.get(tags.FocalLength))
-    across, down = (_positive(camera.get(tag)) for tag in (tags.ExifImageWidth, tags.ExifImageHeight))
+    focal_mm, size_px = _positive(camera.get(tags.FocalLength)), _shot_size_px(camera)
     per_unit = _positive(camera.get(tags.FocalPlaneXResolution))
-
     unit_mm = FOCAL_PLANE_UNIT_MM.get(camera.get(tags.FocalPlaneResolutionUnit, 2))
-    if not (focal_mm and across and down and per_unit and unit_mm):
+    if not (focal_mm and size_px and per_unit and unit_mm):
         return None
-    return focal_mm * FULL_FRAME_DIAGONAL_MM / (float(np.hypot(across, down)) / per_unit * unit_mm)
+    return focal_mm * FULL_FRAME_DIAGONAL_MM / (float(np.hypot(*size_px)) / per_unit * unit_mm)
 
 
 def _xmp(file: Image.Image) -> str:
@@ -147,9 +172,9 @@ def _xmp(file: Image.Image) -> str:
     return packet.decode("utf-8", "replace") if isinstance(packet, bytes) else str(packet)
 
 
-def _gpano(xmp: str, name: str) -> str | None:
-    """The text of a GPano tag, written as an attribute or as an element; None where there is none."""
-    found = re.search(rf'GPano:{name}\s*(?:=\s*["\']([^"\']*)["\']|>\s*([^<]*)<)', xmp)
+def _tag(xmp: str, prefix: str, name: str) -> str | None:
+    """The text of an XMP tag, written as an attribute or as an element; None where there is none."""
+    found = re.search(rf'{prefix}:{name}\s*(?:=\s*["\']([^"\']*)["\']|>\s*([^<]*)<)', xmp)
     return (found[1] or found[2] or "").strip() if found else None
 
 
@@ -157,28 +182,36 @@ def _panorama(xmp: str) -> PanoramaTags | None:
     """GPano tags of an equirectangular projection; None without one, and where the sizes contradict each other."""
 
     def number(name: str) -> float | None:
-        return _number(_gpano(xmp, name))
+        return _number(_tag(xmp, "GPano", name))
 
-    if (_gpano(xmp, "ProjectionType") or "").lower() != "equirectangular":
+    if (_tag(xmp, "GPano", "ProjectionType") or "").lower() != "equirectangular":
         return None
     full_width, full_height = number("FullPanoWidthPixels"), number("FullPanoHeightPixels")
     width, height = number("CroppedAreaImageWidthPixels"), number("CroppedAreaImageHeightPixels")
     if not (full_width and full_height and width and height):
         return None
+    left, top = number("CroppedAreaLeftPixels") or 0.0, number("CroppedAreaTopPixels") or 0.0
     is_sphere = abs(full_width / full_height - FULL_SPHERE_ASPECT) < ASPECT_TOLERANCE
-    if not is_sphere or width > full_width or height > full_height:
+    if not is_sphere or left + width > full_width + 1 or top + height > full_height + 1:
         return None
     return PanoramaTags(
         full_width_px=full_width,
         full_height_px=full_height,
-        cropped_left_px=number("CroppedAreaLeftPixels") or 0.0,
-        cropped_top_px=number("CroppedAreaTopPixels") or 0.0,
+        cropped_left_px=left,
+        cropped_top_px=top,
         cropped_width_px=width,
         cropped_height_px=height,
         heading_deg=number("PoseHeadingDegrees"),
         pitch_deg=number("PosePitchDegrees") or 0.0,
         roll_deg=number("PoseRollDegrees") or 0.0,
     )
+
+
+def _gimbal(xmp: str) -> GimbalTags | None:
+    """None without the tags, and where all are 0, as models write them that do not know."""
+    angles = [_number(_tag(xmp, "drone-dji", f"Gimbal{name}Degree")) for name in ("Yaw", "Pitch", "Roll")]
+    known = [angle for angle in angles if angle is not None]
+    return GimbalTags(*known) if len(known) == len(angles) and any(known) else None
 
 
 def _angle_deg(parts: object, reference: object, negative: str, limit_deg: float) -> float | None:
@@ -189,10 +222,11 @@ def _angle_deg(parts: object, reference: object, negative: str, limit_deg: float
     if len(numbers) < 3:
         return None
     degrees, minutes, seconds = numbers
-    angle_deg = degrees + minutes / 60 + seconds / 3600
-    if abs(angle_deg) > limit_deg:
+    angle_deg = abs(degrees) + minutes / 60 + seconds / 3600
+    if not 0 <= angle_deg <= limit_deg:
         return None
-    return -angle_deg if str(reference).upper().startswith(negative) else angle_deg
+    # Some write the sign, too.
+    return -angle_deg if degrees < 0 or str(reference).upper().startswith(negative) else angle_deg
 
 
 def _number(value: object) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,10 @@ MAGNETIC_HEADING_SIGMA_DEG = 30.0
 FULL_CIRCLE_DEG = 360.0
 # Photos of a single shot have at most 21 : 9; longer ones were stitched.
 STITCHED_ASPECT = 2.4
+# Rounding and correction of the lens change a photo's shape by less than this ratio; cropping changes it by more.
+CROPPED_RATIO = 1.02
+# Higher over its start than this, a drone is not at any height that is searched.
+MAX_OVER_START_M = 5.0
 # Widest field of view of a rectilinear lens.
 MAX_PINHOLE_FOV_DEG = 150.0
 
@@ -102,15 +106,19 @@ def read_photo(path: Path | str, known: KnownByUser = KnownByUser()) -> Photo:
     """
     path = Path(path)
     image, recorded = read_photo_file(path)
+    tags = recorded.panorama
+    if tags is not None and not _has_shape(image, (tags.cropped_width_px, tags.cropped_height_px)):
+        recorded = replace(recorded, panorama=None)  # edited since it was tagged
     notes: list[str] = []
     position_deg = _position(recorded, known)
     camera = _camera(image, recorded, known, notes)
-    if position_deg is None or camera is None:
-        raise PhotoError(_missing(path, image, recorded, position_deg is None, camera is None))
-    heading_deg, sigma_deg = _heading(recorded, known, notes)
+    flew = known.height_m is None and (recorded.over_start_m or 0.0) > MAX_OVER_START_M
+    if position_deg is None or camera is None or flew:
+        raise PhotoError(_missing(path, image, recorded, position_deg is None, camera is None, flew))
+    heading_deg, sigma_deg = _heading(image, recorded, known, notes)
     if known.height_m is None:
         notes.append("camera height not given: estimated together with the pose, between 1.2 and 3.2 m")
-    panorama = recorded.panorama
+    tilted = recorded.panorama or recorded.gimbal
     return Photo(
         name=path.name,
         image=image,
@@ -121,8 +129,8 @@ def read_photo(path: Path | str, known: KnownByUser = KnownByUser()) -> Photo:
         heading_deg=heading_deg,
         heading_sigma_deg=sigma_deg,
         height_m=known.height_m,
-        pitch_deg=_given_or(known.pitch_deg, -panorama.pitch_deg if panorama else 0.0),
-        roll_deg=_given_or(known.roll_deg, panorama.roll_deg if panorama else 0.0),
+        pitch_deg=_given_or(known.pitch_deg, -tilted.pitch_deg if tilted else 0.0),
+        roll_deg=_given_or(known.roll_deg, tilted.roll_deg if tilted else 0.0),
         notes=tuple(notes),
     )
 
@@ -148,8 +156,36 @@ def _radius_m(recorded: PhotoMetadata, known: KnownByUser, notes: list[str]) -> 
     return DEFAULT_RADIUS_M
 
 
+def _is_sphere(image: np.ndarray) -> bool:
+    """Whether an image has the shape of a panorama of the full sphere, 2 : 1."""
+    height, width = image.shape[:2]
+    return abs(width / height - FULL_SPHERE_ASPECT) < ASPECT_TOLERANCE
+
+
+def _has_shape(image: np.ndarray, size_px: tuple[float, float], may_be_turned: bool = False) -> bool:
+    """Whether an image has the shape of one of `size_px`: it was resized since, but not cropped."""
+    height, width = image.shape[:2]
+    across, down = size_px
+    if may_be_turned and (width > height) != (across > down):
+        across, down = down, across
+    ratio = width * down / (height * across)
+    return bool(1 / CROPPED_RATIO <= ratio <= CROPPED_RATIO)
+
+
+def _is_stitched(image: np.ndarray, recorded: PhotoMetadata) -> bool:
+    """Whether an image was put together of several shots, so that what EXIF has of one shot is not of the whole."""
+    height, width = image.shape[:2]
+    return bool(recorded.projection) or max(width, height) > STITCHED_ASPECT * min(width, height)
+
+
+def _is_cropped(image: np.ndarray, recorded: PhotoMetadata) -> bool:
+    """Whether an image has lost a part of its shot, of which the focal length in EXIF is."""
+    shot_px = recorded.shot_size_px
+    return shot_px is not None and not _has_shape(image, shot_px, may_be_turned=True)
+
+
 def _heading(
-    recorded: PhotoMetadata, known: KnownByUser, notes: list[str]
+    image: np.ndarray, recorded: PhotoMetadata, known: KnownByUser, notes: list[str]
 ) -> tuple[float | None, float | None]:
     """Compass heading of the image's middle column and its standard deviation, degrees."""
     if known.heading_deg is not None:
@@ -161,7 +197,10 @@ def _heading(
         heading_deg = panorama.heading_deg + FULL_CIRCLE_DEG * offset_px / panorama.full_width_px
         notes.append(f"heading {heading_deg % 360:.0f}° from the photo's XMP")
         return heading_deg, _given_or(known.heading_sigma_deg, DEFAULT_HEADING_SIGMA_DEG)
-    if recorded.heading_deg is not None:
+    if recorded.gimbal is not None:
+        notes.append(f"heading {recorded.gimbal.heading_deg % 360:.0f}° and tilt from its gimbal's XMP")
+        return recorded.gimbal.heading_deg, _given_or(known.heading_sigma_deg, MAGNETIC_HEADING_SIGMA_DEG)
+    if recorded.heading_deg is not None and (_is_sphere(image) or not _is_stitched(image, recorded)):
         sigma_deg = MAGNETIC_HEADING_SIGMA_DEG if recorded.heading_is_magnetic else DEFAULT_HEADING_SIGMA_DEG
         kind = "magnetic north, so taken as rough" if recorded.heading_is_magnetic else "true north"
         notes.append(f"heading {recorded.heading_deg % 360:.0f}° from the photo's EXIF ({kind})")
@@ -180,12 +219,12 @@ def _camera(
     if recorded.panorama is not None:
         notes.append("panorama, by its XMP tags")
         return _tagged_panorama(width, height, recorded.panorama)
-    is_sphere = abs(width / height - FULL_SPHERE_ASPECT) < ASPECT_TOLERANCE
-    if is_sphere and recorded.focal_35mm is None and recorded.projection in ("", "equirectangular"):
+    is_sphere, tagged = _is_sphere(image), recorded.projection == "equirectangular"
+    if is_sphere and (tagged or recorded.focal_35mm is None and not recorded.projection):
         notes.append("panorama of the full sphere, by its shape of 2 : 1")
         return _camera_of_fov(width, height, FULL_CIRCLE_DEG)
-    stitched = bool(recorded.projection) or max(width, height) > STITCHED_ASPECT * min(width, height)
-    if recorded.focal_35mm is not None and not is_sphere and not stitched:
+    of_one_shot = not (is_sphere or _is_stitched(image, recorded) or _is_cropped(image, recorded))
+    if recorded.focal_35mm is not None and of_one_shot:
         focal_px = recorded.focal_35mm * float(np.hypot(width, height)) / FULL_FRAME_DIAGONAL_MM
         hfov_deg = float(np.degrees(2 * np.arctan(width / 2 / focal_px)))
         notes.append(f"field of view {hfov_deg:.0f}°, from the focal length in its EXIF")
@@ -217,7 +256,7 @@ def _tagged_panorama(width: int, height: int, tags: PanoramaTags) -> Equirectang
 
 
 def _missing(
-    path: Path, image: np.ndarray, recorded: PhotoMetadata, no_position: bool, no_camera: bool
+    path: Path, image: np.ndarray, recorded: PhotoMetadata, no_position: bool, no_camera: bool, flew: bool
 ) -> str:
     """The values that neither the photo nor the user gives, and the options by which to give them."""
     height, width = image.shape[:2]
@@ -225,13 +264,20 @@ def _missing(
     if no_position:
         error_m = recorded.position_error_m
         rough = recorded.latitude_deg is not None and error_m is not None
-        cause = f"GPS in its EXIF may be {error_m:.0f} m off" if rough else "no GPS in its EXIF"
+        cause = f"GPS in its EXIF may be {error_m:.0f} m off" if rough else "no usable GPS in its EXIF"
         missing.append(f"its rough position ({cause}): give --at LAT,LON")
     if no_camera:
         long = width >= (FULL_SPHERE_ASPECT - ASPECT_TOLERANCE) * height
         example = "360 if it is a panorama all around" if long else "a phone's main camera has about 65"
         cause = "its shape is also that of panoramas" if long else "no focal length in its EXIF"
+        if not long and recorded.focal_35mm is not None and _is_cropped(image, recorded):
+            cause = "it was cropped, so that the focal length in its EXIF is not its own"
         missing.append(f"its horizontal field of view ({cause}): give --hfov DEGREES ({example})")
+    if flew:
+        missing.append(
+            f"the height of its camera over the ground ({recorded.over_start_m:.0f} m over the drone's start): give "
+            "--height METRES"
+        )
     return f"{path} lacks " + "; and ".join(missing)
 
 
