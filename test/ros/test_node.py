@@ -1,5 +1,6 @@
 """The node over DDS: poses as offline, faulty inputs, and requests of the operator."""
 
+import re
 from array import array
 from dataclasses import replace
 
@@ -43,6 +44,18 @@ def test_offline_replay_names_at_its_end_what_is_doubtful(drive, drive_localizer
     settings = Settings.from_values({**values, "camera.height_m": 1.5})
     assert len(list(localize_drive(drive, drive_localizer, settings, doubts.append))) > 4
     assert ["the solved scale stays at its bound, 1.1" in doubt for doubt in doubts] == [True]
+
+
+def test_offline_replay_names_the_messages_that_were_not_used(drive, drive_localizer, values):
+    """Else nothing but missing GNSS would be reported, and not why it is missing."""
+    doubts: list[str] = []
+    settings = Settings.from_values({**values, "datum.latitude_deg": -values["datum.latitude_deg"]})
+    records = list(localize_drive(drive, drive_localizer, settings, doubts.append))
+    assert not any(record.accepted for record in records)
+    (doubt,) = doubts
+    assert re.fullmatch(
+        r"\d+ messages of fix were not used, such as: NavSatFix is .* km from the datum;.*", doubt
+    )
 
 
 def test_replay_names_a_package_that_is_missing(domain, drive, values, monkeypatch):

@@ -85,7 +85,10 @@ def cut_frames(
     out.mkdir(parents=True, exist_ok=True)
     intake = DriveIntake(localizer, settings)
     cutter = _FrameCutter(intake, reference, out)
-    for moment in track(moments_of_drive(drive, intake, settings.cameras, cutter.complaints.append)):
+    moments = moments_of_drive(
+        drive, intake, settings.cameras, lambda role, why: cutter.complaints.append(why)
+    )
+    for moment in track(moments):
         cutter.add(moment)
     frames = cutter.frames
     _check(frames, drive, reference, cutter.complaints)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -22,13 +23,19 @@ def localize_drive(
     settings: Settings,
     on_doubt: Callable[[str], None] = lambda doubt: None,
 ) -> Iterator[ImageRecord]:
-    """One record for each image of the drive, in order; `on_doubt` receives what is doubtful at its end.
+    """One record for each image of the drive, in order; `on_doubt` receives what is doubtful at its end, and which
+    messages were not used.
 
     Raises BagError.
     """
     intake = DriveIntake(localizer, settings)
-    for moment in moments_of_drive(drive, intake, settings.cameras):
+    refused: dict[str, list[str]] = defaultdict(list)  # by input
+    for moment in moments_of_drive(
+        drive, intake, settings.cameras, lambda role, why: refused[role].append(why)
+    ):
         yield _localized(intake, moment)
+    for role, reasons in refused.items():
+        on_doubt(f"{len(reasons)} messages of {role} were not used, such as: {reasons[-1]}")
     for doubt in intake.current_doubts():
         on_doubt(doubt)
 
@@ -37,11 +44,11 @@ def moments_of_drive(
     drive: Drive,
     intake: DriveIntake,
     cameras: Sequence[str],
-    on_bad: Callable[[str], None] = lambda complaint: None,
+    on_bad: Callable[[str, str], None] = lambda role, why: None,
 ) -> Iterator[Moment]:
     """The images of the drive in order, each moment after `intake` has received what the sensors measured until then.
 
-    `on_bad` receives what is wrong with a message that is left out. Raises BagError.
+    `on_bad` receives the input (role) of a message that is left out, and why. Raises BagError.
     """
     collector = MomentCollector(cameras)
     handlers: dict[str, Callable[[Any], object]] = {
@@ -63,7 +70,7 @@ def moments_of_drive(
                 else:
                     handlers[recorded.role](message)
             except messages.MessageError as error:
-                on_bad(str(error))  # as in the node: a bad sensor message is left out
+                on_bad(recorded.role, str(error))  # as in the node: a bad sensor message is left out
 
 
 def _localized(intake: DriveIntake, moment: Moment) -> ImageRecord:
