@@ -39,7 +39,7 @@ class DenseSolverConfig:
     mode_separation_rad: float = float(np.radians(20.0))
     prior_edge_m: float = 1.0
     yaw_gate_sigmas: float = 3.0
-    posterior_samples: int = 192
+    posterior_samples: int = 96
     position_floor_cells: float = 0.1  # least standard deviation of x and y, in aerial cells
 
     def __post_init__(self) -> None:
@@ -110,7 +110,7 @@ def solve_dense(
     behind = log_density[kept[0]] - log_density[kept]
     sampled = (np.arange(len(kept)) < config.described) & (behind <= config.described_lead)
     described = [
-        _describe(posterior, a[mode], t[mode], covariance, config, rng if sample else None)
+        _describe(posterior, a[mode], t[mode], covariance, config, sample)
         for mode, covariance, sample in zip(kept, covariances, sampled, strict=True)
     ]
     return _summary(evidence, _distinct(described, config))
@@ -189,13 +189,13 @@ def _describe(
     t: complex,
     covariance: np.ndarray,
     config: DenseSolverConfig,
-    rng: np.random.Generator | None,
+    sampled: bool,
 ) -> PoseMode:
-    """A mode's moments: sampled from the posterior with `rng`, else those of the soft assignment."""
+    """A mode's moments: those of the posterior's samples, or of the soft assignment."""
     evidence = posterior.evidence
     mean = np.array([t.real, t.imag, np.angle(a), np.log(np.abs(a))])
-    if rng is not None:
-        mean, covariance = posterior.local_moments(a, t, covariance, config.posterior_samples, rng)
+    if sampled:
+        mean, covariance = posterior.local_moments(a, t, covariance, config.posterior_samples)
     pose = Pose2(float(mean[0]), float(mean[1]), float(wrap_angle_rad(mean[2])))
     scale = float(np.exp(mean[3]))
     at = _complex_pose(pose, scale)

@@ -9,9 +9,8 @@ from xview_localizer.geometry.similarity import procrustes_with_offset
 
 WINDOW_CELLS = 2  # width of the assignment's window on either side of the predicted cell
 # Standard deviations of the kernel by iteration, cells: at first wide enough for the error of the coarse search.
-KERNEL_CELLS = (1.6, 1.3, 1.0, 0.8, 0.8)
-NARROWEST_CELLS = min(KERNEL_CELLS)
-COARSE_GROUND_CELLS = 300  # about as many ground cells are used until the kernel is narrowest, and then all
+KERNEL_CELLS = (1.6, 1.2, 0.8, 0.8)
+COARSE_GROUND_CELLS = 300  # about as many ground cells are used until the last iteration, which uses all
 
 
 def refine(
@@ -23,8 +22,8 @@ def refine(
     """
     stride = max(1, len(evidence.lifted) // COARSE_GROUND_CELLS)
     few = evidence.take(np.arange(0, len(evidence.lifted), stride))
-    for kernel_cells in KERNEL_CELLS:
-        cells = few if kernel_cells > NARROWEST_CELLS else evidence
+    *coarse, last = KERNEL_CELLS
+    for cells, kernel_cells in [*((few, width) for width in coarse), (evidence, last)]:
         target, weight = soft_assignment(cells, a, t, kernel_cells)
         refined_a, refined_t = procrustes_with_offset(
             cells.lifted, cells.offset, target, weight * cells.weight, np.abs(a), scale_bounds
