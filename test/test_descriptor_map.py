@@ -154,14 +154,35 @@ def test_neighbouring_blocks_tell_a_problem_once(failing, quick_map):
 
 
 def test_holes_are_no_problems_and_are_kept_for_a_while(failing, quick_map, clock):
+    quick_map.read(0.0, 0.0, 5.0)
     failing.seen = 0.0
     for _ in range(2):
-        nothing = quick_map.read(0.0, 0.0, 20.0)
-        assert not nothing.valid.any() and nothing.problems == ()
+        edge = quick_map.read(0.0, 0.0, 60.0)
+        assert edge.valid.any() and not edge.valid.all() and edge.problems == ()
+        reads = failing.reads
         clock.sec += HOLE_SEC - 1.0
-    assert failing.reads == 1
+    assert reads == failing.reads > 1
     failing.seen = 1.0
-    assert quick_map.read(0.0, 0.0, 20.0).valid.all()
+    assert quick_map.read(0.0, 0.0, 60.0).valid.all()
+
+
+def test_a_map_without_any_imagery_is_asked_at_one_place_and_noticed_when_it_is_back(
+    failing, quick_map, clock
+):
+    failing.seen = 0.0
+    quick_map.read(0.0, 0.0, 60.0)
+    first = failing.reads
+    assert first > 1
+    for number in range(3):
+        quick_map.read(0.0, 0.0, 60.0)
+        assert failing.reads == first + number
+        clock.sec += HOLD_OFF_SEC
+    failing.seen = 1.0
+    assert quick_map.read(0.0, 0.0, 60.0).valid.any()
+    assert quick_map.read(0.0, 0.0, 60.0).valid.all()
+    clock.sec += 1000.0
+    assert quick_map.read(0.0, 0.0, 60.0).valid.all()
+    assert failing.reads == 2 * first + 2
 
 
 def test_a_dead_map_is_asked_again_after_the_hold_off(failing, quick_map, clock):

@@ -28,8 +28,10 @@ MIN_VALID_RATIO = 0.25
 # What the map failed to give is requested again after this long: a dead server is not waited for with every image,
 # and one that is back is noticed soon.
 HOLD_OFF_SEC = 3.0
-# Where the map answered that it has no imagery, it is asked again after this long: it may have been without its data
-# for a while, but servers are not to be asked all the time by a robot beyond their coverage.
+# Where the map answered that it has no imagery, it is asked again after this long, since a robot beyond the coverage
+# of a server is not to ask it all the time. But a map may have lost its data for a while. So where nothing around the
+# robot has imagery, the block that the robot is in is requested again after HOLD_OFF_SEC; once it has imagery, the
+# other holes are forgotten.
 HOLE_SEC = 60.0
 
 
@@ -105,6 +107,12 @@ class _Entry:
     made: Future[_Block | _Failure] = field(default_factory=Future)
     until_sec: float = math.inf
 
+    @property
+    def is_hole(self) -> bool:
+        """Whether the map answered that it has no imagery here."""
+        made = self.made.result() if self.made.done() else None
+        return isinstance(made, _Block) and made.descriptor is None and not made.problems
+
 
 class DescriptorMap:
     """Encodes blocks of a map on demand and keeps the most recent ones. Thread-safe.
@@ -167,6 +175,7 @@ class DescriptorMap:
             centrality[target] = np.maximum(centrality[target], depth)
         if descriptor is None:
             descriptor = np.zeros((*valid.shape, 1), dtype=np.float32)
+            self._request_again_soon(rows[len(rows) // 2], columns[len(columns) // 2])
         grid = RasterGrid(first_column * cell_m, -first_row * cell_m, cell_m, *valid.shape)
         unique = tuple(dict.fromkeys(problems))  # neighbouring blocks share tiles
         return AerialDescriptors(descriptor.reshape(-1, descriptor.shape[-1]), valid.ravel(), grid, unique)
@@ -196,6 +205,8 @@ class DescriptorMap:
                 self._entries.popitem(last=False)
         if entry is not known:
             self._fill(entry, key)
+            if known is not None and known.is_hole and not entry.is_hole:
+                self._forget_holes()
         made = entry.made.result()
         if isinstance(made, _Failure):
             raise made.error
@@ -218,6 +229,18 @@ class DescriptorMap:
         elif made.descriptor is None:
             entry.until_sec = time.monotonic() + HOLE_SEC
         entry.made.set_result(made)
+
+    def _request_again_soon(self, row: int, column: int) -> None:
+        """Keep the block of a lattice cell for no longer than HOLD_OFF_SEC from now."""
+        with self._lock:
+            for key in self._keys_around(row, row + 1, column, column + 1):
+                entry = self._entries[key]
+                entry.until_sec = min(entry.until_sec, time.monotonic() + HOLD_OFF_SEC)
+
+    def _forget_holes(self) -> None:
+        with self._lock:
+            for key in [key for key, entry in self._entries.items() if entry.is_hole]:
+                del self._entries[key]
 
     def _drop(self, key: tuple[int, int], entry: _Entry) -> None:
         with self._lock:

@@ -209,9 +209,7 @@ def _map_faults() -> Iterator[Fault]:
         ("huge", "map: .*(cut short|pixels)"),
         ("flooding", "map: .*more than"),
     ):
-        # A hole is an answer, which is taken for true for a while (descriptor_map.HOLE_SEC).
-        recovers = mode != "404"
-        yield Fault(f"map server: {mode}", reason, map_mode=mode, from_start=True, recovers=recovers)
+        yield Fault(f"map server: {mode}", reason, map_mode=mode, from_start=True)
     # Slow is no fault: poses come later.
     yield Fault("map server: slow", "", map_mode="slow", from_start=True)
     yield Fault(
