@@ -18,12 +18,12 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """Numbers are NaN where there is none. `covariance` is that of (x, y, yaw), row-major.
+    """What became of one image. Numbers are NaN where there is none.
 
-    `x_m`, `y_m`, `yaw_rad` are the best pose found, accepted or not; `estimate_…` is the pose of the
-    trajectory: the accepted fix, else the last one carried on by odometry.
-    `depth_source` is "network", or "flat ground" and why the network's depth was rejected; then, where so, "on a slope
-    of 5°".
+    `x_m`, `y_m` (`map`) and `yaw_rad` are the best pose of base_link found, accepted or not, and `covariance` is that
+    of (x, y, yaw), row-major. `prior_…` is the disc that was searched. `estimate_…` is the pose of the trajectory: the
+    accepted one, else the last accepted one carried on by odometry. `depth_source` is "network", or "flat ground" with
+    the reason why the network's depth was rejected; "on a slope of 5°" follows where the ground leans with the robot.
     """
 
     stamp_sec: float
@@ -51,6 +51,7 @@ class ImageRecord:
 
     @classmethod
     def of(cls, tracked: TrackedFix) -> ImageRecord:
+        """The record of an image that was localized."""
         fix, prior = tracked.fix, tracked.prior
         estimate = tracked.estimate.pose if tracked.estimate else None
         return cls(

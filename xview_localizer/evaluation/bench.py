@@ -30,6 +30,8 @@ from xview_localizer.models.contracts import Networks
 from xview_localizer.models.networks import networks_over
 from xview_localizer.models.package import ModelPackage
 
+MAP_PX, METRES_PER_PIXEL = 500, 0.2  # of the square map in which images are localized
+CAMERA_HEIGHT_M, PRIOR = 1.8, Prior(3.0, -4.0, 20.0)
 KIB_PER_MB = 1024  # ru_maxrss is in KiB on Linux
 CAMERAS = {
     "pinhole 90° 640×480": {
@@ -136,17 +138,18 @@ def _image_stages(
 ) -> dict[str, dict[str, float]]:
     """Latencies by stage, of noise images: they take as long as photographs, only the poses have no meaning."""
     rng = np.random.default_rng(0)
-    grid = RasterGrid.centred(0.0, 0.0, 0.2, 500, 500)
-    aerial = AerialImage(rng.integers(0, 255, (500, 500, 3), dtype=np.uint8), np.ones((500, 500), bool), grid)
+    grid = RasterGrid.centred(0.0, 0.0, METRES_PER_PIXEL, MAP_PX, MAP_PX)
+    pixels = rng.integers(0, 255, (MAP_PX, MAP_PX, 3), dtype=np.uint8)
+    aerial = AerialImage(pixels, np.ones((MAP_PX, MAP_PX), bool), grid)
     localizer = Localizer(networks, InMemoryMap(aerial))
     image = rng.integers(0, 255, (camera.height, camera.width, 3), dtype=np.uint8)
-    view = GroundView(image, camera, R_base_optical_from_rpy(0.0, 0.0, 0.0), np.zeros(3), None, 1.8, 0.0)
-    prior = Prior(3.0, -4.0, 20.0)
-    first_ms = timed(lambda: localizer.localize(view, prior))
+    forward = R_base_optical_from_rpy(0.0, 0.0, 0.0)
+    view = GroundView(image, camera, forward, np.zeros(3), None, CAMERA_HEIGHT_M, stamp_sec=0.0)
+    first_ms = timed(lambda: localizer.localize(view, PRIOR))
     runs, totals = [], []
     for _ in range(repeats):
         began = time.perf_counter()
-        runs.append(localizer.localize(view, prior).timings_ms)
+        runs.append(localizer.localize(view, PRIOR).timings_ms)
         totals.append(1e3 * (time.perf_counter() - began))
     rows = {f"{name}: {stage}": spread([run[stage] for run in runs]) for stage in runs[0]}
     rows[f"{name}: whole image"] = spread(totals)

@@ -50,6 +50,7 @@ class GraphCheck:
 
     @property
     def passed(self) -> bool:
+        """Whether every output is within the tolerance."""
         return all(error.relative <= self.tolerance for error in self.errors)
 
 
@@ -71,8 +72,10 @@ POSE_LIMITS = {
 
 @dataclass(frozen=True)
 class PoseCheck:
-    """Differences of the poses that the reference accepts, at `limits.share` of them; inf where the candidate finds
-    no pose."""
+    """Differences of the poses that the reference accepts: those that `limits.share` of the images do not exceed.
+
+    The difference of an image is inf where the candidate finds no pose.
+    """
 
     images: int
     position_m: float
@@ -86,6 +89,7 @@ class PoseCheck:
 
     @property
     def passed(self) -> bool:
+        """Whether poses were compared, and differ by no more than the limits."""
         return (
             self.images > 0
             and self.position_m <= self.limits.position_m

@@ -59,6 +59,7 @@ class OwnDepth:
     """A DepthEstimator that returns the ground encoder's own prediction, if any."""
 
     def estimate(self, view: LevelView, cells: GroundCells) -> DepthPrediction | None:
+        """See DepthEstimator."""
         return cells.depth
 
 

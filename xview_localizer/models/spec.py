@@ -34,6 +34,7 @@ class AerialSpec:
 
     @property
     def block_m(self) -> float:
+        """Side of the square of cells, which may be smaller or larger than the image."""
         return self.cell_m * self.block_cells
 
 

@@ -71,12 +71,14 @@ class Palette:
         return chosen * self.rng.uniform(0.85, 1.15) + self.rng.normal(0, 6, chosen.shape)
 
     def ground(self, choices: tuple[tuple[str, RGB], ...]) -> tuple[str, np.ndarray]:
+        """One of the pairs of pattern and colour, in a shade of its own."""
         pattern, rgb = choices[self.rng.integers(len(choices))]
         return pattern, np.clip(
             np.asarray(rgb) * self.rng.uniform(0.65, 1.05) + self.rng.normal(0, 4, 3), 15, 205
         )
 
     def wall(self) -> np.ndarray:
+        """The colour [3] of one wall; so `roof`, and `green` of one plant."""
         return np.clip(self._walls[self.rng.integers(len(self._walls))] + self.rng.normal(0, 10, 3), 20, 245)
 
     def roof(self) -> np.ndarray:
@@ -88,4 +90,5 @@ class Palette:
         )
 
     def between(self, limits: Range) -> float:
+        """A number drawn from a range."""
         return float(self.rng.uniform(*limits))

@@ -68,8 +68,10 @@ class Painter:
         return np.round((self.grid.uv_from_xy(xy_m) - 0.5) * 2**SUBPIXEL_BITS).astype(np.int32)
 
     def polygon(self, raster: np.ndarray, xy_m: np.ndarray, value) -> None:
+        """Fill a polygon [N, 2] with `value`."""
         cv2.fillPoly(raster, [self._fixed(xy_m)], value, cv2.LINE_8, SUBPIXEL_BITS)
 
     def line(self, raster: np.ndarray, xy_m: np.ndarray, width_m: float, value) -> None:
+        """Draw a line through points [N, 2] with `value`."""
         thickness = max(1, round(width_m / self.grid.spacing_m))
         cv2.polylines(raster, [self._fixed(xy_m)], False, value, thickness, cv2.LINE_8, SUBPIXEL_BITS)

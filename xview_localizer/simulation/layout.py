@@ -71,6 +71,8 @@ class Building:
 
 @dataclass(frozen=True)
 class Tree:
+    """A trunk and a crown above it."""
+
     x_m: float
     y_m: float
     trunk_m: float
@@ -92,6 +94,8 @@ class Field:
 
 @dataclass(frozen=True)
 class Car:
+    """A parked car, which stands along its place's length."""
+
     place: Rectangle
     height_m: float
     rgb: np.ndarray
@@ -99,7 +103,7 @@ class Car:
 
 @dataclass(frozen=True)
 class Box:
-    """Fences, hedges, poles and bins."""
+    """A fence, a hedge, a pole or a bin."""
 
     place: Rectangle
     height_m: float

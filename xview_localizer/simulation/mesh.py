@@ -55,6 +55,7 @@ class MeshBuilder:
         self._parts: list[tuple[np.ndarray, int, np.ndarray, tuple[float, ...]]] = []
 
     def add(self, triangles: np.ndarray, material: Material, rgb, parameters: tuple[float, ...] = ()) -> None:
+        """Triangles [F, 3, 3] of one material and colour; see Mesh for its parameters."""
         self._parts.append(
             (
                 np.asarray(triangles, np.float64),

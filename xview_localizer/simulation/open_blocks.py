@@ -120,29 +120,31 @@ def parking(site: Site) -> None:
             if not site.ground.contains(Polygon(bay.corners)) or not site.taken.claim(bay.corners):
                 continue
             site.plot.strokes.append(Stroke(np.stack([foot, end]), 0.12))
-            luck = rng.random()
-            if luck < 0.06:  # an island
-                site.lay(bay.corners, "leaves", site.palette.green() * 1.1, 16)
-                site.plant((bay.x_m, bay.y_m), claim=False)
-            elif luck < 0.1:
-                site.plot.strokes.append(
-                    Stroke(
-                        bay.corners * 0.8 + 0.2 * np.array([bay.x_m, bay.y_m]),
-                        0.0,
-                        tuple(rng.choice([[60, 100, 180], [210, 170, 60], [70, 150, 90]])),
-                    )
-                )
-            elif luck < 0.12:
-                site.plot.box(beside(bay, 0, 0, 4, 1.9), 1.9, 2.2, (170, 190, 200))
-                site.plot.box(beside(bay, 0, 0, 3, 0.2), 0, 1.9, (120, 125, 130))
-            else:
-                site.plot.car_slots.append(bay)
+            _fill_bay(site, bay)
         if row % 3 == 0:
             for forward in np.arange(-reach_m, reach_m, 22.0):
                 spot = middle + forward * direction + (across - 0.5) * left
                 if site.ground.contains(Point(spot)):
                     _lamp(site, spot)
     site.fence(0.8, rng.uniform(0.5, 1.1), site.palette.green(), True, 0.8)
+
+
+def _fill_bay(site: Site, bay: Rectangle) -> None:
+    """A place for a car, or an island with a tree, a painted bay, a shelter for trolleys."""
+    rng = site.rng
+    luck = rng.random()
+    if luck < 0.06:
+        site.lay(bay.corners, "leaves", site.palette.green() * 1.1, 16)
+        site.plant((bay.x_m, bay.y_m), claim=False)
+    elif luck < 0.1:
+        inner = bay.corners * 0.8 + 0.2 * np.array([bay.x_m, bay.y_m])
+        rgb = tuple(rng.choice([[60, 100, 180], [210, 170, 60], [70, 150, 90]]))
+        site.plot.strokes.append(Stroke(inner, 0.0, rgb))
+    elif luck < 0.12:
+        site.plot.box(beside(bay, 0, 0, 4, 1.9), 1.9, 2.2, (170, 190, 200))
+        site.plot.box(beside(bay, 0, 0, 3, 0.2), 0, 1.9, (120, 125, 130))
+    else:
+        site.plot.car_slots.append(bay)
 
 
 def fields(site: Site) -> None:
@@ -161,48 +163,38 @@ def fields(site: Site) -> None:
             400.0,
         )
         piece = Polygon(strip.corners).intersection(site.ground.buffer(-1.5))
-        if piece.geom_type != "Polygon" or piece.is_empty:
-            continue
-        rgb = rng.uniform([95, 85, 45], [190, 160, 100]) * rng.uniform(0.7, 1.1)
-        pattern = str(rng.choice(["crop", "crop", "meadow", "soil", "grass"]))
-        site.lay(
-            np.array(piece.exterior.coords),
-            pattern,
-            rgb,
-            rng.uniform(5, 18),
-            turn + rng.choice([0, np.pi / 2]),
-        )
-        if rng.random() < 0.4:
-            edge = np.array(piece.exterior.segmentize(8.0).coords)
-            leafy = bool(rng.random() < 0.5)
-            for start, end in zip(edge[:-1], edge[1:], strict=True):
-                if rng.random() < 0.7:
-                    site.wall(
-                        start,
-                        end,
-                        rng.uniform(0.7, 1.8),
-                        site.palette.green() if leafy else rng.uniform(105, 160),
-                        leafy,
-                        0.8 if leafy else 0.5,
-                    )
+        if piece.geom_type == "Polygon" and not piece.is_empty:
+            _parcel(site, piece)
     for _ in range(int(rng.integers(0, 4))):
         barn = site.place(rng.uniform(10, 22), rng.uniform(7, 11), yaw_rad=rng.uniform(0, 3))
         if barn:
-            site.lay(
-                beside(barn, 0, 0, barn.length_m + 9, barn.width_m + 9).corners, "gravel", (160, 148, 128)
-            )
+            yard = beside(barn, 0, 0, barn.length_m + 9, barn.width_m + 9)
+            site.lay(yard.corners, "gravel", (160, 148, 128))
             site.house(barn, int(rng.integers(4)), wings=0.5)
     for _ in range(rng.poisson(site.ground.area / 500)):  # bales, troughs, stacks of wood
-        site_place = site.place(rng.uniform(1.2, 3), 1.3, tries=2)
-        if site_place:
-            site.plot.box(
-                site_place,
-                0,
-                rng.uniform(0.8, 1.5),
-                rng.choice([[205, 180, 120], [225, 228, 225], [110, 84, 62]]),
-            )
+        stack = site.place(rng.uniform(1.2, 3), 1.3, tries=2)
+        if stack:
+            rgb = [[205, 180, 120], [225, 228, 225], [110, 84, 62]]
+            site.plot.box(stack, 0, rng.uniform(0.8, 1.5), rng.choice(rgb))
     site.scatter(0.15)
     site.scatter(0.15, "bush")
+
+
+def _parcel(site: Site, piece: Polygon) -> None:
+    """A crop or a fallow, some with a hedge or a wall of pieces around it."""
+    rng = site.rng
+    rgb = rng.uniform([95, 85, 45], [190, 160, 100]) * rng.uniform(0.7, 1.1)
+    pattern = str(rng.choice(["crop", "crop", "meadow", "soil", "grass"]))
+    outline = np.array(piece.exterior.coords)
+    site.lay(outline, pattern, rgb, rng.uniform(5, 18), site.yaw_rad + rng.choice([0, np.pi / 2]))
+    if rng.random() < 0.4:
+        edge = np.array(piece.exterior.segmentize(8.0).coords)
+        leafy = bool(rng.random() < 0.5)
+        for start, end in zip(edge[:-1], edge[1:], strict=True):
+            if rng.random() < 0.7:
+                height_m = rng.uniform(0.7, 1.8)
+                tone = site.palette.green() if leafy else rng.uniform(105, 160)
+                site.wall(start, end, height_m, tone, leafy, 0.8 if leafy else 0.5)
 
 
 def woods(site: Site) -> None:

@@ -62,6 +62,7 @@ class Site:
         self.lay(np.array(self.ground.exterior.coords)[:-1], pattern, rgb, contrast)
 
     def lay(self, xy_m, pattern: str, rgb, contrast: float = 10.0, yaw_rad: float | None = None) -> None:
+        """Lay a pattern of textures.py over a polygon [N, 2], along the block or at `yaw_rad`."""
         yaw_rad = self.yaw_rad if yaw_rad is None else yaw_rad
         self.plot.patches.append(Patch(np.asarray(xy_m), pattern, np.asarray(rgb, float), contrast, yaw_rad))
 
