@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xview_localizer.geometry.pose import Pose2
+from xview_localizer.simulation.layout import travelled_m
 from xview_localizer.simulation.town import Town, TownError
 
 KEYFRAME_SPACING_M = 2.5
@@ -42,13 +43,13 @@ def places_of_keyframes(town: Town, count: int, margin_m: float, rng: np.random.
             line, direction = line[::-1], -direction[::-1]
         right = np.column_stack([direction[:, 1], -direction[:, 0]])
         path = line + right * max(0.6, min(width_m / 4, width_m / 2 - 2.4))
-        travelled_m = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+        along_m = travelled_m(path)
         length_m = KEYFRAME_SPACING_M * (count - 1)
-        if travelled_m[-1] < length_m + 2:
+        if along_m[-1] < length_m + 2:
             continue
-        at_m = rng.uniform(0, travelled_m[-1] - length_m) + KEYFRAME_SPACING_M * np.arange(count)
-        x, y = (np.interp(at_m, travelled_m, path[:, k]) for k in (0, 1))
-        dx, dy = (np.interp(at_m, travelled_m, direction[:, k]) for k in (0, 1))
+        at_m = rng.uniform(0, along_m[-1] - length_m) + KEYFRAME_SPACING_M * np.arange(count)
+        x, y = (np.interp(at_m, along_m, path[:, k]) for k in (0, 1))
+        dx, dy = (np.interp(at_m, along_m, direction[:, k]) for k in (0, 1))
         yaw = np.arctan2(dy, dx) + rng.normal(0, np.radians(1.5), count)
         if not any(town.is_blocked(np.array(p)) for p in zip(x, y, strict=True)):
             return [Pose2(float(a), float(b), float(c)) for a, b, c in zip(x, y, yaw, strict=True)]
