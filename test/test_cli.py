@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from xview_localizer.cli import common
 from xview_localizer.cli import main as cli
 from xview_localizer.cli.evaluation import report_metrics
-from xview_localizer.cli.measures import quantity
 from xview_localizer.cli.simulation import TOWN_SEED
+from xview_localizer.evaluation.measures import quantity
 from xview_localizer.evaluation.metrics import Frame, summarize
 
 PACKAGE = Path(cli.__file__).parents[1]

@@ -7,8 +7,9 @@ from typing import Annotated, Optional
 import typer
 
 from xview_localizer.cli.common import print_line, training_progress
-from xview_localizer.cli.measures import print_figures, quantity
+from xview_localizer.cli.measures import print_figures
 from xview_localizer.cli.training import StartShare
+from xview_localizer.evaluation.measures import quantity
 
 
 def adapt(

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from xview_localizer.cli.common import load_package, print_line, tracked
-from xview_localizer.cli.measures import SHOWN_REASONS, Measure, print_figures
+from xview_localizer.cli.measures import SHOWN_REASONS, print_figures
+from xview_localizer.evaluation.measures import Measure
 
 # The rows of the table: figures of cross_view_table.py.
 MEASURES = (

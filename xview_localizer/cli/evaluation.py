@@ -21,7 +21,8 @@ from xview_localizer.cli.common import (
     tracked,
 )
 from xview_localizer.cli.cross_view import judge_data_set
-from xview_localizer.cli.measures import Measure, print_figures, print_rejections
+from xview_localizer.cli.measures import print_figures, print_rejections
+from xview_localizer.evaluation.measures import Measure
 
 if TYPE_CHECKING:
     from xview_localizer.evaluation.trajectory import DriveResult

@@ -1,9 +1,8 @@
-"""Measured figures as people read them in a terminal: names, units, and tables that fit into 80 columns."""
+"""Measured figures in a terminal: tables that fit into 80 columns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
@@ -11,29 +10,6 @@ from rich.table import Table
 from xview_localizer.cli.common import console, print_line
 
 SHOWN_REASONS = 3  # most frequent ones; the JSON file has every image's
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A figure of metrics.json under `key`: its name, and its unit (% for shares)."""
-
-    key: str
-    name: str
-    unit: str
-
-    def text(self, figures: Mapping[str, Any], prefix: str = "") -> str:
-        """The figure under `prefix` and `key` with its unit."""
-        return quantity(figures[prefix + self.key], self.unit)
-
-
-def quantity(value: float | None, unit: str = "") -> str:
-    """A number with as many decimals as its size calls for, and its unit; a dash for None."""
-    if value is None:
-        return "–"
-    if unit == "%":
-        return f"{100 * value:.0f} %"
-    decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
-    return f"{value:.{decimals}f}{'' if unit in ('', '°') else ' '}{unit}"
 
 
 def print_figures(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -19,23 +19,12 @@ from xview_localizer.cli.common import (
     print_open_me,
     tracked,
 )
-from xview_localizer.cli.measures import Measure, print_figures, print_rejections
+from xview_localizer.cli.measures import print_figures, print_rejections
 from xview_localizer.cli.simulation import TOWN_SEED, CameraKind
 
 if TYPE_CHECKING:
     from xview_localizer.recordings.bag import Drive
     from xview_localizer.records import ImageRecord
-
-# Figures of a drive that `demo` and `replay` print, of metrics.json.
-DRIVE_MEASURES = (
-    Measure("accepted_position_median_m", "position error of accepted poses, median", "m"),
-    Measure("accepted_yaw_median_deg", "heading error of accepted poses, median", "°"),
-    Measure("nees_mean", "NEES of accepted poses, ideally 3", ""),
-    Measure("trajectory_rmse_m", "RMSE of the published trajectory (GNSS before it)", "m"),
-    Measure("prior_rmse_m", "RMSE of GNSS", "m"),
-    Measure("rate_hz", "images per second", ""),
-    Measure("latency_ms_median", "latency, median", "ms"),
-)
 
 
 def demo(
@@ -80,6 +69,7 @@ def replay(
 def _replay(drive: "Drive", out: Path, **options: object) -> None:
     """Replay a drive, with the last image's verdict on the console, and print its figures."""
     from xview_localizer.demo import replay_and_report
+    from xview_localizer.evaluation.measures import drive_rows
 
     accepted: list[bool] = []
     with console.status("starting the node") as status:
@@ -92,15 +82,6 @@ def _replay(drive: "Drive", out: Path, **options: object) -> None:
             )
 
         folder, metrics = replay_and_report(drive, out, print_line, on_record, **options)
-    _print_drive(metrics)
-    print_open_me(folder / "report.html")
-
-
-def _print_drive(metrics: dict) -> None:
-    rows = [
-        ("accepted poses", f"{metrics['n_accepted']} of {metrics['n']} images"),
-        ("of them off by more than 5 m", str(metrics["false_accepts"])),
-        *((item.name, item.text(metrics)) for item in DRIVE_MEASURES),
-    ]
-    print_figures(None, ("", "value"), rows)
+    print_figures(None, ("", "value"), [(row.name, row.value) for row in drive_rows(metrics)])
     print_rejections(metrics["rejections"])
+    print_open_me(folder / "report.html")

@@ -27,10 +27,10 @@ def trajectory(result: DriveResult, aerial: AerialImage) -> Figure:
     axes.plot(*truth.T, color=TRUTH, lw=1.8, label="truth")
     axes.plot(*result.gnss_xy_m.T, ".-", color=GNSS, lw=1, ms=4, label="GNSS")
     axes.plot(*estimate.T, color=OURS, lw=2, label="published trajectory")
-    fixes = np.array([(record.x_m, record.y_m) for record in result.records if record.accepted]).reshape(
+    accepted = np.array([(record.x_m, record.y_m) for record in result.records if record.accepted]).reshape(
         -1, 2
     )
-    axes.plot(*fixes.T, "o", color=OURS, mec="white", ms=5, label="accepted fixes")
+    axes.plot(*accepted.T, "o", color=OURS, mec="white", ms=5, label="accepted poses")
     everything = np.concatenate([truth, result.gnss_xy_m])
     centre, reach_m = (everything.min(0) + everything.max(0)) / 2, np.ptp(everything, axis=0).max() / 2 + 12
     axes.set(
@@ -54,8 +54,8 @@ def error_over_time(result: DriveResult) -> Figure:
     error = np.array([frame.error_m for frame in frames])
     axes.plot(elapsed, [frame.prior_error_m for frame in frames], color=GNSS, label="GNSS")
     axes.plot(elapsed, result.estimate_error_m, color=OURS, lw=2, label="published trajectory")
-    axes.plot(elapsed[accepted], error[accepted], "o", color=OURS, ms=4, label="accepted fix")
-    axes.plot(elapsed[~accepted], error[~accepted], "x", color=REJECTED, ms=5, label="rejected fix")
+    axes.plot(elapsed[accepted], error[accepted], "o", color=OURS, ms=4, label="accepted pose")
+    axes.plot(elapsed[~accepted], error[~accepted], "x", color=REJECTED, ms=5, label="rejected pose")
     axes.set(xlabel="time [s]", ylabel="position error [m]", yscale="symlog", ylim=(0, None))
     axes.legend(ncols=2)
     return figure
@@ -68,7 +68,7 @@ def error_distribution(result: DriveResult) -> Figure:
     for values, colour, label in (
         ([frame.prior_error_m for frame in frames], GNSS, "GNSS"),
         ([frame.error_m for frame in frames], REJECTED, "all poses found"),
-        ([frame.error_m for frame in frames if frame.accepted], OURS, "accepted fixes"),
+        ([frame.error_m for frame in frames if frame.accepted], OURS, "accepted poses"),
     ):
         if values:
             axes.step(
@@ -86,16 +86,16 @@ def error_distribution(result: DriveResult) -> Figure:
 
 
 def calibration(result: DriveResult) -> Figure:
-    """NEES of accepted fixes against the χ² distribution with 3 degrees of freedom."""
+    """NEES of accepted poses against the χ² distribution with 3 degrees of freedom."""
     figure, axes = _figure(4.6, 3.2)
     nees = np.sort([frame.nees for frame in result.frames if frame.accepted and frame.nees is not None])
     grid = np.linspace(0, 16, 200)
     axes.plot(grid, chi2.cdf(grid, 3), color=TRUTH, ls="--", label="a right covariance (χ²₃)")
     if len(nees):
         axes.step(
-            nees, np.arange(1, len(nees) + 1) / len(nees), where="post", color=OURS, label="accepted fixes"
+            nees, np.arange(1, len(nees) + 1) / len(nees), where="post", color=OURS, label="accepted poses"
         )
-    axes.set(xlabel="NEES of (x, y, yaw)", ylabel="share of fixes", xlim=(0, 16), ylim=(0, 1.02))
+    axes.set(xlabel="NEES of (x, y, yaw)", ylabel="share of poses", xlim=(0, 16), ylim=(0, 1.02))
     axes.legend(loc="lower right")
     return figure
 

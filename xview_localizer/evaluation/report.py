@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.evaluation import plots
 from xview_localizer.evaluation.film_strip import film_strip
+from xview_localizer.evaluation.measures import drive_rows
 from xview_localizer.evaluation.metrics import Metrics, summarize, write_json
 from xview_localizer.evaluation.report_data import inline, jpeg, map_data
 from xview_localizer.evaluation.trajectory import DriveResult
@@ -22,15 +22,6 @@ PAGE = Path(__file__).with_name("report.html")
 LEAFLET = Path(__file__).with_name("leaflet")
 STRIP_QUALITY = 85
 SHOWN_REASONS = 8  # most frequent ones of rejected images
-
-
-@dataclass(frozen=True)
-class ReportRow:
-    """One line of the page's table."""
-
-    name: str
-    value: str
-    note: str
 
 
 def write_report(
@@ -68,7 +59,7 @@ def write_report(
         gnss_rmse=f"{metrics['prior_rmse_m']:.1f}",
         ours_rmse=f"{metrics['trajectory_rmse_m']:.2f}",
         ratio=_times_closer(metrics["prior_rmse_m"], metrics["trajectory_rmse_m"]),
-        rows=_rows(metrics),
+        rows=drive_rows(metrics),
         about=about,
         pictures={name: inline(data, "png") for name, data in pictures.items()},
         rejected=metrics["rejections"][:SHOWN_REASONS],
@@ -84,34 +75,6 @@ def write_report(
 def _times_closer(gnss_rmse_m: float, ours_rmse_m: float) -> str:
     """How many times smaller our error is; a dash where it is 0."""
     return f"{gnss_rmse_m / ours_rmse_m:.0f}" if ours_rmse_m else "–"
-
-
-def _rows(metrics: Metrics) -> list[ReportRow]:
-    def number(key: str, unit: str, digits: int = 2) -> str:
-        return "–" if metrics[key] is None else f"{metrics[key]:.{digits}f} {unit}".strip()
-
-    def percent(key: str) -> str:
-        return "–" if metrics[key] is None else f"{metrics[key]:.0%}"
-
-    return [
-        ReportRow(
-            "Published trajectory, RMSE",
-            number("trajectory_rmse_m", "m"),
-            "accepted fixes, odometry between them",
-        ),
-        ReportRow("GNSS, RMSE", number("prior_rmse_m", "m"), "the same stamps"),
-        ReportRow(
-            "Accepted fixes, median error",
-            number("accepted_position_median_m", "m"),
-            f"{metrics['n_accepted']} of {metrics['n']} images",
-        ),
-        ReportRow("Accepted fixes, yaw median", number("accepted_yaw_median_deg", "°"), ""),
-        ReportRow("False accepts", str(metrics["false_accepts"]), "accepted and off by more than 5 m"),
-        ReportRow("Within 2 m, all images", percent("recall_2m"), "best pose found, without the gate"),
-        ReportRow("NEES of (x, y, yaw)", number("nees_mean", ""), "3 where the covariance is right"),
-        ReportRow("Rate", number("rate_hz", "Hz", 1), "images localized per second"),
-        ReportRow("Latency, median", number("latency_ms_median", "ms", 0), "image in, pose out"),
-    ]
 
 
 def _png(figure: Figure) -> bytes:

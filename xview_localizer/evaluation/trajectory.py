@@ -52,7 +52,7 @@ class DriveResult:
     def drive_metrics(self) -> Metrics:
         """Metrics of the drive as a whole: error and coverage of the published trajectory, rate, latency by stage."""
         error_m = self.estimate_error_m
-        # Before the first accepted fix nothing is published, and a robot has GNSS only.
+        # Before the first accepted pose nothing is published, and a robot has GNSS only.
         gnss_error_m = np.linalg.norm(self.gnss_xy_m - self.truth_xy_m, axis=1)
         filled = np.where(np.isfinite(error_m), error_m, gnss_error_m)
         return {
@@ -63,7 +63,8 @@ class DriveResult:
         }
 
     def _stages(self) -> dict[str, float]:
-        names = sorted({name for record in self.records for name in record.timings_ms})
+        """Median time of each stage, in the order in which they run."""
+        names = dict.fromkeys(name for record in self.records for name in record.timings_ms)
         return {
             name: float(
                 np.median([record.timings_ms[name] for record in self.records if name in record.timings_ms])
