@@ -181,7 +181,7 @@ def fields(site: Site) -> None:
 
 
 def _parcel(site: Site, piece: Polygon) -> None:
-    """A crop or a fallow, some with a hedge or a wall of pieces around it."""
+    """A crop or bare ground, some with a hedge or a wall of pieces around it."""
     rng = site.rng
     rgb = rng.uniform([95, 85, 45], [190, 160, 100]) * rng.uniform(0.7, 1.1)
     pattern = str(rng.choice(["crop", "crop", "meadow", "soil", "grass"]))
