@@ -19,6 +19,7 @@ from xview_localizer.cli.evaluation import report_metrics
 from xview_localizer.cli.simulation import TOWN_SEED
 from xview_localizer.evaluation.measures import quantity
 from xview_localizer.evaluation.metrics import Frame, summarize
+from xview_localizer.simulation.families import FAMILIES
 
 PACKAGE = Path(cli.__file__).parents[1]
 RUNNER = CliRunner()
@@ -101,6 +102,11 @@ def test_mendable_errors_exist():
     trees = [ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")]
     classes = {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     assert cli.MENDABLE <= classes | {"OSError"}
+
+
+def test_help_of_simulate_names_the_street_families():
+    (help_of_style,) = (p.help for p in COMMANDS[("simulate",)].params if p.name == "style")
+    assert set(FAMILIES) <= set(re.findall(r"\w+", help_of_style))
 
 
 def test_towns_by_default_are_no_training_towns():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xview_localizer.belief.fix import Fix
-from xview_localizer.evaluation.evaluate import _relative, _windows
+from xview_localizer.evaluation.evaluate import T_current_past, windows_of
 from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import write_json
 from xview_localizer.geometry.pose import Pose2
@@ -74,19 +74,19 @@ def ids(windows):
 
 
 def test_windows_keep_to_one_sequence_and_aerial_image():
-    assert ids(_windows(records(("a", "1", 3), ("b", "1", 2), ("b", "2", 2)), 2)) == [
+    assert ids(windows_of(records(("a", "1", 3), ("b", "1", 2), ("b", "2", 2)), 2)) == [
         ["a0", "a1"],
         ["a1", "a2"],
         ["b0", "b1"],
         ["b0", "b1"],
     ]
-    assert ids(_windows(records((None, "1", 2)), 1)) == [["None0"], ["None1"]]
+    assert ids(windows_of(records((None, "1", 2)), 1)) == [["None0"], ["None1"]]
 
 
 @pytest.mark.parametrize("keyframes", [0, -1])
 def test_windows_without_images_are_refused(keyframes):
     with pytest.raises(PairsError, match="keyframes must be at least 1"):
-        _windows(records(("a", "1", 3)), keyframes)
+        windows_of(records(("a", "1", 3)), keyframes)
 
 
 @pytest.mark.parametrize("groups", [[("a", "1", 3)], [("a", "1", 2), ("a", "2", 2)], [(None, "1", 5)]])
@@ -94,21 +94,21 @@ def test_too_short_sequences_are_refused(groups):
     with pytest.raises(
         PairsError, match="no sequence has 4 records in a row on one aerial image; use --keyframes 1"
     ):
-        _windows(records(*groups), 4)
+        windows_of(records(*groups), 4)
 
 
 def test_keyframes_without_odometry_are_refused():
     lost = records(("a", "1", 3))
     lost[1].odom = None
     with pytest.raises(PairsError, match="record a1 has no odom"):
-        _windows(lost, 2)
+        windows_of(lost, 2)
 
 
 def test_past_records_are_placed_by_odometry():
     past, current = records(("a", "1", 2))  # 3 m to the east, looking north: the past one lies to the left
-    placed = _relative(current, past)
+    placed = T_current_past(current, past)
     assert (placed.x_m, placed.y_m, placed.yaw_rad) == pytest.approx((0.0, 3.0, 0.0))
-    assert _relative(current, current) == Pose2(0.0, 0.0, 0.0)
+    assert T_current_past(current, current) == Pose2(0.0, 0.0, 0.0)
 
 
 def test_json_has_null_for_nan_and_infinity(tmp_path):

@@ -29,7 +29,9 @@ def simulate(
     style: Annotated[
         Optional[list[str]],
         typer.Option(
-            help="Street family of families.py; of pairs also 'all' or 'unseen', may be repeated; default: classic."
+            help="Street family: classic (the default), old_town, downtown, industrial, campus, estate, car_park, "
+            "country, dry, works; kept out of training: park, harbour, vineyard, terraces, retail. Of pairs also 'all' "
+            "(of the former) or 'unseen' (of the latter), may be repeated."
         ),
     ] = None,
     length_m: Annotated[float, typer.Option(help="Length, metres.", rich_help_panel=DRIVES)] = 200.0,

@@ -30,7 +30,7 @@ def evaluate_pairs(
     frames: list[Frame] = []
     began = time.perf_counter()
     localizer, aerial_path = None, None
-    for window in track(_windows(list(dataset), keyframes)):
+    for window in track(windows_of(list(dataset), keyframes)):
         current = window[-1]
         if localizer is None or current.aerial_path != aerial_path:
             # Records of one aerial image share a localizer, and so its descriptors and observations.
@@ -41,7 +41,9 @@ def evaluate_pairs(
         for record in window:
             if record.id not in observed:
                 observed[record.id] = localizer.observe(ground_view(record))
-        placed = [PlacedObservation(observed[record.id], _relative(current, record)) for record in window]
+        placed = [
+            PlacedObservation(observed[record.id], T_current_past(current, record)) for record in window
+        ]
         fix = localizer.judge(localizer.modes(placed, current.prior))
         frames.append(
             judge(current.id, fix, current.truth, current.prior.xy_m, 1e3 * (time.perf_counter() - start))
@@ -51,7 +53,7 @@ def evaluate_pairs(
     return metrics
 
 
-def _windows(records: Sequence[PairRecord], keyframes: int) -> list[list[PairRecord]]:
+def windows_of(records: Sequence[PairRecord], keyframes: int) -> list[list[PairRecord]]:
     """Windows of `keyframes` consecutive records of a sequence; single records where keyframes is 1."""
     if keyframes < 1:
         raise PairsError(f"keyframes must be at least 1, got {keyframes}")
@@ -78,7 +80,7 @@ def _odom(record: PairRecord) -> Pose2:
     return record.odom
 
 
-def _relative(current: PairRecord, past: PairRecord) -> Pose2:
+def T_current_past(current: PairRecord, past: PairRecord) -> Pose2:
     """T_current_past by odometry."""
     if current is past:
         return IDENTITY_POSE
