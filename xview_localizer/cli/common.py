@@ -63,7 +63,7 @@ def tracked(description: str) -> Callable[[Iterable], Iterable]:
     """A wrapper for loops that shows their progress under `description`, on a terminal only."""
 
     def wrap(items: Iterable) -> Iterable:
-        return track(list(items), description, console=console, disable=not console.is_terminal)
+        return track(list(items), description, console=console) if console.is_terminal else items
 
     return wrap
 
