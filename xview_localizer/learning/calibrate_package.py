@@ -73,7 +73,10 @@ def calibrate_package(
     places = list(_observed(package, [elsewhere], progress)) if elsewhere else cases
     wrong = _searched_elsewhere(cases, places, replace(before, evidence_temperature=temperature))
     calibration = calibrated(before, [*chain(*judged[temperature]), *wrong], temperature)
-    progress.report(f"{calibration}")
+    progress.report(
+        f"calibrated: evidence_temperature {calibration.evidence_temperature:g}, mode_weight "
+        f"{calibration.mode_weight:.3g}, none_share {calibration.none_share:.3g}, none_bias {calibration.none_bias:.3g}"
+    )
     copy_package(package_folder, out)
     names = ", ".join(dataset.folder.name for dataset in datasets)
     write_manifest(
