@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -26,13 +26,26 @@ from xview_localizer.learning.progress import Progress
 from xview_localizer.localizer import Localizer
 from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage, write_manifest
+from xview_localizer.modes import Modes
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 from xview_localizer.recordings.pairs import PairRecord, PairsDataset, ground_view
 
 HEADING_SIGMA_DEG = 10.0  # of the heading that is added to priors without one, as from odometry and course
 
-# An image of calibration: the number of its data set, the localizer on its aerial image, its record, its observation.
-_Case = tuple[int, Localizer, PairRecord, Observation]
+
+@dataclass(frozen=True)
+class _Case:
+    """An image of calibration: the number of its data set, the localizer on its aerial image, what it observed."""
+
+    dataset: int
+    localizer: Localizer
+    record: PairRecord
+    observation: Observation
+
+    def modes_at(self, place: _Case, prior: Prior, calibration: CalibrationSpec) -> Modes:
+        """The modes of this image where it is searched for at `place`."""
+        placed = [PlacedObservation(self.observation, IDENTITY_POSE)]
+        return place.localizer.calibrated(calibration).modes(placed, prior)
 
 
 def calibrate_package(
@@ -50,29 +63,8 @@ def calibrate_package(
     """
     package = ModelPackage.load(package_folder)
     cases = list(_observed(package, datasets, progress))
-    before = package.spec.calibration
-
-    def judged_at(temperature: float) -> list[list[JudgedModes]]:
-        judged: list[list[JudgedModes]] = [[] for _ in datasets]
-        for number, localizer, record, observation in cases:
-            tempered = localizer.calibrated(replace(before, evidence_temperature=temperature))
-            for prior in _priors(record):
-                modes = tempered.modes([PlacedObservation(observation, IDENTITY_POSE)], prior)
-                if modes.modes:
-                    judged[number].append(judge_modes(modes, record.truth))
-        return judged
-
-    yaw_known = any(record.truth.yaw_rad is not None for _, _, record, _ in cases)
-    temperatures = TEMPERATURES if yaw_known else (before.evidence_temperature,)
-    judged = {temperature: judged_at(temperature) for temperature in progress.track(temperatures)}
-    temperature = before.evidence_temperature
-    if yaw_known:
-        temperature = choose_temperature(
-            {t: [nees_of_right(images) for images in of_datasets] for t, of_datasets in judged.items()}
-        )
     places = list(_observed(package, [elsewhere], progress)) if elsewhere else cases
-    wrong = _searched_elsewhere(cases, places, replace(before, evidence_temperature=temperature))
-    calibration = calibrated(before, [*chain(*judged[temperature]), *wrong], temperature)
+    calibration = _fitted(package.spec.calibration, cases, places, progress)
     progress.report(
         f"calibrated: evidence_temperature {calibration.evidence_temperature:g}, mode_weight "
         f"{calibration.mode_weight:.3g}, none_share {calibration.none_share:.3g}, none_bias {calibration.none_bias:.3g}"
@@ -90,20 +82,44 @@ def calibrate_package(
     return ModelPackage.load(out)
 
 
+def _fitted(
+    before: CalibrationSpec, cases: Sequence[_Case], places: Sequence[_Case], progress: Progress
+) -> CalibrationSpec:
+    """The calibration by the images of `cases`, at their own places and at wrong ones out of `places`."""
+
+    def judged_at(temperature: float) -> list[list[JudgedModes]]:
+        """Of each data set, the modes of its images at their own places."""
+        calibration = replace(before, evidence_temperature=temperature)
+        judged: dict[int, list[JudgedModes]] = {}
+        for case in cases:
+            for prior in _priors(case.record):
+                modes = case.modes_at(case, prior, calibration)
+                if modes.modes:
+                    judged.setdefault(case.dataset, []).append(judge_modes(modes, case.record.truth))
+        return list(judged.values())
+
+    yaw_known = any(case.record.truth.yaw_rad is not None for case in cases)
+    temperatures = TEMPERATURES if yaw_known else (before.evidence_temperature,)
+    judged = {temperature: judged_at(temperature) for temperature in progress.track(temperatures)}
+    temperature = before.evidence_temperature
+    if yaw_known:
+        temperature = choose_temperature(
+            {t: [nees_of_right(images) for images in of_datasets] for t, of_datasets in judged.items()}
+        )
+    wrong = _searched_elsewhere(cases, places, replace(before, evidence_temperature=temperature))
+    return calibrated(before, [*chain(*judged[temperature]), *wrong], temperature)
+
+
 def _searched_elsewhere(
     cases: Sequence[_Case], places: Sequence[_Case], calibration: CalibrationSpec
 ) -> Iterable[JudgedModes]:
     """The modes of each image at one of `places` with another aerial image, where all of them are wrong."""
-    for number, (_, _, record, observation) in enumerate(cases):
+    for number, case in enumerate(cases):
         first = number % max(1, len(places))
-        others = (c for c in chain(places[first:], places) if c[2].aerial_path != record.aerial_path)
-        other = next(others, None)
-        if other is not None:
-            modes = (
-                other[1]
-                .calibrated(calibration)
-                .modes([PlacedObservation(observation, IDENTITY_POSE)], other[2].prior)
-            )
+        in_turn = chain(places[first:], places)
+        place = next((p for p in in_turn if p.record.aerial_path != case.record.aerial_path), None)
+        if place is not None:
+            modes = case.modes_at(place, place.record.prior, calibration)
             if modes.modes:
                 yield judge_modes(modes, None)
 
@@ -124,7 +140,7 @@ def _observed(package: ModelPackage, datasets: list[PairsDataset], progress: Pro
             if record.aerial_path not in localizers:
                 localizers[record.aerial_path] = Localizer(networks, InMemoryMap(record.load_aerial()))
             localizer = localizers[record.aerial_path]
-            yield number, localizer, record, localizer.observe(ground_view(record))
+            yield _Case(number, localizer, record, localizer.observe(ground_view(record)))
 
 
 def with_heading(prior: Prior, true_yaw_rad: float, seed: int) -> Prior:
