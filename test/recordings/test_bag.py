@@ -212,6 +212,7 @@ def test_each_of_several_cameras_has_its_images(tmp_path):
         ({"map": None}, "drive.yaml cannot be understood"),
         ({"datum": None}, "drive.yaml cannot be understood"),
         ({"camera": {"in_base_m": "front"}}, "drive.yaml cannot be understood"),
+        ({"datum": {"latitude_deg": 48.0}}, "it lacks 'longitude_deg'; it names the `bag`"),
     ],
 )
 def test_descriptions_that_make_no_sense(tmp_path, changes, complaint):

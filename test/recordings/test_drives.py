@@ -60,6 +60,29 @@ def test_topics_are_found_by_type(tmp_path, robot, given):
     assert (drive.name, drive.folder) == ("rosbag2", tmp_path)
 
 
+TF = "tf2_msgs/msg/TFMessage"
+
+
+def test_tf_of_a_robot_with_a_namespace(tmp_path, robot):
+    topics = ONE_OF_A_KIND | {"/robot1/tf": TF, "/robot1/tf_static": TF}
+    drive = open_drive(recording(tmp_path, topics), robot)
+    assert (drive.topics["tf"], drive.topics["tf_static"]) == ("/robot1/tf", "/robot1/tf_static")
+
+
+def test_tf_of_several_robots_is_asked_for(tmp_path, robot):
+    bag = recording(tmp_path, ONE_OF_A_KIND | {"/a/tf_static": TF, "/b/tf_static": TF})
+    with pytest.raises(BagError, match=r"--topic tf_static:=/b/tf_static\n.*without tf_static"):
+        open_drive(bag, robot)
+    assert open_drive(bag, robot, {"tf_static": "/b/tf_static"}).topics["tf_static"] == "/b/tf_static"
+    assert "tf_static" not in open_drive(bag, robot, {"tf_static": ""}).topics
+
+
+def test_a_topic_that_is_named_has_to_be_there(tmp_path, robot):
+    """Else the drive would be judged without odometry, and nobody would know."""
+    with pytest.raises(BagError, match=r"(?s)has no topic /odmo for odom. There are:.*/wheels \(nav_msgs"):
+        open_drive(recording(tmp_path, ONE_OF_A_KIND), robot, {"odom": "/odmo"})
+
+
 def test_compressed_and_depth_images_are_no_other_cameras(tmp_path, robot):
     others = {"/front/image_raw/compressed": COMPRESSED, "/front/image_raw/compressedDepth": COMPRESSED}
     drive = open_drive(recording(tmp_path, ONE_OF_A_KIND | others), robot)
@@ -113,7 +136,7 @@ def test_missing_values_come_as_a_file_to_copy(tmp_path):
 
 
 def test_parameters_overrule_the_description(tmp_path, robot):
-    bag = recording(tmp_path, ONE_OF_A_KIND)
+    bag = recording(tmp_path, ONE_OF_A_KIND | {"/other": ODOM})
     description = {
         "bag": bag.name, "map": "own.tif", "datum": {"latitude_deg": 1.0, "longitude_deg": 2.0, "altitude_m": 3.0},
         "camera": {"rpy_deg": [0.0, 1.0, 2.0], "height_m": 1.8}, "topics": {"odom": "/other"},

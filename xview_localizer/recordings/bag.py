@@ -90,6 +90,11 @@ def camera_topics(topics: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(role.rpartition("/")[0] for role in topics if "/" in role))
 
 
+def listed(recorded: Sequence[tuple[str, str]]) -> str:
+    """Topics and their types, one a line."""
+    return "\n".join(f"  {topic} ({type_name})" for topic, type_name in recorded)
+
+
 def read_drive(path: Path | str) -> Drive:
     """Drive of a folder with `drive.yaml`, or of that file. Raises BagError.
 
@@ -109,7 +114,11 @@ def read_drive(path: Path | str) -> Drive:
             f"{path} cannot be read: {error}; a drive is a folder with drive.yaml beside its bag"
         ) from error
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BagError(f"{path} cannot be understood: {error!r}") from error
+        why = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise BagError(
+            f"{path} cannot be understood as a drive.yaml: {why}; it names the `bag`, and what is known of `datum`, "
+            "`camera`, `antenna_in_base_m`, `topics` and `map` (a parameter file is given by --params-file)"
+        ) from error
     return Drive(bag, topics, values, path.parent, path.resolve().parent.name)
 
 
@@ -180,7 +189,7 @@ class BagReader:
             raise
         missing = self._missing(topics, required)
         if missing:
-            recorded = "\n".join(f"  {topic} ({type_name})" for topic, type_name in self.recorded_topics)
+            recorded = listed(self.recorded_topics)
             self._reader.close()
             if not recorded:
                 raise BagError(f"{bag} holds no topics; was the recorder told which, and did they publish?")

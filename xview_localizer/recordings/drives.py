@@ -20,6 +20,7 @@ from xview_localizer.recordings.bag import (
     BagReader,
     Drive,
     camera_topics,
+    listed,
     read_drive,
 )
 
@@ -57,7 +58,15 @@ def open_drive(
     if cameras:
         values["cameras"] = tuple(cameras)
     with BagReader(drive.bag, {}, required=()) as bag:
-        found = _find_topics(drive.bag, bag.recorded_topics, given, roles)
+        recorded = bag.recorded_topics
+    names = {topic for topic, _ in recorded}
+    for role, usual in TF_TOPICS.items():
+        if given.get(role) == usual not in names and any(name.endswith(usual) for name in names):
+            del given[role]  # a robot with a namespace: its TF is looked for
+    for role, topic in given.items():
+        if role in roles and topic not in (*names, NO_TOPIC, TF_TOPICS.get(role)):
+            raise BagError(f"{drive.bag} has no topic {topic} for {role}. There are:\n{listed(recorded)}")
+    found = _find_topics(drive.bag, recorded, given, roles)
     drive = replace(drive, topics=found, values=values)
     missing = [name for name, setting in SETTINGS.items() if setting.required and values.get(name) is None]
     if missing:
@@ -92,6 +101,8 @@ def _find_topics(
         usual = set(types).difference(ONLY_WHERE_NAMED)
         of_type = sorted({topic for topic, type_name in recorded if type_name in usual})
         candidates = [topic for topic in of_type if camera in topic] or of_type
+        if role in TF_TOPICS:  # both are of one type
+            candidates = [topic for topic in of_type if topic.endswith(TF_TOPICS[role])]
         if kind == "image":
             candidates = _one_for_each_camera(candidates)
         image = found.get(f"{camera}/image" if camera else "image")
