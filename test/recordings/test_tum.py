@@ -24,6 +24,7 @@ def test_tum_file_is_read_back(tmp_path):
         ("1 2 3 0 0 0 1\n", "8 finite numbers"),
         ("1 nan 3 0 0 0 0 1\n", "8 finite numbers"),
         ("1 2 3 0 0 0 0 0\n", "not of unit length"),
+        ("1 2 3 0 0.9238795 0 0 0.3826834\n", "qw comes last, and z points up"),
     ],
 )
 def test_a_tum_file_of_other_lines_is_refused(tmp_path, recwarn, text, complaint):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from xview_localizer.inputs.messages import MAX_LEAN_RAD
+
 ROUNDING = 0.01  # by which a quaternion's length may be off 1
 
 
@@ -30,6 +32,10 @@ def read_tum(path: Path) -> dict[str, np.ndarray]:
         raise ValueError("a line does not have 8 finite numbers, or there is no line")
     if np.abs(np.linalg.norm(rows[:, 4:], axis=1) - 1).max() > ROUNDING:
         raise ValueError("a quaternion is not of unit length")
+    if (1 - 2 * (rows[:, 4] ** 2 + rows[:, 5] ** 2)).min() < np.cos(MAX_LEAN_RAD):
+        raise ValueError(
+            "a pose leans as no driving robot does: qw comes last, and z points up (a camera's pose is not base_link's)"
+        )
     return {
         "stamp_sec": rows[:, 0],
         "x_m": rows[:, 1],
