@@ -388,6 +388,15 @@ def test_a_folder_of_rasters_shows_the_finest(tmp_path, frame) -> None:
         open_map_source(str(folder), frame)
 
 
+def test_other_files_in_a_folder(tmp_path, frame) -> None:
+    write_raster(tmp_path / "map.tif", np.full((3, 64, 64), 90, np.uint8), frame)
+    (tmp_path / "._map.tif").write_bytes(b"resource fork of macOS")
+    assert open_map_source(str(tmp_path), frame).read(Bounds.around(0, 0, 2), 0.5).valid.all()
+    (tmp_path / "preview.jpg").write_bytes(encoded(np.full((9, 9, 3), 90, np.uint8), ".jpg"))
+    with pytest.raises(MapSourceError, match="preview.jpg has no coordinate .*or take it out of the folder"):
+        open_map_source(str(tmp_path), frame)
+
+
 def test_a_folder_without_rasters(tmp_path, frame) -> None:
     with pytest.raises(MapSourceError, match="holds no map files.*for a folder of tiles give the template"):
         open_map_source(str(tmp_path), frame)

@@ -46,7 +46,11 @@ class FolderMap:
     """
 
     def __init__(self, folder: Path, suffixes: tuple[str, ...], frame: LocalFrame) -> None:
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+        paths = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in suffixes and not path.name.startswith(".")  # as macOS adds to copies
+        )
         if not paths:
             raise MapSourceError(
                 f"the folder {folder} holds no map files ({', '.join(suffixes)}); for a folder of tiles give the "
@@ -86,7 +90,13 @@ class FolderMap:
 
 def _sheet(path: Path, frame: LocalFrame) -> _Sheet | None:
     """A file with its bounds in the local frame; None where all its edges are beyond MAX_DISTANCE_M."""
-    latitude_deg, longitude_deg, metres_per_pixel = Raster(path).outline(_EDGE_POINTS)
+    try:
+        raster = Raster(path)
+    except MapSourceError as error:
+        raise MapSourceError(
+            f"{error}; or take it out of the folder, where it is no part of the map"
+        ) from error
+    latitude_deg, longitude_deg, metres_per_pixel = raster.outline(_EDGE_POINTS)
     near = [
         frame.enu_from_geodetic(*place)[:2]
         for place in zip(latitude_deg, longitude_deg, strict=True)
