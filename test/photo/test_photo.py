@@ -7,6 +7,7 @@ from PIL import Image
 
 from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
 from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.photo.batch import find_photos
 from xview_localizer.photo.metadata import XMP_HEADER, PhotoError, _angle_deg
 from xview_localizer.photo.photo import KnownByUser, read_photo
 
@@ -249,6 +250,12 @@ def test_a_strip_is_a_panorama_on_request(save):
     photo = read_photo(save(width=900), KnownByUser(48.0, 11.0, hfov_deg=360.0))
     assert isinstance(photo.camera, EquirectangularCamera)
     assert photo.camera.px_per_rad_v == photo.camera.px_per_rad_h
+
+
+def test_hidden_files_are_no_photos(save, tmp_path):
+    (tmp_path / "._photo.jpg").write_bytes(b"resource fork of macOS")
+    assert find_photos(tmp_path / "photo.jpg") == [tmp_path / "photo.jpg"]
+    assert find_photos(save().parent) == [tmp_path / "photo.jpg"]
 
 
 @pytest.mark.parametrize("broken", [b"", b"\xff\xd8\xff\xe1\x00\x10Exif\x00\x00garbage", b"no image"])
