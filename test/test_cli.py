@@ -267,7 +267,7 @@ def test_engines_are_listed_and_cleaned(tmp_path):
     (tmp_path / "broken.engine").write_bytes(b"half")
     listed = RUNNER.invoke(cli.app, ["engines", "list", "--cache", str(tmp_path)])
     assert "broken.engine: 0 MB; it is no engine of this version" in listed.output
-    assert "tensorrt 10.3, fp16, for Orin GPU of 8.7" in listed.output
+    assert "tensorrt 10.3, fp16, for Orin GPU of compute capability 8.7" in listed.output
     assert f"no engines in {tmp_path / 'none'}" in RUNNER.invoke(
         cli.app, ["engines", "list", "--cache", str(tmp_path / "none")]
     ).output.replace("\n", "")

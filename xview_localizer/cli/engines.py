@@ -102,7 +102,7 @@ def list_engines(cache: Cache = "") -> None:
         about = f"{path.name}: {path.stat().st_size / 1e6:.0f} MB"
         if key is not None:
             about += f", {key.runtime} {key.runtime_version}, {key.precision}"
-            about += f", for {key.gpu} GPU of {key.compute_capability}"
+            about += f", for {key.gpu} GPU of compute capability {key.compute_capability}"
         print_line(f"{about}; {problem or unfit_reason(key) or 'fine'}")
 
 

@@ -19,6 +19,7 @@ RECALL_RADII_M = (1, 2, 5, 10)
 FALSE_ACCEPT_M = 5.0
 YAW_RECALL_DEG = 10.0
 CONFIDENT_SHARES = (50, 70)
+NEAR_M = 2.0  # of the figures `…_2m`
 CONFIDENCE_RADIUS_M = 2.0  # `confidence` is the probability of an error below this
 RELIABILITY_BINS = 5
 
@@ -76,8 +77,8 @@ def _errors(frames: Sequence[Frame]) -> dict[str, float | None]:
         "position_mean_m": or_none(np.mean, error_m),
         "position_rmse_m": or_none(_rms, error_m),
         **{f"recall_{r}m": or_none(np.mean, [e <= r for e in error_m]) for r in RECALL_RADII_M},
-        "longitudinal_recall_2m": or_none(np.mean, [abs(frame.along_m) <= 2 for frame in split]),
-        "lateral_recall_2m": or_none(np.mean, [abs(frame.across_m) <= 2 for frame in split]),
+        "longitudinal_recall_2m": or_none(np.mean, [abs(frame.along_m) <= NEAR_M for frame in split]),
+        "lateral_recall_2m": or_none(np.mean, [abs(frame.across_m) <= NEAR_M for frame in split]),
         "yaw_median_deg": or_none(np.median, yaw_deg),
         "yaw_recall_10deg": or_none(np.mean, [e <= YAW_RECALL_DEG for e in yaw_deg]),
     }
@@ -89,7 +90,9 @@ def _confident(frames: Sequence[Frame]) -> dict[str, float | None]:
     figures: dict[str, float | None] = {}
     for share in CONFIDENT_SHARES:
         best = ranked[: int(np.ceil(share / 100 * len(ranked)))]
-        figures[f"confident_{share}_recall_2m"] = or_none(np.mean, [frame.error_m <= 2 for frame in best])
+        figures[f"confident_{share}_recall_2m"] = or_none(
+            np.mean, [frame.error_m <= NEAR_M for frame in best]
+        )
     return figures
 
 

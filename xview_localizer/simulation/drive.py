@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -130,14 +130,20 @@ def simulate_drive(
         bag.write()
     pairs.close()
     (out / "drive.yaml").write_text(yaml.safe_dump(_description(config), sort_keys=False))
+    _write_truth(out / "truth.tum", trajectory, stamps_sec, config)
+    return out
+
+
+def _write_truth(
+    path: Path, trajectory: Trajectory, stamps_sec: Sequence[float], config: DriveConfig
+) -> None:
+    """The true poses at the stamps of all images, also of cameras that are late."""
     late_secs = {item.late_sec for item in config.rig}
     shown_secs = sorted(stamp_sec + late_sec for stamp_sec in stamps_sec for late_sec in late_secs)
     truth = ((stamp_sec, trajectory.pose(stamp_sec)) for stamp_sec in shown_secs)
     write_tum(
-        out / "truth.tum",
-        [(config.start_sec + stamp_sec, pose.x_m, pose.y_m, pose.yaw_rad) for stamp_sec, pose in truth],
+        path, [(config.start_sec + stamp_sec, pose.x_m, pose.y_m, pose.yaw_rad) for stamp_sec, pose in truth]
     )
-    return out
 
 
 def R_base_optical(camera: RigCamera) -> np.ndarray:
