@@ -17,6 +17,7 @@ from xview_localizer.inputs.moments import CameraImage
 from xview_localizer.observation import empty_observation
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.rejection import Reason, Rejection
+from xview_localizer.tracking.tracker import TrackedFix
 
 NOT_SURE = Rejection.of(Reason.TOO_UNCERTAIN, sigma_m=4.0, limit_m=3.0)
 LEVEL = (0.0, 0.0, 0.0)
@@ -405,6 +406,10 @@ def test_a_moment_waits_for_the_mountings_of_all_its_cameras():
     assert not intake.is_mounted(moment)
 
 
+def answer(fix, on_slope=False):
+    return TrackedFix(fix, prior=None, keyframes=1, estimate=None, on_slope=on_slope)
+
+
 def test_a_scale_that_stays_at_its_bound_is_doubtful_where_the_camera_height_is_known():
     class LocalizerWithBounds(GravityRecorder):
         def scale_bounds(self, scale_known):
@@ -413,10 +418,10 @@ def test_a_scale_that_stays_at_its_bound_is_doubtful_where_the_camera_height_is_
     intake = DriveIntake(LocalizerWithBounds(), SETTINGS)
     known = len(intake.doubts.current())
     for _ in range(12):
-        intake.on_answer(Message(scale_known=True), Fix(7.0, scale=0.9, rejection=NOT_SURE))
+        intake.on_answer(Message(scale_known=True), answer(Fix(7.0, scale=0.9, rejection=NOT_SURE)))
     assert "stays at its bound, 0.9" in intake.doubts.current()[known]
     for _ in range(12):
-        intake.on_answer(Message(scale_known=False), Fix(7.0, scale=1.2, rejection=NOT_SURE))
+        intake.on_answer(Message(scale_known=False), answer(Fix(7.0, scale=1.2, rejection=NOT_SURE)))
     assert len(intake.doubts.current()) == known
 
 
@@ -429,12 +434,33 @@ def test_one_accepted_image_in_ten_is_examined_for_a_tilt(localizer, small_town)
     pose = small_town.pose
     fix = Fix(7.0, pose.x_m, pose.y_m, pose.yaw_rad, scale=1.0)
     for _ in range(TILT_EVERY * TILTS_LEAST):
-        intake.on_answer(seen, replace(fix, rejection=NOT_SURE))
+        intake.on_answer(seen, answer(replace(fix, rejection=NOT_SURE)))
     for _ in range(TILT_EVERY * TILTS_LEAST - 1):
-        intake.on_answer(seen, fix)
+        intake.on_answer(seen, answer(fix))
     assert len(intake.doubts.current()) == known
-    intake.on_answer(seen, fix)
+    intake.on_answer(seen, answer(fix))
     assert "the robot's rear 2° lower" in intake.doubts.current()[known]
+
+
+def test_an_imu_that_leans_on_every_heading_is_doubtful_until_time_jumps():
+    class LocalizerWithBounds(GravityRecorder):
+        def scale_bounds(self, scale_known):
+            return 0.9, 1.1
+
+    intake = DriveIntake(LocalizerWithBounds(), SETTINGS)
+    known = len(intake.current_doubts())
+    for number in range(9):
+        pitched = imu_message(100 + number)
+        pitched.orientation = Message(x=0.0, y=np.sin(0.03), z=0.0, w=np.cos(0.03))
+        intake.on_imu(pitched)
+    several_cameras = Message(scale_known=True, height=None)
+    several_cameras.on_ground = lambda slope: several_cameras
+    for number in range(12):
+        fix = Fix(100.0 + 0.7 * number, 0.0, 0.0, 0.2 * number, scale=1.0)
+        intake.on_answer(several_cameras, answer(fix, on_slope=True))
+    assert "by the IMU base_link leans by 3°, its front lower" in intake.current_doubts()[known]
+    intake.clear()
+    assert len(intake.current_doubts()) == known
 
 
 def test_an_imu_that_is_never_filled_in_is_doubtful():

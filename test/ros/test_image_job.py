@@ -38,7 +38,7 @@ class Intake:
         self._error = error
         self.tracker = SimpleNamespace(awaits=lambda stamp: [], locate=lambda observation: tracked)
 
-    def on_answer(self, observation, fix):
+    def on_answer(self, observation, tracked):
         pass
 
     def on_image(self, message):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
-from xview_localizer.belief.fix import Fix
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.masked_camera import MaskedCamera
 from xview_localizer.geometry.pose import Pose2
@@ -17,6 +16,7 @@ from xview_localizer.inputs.camera_mask import camera_masks
 from xview_localizer.inputs.clock_lag import ClockLag
 from xview_localizer.inputs.doubts import DriveDoubts
 from xview_localizer.inputs.driving_direction import DrivingDirection
+from xview_localizer.inputs.lean_check import LeanCheck
 from xview_localizer.inputs.mirrored_odometry import MirrorCheck
 from xview_localizer.inputs.moments import CameraImage, Moment
 from xview_localizer.inputs.mountings import ONLY_CAMERA, MountingError, Mountings, parameter_prefix
@@ -27,7 +27,7 @@ from xview_localizer.parameters.settings import Settings
 from xview_localizer.rejection import Reason
 from xview_localizer.residual_tilt import residual_tilt_rad
 from xview_localizer.tracking.motion import SampleError
-from xview_localizer.tracking.tracker import DriveTracker
+from xview_localizer.tracking.tracker import DriveTracker, TrackedFix
 
 # Lengths of the map frame shrink by 0.05 % there; what is further off is a mistake.
 MAX_FROM_DATUM_M = 200e3
@@ -69,6 +69,7 @@ class DriveIntake:
         self._masks = camera_masks(settings)
         self._odometry_check, self._mirror_check = OdometryCheck(), MirrorCheck()
         self.driving_direction = DrivingDirection()
+        self.lean_check = LeanCheck()
         self.doubts = DriveDoubts(settings.values)
         self.clock_lag = ClockLag()
         self._accepted = 0  # images
@@ -185,21 +186,29 @@ class DriveIntake:
             return empty_observation(messages.stamp_sec(message), str(error))
         return self._localizer.observe(view)
 
-    def on_answer(self, observation: Observation, fix: Fix) -> None:
-        """What was found for an observation: a scale that never varies is doubtful, and so is a lasting tilt."""
+    def on_answer(self, observation: Observation, tracked: TrackedFix) -> None:
+        """What was found for an observation: a scale that never varies is doubtful, and so are lasting tilts."""
+        fix = tracked.fix
         self.doubts.on_scale(fix.scale, self._localizer.scale_bounds(observation.scale_known))
         if not fix.accepted:
             return
         self._accepted += 1
+        pose = Pose2(fix.x_m, fix.y_m, fix.yaw_rad)
+        with suppress(SampleError):  # where the sensors were cleared meanwhile
+            self.lean_check.on_pose(self.tracker.gravity_at(fix.stamp_sec), pose, tracked.on_slope)
         if self._accepted % TILT_EVERY == 0:
-            pose = Pose2(fix.x_m, fix.y_m, fix.yaw_rad)
-            tilt_rad = residual_tilt_rad(self._localizer, observation, pose)
+            tilt_rad = residual_tilt_rad(self._localizer, observation.on_ground(tracked.on_slope), pose)
             if tilt_rad is not None:
                 self.doubts.on_tilt(tilt_rad)
 
     def current_doubts(self) -> list[str]:
         """What an expert would doubt in the settings and in what was received so far."""
-        return [*self.doubts.current(), *self.clock_lag.doubts(), *self.driving_direction.doubts()]
+        return [
+            *self.doubts.current(),
+            *self.clock_lag.doubts(),
+            *self.driving_direction.doubts(),
+            *self.lean_check.doubts(),
+        ]
 
     def view(self, message, camera: str = ONLY_CAMERA) -> GroundView:
         """A sensor_msgs/Image or CompressedImage as the localizer takes it.
@@ -236,6 +245,7 @@ class DriveIntake:
     def clear(self) -> None:
         """Time has jumped: forget all that was measured."""
         self._mirror_check, self.driving_direction = MirrorCheck(), DrivingDirection()
+        self.lean_check = LeanCheck()
         self.tracker.clear()
         self.mountings.clear()
 

@@ -79,7 +79,7 @@ def _localized(intake: DriveIntake, moment: Moment) -> ImageRecord:
         intake.on_image(current)
         observation = intake.observe_moment(moment, on_bad=lambda camera, problem: None)
         tracked = intake.tracker.locate(observation)
-        intake.on_answer(observation.on_ground(tracked.on_slope), tracked.fix)
+        intake.on_answer(observation, tracked)
         return ImageRecord.of(tracked)
     except messages.MessageError as error:
         reason = error.reason if isinstance(error, NotReadyError) else Reason.BAD_MESSAGE

@@ -90,7 +90,7 @@ class ImageJob:
         self.outputs.publish(header, record, tracked)
         if tracked is None or tracked.prior is None or observation.reason:
             return
-        self.intake.on_answer(observation, tracked.fix)
+        self.intake.on_answer(observation, tracked)
         try:
             self._publish_to_look_at(header, observation, tracked)
         except MapSourceError:

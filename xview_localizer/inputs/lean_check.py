@@ -1,0 +1,56 @@
+"""An IMU that is mounted off: by it base_link leans the same way on every heading, and the ground seems to lean along.
+
+A slope leans with the map, so that base_link on it leans another way after a turn; a robot that leans for itself, on
+springs or under a load, does so on level ground. A wrong mounting looks like a slope that turns with the robot, as does
+a winding road that climbs all the way.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.slopes import SLOPE_FROM_RAD
+
+POSES, POSES_LEAST = 200, 10  # accepted poses that are looked at
+SLOPE_SHARE = 0.8  # of those that lean enough for one
+# How much less leans vary in base_link than in the map where they turn with the robot. Robots rock by about 1°: of 3°,
+# it is 0.55 after a turn by 60°, 0.45 after 80°, 1 without a turn, and more than 1 on a slope.
+LESS_VARIED = 0.6
+
+
+class LeanCheck:
+    """Follows the accepted poses of a drive."""
+
+    def __init__(self) -> None:
+        # Lean in rad, its real part positive where the front is lower, its imaginary part where the left side is; yaw
+        # in the map; whether the ground was found parallel to base_link.
+        self._poses: deque[tuple[complex, float, bool]] = deque(maxlen=POSES)
+
+    def on_pose(self, gravity_base: np.ndarray | None, pose: Pose2, on_slope: bool) -> None:
+        """Take an accepted pose: gravity [3] in base_link, and whether the ground was found parallel to base_link."""
+        if gravity_base is not None:
+            front_rad, left_rad = np.arctan2(gravity_base[:2], -gravity_base[2])
+            self._poses.append((complex(front_rad, left_rad), pose.yaw_rad, on_slope))
+
+    def doubts(self) -> list[str]:
+        """A sentence with the remedy once the ground has leaned with base_link on several headings."""
+        if len(self._poses) < POSES_LEAST:
+            return []
+        lean_rad, yaw_rad, on_slope = map(np.array, zip(*self._poses, strict=True))
+        steep = np.abs(lean_rad) >= SLOPE_FROM_RAD
+        mean_rad = lean_rad.mean()
+        turns_with_the_robot = np.std(lean_rad) < LESS_VARIED * np.std(lean_rad * np.exp(1j * yaw_rad))
+        if abs(mean_rad) < SLOPE_FROM_RAD or on_slope[steep].mean() < SLOPE_SHARE or not turns_with_the_robot:
+            return []
+        if abs(mean_rad.real) > abs(mean_rad.imag):
+            side = "front" if mean_rad.real > 0 else "rear"
+        else:
+            side = "left" if mean_rad.imag > 0 else "right"
+        return [
+            f"by the IMU base_link leans by {np.degrees(abs(mean_rad)):.0f}°, its {side} lower, "
+            "on every heading, and the ground along with it: unless the road climbs or falls all the way, imu.rpy_deg "
+            "or the transform in its place is off by that; measure it. Until then images take twice as long"
+        ]
