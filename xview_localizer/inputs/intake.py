@@ -17,10 +17,10 @@ from xview_localizer.inputs.clock_lag import ClockLag
 from xview_localizer.inputs.doubts import DriveDoubts
 from xview_localizer.inputs.driving_direction import DrivingDirection
 from xview_localizer.inputs.lean_check import LeanCheck
-from xview_localizer.inputs.mirrored_odometry import MirrorCheck
 from xview_localizer.inputs.moments import CameraImage, Moment
 from xview_localizer.inputs.mountings import ONLY_CAMERA, MountingError, Mountings, parameter_prefix
 from xview_localizer.inputs.odometry_check import OdometryCheck
+from xview_localizer.inputs.odometry_path import PathCheck
 from xview_localizer.localizer import Localizer
 from xview_localizer.observation import Observation, empty_observation
 from xview_localizer.parameters.settings import Settings
@@ -67,7 +67,7 @@ class DriveIntake:
         self._localizer, self._settings, self._rgb_from_image = localizer, settings, rgb_from_image
         self.mountings = Mountings(settings.mountings)
         self._masks = camera_masks(settings)
-        self._odometry_check, self._mirror_check = OdometryCheck(), MirrorCheck()
+        self._odometry_check, self._path_check = OdometryCheck(), PathCheck()
         self.driving_direction = DrivingDirection()
         self.lean_check = LeanCheck()
         self.doubts = DriveDoubts(settings.values)
@@ -100,11 +100,11 @@ class DriveIntake:
                 "latitude and longitude"
             )
         stamp_sec = _stamp_sec(message)
+        at_m = self._settings.frame.enu_from_geodetic(*geodetic)[:2]
+        self._path_check.on_position(stamp_sec, at_m, position.sigma_m)
         with _refusals_as_message_errors():
             antenna_m = self.mountings.antenna_in_base_m(message.header)
             self.tracker.on_gnss(stamp_sec, *geodetic, position.sigma_m, antenna_m)
-        at_m = self._settings.frame.enu_from_geodetic(*geodetic)[:2]
-        self._mirror_check.on_position(stamp_sec, at_m, position.sigma_m)
         self.doubts.on_status(message.status.status)
 
     def on_odom(self, message) -> None:
@@ -116,7 +116,7 @@ class DriveIntake:
         pose = messages.pose_from_odometry(message, T_child_base)
         self._odometry_check.check(message)
         self.driving_direction.on_odometry(stamp_sec, pose, message.twist.twist.linear.y)
-        self._mirror_check.on_odometry(stamp_sec, pose)
+        self._path_check.on_odometry(stamp_sec, pose)
         with _refusals_as_message_errors():
             self.tracker.on_odometry(stamp_sec, pose)
         self.odometry_frame = message.header.frame_id
@@ -208,6 +208,7 @@ class DriveIntake:
             *self.clock_lag.doubts(),
             *self.driving_direction.doubts(),
             *self.lean_check.doubts(),
+            *self._path_check.doubts(),
         ]
 
     def view(self, message, camera: str = ONLY_CAMERA) -> GroundView:
@@ -244,7 +245,7 @@ class DriveIntake:
 
     def clear(self) -> None:
         """Time has jumped: forget all that was measured."""
-        self._mirror_check, self.driving_direction = MirrorCheck(), DrivingDirection()
+        self._path_check, self.driving_direction = PathCheck(), DrivingDirection()
         self.lean_check = LeanCheck()
         self.tracker.clear()
         self.mountings.clear()

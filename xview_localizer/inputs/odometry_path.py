@@ -1,0 +1,95 @@
+"""Odometry whose path is not the one that GNSS shows: its mirror image, or of another scale; and GNSS that stands."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from xview_localizer.geometry.pose import Pose2
+from xview_localizer.inputs.messages import MessageError
+from xview_localizer.inputs.odometry_check import RESTART_STEP_M
+
+# Positions that are compared, and the distance driven between two of them.
+POSITIONS, POSITIONS_LEAST, SPACING_M = 60, 12, 2.0
+# A position belongs to the last pose of odometry if it is not older.
+MAX_AGE_SEC = 0.3
+# The mirrored or scaled path has to fit this much better than the path itself, which misses the positions by more than
+# GNSS does.
+BETTER_BY, MISSES_BY_SIGMAS, MISSES_BY_M = 4.0, 3.0, 2.0
+# Receivers that measure change the last digits of a position; one that is repeated while this is driven is an old one.
+REPEATED_OVER_M = 5.0
+
+
+class PathCheck:
+    """Compares odometry's path with GNSS's, as rigid shapes; on a straight road the two hands look the same."""
+
+    def __init__(self) -> None:
+        self._pairs: deque[tuple[complex, complex, float]] = deque(maxlen=POSITIONS)  # odometry, GNSS, sigma
+        self._last: tuple[float, complex] | None = None
+        self._mirrored = False
+        self._repeated: tuple[complex, complex] | None = (
+            None  # GNSS's position, and odometry's when it came first
+        )
+        self._scale = 1.0  # of odometry's path against GNSS's, where they differ
+
+    def on_odometry(self, stamp_sec: float, pose: Pose2) -> None:
+        """Take the next pose. Raises MessageError where the path so far is a mirror image."""
+        at = complex(pose.x_m, pose.y_m)
+        if self._last is not None and abs(at - self._last[1]) > RESTART_STEP_M:
+            self._pairs.clear()
+            self._mirrored, self._repeated = False, None
+        self._last = (stamp_sec, at)
+        if self._mirrored:
+            raise MessageError(
+                "Odometry's path is the mirror image of GNSS's: its frame is left-handed. y has to point left, and yaw "
+                "to grow counter-clockwise (REP 103); let the driver negate both"
+            )
+
+    def on_position(self, stamp_sec: float, xy_m: np.ndarray, sigma_m: float) -> None:
+        """A position [2] of GNSS in `map`. Raises MessageError where it is repeated though the robot drives."""
+        if self._last is None or not 0 <= stamp_sec - self._last[0] <= MAX_AGE_SEC:
+            return
+        at, position = self._last[1], complex(xy_m[0], xy_m[1])
+        if self._repeated is None or self._repeated[0] != position:
+            self._repeated = (position, at)
+        if (driven_m := abs(at - self._repeated[1])) > REPEATED_OVER_M:
+            raise MessageError(
+                f"NavSatFix repeats a position to the last digit, and by odom the robot has driven {driven_m:.0f} m: "
+                "the receiver has lost its fix, or holds its position at low speed; let the driver send status -1 then"
+            )
+        if not self._pairs or abs(at - self._pairs[-1][0]) >= SPACING_M:
+            self._pairs.append((at, position, sigma_m))
+            self._compare()
+
+    def doubts(self) -> list[str]:
+        """A sentence with the remedy while the odometry of the last positions has another scale."""
+        if self._scale == 1.0:
+            return []
+        return [
+            f"by odom the robot has driven {self._scale:.2g} times as far as by fix, and few poses are found, if any: "
+            "check the wheels' radius, the gear ratio, and that odometry is in metres"
+        ]
+
+    def _compare(self) -> None:
+        if len(self._pairs) < POSITIONS_LEAST:
+            return
+        odometry, gnss, sigmas_m = (np.array(values) for values in zip(*self._pairs, strict=True))
+        path_m, misses_by_m = _misfit_m(odometry, gnss), MISSES_BY_SIGMAS * float(np.median(sigmas_m))
+
+        def fits_better(changed: np.ndarray) -> bool:
+            return path_m > max(MISSES_BY_M, misses_by_m) and path_m > BETTER_BY * _misfit_m(changed, gnss)
+
+        # For good: the next straight road, on which the hands look alike, shows nothing else.
+        self._mirrored = self._mirrored or fits_better(odometry.conj())
+        self._scale, size_m = 1.0, float(np.std(gnss))
+        if size_m > max(MISSES_BY_M, misses_by_m):
+            scale = float(np.std(odometry)) / size_m
+            self._scale = scale if fits_better(odometry / scale) else 1.0
+
+
+def _misfit_m(path: np.ndarray, positions: np.ndarray) -> float:
+    """RMS distance of a path [N] from positions [N], both complex, once it is turned and shifted onto them."""
+    path, positions = path - path.mean(), positions - positions.mean()
+    turn = np.exp(1j * np.angle(np.vdot(path, positions)))
+    return float(np.sqrt(np.mean(np.abs(positions - turn * path) ** 2)))
