@@ -9,6 +9,7 @@ import numpy as np
 
 from xview_localizer.descriptor_map import AerialDescriptors
 from xview_localizer.geometry.match_field import Correspondences, MatchField
+from xview_localizer.geometry.pose import turned
 from xview_localizer.observation import Observation, PlacedObservation
 
 # A cell at this range or beyond is as likely drawn as any; nearer ones less, as an image's many near cells cover
@@ -42,8 +43,8 @@ def match(
     overlap_discount = independent_images(placed, config.independence_m) / len(placed)
     lifted, offset, descriptor, dustbin, weight = [], [], [], [], []
     for item, cells in zip(placed, chosen, strict=True):
-        observation, turn = item.observation, _rotation(item.T_current_past.yaw_rad)
-        lifted.append(observation.ground_xy_m[cells] @ turn.T)
+        observation = item.observation
+        lifted.append(turned(observation.ground_xy_m[cells], item.T_current_past.yaw_rad))
         camera_xy_m = item.T_current_past.transform(observation.camera_xy_m)
         offset.append(np.broadcast_to(camera_xy_m, observation.ground_xy_m.shape)[cells])
         descriptor.append(observation.descriptor[cells])
@@ -136,8 +137,3 @@ def _drawn_cells(placed: Sequence[PlacedObservation], max_cells: int, seed: int)
         select_cells(np.linalg.norm(item.observation.ground_xy_m, axis=1), share, rng)
         for item, share in zip(placed, [*shares, current_cells], strict=True)
     ]
-
-
-def _rotation(yaw_rad: float) -> np.ndarray:
-    cos, sin = np.cos(yaw_rad), np.sin(yaw_rad)
-    return np.array([[cos, -sin], [sin, cos]])

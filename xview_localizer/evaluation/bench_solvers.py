@@ -15,7 +15,7 @@ from xview_localizer.evaluation.synthetic_matches import ambiguous_field, contam
 from xview_localizer.geometry.dense import DenseSolverConfig, PoseMode, solve_dense
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.match_field import Correspondences
-from xview_localizer.geometry.pose import Pose2, Prior, wrap_angle_rad
+from xview_localizer.geometry.pose import Pose2, Prior, nees_of
 from xview_localizer.geometry.ransac import PairsSolution, PairsSolverConfig, solve_pairs
 from xview_localizer.geometry.similarity import Similarity2
 
@@ -83,12 +83,8 @@ def _errors(solution: PairsSolution | PoseMode | None, truth: Pose2) -> tuple[fl
     """Position error (m), yaw error (degrees), NEES; infinite where there is no pose."""
     if solution is None or solution.pose is None:
         return np.inf, np.inf, np.inf
-    pose = solution.pose
-    error = np.array(
-        [pose.x_m - truth.x_m, pose.y_m - truth.y_m, wrap_angle_rad(pose.yaw_rad - truth.yaw_rad)]
-    )
-    nees = error @ np.linalg.solve(solution.covariance, error)
-    return float(np.hypot(*error[:2])), float(np.degrees(abs(error[2]))), float(nees)
+    error = solution.pose.error(truth)
+    return float(np.hypot(*error[:2])), float(np.degrees(abs(error[2]))), nees_of(error, solution.covariance)
 
 
 def _summary(records: list[tuple[float, float, float, float]]) -> dict[str, float]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from xview_localizer.belief.fix import Fix
 from xview_localizer.evaluation.metrics import Frame
-from xview_localizer.geometry.pose import wrap_angle_rad
+from xview_localizer.geometry.pose import Pose2, nees_of
 from xview_localizer.recordings.pairs import Truth
 from xview_localizer.records import ImageRecord
 
@@ -27,10 +27,10 @@ def judge(
             float(-sin * error_m[0] + cos * error_m[1]),
         )
         if found:
-            yaw_error_rad = float(wrap_angle_rad(answer.yaw_rad - truth.yaw_rad))
-            yaw_error_deg = float(np.degrees(yaw_error_rad))
-            residual = np.array([*error_m, yaw_error_rad])
-            nees = float(residual @ np.linalg.solve(np.reshape(answer.covariance, (3, 3)), residual))
+            found_pose = Pose2(answer.x_m, answer.y_m, answer.yaw_rad)
+            error = found_pose.error(Pose2(truth.x_m, truth.y_m, truth.yaw_rad))
+            yaw_error_deg = float(np.degrees(error[2]))
+            nees = nees_of(error, np.reshape(answer.covariance, (3, 3)))
     return Frame(
         id=id,
         error_m=float(np.hypot(*error_m)),

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from xview_localizer.evaluation.trajectory import DriveResult
+from xview_localizer.geometry.pose import turned
 
 # The errors of fewer stretches of road give no standard error to rely on.
 LEAST_STRETCHES = 6
@@ -86,7 +87,9 @@ def estimate_map_shift(
     found_xy_m = np.array([(result.records[n].x_m, result.records[n].y_m) for n in number])
     error_m = found_xy_m - result.truth_xy_m[number]
     median_m, sigma_m, unexplained_m = _median(error_m, stretch)
-    _, _, by_mounting_m = _median(_turned(error_m, [-result.truth[n].yaw_rad for n in number]), stretch)
+    _, _, by_mounting_m = _median(
+        turned(error_m, np.array([-result.truth[n].yaw_rad for n in number])), stretch
+    )
     now_m = np.array([values["map.shift_east_m"], values["map.shift_north_m"]], dtype=float)
     # Poses are found where the map shows things: what it shows too far west has to be moved east.
     east_m, north_m = (now_m - median_m).tolist()
@@ -108,9 +111,3 @@ def _median(error_m: np.ndarray, stretch: np.ndarray) -> tuple[np.ndarray, float
     off_m = np.linalg.norm(each_m - median_m, axis=1)
     spread_m = float(np.median(off_m)) / MEDIAN_LENGTH_PER_SIGMA
     return median_m, MEDIAN_PER_MEAN * spread_m / float(np.sqrt(len(each_m))), float(off_m.mean())
-
-
-def _turned(xy_m: np.ndarray, angle_rad: list[float]) -> np.ndarray:
-    """Points [N, 2] turned counter-clockwise by an angle each."""
-    cos, sin = np.cos(angle_rad), np.sin(angle_rad)
-    return np.column_stack([cos * xy_m[:, 0] - sin * xy_m[:, 1], sin * xy_m[:, 0] + cos * xy_m[:, 1]])

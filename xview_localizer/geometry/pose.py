@@ -21,6 +21,13 @@ def wrap_angle_rad(angle_rad: float | np.ndarray) -> float | np.ndarray:
     return (angle_rad + np.pi) % (2 * np.pi) - np.pi
 
 
+def turned(xy: np.ndarray, angle_rad: np.ndarray | float) -> np.ndarray:
+    """Vectors [..., 2] turned counter-clockwise by an angle, or by one [...] each."""
+    xy = np.asarray(xy, dtype=np.float64)
+    x, y, cos, sin = xy[..., 0], xy[..., 1], np.cos(angle_rad), np.sin(angle_rad)
+    return np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
+
+
 @dataclass(frozen=True)
 class Pose2:
     """A planar transform T_a_b: takes points of b into a."""
@@ -48,9 +55,17 @@ class Pose2:
 
     def transform(self, xy_m: np.ndarray) -> np.ndarray:
         """Take points [..., 2] of the child frame into the parent frame."""
-        cos, sin = np.cos(self.yaw_rad), np.sin(self.yaw_rad)
-        xy_m = np.asarray(xy_m, dtype=np.float64)
-        return xy_m @ np.array([[cos, sin], [-sin, cos]]) + (self.x_m, self.y_m)
+        return turned(xy_m, self.yaw_rad) + (self.x_m, self.y_m)
+
+    def error(self, truth: Pose2) -> np.ndarray:
+        """Differences [3] in x, y and yaw from the true pose, along the axes of the parent frame."""
+        yaw_rad = wrap_angle_rad(self.yaw_rad - truth.yaw_rad)
+        return np.array([self.x_m - truth.x_m, self.y_m - truth.y_m, yaw_rad])
+
+
+def nees_of(error: np.ndarray, covariance: np.ndarray) -> float:
+    """Normalized estimation error squared, eᵀ C⁻¹ e, of an error [3]; 3 in the mean where the covariance is right."""
+    return float(error @ np.linalg.solve(covariance, error))
 
 
 @dataclass(frozen=True)

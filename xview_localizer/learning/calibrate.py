@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from xview_localizer.belief.calibration import CalibrationSpec
-from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
+from xview_localizer.geometry.pose import Pose2, nees_of, wrap_angle_rad
 from xview_localizer.modes import PLACES, Modes
 from xview_localizer.recordings.pairs import Truth
 
@@ -49,9 +49,8 @@ def judge_modes(modes: Modes, truth: Truth | None) -> JudgedModes:
         if truth is not None and true is None and _is_right(mode.pose, truth):
             true = number
             if truth.yaw_rad is not None:
-                yaw_error_rad = float(wrap_angle_rad(mode.pose.yaw_rad - truth.yaw_rad))
-                error = np.array([mode.pose.x_m - truth.x_m, mode.pose.y_m - truth.y_m, yaw_error_rad])
-                nees = float(error @ np.linalg.solve(mode.covariance, error))
+                true_pose = Pose2(truth.x_m, truth.y_m, truth.yaw_rad)
+                nees = nees_of(mode.pose.error(true_pose), mode.covariance)
     return JudgedModes(
         np.array([mode.log_evidence_current for mode in modes.modes]),
         np.array([mode.log_prior for mode in modes.modes]),

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from xview_localizer.belief.hypotheses import OdometryDrift, position_sigma_m
-from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
+from xview_localizer.geometry.pose import Pose2, turned, wrap_angle_rad
 
 # Greatest distance between two anchors over which odometry alone gives poses.
 MAX_BRIDGE_M = 30.0
@@ -151,7 +151,7 @@ class _Graph:
     def residuals(self, x: np.ndarray) -> np.ndarray:
         """Whitened residuals of `x` [3 N]; those of anchors are scaled so that their squares are the Cauchy loss."""
         poses = x.reshape(-1, 3)
-        step = _turned(poses[1:, :2] - poses[:-1, :2], -poses[:-1, 2]) - self.motion[:, :2]
+        step = turned(poses[1:, :2] - poses[:-1, :2], -poses[:-1, 2]) - self.motion[:, :2]
         turn = wrap_angle_rad(np.diff(poses[:, 2]) - self.motion[:, 2])
         by_odometry = np.column_stack([step, turn]) / self.motion_sigma
         by_anchors = self._anchor_residuals(poses)
@@ -187,25 +187,17 @@ class _Graph:
                 yield self._placed(turn_rad, in_odom[a], a)
 
     def _placed(self, turn_rad: float, pivot_m: np.ndarray, a: int) -> np.ndarray:
-        xy_m = _turned(self.odometry[:, :2] - pivot_m, turn_rad) + self.anchor[a, :2]
+        xy_m = turned(self.odometry[:, :2] - pivot_m, turn_rad) + self.anchor[a, :2]
         return np.column_stack([xy_m, self.odometry[:, 2] + turn_rad])
 
     def _point_at(self, poses: np.ndarray) -> np.ndarray:
         """The anchors' points [A, 2] under `poses` [N, 3]."""
-        return poses[self.node, :2] + _turned(self.point_m, poses[self.node, 2])
+        return poses[self.node, :2] + turned(self.point_m, poses[self.node, 2])
 
     def _anchor_residuals(self, poses: np.ndarray) -> np.ndarray:
         turn = wrap_angle_rad(poses[self.node, 2] - self.anchor[:, 2])
         off = np.column_stack([self._point_at(poses) - self.anchor[:, :2], turn])
         return np.einsum("aij,aj->ai", self.whitening, off)
-
-
-def _turned(xy_m: np.ndarray, angle_rad: np.ndarray | float) -> np.ndarray:
-    """Points [..., 2] turned counter-clockwise."""
-    cos, sin = np.cos(angle_rad), np.sin(angle_rad)
-    return np.stack(
-        [cos * xy_m[..., 0] - sin * xy_m[..., 1], sin * xy_m[..., 0] + cos * xy_m[..., 1]], axis=-1
-    )
 
 
 def _travelled_m(odometry: Sequence[Pose2]) -> np.ndarray:
