@@ -20,7 +20,7 @@ class VotingConfig:
     yaw_step_rad: float = float(np.radians(3.0))
     spacing_m: float = 1.2  # aerial cells are averaged in blocks of about this size
     log_scale_step: float = 0.25
-    max_ground_cells: int = 128
+    max_ground_cells: int = 200
     candidates: int = 64
 
 
