@@ -220,6 +220,8 @@ FISHEYE = (0.024, 0.0101, -0.0295, 0.0083)
     [
         (("equidistant", [*FISHEYE, 0.0]), ("equidistant", FISHEYE)),
         (("fisheye", FISHEYE), ("equidistant", FISHEYE)),
+        (("equi", FISHEYE), ("equidistant", FISHEYE)),
+        (("pinhole", []), ("", [])),
         (
             ("rational_polynomial", [*DISTORTIONS["rational_polynomial"], *[0.0] * 6]),
             ("rational_polynomial", DISTORTIONS["rational_polynomial"]),

@@ -175,7 +175,9 @@ class EquidistantLens:
 # Names that other software gives to the models of ROS.
 _ALIASES = {
     "": "none",
+    "pinhole": "none",  # Isaac Sim
     "fisheye": "equidistant",
+    "equi": "equidistant",  # Kalibr
     "kannala_brandt": "equidistant",
     "kannala_brandt4": "equidistant",
     "brown_conrady": "plumb_bob",
