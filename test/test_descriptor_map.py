@@ -185,6 +185,25 @@ def test_a_map_without_any_imagery_is_asked_at_one_place_and_noticed_when_it_is_
     assert failing.reads == 2 * first + 2
 
 
+def test_holes_may_be_forgotten_while_others_are_read(failing, quick_map, clock):
+    """What another thread does is done here within a read of the map: it finds imagery where there was none."""
+    failing.seen = 0.0
+    quick_map.read(500.0, 0.0, 5.0)
+    clock.sec += HOLE_SEC
+    read = failing.read
+
+    def read_elsewhere(bounds, metres_per_pixel):
+        if failing.reads == 9:  # of the last of nine blocks
+            failing.read, failing.seen = read, 1.0
+            quick_map.read(500.0, 0.0, 5.0)
+            failing.seen = 0.0
+        return read(bounds, metres_per_pixel)
+
+    failing.read = read_elsewhere
+    assert not quick_map.read(0.0, 0.0, 60.0).valid.any()
+    assert failing.reads > 5
+
+
 def test_a_dead_map_is_asked_again_after_the_hold_off(failing, quick_map, clock):
     failing.dead = True
     for _ in range(3):

@@ -234,8 +234,8 @@ class DescriptorMap:
         """Keep the block of a lattice cell for no longer than HOLD_OFF_SEC from now."""
         with self._lock:
             for key in self._keys_around(row, row + 1, column, column + 1):
-                entry = self._entries[key]
-                entry.until_sec = min(entry.until_sec, time.monotonic() + HOLD_OFF_SEC)
+                if (entry := self._entries.get(key)) is not None:  # else another thread has forgotten it
+                    entry.until_sec = min(entry.until_sec, time.monotonic() + HOLD_OFF_SEC)
 
     def _forget_holes(self) -> None:
         with self._lock:
