@@ -16,7 +16,7 @@ def clock(monkeypatch):
 
 
 def after_silence_of(clock, silent, received):
-    """Diagnostics after a message on each of `received` and, 3.5 s later, another on each that is not `silent`."""
+    """Status and reason where all of `received` sent a message, and 3.5 s later all but `silent` another one."""
     health = Health({})
     for name in received:
         health.received(name)

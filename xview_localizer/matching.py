@@ -9,7 +9,7 @@ import numpy as np
 
 from xview_localizer.descriptor_map import AerialDescriptors
 from xview_localizer.geometry.match_field import Correspondences, MatchField
-from xview_localizer.geometry.pose import turned
+from xview_localizer.geometry.pose import distance_along_m, turned
 from xview_localizer.observation import Observation, PlacedObservation
 
 # A cell at this range or beyond is as likely drawn as any; nearer ones less, as an image's many near cells cover
@@ -111,8 +111,7 @@ def independent_images(placed: Sequence[PlacedObservation], independence_m: floa
     Images of the same ground repeat each other, their errors included.
     """
     xy_m = np.array([(item.T_current_past.x_m, item.T_current_past.y_m) for item in placed])
-    travelled_m = float(np.linalg.norm(np.diff(xy_m, axis=0), axis=1).sum())
-    return min(len(placed), 1 + travelled_m / independence_m)
+    return min(len(placed), 1 + float(distance_along_m(xy_m)[-1]) / independence_m)
 
 
 def cell_weight(range_m: np.ndarray) -> np.ndarray:

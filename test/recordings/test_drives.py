@@ -78,7 +78,7 @@ def test_tf_of_several_robots_is_asked_for(tmp_path, robot):
 
 
 def test_a_topic_that_is_named_has_to_be_there(tmp_path, robot):
-    """Else the drive would be judged without odometry, and nobody would know."""
+    """A misspelt name of odometry's topic must not lead to a drive that is judged without odometry."""
     with pytest.raises(BagError, match=r"(?s)has no topic /odmo for odom. There are:.*/wheels \(nav_msgs"):
         open_drive(recording(tmp_path, ONE_OF_A_KIND), robot, {"odom": "/odmo"})
 

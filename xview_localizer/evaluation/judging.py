@@ -6,7 +6,7 @@ import numpy as np
 
 from xview_localizer.belief.fix import Fix
 from xview_localizer.evaluation.metrics import Frame
-from xview_localizer.geometry.pose import Pose2, nees_of
+from xview_localizer.geometry.pose import Pose2, nees_of, turned
 from xview_localizer.recordings.pairs import Truth
 from xview_localizer.records import ImageRecord
 
@@ -20,15 +20,10 @@ def judge(
     error_m = (np.array([answer.x_m, answer.y_m]) if found else prior_xy_m) - truth_xy_m
     along_m = across_m = float("nan")
     yaw_error_deg = nees = None
-    if truth.yaw_rad is not None:
-        cos, sin = np.cos(truth.yaw_rad), np.sin(truth.yaw_rad)
-        along_m, across_m = (
-            float(cos * error_m[0] + sin * error_m[1]),
-            float(-sin * error_m[0] + cos * error_m[1]),
-        )
+    if (true_pose := truth.pose) is not None:
+        along_m, across_m = turned(error_m, -true_pose.yaw_rad).tolist()
         if found:
-            found_pose = Pose2(answer.x_m, answer.y_m, answer.yaw_rad)
-            error = found_pose.error(Pose2(truth.x_m, truth.y_m, truth.yaw_rad))
+            error = Pose2(answer.x_m, answer.y_m, answer.yaw_rad).error(true_pose)
             yaw_error_deg = float(np.degrees(error[2]))
             nees = nees_of(error, np.reshape(answer.covariance, (3, 3)))
     return Frame(

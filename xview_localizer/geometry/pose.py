@@ -28,6 +28,11 @@ def turned(xy: np.ndarray, angle_rad: np.ndarray | float) -> np.ndarray:
     return np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
 
 
+def distance_along_m(xy_m: np.ndarray) -> np.ndarray:
+    """Distance [N] along a line of points [N, 2] from its first one."""
+    return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(xy_m, axis=0), axis=1))])
+
+
 @dataclass(frozen=True)
 class Pose2:
     """A planar transform T_a_b: takes points of b into a."""

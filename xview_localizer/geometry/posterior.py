@@ -41,8 +41,7 @@ class Posterior:
         """Mean [4] and covariance [4, 4] of (x, y, yaw, log scale) of the mode at (a, t).
 
         Adaptive importance sampling: draws of a Gaussian about the last mean, weighted by posterior / proposal.
-        `covariance` [4, 4] is that of the first proposal. With few effective samples
-        the result stays near the proposal.
+        `covariance` [4, 4] is that of the first proposal. With few effective samples the result stays near it.
         """
         mean = np.array([t.real, t.imag, np.angle(a), np.log(np.abs(a))])
         free = np.diag(covariance) > 0  # a known scale has no variance and is not sampled

@@ -86,6 +86,15 @@ def doubt_of_principal_point(message) -> str:
     )
 
 
+def lower_side(tilt_rad: np.ndarray) -> tuple[str, float]:
+    """The side of the robot that a tilt [2] lowers most, and its angle.
+
+    The tilt is positive where the front, and where the left side, is lower.
+    """
+    axis = int(np.abs(tilt_rad).argmax())
+    return (("front", "rear"), ("left", "right"))[axis][int(tilt_rad[axis] < 0)], abs(float(tilt_rad[axis]))
+
+
 class DriveDoubts:
     """Doubts about one robot's settings and data, as they come in."""
 
@@ -170,12 +179,11 @@ class DriveDoubts:
         if len(self._tilts_rad) < TILTS_LEAST:
             return ""
         tilt_rad = np.median(self._tilts_rad, axis=0)
-        axis = int(np.abs(tilt_rad).argmax())
-        if abs(tilt_rad[axis]) < TILT_RAD:
+        side, angle_rad = lower_side(tilt_rad)
+        if angle_rad < TILT_RAD:
             return ""
-        side = (("front", "rear"), ("left", "right"))[axis][int(tilt_rad[axis] < 0)]
         return (
-            f"images match the map best with the robot's {side} {np.degrees(abs(tilt_rad[axis])):.0f}° lower than its "
+            f"images match the map best with the robot's {side} {np.degrees(angle_rad):.0f}° lower than its "
             "mountings say: camera.rpy_deg or imu.rpy_deg, or the transforms in their place, are off; measure them"
         )
 

@@ -12,6 +12,7 @@ from collections import deque
 import numpy as np
 
 from xview_localizer.geometry.pose import Pose2
+from xview_localizer.inputs.doubts import lower_side
 from xview_localizer.slopes import SLOPE_FROM_RAD
 
 POSES, POSES_LEAST = 200, 10  # accepted poses that are looked at
@@ -45,10 +46,7 @@ class LeanCheck:
         turns_with_the_robot = np.std(lean_rad) < LESS_VARIED * np.std(lean_rad * np.exp(1j * yaw_rad))
         if abs(mean_rad) < SLOPE_FROM_RAD or on_slope[steep].mean() < SLOPE_SHARE or not turns_with_the_robot:
             return []
-        if abs(mean_rad.real) > abs(mean_rad.imag):
-            side = "front" if mean_rad.real > 0 else "rear"
-        else:
-            side = "left" if mean_rad.imag > 0 else "right"
+        side, _ = lower_side(np.array([mean_rad.real, mean_rad.imag]))
         return [
             f"by the IMU base_link leans by {np.degrees(abs(mean_rad)):.0f}°, its {side} lower, "
             "on every heading, and the ground along with it: unless the road climbs or falls all the way, imu.rpy_deg "

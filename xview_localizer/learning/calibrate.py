@@ -48,8 +48,7 @@ def judge_modes(modes: Modes, truth: Truth | None) -> JudgedModes:
     for number, mode in enumerate(modes.modes):
         if truth is not None and true is None and _is_right(mode.pose, truth):
             true = number
-            if truth.yaw_rad is not None:
-                true_pose = Pose2(truth.x_m, truth.y_m, truth.yaw_rad)
+            if (true_pose := truth.pose) is not None:
                 nees = nees_of(mode.pose.error(true_pose), mode.covariance)
     return JudgedModes(
         np.array([mode.log_evidence_current for mode in modes.modes]),

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from xview_localizer.belief.hypotheses import OdometryDrift, position_sigma_m
-from xview_localizer.geometry.pose import Pose2, turned, wrap_angle_rad
+from xview_localizer.geometry.pose import Pose2, distance_along_m, turned, wrap_angle_rad
 
 # Greatest distance between two anchors over which odometry alone gives poses.
 MAX_BRIDGE_M = 30.0
@@ -82,7 +82,7 @@ def smooth_path(
 
 def _pieces(odometry: Sequence[Pose2], anchors: Sequence[Anchor | None]) -> list[tuple[int, int]]:
     """Ranges of nodes that begin and end at anchors, with gaps of at most MAX_BRIDGE_M and at most MAX_NODES nodes."""
-    travelled_m = _travelled_m(odometry)
+    travelled_m = distance_along_m(_xy_m(odometry))
     pieces: list[tuple[int, int]] = []
     for node in (number for number, anchor in enumerate(anchors) if anchor is not None):
         near = pieces and travelled_m[node] - travelled_m[pieces[-1][1] - 1] <= MAX_BRIDGE_M
@@ -106,7 +106,7 @@ def _smooth_piece(
         int(n) for n, z in zip(graph.node, graph.anchor_sigmas(poses), strict=True) if z < OUTLIER_SIGMAS
     ]
     covariance = np.linalg.pinv(solution.jac.T @ solution.jac, hermitian=True)
-    travelled_m = _travelled_m(odometry)
+    travelled_m = distance_along_m(_xy_m(odometry))
     smoothed: list[SmoothedPose | None] = [None] * len(odometry)
     for before, after in zip(right[:-1], right[1:], strict=True):
         if travelled_m[after] - travelled_m[before] <= MAX_BRIDGE_M:
@@ -200,7 +200,5 @@ class _Graph:
         return np.einsum("aij,aj->ai", self.whitening, off)
 
 
-def _travelled_m(odometry: Sequence[Pose2]) -> np.ndarray:
-    """Distance [N] along the nodes from the first."""
-    xy_m = np.array([(pose.x_m, pose.y_m) for pose in odometry])
-    return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(xy_m, axis=0), axis=1))])
+def _xy_m(odometry: Sequence[Pose2]) -> np.ndarray:
+    return np.array([(pose.x_m, pose.y_m) for pose in odometry])

@@ -32,6 +32,11 @@ class Truth:
     yaw_rad: float | None
     tolerance_m: float
 
+    @property
+    def pose(self) -> Pose2 | None:
+        """None where the true yaw is unknown."""
+        return None if self.yaw_rad is None else Pose2(self.x_m, self.y_m, self.yaw_rad)
+
 
 @dataclass(frozen=True)
 class PairRecord:

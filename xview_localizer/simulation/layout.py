@@ -137,11 +137,6 @@ def beside(place: Rectangle, forward_m: float, left_m: float, length_m: float, w
     )  # fmt: skip
 
 
-def travelled_m(xy_m: np.ndarray) -> np.ndarray:
-    """Distance [N] along a line of points [N, 2] from its first one."""
-    return np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(xy_m, axis=0), axis=1))])
-
-
 def unit_circle(angle_rad: float) -> np.ndarray:
     """The point [2] of the unit circle at an angle."""
     return np.array([np.cos(angle_rad), np.sin(angle_rad)])

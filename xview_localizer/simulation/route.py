@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from xview_localizer.geometry.pose import Pose2
-from xview_localizer.simulation.layout import Street, travelled_m
+from xview_localizer.geometry.pose import Pose2, distance_along_m
+from xview_localizer.simulation.layout import Street
 from xview_localizer.simulation.town import Town, TownError
 
 MIN_LENGTH_M = 60.0
@@ -126,7 +126,7 @@ def _lane(centre: np.ndarray, town: Town) -> np.ndarray:
     narrowest_m = min(street.width_m for street in town.layout.streets)
     lateral_m = max(0.5, min(narrowest_m / 4, narrowest_m / 2 - 2.4))
     lane = smooth + lateral_m * np.column_stack([tangent[:, 1], -tangent[:, 0]])
-    along_m = travelled_m(lane)
+    along_m = distance_along_m(lane)
     at_m = np.arange(0, along_m[-1], PATH_STEP_M)
     lane = np.column_stack([np.interp(at_m, along_m, lane[:, k]) for k in (0, 1)])
     return gaussian_filter1d(lane, 4.0, axis=0, mode="nearest")
@@ -134,7 +134,7 @@ def _lane(centre: np.ndarray, town: Town) -> np.ndarray:
 
 def drive_along(path_xy_m: np.ndarray, rate_hz: float, rng: np.random.Generator) -> Trajectory:
     """Motion along a path [N, 2] at 3 to 8 m/s, slower in bends, with small pitch and roll of the body."""
-    along_m = travelled_m(path_xy_m)
+    along_m = distance_along_m(path_xy_m)
     tangent = np.gradient(path_xy_m, axis=0)
     yaw = np.unwrap(np.arctan2(tangent[:, 1], tangent[:, 0]))
     curvature = np.abs(np.gradient(yaw, along_m))
