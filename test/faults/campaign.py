@@ -51,6 +51,9 @@ CANNOT_START = 1  # what a node that starts by itself ends with where it cannot 
 FAST_SEC = 1 / 60  # between images of a fast camera
 # Between an answer and the next image, as of a camera of some Hz.
 PAUSE_SEC = 0.2
+# A drive whose first image already gives a pose where nothing is wrong, so that recovering takes no longer than the
+# fault makes it: a first pose on other streets needs several images.
+DRIVE_SEED = 6
 VALUES = {"model.threads": 1, "inputs.wait_sec": 2.0, "map.timeout_sec": 1.0, "autostart": True}
 
 
@@ -153,11 +156,8 @@ class Run:
         outcome.images, outcome.growth_mb = images, _memory_mb(self._node) - memory_mb
 
     def _has_recovered(self) -> bool:
-        """The last image gave an accepted pose; of a drive that begins with the fault, one that the gate looked at."""
-        if not self._client.records:
-            return False
-        last = self._client.records[-1]
-        return last.accepted or (self._fault.from_start and bool(np.isfinite(last.x_m)))
+        """The last image gave an accepted pose."""
+        return bool(self._client.records) and self._client.records[-1].accepted
 
     def _publish(self, message: BagMessage, faulty: bool) -> None:
         message_type = MESSAGE_TYPES[message.type_name]
@@ -271,7 +271,7 @@ def make_drive(folder: Path) -> tuple[Drive, Mapping[str, np.ndarray]]:
 
     if not (folder / "drive.yaml").is_file():
         config = DriveConfig(length_m=150.0, town_size_m=240.0, image_rate_hz=2.0, map_metres_per_pixel=0.3)
-        simulate_drive(folder, 5, config)
+        simulate_drive(folder, DRIVE_SEED, config)
     return read_drive(folder), read_tum(folder / "truth.tum")
 
 
