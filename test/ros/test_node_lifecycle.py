@@ -200,6 +200,34 @@ def test_help_shows_how_to_start_the_node(domain):
     assert "xview-localizer check-config my_robot.yaml" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("argument", "complaint"),
+    [
+        (("--params-file", "/no/such/file.yaml"), "params file: '--params-file /no/such/file.yaml'"),
+        (("-r", "image=/camera/image_raw"), "remap rule: '-r image=/camera/image_raw'"),
+        (("--unknown",), "--unknown"),
+        (("-p", "use_sim_time:='true'"), "'use_sim_time' to 'true' of type 'STRING', expecting type 'BOOL'"),
+    ],
+)
+def test_arguments_that_ros_cannot_read_are_named(domain, argument, complaint):
+    """Before, the node ended with exit code 0 and without a word about the cause, or with a traceback."""
+    command = [sys.executable, "-m", "xview_localizer.ros.main", "--ros-args", *argument]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_transition_that_there_is_not_is_refused_and_the_node_goes_on(client, values):
+    """As a lifecycle manager asks for that does not know of autostart."""
+    with NodeProcess(values | COMPRESSED) as process:
+        client.diagnostic_with("nothing on image")  # it is active
+        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP, 99):
+            assert not client.change_state(transition)
+        assert "cannot change the lifecycle's state by transition 1: " in process.log
+        assert client.change_state(Transition.TRANSITION_DEACTIVATE), process.log
+
+
 def test_missing_datum_fails_to_configure_with_its_name(client):
     with NodeProcess({"camera.height_m": 1.6}) as process:
         assert not client.change_state(Transition.TRANSITION_CONFIGURE)

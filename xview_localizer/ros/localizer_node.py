@@ -30,6 +30,7 @@ from xview_localizer.ros.conversions import image_decoder
 from xview_localizer.ros.diagnostics import Health
 from xview_localizer.ros.image_job import ImageJob
 from xview_localizer.ros.inputs import Inputs
+from xview_localizer.ros.lifecycle_guard import refuse_impossible_transitions
 from xview_localizer.ros.log_forwarding import ENGINES_LOGGER, MAP_LOGGER, forwarded_log
 from xview_localizer.ros.memory import give_back_memory
 from xview_localizer.ros.outputs import Outputs
@@ -47,6 +48,7 @@ class LocalizerNode(LifecycleNode):
 
     def __init__(self, **kwargs) -> None:
         super().__init__("localizer", **kwargs)
+        refuse_impossible_transitions(self)
         self._worker: NewestItemWorker | None = None
         self._prefetcher: NewestItemWorker | None = None
         self._abandoned: list[NewestItemWorker] = []

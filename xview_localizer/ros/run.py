@@ -9,6 +9,7 @@ import threading
 import time
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -35,10 +36,10 @@ def main(args: list[str] | None = None) -> int:
         print(HELP)
         return 0
     try:
-        rclpy.init(args=arguments)
+        _init(arguments)
         threading.Thread(target=_end_in_time, name="localizer-end", daemon=True).start()
         return _run()
-    except SettingsError as error:
+    except (SettingsError, ParameterException) as error:  # the latter of parameters that every node has
         print(f"localizer: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -51,6 +52,17 @@ def main(args: list[str] | None = None) -> int:
     finally:
         ignore_signals()
         rclpy.try_shutdown()
+
+
+def _init(arguments: list[str]) -> None:
+    """Begin with ROS. Raises SettingsError where it cannot read the arguments, or a parameter file that they name."""
+    try:
+        rclpy.init(args=arguments)
+    except RuntimeError as error:  # RCLError, and UnknownROSArgsError, which is none
+        raise SettingsError(
+            f"ROS cannot read the arguments: {error}\nA parameter file is checked, line by line, by: xview-localizer "
+            "check-config FILE"
+        ) from error
 
 
 def ignore_signals() -> None:
