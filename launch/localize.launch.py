@@ -37,7 +37,8 @@ CAMERA_TOPICS = {
     "image": ("image", f"Camera images (sensor_msgs/Image), read with transport:=raw; {SEVERAL}image"),
     "compressed_image": (
         "image/compressed",
-        f"Camera images (CompressedImage), read with transport:=compressed; {SEVERAL}compressed_image",
+        "Camera images (CompressedImage), read with transport:=compressed; by default image:= with /compressed behind "
+        f"it; {SEVERAL}compressed_image",
     ),
     "camera_info": ("camera_info", f"Calibration of the camera; {SEVERAL}camera_info"),
 }
@@ -46,7 +47,12 @@ SENSOR_TOPICS = {
     "odom": ("odom", "Wheel or visual odometry; optional"),
     "imu": ("imu", "IMU that levels the images; optional"),
 }
-TOPICS = CAMERA_TOPICS | SENSOR_TOPICS
+# Absolute names, as tf2 has them: on a robot with a namespace they are often below it.
+TF_TOPICS = {
+    "tf": ("/tf", "Transforms; such as /robot1/tf where the robot publishes them in a namespace"),
+    "tf_static": ("/tf_static", "Static transforms, likewise"),
+}
+TOPICS = CAMERA_TOPICS | SENSOR_TOPICS | TF_TOPICS
 # name: (default, description, choices)
 ARGUMENTS = {
     "params_file": (str(CONFIG / "localizer.yaml"), "Parameter file of the localizer", None),
@@ -104,13 +110,17 @@ def _actions(context: LaunchContext) -> list:
     sim_time = [{"use_sim_time": given["use_sim_time"] == "true"}] if given["use_sim_time"] else []
     file = _parameter_file(given["params_file"])
     cameras = read_parameter_file(file).get("cameras", ())
-    remappings = [(topic, given[name] or topic) for name, (topic, _) in SENSOR_TOPICS.items()]
-    remappings += camera_remappings(cameras, given)
+    remappings = [*_remappings(SENSOR_TOPICS | TF_TOPICS, given), *camera_remappings(cameras, given)]
     parameters = [file, _overrides(given, cameras), *sim_time]
     ekf = _after_first_pose(context, given, sim_time) if given["ekf"] == "true" else []
     if given["map_server"] == "true":
         return [*_served(context, given, parameters, remappings), *ekf]
     return [_localizer(context, given, parameters, remappings), *ekf]
+
+
+def _remappings(topics: dict[str, tuple[str, str]], given: dict[str, str]) -> list[tuple[str, str]]:
+    """Topics of a node, and those given in their place."""
+    return [(topic, given[name] or topic) for name, (topic, _) in topics.items()]
 
 
 def _localizer(
@@ -181,7 +191,7 @@ def _after_first_pose(context: LaunchContext, given: dict[str, str], sim_time: l
             name="ekf_filter_node",
             namespace=given["namespace"],
             parameters=[file, {"initial_state": state}, *tf, *sim_time],
-            remappings=[("odom", given["odom"])],
+            remappings=[("odom", given["odom"]), *_remappings(TF_TOPICS, given)],
             output="screen",
         )
         return [ekf]

@@ -17,9 +17,18 @@ def test_one_camera():
     given = DEFAULTS | {"image": "/cam/image_raw"}
     assert camera_remappings((), given) == [
         ("image", "/cam/image_raw"),
-        ("image/compressed", "image/compressed"),
+        ("image/compressed", "/cam/image_raw/compressed"),
         ("camera_info", "camera_info"),
     ]
+
+
+def test_compressed_images_come_below_the_raw_ones_unless_they_are_named():
+    """As image_transport publishes them; before, `transport:=compressed` listened to a topic that nobody named."""
+    given = DEFAULTS | {"image": "/cam/image_raw", "compressed_image": "/cam/jpeg"}
+    assert dict(camera_remappings((), given))["image/compressed"] == "/cam/jpeg"
+    given = DEFAULTS | {"front/image": "/front/raw"}
+    assert dict(camera_remappings(("front",), given))["front/image/compressed"] == "/front/raw/compressed"
+    assert dict(camera_remappings((), DEFAULTS))["image/compressed"] == "image/compressed"
 
 
 def test_several_cameras_have_topics_of_their_own():
@@ -62,3 +71,9 @@ def test_a_recording_s_topics_become_arguments():
     }  # fmt: skip
     assert camera_arguments(arguments | {"params_file": "/a/image"}).keys() == arguments.keys() - {"fix"}
     assert topic_arguments({"image": "/f"}, {"image": compressed}) == {"compressed_image": "/f"}
+
+
+def test_a_recording_s_transforms_in_a_namespace_become_arguments():
+    """A player publishes them under their recorded names."""
+    topics = {"tf": "/robot1/tf", "tf_static": "/robot1/tf_static"}
+    assert topic_arguments(topics, {}) == topics

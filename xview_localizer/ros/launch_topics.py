@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from xview_localizer.inputs.mountings import ONLY_CAMERA
-from xview_localizer.recordings.bag import is_compressed, kind_of
+from xview_localizer.recordings.bag import TF_ROLES, is_compressed, kind_of
 
 # argument: topic of the node, of each camera
 CAMERA_TOPICS = {"image": "image", "compressed_image": "image/compressed", "camera_info": "camera_info"}
@@ -27,7 +27,8 @@ def camera_arguments(given: Mapping[str, str]) -> dict[str, str]:
 def camera_remappings(cameras: Sequence[str], given: Mapping[str, str]) -> list[tuple[str, str]]:
     """Topics of the node and those that the arguments `given` name in their place; () is one camera.
 
-    Raises TopicError.
+    Compressed images that are not named come where image_transport publishes them: below the raw ones. Raises
+    TopicError.
     """
     unknown = sorted(name for name in camera_arguments(given) if name.partition("/")[0] not in cameras)
     if unknown:
@@ -41,15 +42,25 @@ def camera_remappings(cameras: Sequence[str], given: Mapping[str, str]) -> list[
             f"{moved[0]}:= is of one camera, but params_file names several; give {cameras[0]}/{moved[0]}:= and so on"
         )
     return [
-        (f"{prefix}{topic}", given.get(f"{prefix}{argument}") or f"{prefix}{topic}")
+        remapping
         for prefix in ([f"{camera}/" for camera in cameras] if cameras else [ONLY_CAMERA])
-        for argument, topic in CAMERA_TOPICS.items()
+        for remapping in _of_one_camera(prefix, given)
     ]
 
 
+def _of_one_camera(prefix: str, given: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Topics of the camera whose names begin with `prefix`, and those in their place."""
+    usual = {argument: f"{prefix}{topic}" for argument, topic in CAMERA_TOPICS.items()}
+    named = {argument: given.get(f"{prefix}{argument}") or topic for argument, topic in usual.items()}
+    if named["compressed_image"] == usual["compressed_image"]:
+        named["compressed_image"] = f"{named['image']}/compressed"
+    return [(usual[argument], named[argument]) for argument in CAMERA_TOPICS]
+
+
 def topic_arguments(topics: Mapping[str, str], types: Mapping[str, str]) -> dict[str, str]:
-    """The arguments of localize.launch.py for a recording: its topic and ROS type of each role."""
-    return {
+    """The arguments of localize.launch.py for a recording: its topics by role, and the ROS types of its inputs."""
+    transforms = {role: topics[role] for role in TF_ROLES if topics.get(role)}
+    return transforms | {
         f"{role.removesuffix('image')}compressed_image"
         if kind_of(role) == "image" and is_compressed(type_name)
         else role: topics[role]
