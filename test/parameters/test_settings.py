@@ -91,6 +91,11 @@ def test_missing_settings_are_refused_with_all_their_names():
     ("name", "value", "complaint"),
     [
         ("keyframe.count", 3, "did you mean keyframes.count?"),
+        (
+            "qos_overrides./fix.subscription.depth",
+            5,
+            "leave it out: the QoS of an input follows its publishers",
+        ),
         ("keyframes.count", 0, r"must lie in \[1, 20\]"),
         ("keyframes.count", True, "must be of type int"),
         ("track.max_misses", 8, "unknown parameter track.max_misses"),
@@ -235,9 +240,11 @@ def test_parameter_files_round_trip(tmp_path):
     assert Settings.from_values(read_parameter_file(path)).values == Settings.from_values(values).values
 
 
-def test_use_sim_time_is_rclpy_s_own_parameter_and_is_skipped(tmp_path):
+def test_what_every_node_takes_is_skipped(tmp_path):
     path = tmp_path / "robot.yaml"
-    path.write_text("/**: {ros__parameters: {use_sim_time: true, map.source: a.tif}}")
+    path.write_text(
+        "/**: {ros__parameters: {use_sim_time: true, start_type_description_service: false, map.source: a.tif}}"
+    )
     assert read_parameter_file(path) == {"map.source": "a.tif"}
 
 
@@ -295,6 +302,9 @@ def test_numbers_with_an_exponent_are_read_as_ros_reads_them(tmp_path, text, val
         ("localizer: {ros__parameters: {a: &s 1.0, b: *s}}", r"ROS reads no aliases, such as \*s in line 1"),
         ("localizer: {ros__parameters: {camera: {height_m: }}}", "camera.height_m has no value"),
         ("localizer: {ros__parameters: {datum: ~}}", "datum has no value"),
+        ("localizer: {ros__parameters: {cameras: []}}", "cameras has no value"),
+        ("/**: {ros__parameters: {use_sim_time: 'true'}}", "use_sim_time must be true or false.*got 'true'"),
+        ("/**: {ros__parameters: {use_sim_time: 1}}", "use_sim_time must be true or false.*got 1"),
         (
             "/**:\n  ros__parameters: {a: 1}\n  localizer: {ros__parameters: {b: 2}}",
             r"'localizer' stands beside 'ros__parameters' under '/\*\*'",

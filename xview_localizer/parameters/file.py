@@ -11,6 +11,9 @@ import yaml
 
 from xview_localizer.parameters.table import SettingsError, Values
 
+# What every node of ROS takes beside its own parameters; both are switches.
+OF_EVERY_NODE = ("use_sim_time", "start_type_description_service")
+
 
 def _nodes(document: object, namespace: str = "") -> Iterator[tuple[str, object]]:
     """Name and `ros__parameters` of each node in a parameter file; namespaces may be nested. Raises YAMLError."""
@@ -81,7 +84,9 @@ def read_parameter_file(path: Path | str) -> dict[str, object]:
     if not values:
         found = f"; it has them for {', '.join(others)}" if others else ""
         raise SettingsError(f"{path} has no 'ros__parameters' under '/**' or 'localizer'{found}")
-    values.pop("use_sim_time", None)
+    for name in OF_EVERY_NODE:
+        if not isinstance(value := values.pop(name, False), bool):
+            raise SettingsError(f"{path}: {name} must be true or false, without quotes, got {value!r}")
     return values
 
 
@@ -100,7 +105,7 @@ def _flat(document: Mapping[Any, object], path: Path | str, prefix: str = "") ->
     flat: dict[str, object] = {}
     for key, value in document.items():
         name = f"{prefix}{key}"
-        if value is None:
+        if value is None or value == []:  # ROS reads an empty list as nothing
             raise SettingsError(f"{path}: {name} has no value; write one, or leave the line out")
         plain = tuple(value) if isinstance(value, list) else value
         found = _flat(value, path, f"{name}.") if isinstance(value, Mapping) else {name: plain}

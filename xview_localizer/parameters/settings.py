@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,14 +160,21 @@ def find_problems(given: Values) -> list[str]:
         if name in table:
             problems.append(table[name].problem(value))
         else:
-            close = difflib.get_close_matches(name, table)
-            problems.append(f"unknown parameter {name}" + (f"; did you mean {close[0]}?" if close else ""))
+            problems.append(f"unknown parameter {name}{_hint(name, table)}")
     problems += [
         f"{setting.name} must be given: {setting.description}"
         for setting in SETTINGS.values()
         if setting.required and setting.name not in given
     ]
     return [problem for problem in problems if problem]
+
+
+def _hint(unknown: str, table: Iterable[str]) -> str:
+    """What may have been meant by an unknown name, or an empty string."""
+    if unknown.startswith("qos_overrides."):
+        return "; leave it out: the QoS of an input follows its publishers"
+    close = difflib.get_close_matches(unknown, table)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _camera_problems(given: Values) -> list[str]:

@@ -49,6 +49,8 @@ class Setting:
 
     def problem(self, value: Any) -> str:
         """What is wrong with `value`, or an empty string."""
+        if value is None:
+            return f"{self.name} has no value; write one, or leave the line out"
         items = [value]
         if self.length is not None:
             if (
