@@ -89,6 +89,14 @@ def test_altered_bits_of_a_chunk_with_a_checksum_are_not_read(bag):
         read(bag)
 
 
+def test_a_header_that_does_not_name_ros_2_is_told(bag):
+    """As general MCAP libraries write it, whatever the messages are."""
+    (path,) = bag.glob("*.mcap")
+    path.write_bytes(path.read_bytes().replace(b"\x04\0\0\0ros2", b"\x04\0\0\0    ", 1))
+    with pytest.raises(BagError, match="does not name ROS 2: of messages of ROS 2, `ros2 bag convert`"):
+        read(bag)
+
+
 def test_message_that_is_cut_off(bag):
     with BagReader(bag, DriveBag.TOPICS) as reader:
         message = next(reader.messages())

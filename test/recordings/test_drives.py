@@ -83,6 +83,13 @@ def test_a_topic_that_is_named_has_to_be_there(tmp_path, robot):
         open_drive(recording(tmp_path, ONE_OF_A_KIND), robot, {"odom": "/odmo"})
 
 
+def test_what_the_node_itself_published_is_no_input(tmp_path, robot):
+    """A recording of everything (`ros2 bag record -a`) holds it; in a namespace, too."""
+    own = {"/localizer/fix": FIX, "/robot1/localizer/debug/image": IMAGE}
+    drive = open_drive(recording(tmp_path, ONE_OF_A_KIND | own), robot)
+    assert (drive.topics["image"], drive.topics["fix"]) == ("/front/image_raw", "/gps")
+
+
 def test_compressed_and_depth_images_are_no_other_cameras(tmp_path, robot):
     others = {"/front/image_raw/compressed": COMPRESSED, "/front/image_raw/compressedDepth": COMPRESSED}
     drive = open_drive(recording(tmp_path, ONE_OF_A_KIND | others), robot)

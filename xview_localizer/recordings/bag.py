@@ -311,7 +311,10 @@ def _advice(bag: Path, error: Exception) -> str:
     if bag.suffix == ".active":
         return "recording was broken off; rename it to .bag and run `rosbag reindex` on it"
     if "Profile is not ros2" in str(error):
-        return "its messages are those of ROS 1; give the .bag that it was made from"
+        return (
+            "its header does not name ROS 2: of messages of ROS 2, `ros2 bag convert` writes one that does; of ROS 1, "
+            "give the .bag that it was made from"
+        )
     if bag.suffix == ".db3" or bag.is_dir() and [*bag.glob("*.db3*")]:
         mend = "if it was cut off, mend it with `sqlite3 FILE.db3 .recover` and `ros2 bag reindex`"
     else:

@@ -27,6 +27,8 @@ from xview_localizer.recordings.bag import (
 # What image_transport appends to the topic of the raw images.
 COMPRESSED, DEPTH = "/compressed", "/compressedDepth"
 NO_TOPIC = ""  # given for a role: do without
+# What the node publishes of an input's type; a recording of everything holds it beside the inputs.
+OWN_OUTPUTS = ("/localizer/fix", "/localizer/debug/image")
 # Where the values that must be given stand in a parameter file, to copy and correct.
 EXAMPLE = """
 /**:
@@ -99,7 +101,9 @@ def _find_topics(
             continue
         camera, _, kind = role.rpartition("/")
         usual = set(types).difference(ONLY_WHERE_NAMED)
-        of_type = sorted({topic for topic, type_name in recorded if type_name in usual})
+        of_type = sorted(
+            {topic for topic, type_name in recorded if type_name in usual and not topic.endswith(OWN_OUTPUTS)}
+        )
         candidates = [topic for topic in of_type if camera in topic] or of_type
         if role in TF_TOPICS:  # both are of one type
             candidates = [topic for topic in of_type if topic.endswith(TF_TOPICS[role])]
