@@ -10,6 +10,7 @@ VALUES = {
     "detail": "the sensor stopped",
     "direction": "along the street",
     "max_age_sec": 10.0,
+    "newest": "; the newest is old",
     "radius_m": 250.4,
     "limit_m": 200.0,
     "stamp_sec": 12.3456,
@@ -45,7 +46,7 @@ def spec_of(reason, name):
 @pytest.mark.parametrize(
     ("reason", "text"),
     [
-        (Reason.NO_PRIOR, "no GNSS position within 10 s before the image"),
+        (Reason.NO_PRIOR, "no GNSS position within 10 s before the image; the newest is old"),
         (Reason.PRIOR_TOO_WIDE, "search radius 250 m is above 200 m"),
         (Reason.STALE_IMAGE, "image stamp 12.346 is not after the previous one, 12.400"),
         (Reason.NO_IMAGERY, "the map has no imagery around the prior (1201, -3) m"),

@@ -26,7 +26,7 @@ class Reason(Enum):
     NO_CAMERA = "{detail}"
     NO_MOUNTING = "{detail}"
     # What the localizer needs beside the image.
-    NO_PRIOR = "no GNSS position within {max_age_sec:.0f} s before the image"
+    NO_PRIOR = "no GNSS position within {max_age_sec:.0f} s before the image{newest}"
     PRIOR_TOO_WIDE = "search radius {radius_m:.0f} m is above {limit_m:.0f} m"
     STALE_IMAGE = "image stamp {stamp_sec:.3f} is not after the previous one, {previous_sec:.3f}"
     OVERTAKEN = "time jumped back, or the work was given up, while the image was worked on"

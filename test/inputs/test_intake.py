@@ -503,3 +503,14 @@ def test_clearing_forgets_what_was_measured():
     assert intake.tracker.gnss_disc_at(1.5) is not None
     intake.clear()
     assert intake.tracker.gnss_disc_at(1.5) is None
+
+
+def test_doubtful_odometry_is_among_the_doubts():
+    intake = DriveIntake(None, SETTINGS)
+    for sec in range(1, 20):
+        message = odometry_message(sec)
+        message.header.frame_id = "/map"
+        intake.on_odom(message)
+    assert intake.odometry_frame == "map"
+    slow, frame = (doubt for doubt in intake.current_doubts() if doubt.startswith("odom"))
+    assert "odom comes every 1.0 s" in slow and "odom is in map" in frame

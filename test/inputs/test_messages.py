@@ -533,3 +533,16 @@ def test_gravity_comes_from_the_imu_s_orientation_or_else_its_acceleration():
     np.testing.assert_allclose(gravity_from_imu(unset), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12)
     with pytest.raises(MessageError, match="not gravity; it is in m/s², not in g"):
         gravity_from_imu(imu(False, (0.0, 0.0, 1.0)))
+
+
+@pytest.mark.parametrize("latitude_deg", [60.0, 48.137, 31.0, -33.9])
+def test_geocentric_odometry_is_refused_before_its_lean_shows(latitude_deg):
+    """As of FP_ECEF (Fixposition) and earth (MicroStrain): beyond 30° of latitude it leans less than an axis mix-up."""
+    lean = Rotation.from_euler("x", 90.0 - latitude_deg, degrees=True).as_quat()
+    z_m = 6.37e6 * np.sin(np.radians(latitude_deg))
+    pose = Message(
+        position=Message(x=4e6, y=1e6, z=z_m), orientation=Message(**dict(zip("xyzw", lean, strict=True)))
+    )
+    message = Message(header=Message(frame_id="FP_ECEF"), pose=Message(pose=pose))
+    with pytest.raises(MessageError, match=r"Odometry is at z = .* km in 'FP_ECEF': geocentric coordinates"):
+        pose_from_odometry(message)

@@ -171,6 +171,14 @@ def test_odometry_of_another_frame_is_refused_unless_it_is_the_footprint():
     intake(**{"frames.base": "zed_camera_link"}).on_odom(odometry("zed_camera_link"))
 
 
+def test_a_footprint_has_the_prefix_of_its_robot():
+    """As with robot_state_publisher's frame_prefix, and in Gazebo."""
+    robot = intake(**{"frames.base": "robot1/base_link"})
+    robot.on_odom(odometry("robot1/base_footprint"))
+    with pytest.raises(MessageError, match="is the pose of robot2/base_footprint, not of robot1/base_link"):
+        robot.on_odom(odometry("robot2/base_footprint"))
+
+
 def test_a_footprint_that_tf_puts_elsewhere_is_there():
     robot = intake(stamped("base_footprint", "base_link", (-1.0, 0.0, 0.3)))
     robot.on_odom(odometry("base_footprint", (5.0, 0.0, 0.0)))

@@ -59,8 +59,19 @@ def test_clear_image_is_accepted_with_the_modes_own_numbers(tracker):
 def test_no_gnss_no_prior(tracker, scripted):
     tracked = look(tracker, 1.0)
     assert reason_of(tracked) is Reason.NO_PRIOR
-    assert "no GNSS position within 10 s" in tracked.fix.reason
+    assert tracked.fix.reason == "no GNSS position within 10 s before the image"
     assert not scripted.asked
+
+
+def test_how_old_the_newest_position_is_tells_an_outage_from_another_clock(tracker):
+    tracker.on_gnss(1.0, *ORIGIN, 1.0, ANTENNA_M)
+    assert look(tracker, 3601.0).fix.reason == (
+        "no GNSS position within 10 s before the image; the newest is stamped 3600.0 s before it: GNSS is silent, or "
+        "has another clock"
+    )
+    tracker.clear()
+    tracker.on_gnss(4002.0, *ORIGIN, 1.0, ANTENNA_M)
+    assert look(tracker, 4001.0).fix.reason == "no GNSS position within 10 s before the image"
 
 
 def test_search_without_bounds_is_refused_until_gnss_is_better(tracker, scripted):

@@ -21,6 +21,7 @@ from xview_localizer.inputs.moments import CameraImage, Moment
 from xview_localizer.inputs.mountings import ONLY_CAMERA, MountingError, Mountings, parameter_prefix
 from xview_localizer.inputs.odometry_check import OdometryCheck
 from xview_localizer.inputs.odometry_path import PathCheck
+from xview_localizer.inputs.odometry_source import OdometrySource
 from xview_localizer.localizer import Localizer
 from xview_localizer.observation import Observation, empty_observation
 from xview_localizer.parameters.settings import Settings
@@ -69,6 +70,9 @@ class DriveIntake:
         self._masks = camera_masks(settings)
         self._odometry_check, self._path_check = OdometryCheck(), PathCheck()
         self.driving_direction = DrivingDirection()
+        self._odometry_source = OdometrySource(
+            settings.values["odometry.max_gap_sec"], settings.values["frames.map"].lstrip("/")
+        )
         self.lean_check = LeanCheck()
         self.doubts = DriveDoubts(settings.values)
         self.clock_lag = ClockLag()
@@ -119,7 +123,8 @@ class DriveIntake:
         self._path_check.on_odometry(stamp_sec, pose)
         with _refusals_as_message_errors():
             self.tracker.on_odometry(stamp_sec, pose)
-        self.odometry_frame = message.header.frame_id
+        self.odometry_frame = message.header.frame_id.lstrip("/")
+        self._odometry_source.on_odometry(stamp_sec, self.odometry_frame)
 
     def _check_child_frame(self, message) -> None:
         """Raise MessageError where TF, which knows the frame of the poses too, would have the motion counted twice."""
@@ -207,6 +212,7 @@ class DriveIntake:
             *self.doubts.current(),
             *self.clock_lag.doubts(),
             *self.driving_direction.doubts(),
+            *self._odometry_source.doubts(),
             *self.lean_check.doubts(),
             *self._path_check.doubts(),
         ]

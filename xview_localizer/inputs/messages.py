@@ -55,6 +55,9 @@ _DEPTH = ("16UC1", "32FC1")
 _OTHER_AXES = {"optical": "z forward, y down", "ned": "north, east, down", "frd": "forward, right, down"}
 # No driving robot leans further; beyond it the axes are other ones than they should be.
 MAX_LEAN_RAD = float(np.radians(60.0))
+# No robot drives so high or so deep; the z of geocentric coordinates (ECEF) is larger except near the equator, where
+# their poses lean.
+MAX_HEIGHT_M = 20e3
 # NavSatStatus.STATUS_NO_FIX
 NO_FIX = -1
 
@@ -283,6 +286,11 @@ def _planar_pose(pose, frames: tuple[str, ...], name: str, T_child_base: Transfo
     position = pose.position
     if not np.all(np.isfinite([position.x, position.y])):
         raise MessageError(f"{name} position is not finite: {position.x}, {position.y}")
+    if abs(position.z) > MAX_HEIGHT_M:
+        raise MessageError(
+            f"{name} is at z = {1e-3 * position.z:.0f} km in '{frames[0]}': geocentric coordinates (ECEF), whose x and "
+            "y are not the ground's; take the driver's odometry in a local frame with z up (REP 105)"
+        )
     R_child = _rotation(pose.orientation, name)
     R = R_child @ T_child_base.R
     if R[2, 2] < np.cos(MAX_LEAN_RAD):

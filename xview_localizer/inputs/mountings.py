@@ -152,7 +152,8 @@ class Mountings:
         try:
             return self._tree.lookup(child, base, stamp_sec, self._config.hold_sec)
         except TransformError as error:
-            if child == FOOTPRINT_FRAME:
+            robot, slash, _ = base.rpartition("/")
+            if child == f"{robot}{slash}{FOOTPRINT_FRAME}":
                 return IDENTITY
             raise MountingError(
                 f"Odometry is the pose of {child}, not of {base}, and there is {error}; publish it on /tf_static, or "

@@ -184,7 +184,7 @@ class LocalizerNode(LifecycleNode):
         tf.check(self, settings)
         self._map_to_odom = None
         if settings.values["tf.broadcast_map_to_odom"]:
-            self._map_to_odom = tf.MapToOdom(self, settings.values["frames.map"])
+            self._map_to_odom = tf.MapToOdom(self, settings.values["frames.map"].lstrip("/"))
             self._resources.append(self._map_to_odom.destroy)
 
     def _start_services(self, settings: Settings) -> None:

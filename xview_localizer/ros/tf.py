@@ -74,8 +74,11 @@ class MapToOdom:
         self._timer = node.create_timer(BROADCAST_PERIOD_SEC, self._broadcast)
 
     def update(self, odom_frame: str, T_map_base: Pose2 | None, T_odom_base: Pose2 | None) -> None:
-        """Both poses at one stamp; None, of either, ends the broadcast until there are both again."""
-        known = T_map_base is not None and T_odom_base is not None and odom_frame
+        """Both poses at one stamp; None, of either, ends the broadcast until there are both again.
+
+        A frame has no transform in itself, so that odometry in `map` gives none.
+        """
+        known = T_map_base is not None and T_odom_base is not None and odom_frame not in ("", self._map_frame)
         self._current = (odom_frame, T_map_base @ T_odom_base.inverse()) if known else None
 
     def destroy(self) -> None:

@@ -131,6 +131,13 @@ class Sensors:
             name: buffer.newest_sec for name, buffer in self._buffers.items() if buffer.newest_sec is not None
         }
 
+    def newest_position(self, stamp_sec: float) -> str:
+        """How old GNSS's newest position is for an image, as the rest of a sentence; empty without one before it."""
+        newest_sec = self.gnss.newest_sec
+        if newest_sec is None or newest_sec > stamp_sec:
+            return ""
+        return f"; the newest is stamped {stamp_sec - newest_sec:.1f} s before it: GNSS is silent, or has another clock"
+
     def clock_problem(self) -> str:
         """Which sensor has another clock than the image that arrived last, or an empty string."""
         return self._clock_problem

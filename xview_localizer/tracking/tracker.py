@@ -239,7 +239,8 @@ class DriveTracker:
             self._with_gnss(belief, disc), disc, self._memory.unlocalized_m + (travelled_m or 0.0), config
         )
         if search is None:
-            no_prior = Rejection.of(Reason.NO_PRIOR, max_age_sec=config.gnss_max_age_sec)
+            newest = self._sensors.newest_position(stamp_sec)
+            no_prior = Rejection.of(Reason.NO_PRIOR, max_age_sec=config.gnss_max_age_sec, newest=newest)
             return _rejected(observation, no_prior, estimate)
         if search.radius_m > config.gnss_max_radius_m:
             too_wide = Rejection.of(
