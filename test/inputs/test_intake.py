@@ -259,7 +259,7 @@ def test_an_image_without_attitude_is_rejected_not_taken_as_level():
     intake.cameras[""] = object()
 
     def observe(sec):
-        return intake.observe(Message(header=header(sec, 300_000_000), encoding="rgb8"))
+        return intake.observe(Message(header=header(sec, 300_000_000), encoding="rgb8", data=b""))
 
     assert observe(99) == "seen"
     intake.on_imu(imu_message(100))
@@ -280,7 +280,7 @@ def test_an_imu_with_another_clock_is_reported_as_such_and_not_as_missing_attitu
     intake = DriveIntake(GravityRecorder(), SETTINGS, rgb_from_image=black)
     intake.cameras[""] = object()
     intake.on_imu(imu_message(118))
-    image = Message(header=header(100), encoding="rgb8")
+    image = Message(header=header(100), encoding="rgb8", data=b"")
     intake.on_image(image)
     rejection = intake.tracker.locate(intake.observe(image)).fix.rejection
     assert rejection.reason is Reason.CLOCKS_DISAGREE
@@ -292,7 +292,7 @@ def test_an_image_is_not_taken_as_level_while_the_mounting_of_the_imu_is_unknown
     localizer = GravityRecorder()
     intake = DriveIntake(localizer, settings_without("imu.rpy_deg"), rgb_from_image=black)
     intake.cameras[""] = object()
-    image = Message(header=header(100), encoding="rgb8")
+    image = Message(header=header(100), encoding="rgb8", data=b"")
     assert intake.observe(image) == "seen"
     with pytest.raises(MessageError, match="publish it or set imu.rpy_deg"):
         intake.on_imu(imu_message(100, "imu"))
@@ -307,7 +307,7 @@ def test_an_image_is_not_taken_as_level_while_the_mounting_of_the_imu_is_unknown
 def test_an_image_of_a_camera_whose_mounting_is_unknown_is_not_ready():
     intake = DriveIntake(GravityRecorder(), settings_without("camera.rpy_deg"), rgb_from_image=black)
     intake.cameras[""] = object()
-    image = Message(header=header(100, frame_id="camera"), encoding="rgb8")
+    image = Message(header=header(100, frame_id="camera"), encoding="rgb8", data=b"")
     with pytest.raises(NotMountedError, match="publish it or set camera.rpy_deg"):
         intake.observe(image)
     intake.mountings.on_transforms(transforms_message("camera"), static=True)
@@ -374,7 +374,7 @@ def test_cameras_that_fail_are_reported_and_left_out_of_the_moment():
         bad.append((camera, problem))
 
     def image(name, nanosec=0, encoding="rgb8"):
-        return CameraImage(name, Message(header=header(100, nanosec), encoding=encoding))
+        return CameraImage(name, Message(header=header(100, nanosec), encoding=encoding, data=b""))
 
     later = 400_000_000
     for nanosec in (0, later):
@@ -514,3 +514,14 @@ def test_doubtful_odometry_is_among_the_doubts():
     assert intake.odometry_frame == "map"
     slow, frame = (doubt for doubt in intake.current_doubts() if doubt.startswith("odom"))
     assert "odom comes every 1.0 s" in slow and "odom is in map" in frame
+
+
+def test_an_image_that_is_repeated_while_odometry_drives_on_is_refused():
+    intake = DriveIntake(GravityRecorder(), SETTINGS, black)
+    intake.cameras[""] = object()
+    for sec in range(100, 110):
+        intake.on_odom(odometry_message(sec, x_m=0.4 * (sec - 100)))
+        intake.on_odom(odometry_message(sec, x_m=0.4 * (sec - 100) + 0.2, nanosec=500_000_000))
+    assert intake.observe(Message(header=header(100), encoding="rgb8", data=b"street")) == "seen"
+    with pytest.raises(MessageError, match="is that of 100.000 to the last byte"):
+        intake.observe(Message(header=header(109), encoding="rgb8", data=b"street"))

@@ -188,7 +188,7 @@ def test_a_footprint_that_tf_puts_elsewhere_is_there():
 def test_images_wait_for_a_transform_and_say_which():
     robot = intake()
     robot.cameras[""] = Message(width=4, height=3)
-    image = Message(header=header("camera_optical_frame", 100), encoding="rgb8")
+    image = Message(header=header("camera_optical_frame", 100), encoding="rgb8", data=b"")
     assert not robot.is_mounted((CameraImage("", image),))
     with pytest.raises(
         NotMountedError, match="no transform base_link → camera_optical_frame; publish it or set"
@@ -209,7 +209,7 @@ def test_an_image_is_not_taken_as_level_while_the_imu_hangs_somewhere():
         MessageError, match="no transform base_link → imu_link; publish it or set imu.rpy_deg"
     ):
         robot.on_imu(imu)
-    image = Message(header=header("camera_optical_frame", 100), encoding="rgb8")
+    image = Message(header=header("camera_optical_frame", 100), encoding="rgb8", data=b"")
     with pytest.raises(NotMountedError, match="base_link → imu_link"):
         robot.view(image)
     robot.mountings.on_transforms(Message(transforms=[stamped("base_link", "imu_link")]), static=True)

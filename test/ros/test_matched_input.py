@@ -104,6 +104,19 @@ def test_message_kept_by_a_publisher_that_comes_later_and_one_that_follows_it(gr
     assert "incompatible QoS" not in capfd.readouterr().err
 
 
+def test_publishers_whose_messages_mix_are_named(graph):
+    """As of a driver and a filter that both publish odometry, or of a bag that is played beside the robot's drivers."""
+    listener, driver, until = graph
+    matched = MatchedInput(listener, ROLES["odom"], "odom", qos.SENSORS, lambda m: None, None)
+    listener.create_timer(0.05, matched.match)
+    first, second = (driver.create_publisher(PoseStamped, "odom", offer(RELIABLE)) for _ in range(2))
+    mixed = "/odom has 2 publishers, whose messages mix (/driver, /driver): stop or remap all but one"
+    until(lambda: matched.problem == mixed)  # names are discovered last
+    driver.destroy_publisher(second)
+    until(lambda: not matched.problem)
+    assert first.get_subscription_count()
+
+
 def test_types_that_are_published(graph, monkeypatch):
     """One that is not taken, one that is though it is not the usual one, and the same without its package."""
     listener, driver, until = graph

@@ -22,6 +22,7 @@ from xview_localizer.inputs.mountings import ONLY_CAMERA, MountingError, Mountin
 from xview_localizer.inputs.odometry_check import OdometryCheck
 from xview_localizer.inputs.odometry_path import PathCheck
 from xview_localizer.inputs.odometry_source import OdometrySource
+from xview_localizer.inputs.repeated_images import RepeatedImages
 from xview_localizer.localizer import Localizer
 from xview_localizer.observation import Observation, empty_observation
 from xview_localizer.parameters.settings import Settings
@@ -73,6 +74,7 @@ class DriveIntake:
         self._odometry_source = OdometrySource(
             settings.values["odometry.max_gap_sec"], settings.values["frames.map"].lstrip("/")
         )
+        self._repeated_images = RepeatedImages(self._driven_m)
         self.lean_check = LeanCheck()
         self.doubts = DriveDoubts(settings.values)
         self.clock_lag = ClockLag()
@@ -226,6 +228,7 @@ class DriveIntake:
         if model is None:
             topic = f"{camera}/camera_info" if camera else "camera_info"
             raise NoCameraError(f"no CameraInfo yet; publish it on {topic}, or remap the topic")
+        self._repeated_images.check(message, camera)
         compressed = not hasattr(message, "encoding")
         if compressed:
             image = messages.rgb_from_compressed_image(message, (model.width, model.height))
@@ -253,8 +256,15 @@ class DriveIntake:
         """Time has jumped: forget all that was measured."""
         self._path_check, self.driving_direction = PathCheck(), DrivingDirection()
         self.lean_check = LeanCheck()
+        self._repeated_images.clear()
         self.tracker.clear()
         self.mountings.clear()
+
+    def _driven_m(self, from_sec: float, to_sec: float) -> float:
+        """The way by odometry, as far as it has come in; 0 where it is not known."""
+        until_sec = min(to_sec, self.tracker.newest_sec().get("odometry", from_sec))
+        motion = self.tracker.odometry_motion(from_sec, until_sec) if until_sec > from_sec else None
+        return 0.0 if motion is None else motion.travelled_m
 
 
 @contextmanager

@@ -31,9 +31,9 @@ class OdometrySource:
         every_sec = float(np.median(self._steps_sec)) if len(self._steps_sec) >= STEPS_LEAST else 0.0
         if every_sec > self._max_gap_sec:
             doubts.append(
-                f"odom comes every {every_sec:.1f} s, and gaps of more than odometry.max_gap_sec ({self._max_gap_sec:g} "
-                "s) are not bridged, so that nothing is carried from image to image: publish it at 10 Hz or more, or "
-                "raise odometry.max_gap_sec"
+                f"odom comes every {every_sec:.1f} s, and gaps of more than odometry.max_gap_sec "
+                f"({self._max_gap_sec:g} s) are not bridged, so that nothing is carried from image to image: publish "
+                "it at 10 Hz or more, or raise odometry.max_gap_sec"
             )
         if self._frame and self._frame == self._map_frame:
             doubts.append(

@@ -10,7 +10,7 @@
 | WARN | 5 or more images in a row were rejected |
 | WARN | a malformed message came in since the last report |
 | WARN | images are asked for at a rate (`inputs.rate_hz`) that was not kept for 10 s |
-| WARN | an input's topic is published with a type that is not taken (see matched_input.py) |
+| WARN | an input's topic has a type that is not taken, or several publishers (see matched_input.py) |
 | WARN | settings or data are valid, but an expert would doubt them (see doubts.py) |
 | WARN | of an input's messages more than a tenth was lost since the last report |
 | OK | none of these |

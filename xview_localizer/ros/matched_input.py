@@ -8,6 +8,7 @@ from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from xview_localizer.ros.message_types import MESSAGE_TYPES, how_to_install
 from xview_localizer.ros.qos import InputKind, profile_matching
@@ -17,9 +18,9 @@ class MatchedInput:
     """Subscribes to `topic`; `match` subscribes anew where the publishers found have another type or QoS than before.
 
     `type_names` are the types that are taken, the usual one first: a subscription has one type, the first of them
-    that is published. `problem` says why it receives from none of the publishers found, or is empty. `on_message` is
-    called with each message, `on_lost` with the number of messages that the middleware knows it has lost, where it can
-    count them.
+    that is published. `problem` says why it receives from none of the publishers found, or from several, or is empty.
+    `on_message` is called with each message, `on_lost` with the number of messages that the middleware knows it has
+    lost, where it can count them.
     """
 
     def __init__(
@@ -62,8 +63,17 @@ class MatchedInput:
         taken = [name for name in self._type_names if name in published and name in MESSAGE_TYPES]
         self.problem = "" if taken or not published else self._problem_with(published[0])
         type_name = taken[0] if taken else self._type_name
-        offered = [publisher.qos_profile for publisher in publishers if publisher.topic_type == type_name]
-        return type_name, profile_matching(offered, self._kind)
+        of_type = [publisher for publisher in publishers if publisher.topic_type == type_name]
+        if len(of_type) > 1:
+            self.problem = self._mixed(of_type)
+        return type_name, profile_matching([publisher.qos_profile for publisher in of_type], self._kind)
+
+    def _mixed(self, publishers: Sequence[TopicEndpointInfo]) -> str:
+        names = ", ".join(sorted(f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in publishers))
+        return (
+            f"{self._resolved_topic} has {len(publishers)} publishers, whose messages mix ({names}): stop or remap all "
+            "but one"
+        )
 
     def _problem_with(self, type_name: str) -> str:
         why = f"{self._topic} takes {' or '.join(self._type_names)}"
