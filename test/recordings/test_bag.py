@@ -318,6 +318,11 @@ def test_packed_recordings_have_to_be_unpacked(tmp_path):
         BagReader(tmp_path, {})
 
 
+def test_a_folder_of_recordings_names_them(bag):
+    with pytest.raises(BagError, match="recordings are in it: bag; give one of them"):
+        BagReader(bag.parent, {})
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
 def test_ros_1_bags_that_were_broken_off(tmp_path, share):
     path = tmp_path / "drive.bag"

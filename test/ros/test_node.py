@@ -169,6 +169,7 @@ def test_raw_images_unknown_encoding_and_debug_image_on_demand(client, values, r
 
         def shown():
             image.header.stamp.sec += 1
+            image.data[0] ^= 1  # a camera never sends the same twice while the robot drives
             client.publish("image", Image, image, reliable)
             client.spin_for(1.0)
             return overlays and arrays and grids

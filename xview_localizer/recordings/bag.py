@@ -67,7 +67,7 @@ class BagMessage:
     @property
     def camera(self) -> str:
         """The camera of an image or CameraInfo; empty where there is only one."""
-        return self.role.rpartition("/")[0]
+        return camera_of(self.role)
 
     @property
     def kind(self) -> str:
@@ -80,6 +80,11 @@ def kind_of(role: str) -> str:
     return role.rpartition("/")[2]
 
 
+def camera_of(role: str) -> str:
+    """The camera of a role such as front/image; empty where there is only one."""
+    return role.rpartition("/")[0]
+
+
 def is_compressed(type_name: str) -> bool:
     """Whether images of this ROS type are CompressedImage."""
     return type_name.endswith("CompressedImage")
@@ -87,7 +92,7 @@ def is_compressed(type_name: str) -> bool:
 
 def camera_topics(topics: Mapping[str, str]) -> list[str]:
     """Names of several cameras that have topics, in order."""
-    return list(dict.fromkeys(role.rpartition("/")[0] for role in topics if "/" in role))
+    return list(dict.fromkeys(camera_of(role) for role in topics if "/" in role))
 
 
 def listed(recorded: Sequence[tuple[str, str]]) -> str:
@@ -301,6 +306,8 @@ def _advice(bag: Path, error: Exception) -> str:
         return "there is no such file or folder; correct `bag` in drive.yaml, or the path"
     if bag.is_dir() and not (bag / "metadata.yaml").is_file():
         if not [*bag.glob("*.mcap*"), *bag.glob("*.db3*")]:
+            if inside := sorted(path.parent.name for path in bag.glob("*/metadata.yaml")):
+                return f"recordings are in it: {', '.join(inside)}; give one of them"
             return "it has no drive.yaml, and is no recording (a rosbag2 folder, .mcap, .db3 or .bag)"
         unpack = "unpack its .zstd files, then " if [*bag.glob("*.zstd")] else ""
         return f"the recording was not ended properly and has no metadata.yaml; {unpack}run `ros2 bag reindex` on it"

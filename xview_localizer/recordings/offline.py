@@ -12,7 +12,7 @@ from xview_localizer.inputs.intake import DriveIntake, NotReadyError
 from xview_localizer.inputs.moments import CameraImage, Moment, MomentCollector
 from xview_localizer.localizer import Localizer
 from xview_localizer.parameters.settings import Settings
-from xview_localizer.recordings.bag import ROLES_AND_TF, BagReader, Drive
+from xview_localizer.recordings.bag import ROLES_AND_TF, BagReader, Drive, camera_of, kind_of
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason, Rejection
 
@@ -29,6 +29,9 @@ def localize_drive(
     Raises BagError.
     """
     intake = DriveIntake(localizer, settings)
+    for role, topic in drive.topics.items():
+        if kind_of(role) == "image":
+            intake.doubts.on_image_topic(topic, camera_of(role))
     refused: dict[str, list[str]] = defaultdict(list)  # by input
     for moment in moments_of_drive(
         drive, intake, settings.cameras, lambda role, why: refused[role].append(why)

@@ -1,0 +1,41 @@
+"""What is doubtful in a recording is told without ROS, as the node tells it."""
+
+import cv2
+import numpy as np
+
+from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.bag import Drive
+from xview_localizer.recordings.offline import localize_drive
+from xview_localizer.simulation.bag_writer import DriveBag
+from xview_localizer.simulation.sensors import GnssSample
+
+DISTORTED = {
+    "model": "pinhole", "width": 64, "height": 48, "fx": 50.0, "fy": 50.0, "cx": 32.0, "cy": 24.0,
+    "d": [-0.2, 0.1, 0.0, 0.0, 0.0],
+}  # fmt: skip
+VALUES = {
+    "datum.latitude_deg": 48.0,
+    "datum.longitude_deg": 11.0,
+    "map.source": "map.tif",
+    "camera.position_in_base_m": (0.0, 0.0, 1.6),
+    "camera.rpy_deg": (0.0, 5.0, 0.0),
+    "gnss.antenna_in_base_m": (0.0, 0.0, 1.7),
+}
+
+
+def test_rectified_images_with_the_camera_info_of_the_raw_ones(tmp_path, monkeypatch):
+    topics = DriveBag.TOPICS | {"image": "/camera/image_rect/compressed"}
+    monkeypatch.setattr(DriveBag, "TOPICS", topics)
+    with DriveBag(tmp_path / "bag", 1000.0) as bag:
+        jpeg = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
+        bag.add_image(0.0, jpeg[:100], DISTORTED)  # cut short, so that no localizer is asked
+        bag.add_gnss(GnssSample(0.0, np.zeros(3), 1.0), LocalFrame(48.0, 11.0, 0.0))
+        bag.write()
+    drive, doubts = Drive(tmp_path / "bag", topics, VALUES, tmp_path, "bag"), []
+    (record,) = localize_drive(drive, None, Settings.from_values(VALUES), doubts.append)
+    assert "was cut short" in record.reason
+    (doubt,) = doubts
+    assert doubt.startswith(
+        "/camera/image_rect/compressed has rectified images, by its name, and its CameraInfo"
+    )
