@@ -36,9 +36,7 @@ def read_tum(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(
             "a pose leans as no driving robot does: qw comes last, and z points up (a camera's pose is not base_link's)"
         )
-    return {
-        "stamp_sec": rows[:, 0],
-        "x_m": rows[:, 1],
-        "y_m": rows[:, 2],
-        "yaw_rad": np.unwrap(2 * np.arctan2(rows[:, 6], rows[:, 7])),
-    }
+    stamp_sec, x_m, y_m, _, qx, qy, qz, qw = rows.T
+    # Of base_link's x on the horizontal plane, as of odometry's poses; it may lean.
+    yaw_rad = np.arctan2(2 * (qw * qz + qx * qy), 1 - 2 * (qy**2 + qz**2))
+    return {"stamp_sec": stamp_sec, "x_m": x_m, "y_m": y_m, "yaw_rad": np.unwrap(yaw_rad)}
