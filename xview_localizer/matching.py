@@ -99,9 +99,9 @@ def best_matches(
         observation.descriptor, observation.dustbin, aerial, config
     )
     best = likelihood_ratio.argmax(axis=1)
-    likelihood = likelihood_ratio[np.arange(len(best)), best] / len(aerial.valid)
+    probability = likelihood_ratio[np.arange(len(best)), best] / np.count_nonzero(aerial.valid)
     return Correspondences(
-        observation.points_m(scale), aerial.grid.cell_centres_xy_m[best], likelihood * inlier_probability
+        observation.points_m(scale), aerial.grid.cell_centres_xy_m[best], probability * inlier_probability
     )
 
 
