@@ -245,8 +245,8 @@ class DriveIntake:
 
     def clear(self) -> None:
         """Time has jumped: forget all that was measured."""
-        self._path_check, self.driving_direction = PathCheck(), DrivingDirection()
-        self.lean_check = LeanCheck()
+        self._odometry_check, self._path_check = OdometryCheck(), PathCheck()
+        self.driving_direction, self.lean_check = DrivingDirection(), LeanCheck()
         self.tracker.clear()
         self.mountings.clear()
 
