@@ -17,6 +17,7 @@ from xview_localizer.drawing import (
     draw_pose,
     draw_scale_bar,
     draw_text,
+    map_picture,
     pixels,
 )
 from xview_localizer.geometry.match_field import Correspondences
@@ -34,7 +35,6 @@ MATCHES_PER_SECTOR, SECTOR_RAD = 2, float(np.radians(10))
 AGREEING_M = 3.0  # a match within this distance of its cell's position under the pose supports the pose
 ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB, GAP_RGB = (60, 220, 60), (240, 60, 60), (80, 160, 255), (255, 255, 255)
 RIVAL_RGB, DISAGREEING_RGB = (255, 170, 0), (190, 190, 190)
-NO_MAP_GREY = 225
 FAR_M = 30.0  # distance at which cells are drawn palest
 
 
@@ -143,7 +143,7 @@ def _map_panel(
     photo: Panel,
 ) -> Panel:
     """The map with prior, cells, pose and ellipse, below a wide photo and else to its right."""
-    canvas = np.where(aerial.valid[..., None], aerial.image, np.uint8(NO_MAP_GREY))
+    canvas = map_picture(aerial)
     rivals = [rival for rival in fix.rivals if rival.probability >= SHOWN_RIVAL]
     grid = aerial.grid
     radius_px = round(prior.radius_m / grid.spacing_m)
