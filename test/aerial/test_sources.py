@@ -333,10 +333,11 @@ def test_a_cog_over_http_equals_the_file(server, frame, cog) -> None:
         (Reply(status=404), "answered HTTP 404"),
         (Reply(b"x" * 3 * remote_file.BLOCK_BYTES), "sends no parts of files"),
         (Reply(b"x" * 100), "sends no parts of files"),
+        (Reply(b"x" * 100, status=206, headers={"Content-Range": "bytes 0-99/*"}), "does not tell its size"),
         (Reply(b"rubbish" * 100, in_parts=True), "cannot open the map"),
         (Reply(b"x" * 100, pause_per_byte_sec=0.2, in_parts=True), "no answer within 1 s"),
     ],
-    ids=["absent", "whole", "whole and small", "rubbish", "trickling"],
+    ids=["absent", "whole", "whole and small", "without a size", "rubbish", "trickling"],
 )
 def test_a_cog_that_cannot_be_read(server, frame, reply, message) -> None:
     server.replies["/map.tif?key=SECRET"] = reply

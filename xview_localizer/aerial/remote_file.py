@@ -45,7 +45,12 @@ class RemoteFile:
         self.failures = 0  # requests that failed, or were not made because one had just failed
         self._etag: str | None = None
         answer = self._ask(0, BLOCK_BYTES)
-        self.size = int(re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers["Content-Range"]).group(1))
+        place = re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers["Content-Range"])
+        if place is None:  # such as "bytes 0-65535/*"
+            raise MapSourceError(
+                f"cannot read {self.name}: the server does not tell its size; download the file"
+            )
+        self.size = int(place[1])
         self._etag = answer.headers.get("ETag")
         self._blocks[0] = answer.body
 
