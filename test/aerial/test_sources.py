@@ -346,6 +346,18 @@ def test_a_cog_that_cannot_be_read(server, frame, reply, message) -> None:
     assert "SECRET" not in str(raised.value)
 
 
+def test_no_more_parts_are_kept_than_said_and_a_read_may_be_longer(server, monkeypatch) -> None:
+    monkeypatch.setattr(remote_file, "KEPT_BLOCKS", 2)
+    whole = np.random.default_rng(0).bytes(5 * remote_file.BLOCK_BYTES)
+    server.replies["/map"] = Reply(whole, in_parts=True)
+    file = remote_file.RemoteFile(server.url + "/map", QUICK)
+    assert file.read_at(0, len(whole)) == whole
+    asked = server.requests.total()
+    for number, is_kept in ((4, True), (3, True), (0, False)):
+        file.read_at(number * remote_file.BLOCK_BYTES, 10)
+        assert (server.requests.total() == asked) is is_kept
+
+
 def test_a_cog_whose_server_fails_later_raises_instead_of_black_ground(server, frame, cog) -> None:
     server.replies["/map.tif"] = Reply(cog.read_bytes(), in_parts=True)
     source = open_map_source(server.url + "/map.tif", frame, fetch=QUICK)
