@@ -67,8 +67,8 @@ def find_photos(path: Path) -> list[Path]:
     """The photo `path`, or all photos of the folder `path` by name. Raises PhotoError where it has none."""
     if not path.is_dir():
         return [path]
-    files = [file for file in path.iterdir() if not file.name.startswith(".")]  # macOS adds such to copies
-    photos = sorted(file for file in files if file.suffix.lower() in PHOTO_SUFFIXES)
+    visible = path.glob("[!.]*")  # macOS adds hidden files to copies
+    photos = sorted(file for file in visible if file.suffix.lower() in PHOTO_SUFFIXES)
     if not photos:
         raise PhotoError(f"{path} holds no photo ({', '.join(sorted(PHOTO_SUFFIXES))})")
     return photos
