@@ -121,14 +121,12 @@ def joined(solutions: Sequence[PoseModes], config: DenseSolverConfig) -> PoseMod
 
     The figures are those of the best mode's solution; without any mode the reason is that of the first solution.
     """
-    found = sorted(
-        (solution for solution in solutions if solution.modes),
-        key=lambda solution: -_worth(solution.modes[0]),
-    )
+    found = [solution for solution in solutions if solution.modes]
     if not found:
         return solutions[0]
+    best = max(found, key=lambda solution: _worth(solution.modes[0]))
     modes = [mode for solution in found for mode in solution.modes]
-    return replace(found[0], modes=_distinct(modes, config))
+    return replace(best, modes=_distinct(modes, config))
 
 
 def _worth(mode: PoseMode) -> float:
