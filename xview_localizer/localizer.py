@@ -93,9 +93,8 @@ class Localizer:
     def judge(self, modes: Modes) -> Fix:
         """The answer for a single image, without any belief from earlier images."""
         evidence = ImageEvidence.of(modes.modes, self.spec.calibration)
-        return decide(
-            modes, Belief().updated(evidence, 1.0, modes.log_prior(first=True)), self.config.single_image_gate
-        )
+        belief = Belief().updated(evidence, share=1.0, log_prior=modes.log_prior(first=True))
+        return decide(modes, belief, self.config.single_image_gate)
 
     def prefetch(self, x_m: float, y_m: float) -> None:
         """Read and encode the map around (x, y) now, so that `modes` finds it there; safe beside it.
