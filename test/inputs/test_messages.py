@@ -531,5 +531,5 @@ def test_gravity_comes_from_the_imu_s_orientation_or_else_its_acceleration():
     unset = imu(True, force)
     unset.orientation = Message(x=0.0, y=0.0, z=0.0, w=0.0)  # of a driver that has none
     np.testing.assert_allclose(gravity_from_imu(unset), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12)
-    with pytest.raises(MessageError, match="not gravity; it is in m/s², not in g"):
+    with pytest.raises(MessageError, match="not gravity; give it in m/s², not in g"):
         gravity_from_imu(imu(False, (0.0, 0.0, 1.0)))

@@ -55,6 +55,10 @@ _DEPTH = ("16UC1", "32FC1")
 _OTHER_AXES = {"optical": "z forward, y down", "ned": "north, east, down", "frd": "forward, right, down"}
 # No driving robot leans further; beyond it the axes are other ones than they should be.
 MAX_LEAN_RAD = float(np.radians(60.0))
+# A quaternion's length may be off 1 by so much: drivers round.
+QUATERNION_ROUNDING = 0.01
+# Lengths of an acceleration that is gravity and little else, m/s²; in g it is about 1.
+LEAST_GRAVITY_MPS2, GREATEST_GRAVITY_MPS2 = 5.0, 15.0
 # NavSatStatus.STATUS_NO_FIX
 NO_FIX = -1
 
@@ -249,9 +253,9 @@ def gravity_from_imu(message) -> np.ndarray:
             "Imu declares neither an orientation nor an acceleration (-1 in both covariances); connect another IMU, or "
             "none"
         )
-    if not 5.0 < length < 15.0:
+    if not LEAST_GRAVITY_MPS2 < length < GREATEST_GRAVITY_MPS2:
         raise MessageError(
-            f"Imu has no orientation and its acceleration ({length:.1f} m/s²) is not gravity; it is in m/s², not in g"
+            f"Imu has no orientation and its acceleration ({length:.1f} m/s²) is not gravity; give it in m/s², not in g"
         )
     return -force / length
 
@@ -332,10 +336,10 @@ def _rgb(pixels: np.ndarray, encoding: str) -> np.ndarray:
 
 
 def _rotation(quaternion, name: str) -> np.ndarray:
-    """Rotation matrix [3, 3] of a geometry_msgs/Quaternion, whose length may be off 1 by rounding."""
+    """Rotation matrix [3, 3] of a geometry_msgs/Quaternion. Raises MessageError where its length is not 1."""
     q = np.array([quaternion.x, quaternion.y, quaternion.z, quaternion.w], dtype=np.float64)
     length = np.linalg.norm(q)
-    if not np.all(np.isfinite(q)) or abs(length - 1) > 0.01:
+    if not np.all(np.isfinite(q)) or abs(length - 1) > QUATERNION_ROUNDING:
         raise MessageError(f"{name} orientation is no unit quaternion: {q.tolist()}")
     x, y, z, w = q / length
     return np.array(

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xview_localizer.inputs.messages import MAX_LEAN_RAD
-
-ROUNDING = 0.01  # by which a quaternion's length may be off 1
+from xview_localizer.inputs.messages import MAX_LEAN_RAD, QUATERNION_ROUNDING
 
 
 def write_tum(path: Path, poses: Iterable[tuple[float, float, float, float]]) -> None:
@@ -30,7 +28,7 @@ def read_tum(path: Path) -> dict[str, np.ndarray]:
         rows = np.loadtxt(path, ndmin=2)
     if rows.shape[0] == 0 or rows.shape[1] != 8 or not np.isfinite(rows).all():
         raise ValueError("a line does not have 8 finite numbers, or there is no line")
-    if np.abs(np.linalg.norm(rows[:, 4:], axis=1) - 1).max() > ROUNDING:
+    if np.abs(np.linalg.norm(rows[:, 4:], axis=1) - 1).max() > QUATERNION_ROUNDING:
         raise ValueError("a quaternion is not of unit length")
     if (1 - 2 * (rows[:, 4] ** 2 + rows[:, 5] ** 2)).min() < np.cos(MAX_LEAN_RAD):
         raise ValueError(
