@@ -44,7 +44,7 @@ ROOMS = {
         ["test/belief", "test/test_rejection.py", "test/tracking/test_drive_belief.py", "test/parameters"],
     ),
     "intake": (["inputs/intake.py"], ["test/inputs/test_intake.py"]),
-    "messages": (["inputs/messages.py"], ["test/inputs/test_messages.py"]),
+    "messages": (["inputs/messages.py", "inputs/image_messages.py"], ["test/inputs/test_messages.py"]),
     "settings": (["parameters/*.py"], ["test/parameters"]),
 }
 BAR = 0.85

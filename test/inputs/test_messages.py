@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from xview_localizer.encoded_image import MAX_IMAGE_PX
 from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
+from xview_localizer.inputs.image_messages import rgb_from_compressed_image, rgb_from_image
 from xview_localizer.inputs.messages import (
     MessageError,
     camera_from_info,
@@ -18,8 +19,6 @@ from xview_localizer.inputs.messages import (
     pose_from_odometry,
     pose_from_reference,
     position_from_nav_sat_fix,
-    rgb_from_compressed_image,
-    rgb_from_image,
     stamp_sec,
     transform_from_message,
 )
