@@ -24,7 +24,8 @@ from xview_localizer.inputs.messages import (
     position_from_nav_sat_fix,
     stamp_sec,
 )
-from xview_localizer.recordings.bag import ROLES_AND_TF, TF_TOPICS, BagError, BagReader, read_drive
+from xview_localizer.recordings.bag import ROLES_AND_TF, TF_TOPICS, BagError, BagReader
+from xview_localizer.recordings.drive_file import read_drive
 from xview_localizer.simulation.bag_writer import DriveBag
 from xview_localizer.simulation.sensors import GnssSample
 

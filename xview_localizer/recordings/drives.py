@@ -21,8 +21,8 @@ from xview_localizer.recordings.bag import (
     Drive,
     camera_topics,
     listed,
-    read_drive,
 )
+from xview_localizer.recordings.drive_file import read_drive
 
 # What image_transport appends to the topic of the raw images.
 COMPRESSED, DEPTH = "/compressed", "/compressedDepth"
