@@ -84,6 +84,48 @@ class _Block:
     problems: tuple[str, ...]
 
 
+class _Mosaic:
+    """A window of the lattice, put together from blocks that overlap.
+
+    The block in which a cell lies most centrally describes it best.
+    """
+
+    def __init__(self, rows: np.ndarray, columns: np.ndarray) -> None:
+        self._rows, self._columns = rows, columns  # of the lattice
+        self.valid = np.zeros((len(rows), len(columns)), dtype=bool)
+        self.descriptor: np.ndarray | None = None  # [rows, columns, D], None until a block has imagery
+        self._centrality = np.full(self.valid.shape, -np.inf)
+
+    def add(self, block: _Block, first_row: int, first_column: int) -> None:
+        """Take the cells of a block, whose first one lies at this row and column of the lattice."""
+        if block.descriptor is None:
+            return
+        row, column = self._rows - first_row, self._columns - first_column
+        size = len(block.valid)
+        inside_r, inside_c = (row >= 0) & (row < size), (column >= 0) & (column < size)
+        target = np.ix_(inside_r, inside_c)
+        taken = np.ix_(row[inside_r], column[inside_c])
+        centrality = np.minimum.outer(
+            np.minimum(row[inside_r], size - 1 - row[inside_r]),
+            np.minimum(column[inside_c], size - 1 - column[inside_c]),
+        ).astype(float)
+        centrality[~block.valid[taken]] = -np.inf
+        better = centrality > self._centrality[target]
+        if self.descriptor is None:
+            self.descriptor = np.zeros((*self.valid.shape, block.descriptor.shape[-1]), dtype=np.float32)
+        self.descriptor[target] = np.where(
+            better[..., None], block.descriptor[taken], self.descriptor[target]
+        )
+        self.valid[target] |= better
+        self._centrality[target] = np.maximum(self._centrality[target], centrality)
+
+    def by_cell(self) -> np.ndarray:
+        """Descriptors [cells, D] in row-major order; D is 1 where no block has imagery."""
+        if self.descriptor is None:
+            return np.zeros((self.valid.size, 1), dtype=np.float32)
+        return self.descriptor.reshape(self.valid.size, -1)
+
+
 @dataclass(frozen=True)
 class _Failure:
     """Why the map could not be read. Kept as text: a kept exception would keep its callers' stack frames."""
@@ -143,10 +185,7 @@ class DescriptorMap:
         last_column = int(np.ceil((x_m + half_extent_m) / cell_m))
         first_row = int(np.floor((-y_m - half_extent_m) / cell_m))  # rows grow to the south
         last_row = int(np.ceil((-y_m + half_extent_m) / cell_m))
-        rows, columns = np.arange(first_row, last_row), np.arange(first_column, last_column)
-        descriptor: np.ndarray | None = None
-        valid = np.zeros((len(rows), len(columns)), dtype=bool)
-        centrality = np.full(valid.shape, -np.inf)
+        mosaic = _Mosaic(np.arange(first_row, last_row), np.arange(first_column, last_column))
         problems: list[str] = []
         keys = list(self._keys_around(first_row, last_row, first_column, last_column))
         with self._lock:
@@ -154,31 +193,12 @@ class DescriptorMap:
         for key in keys:
             block = self._block(key)
             problems += block.problems
-            if block.descriptor is None:
-                continue
-            row, column = rows - self._first_cell(key[0]), columns - self._first_cell(key[1])
-            size = self._spec.block_cells
-            inside_r, inside_c = (row >= 0) & (row < size), (column >= 0) & (column < size)
-            target = np.ix_(inside_r, inside_c)
-            taken = np.ix_(row[inside_r], column[inside_c])
-            # Where blocks overlap, the one in which the cell lies most centrally describes it best.
-            depth = np.minimum.outer(
-                np.minimum(row[inside_r], size - 1 - row[inside_r]),
-                np.minimum(column[inside_c], size - 1 - column[inside_c]),
-            ).astype(float)
-            depth[~block.valid[taken]] = -np.inf
-            better = depth > centrality[target]
-            if descriptor is None:
-                descriptor = np.zeros((*valid.shape, block.descriptor.shape[-1]), dtype=np.float32)
-            descriptor[target] = np.where(better[..., None], block.descriptor[taken], descriptor[target])
-            valid[target] |= better
-            centrality[target] = np.maximum(centrality[target], depth)
-        if descriptor is None:
-            descriptor = np.zeros((*valid.shape, 1), dtype=np.float32)
-            self._request_again_soon(rows[len(rows) // 2], columns[len(columns) // 2])
-        grid = RasterGrid(first_column * cell_m, -first_row * cell_m, cell_m, *valid.shape)
+            mosaic.add(block, self._first_cell(key[0]), self._first_cell(key[1]))
+        if mosaic.descriptor is None:
+            self._request_again_soon((first_row + last_row) // 2, (first_column + last_column) // 2)
+        grid = RasterGrid(first_column * cell_m, -first_row * cell_m, cell_m, *mosaic.valid.shape)
         unique = tuple(dict.fromkeys(problems))  # neighbouring blocks share tiles
-        return AerialDescriptors(descriptor.reshape(-1, descriptor.shape[-1]), valid.ravel(), grid, unique)
+        return AerialDescriptors(mosaic.by_cell(), mosaic.valid.ravel(), grid, unique)
 
     def _first_cell(self, index: int) -> int:
         """Lattice row (or column) of a block's first cell; block 0 is centred on the datum."""
