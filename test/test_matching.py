@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xview_localizer.descriptor_map import AerialDescriptors
+from xview_localizer.aerial_descriptors import AerialDescriptors
 from xview_localizer.geometry.evidence import Evidence
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.pose import Pose2

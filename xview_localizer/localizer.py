@@ -18,13 +18,14 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 
 from xview_localizer.aerial.source import MapSource, MapSourceError
+from xview_localizer.aerial_descriptors import AerialDescriptors
 from xview_localizer.belief.calibration import CalibrationSpec
 from xview_localizer.belief.evidence import ImageEvidence
 from xview_localizer.belief.fix import Fix
 from xview_localizer.belief.gate import SINGLE_IMAGE_GATE, GateConfig, decide
 from xview_localizer.belief.hypotheses import Belief
 from xview_localizer.describe import described_and_lifted
-from xview_localizer.descriptor_map import AerialDescriptors, DescriptorMap
+from xview_localizer.descriptor_map import DescriptorMap
 from xview_localizer.geometry.dense import DenseSolverConfig, PoseModes, joined, solve_dense
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xview_localizer.descriptor_map import AerialDescriptors
+from xview_localizer.aerial_descriptors import AerialDescriptors
 from xview_localizer.geometry.match_field import Correspondences, MatchField
 from xview_localizer.geometry.pose import distance_along_m, turned
 from xview_localizer.observation import Observation, PlacedObservation
