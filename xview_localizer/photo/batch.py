@@ -52,7 +52,7 @@ class PhotoAnswer:
             reason=located.reason,
             latitude_deg=round(located.latitude_deg, DEGREE_DIGITS),
             longitude_deg=round(located.longitude_deg, DEGREE_DIGITS),
-            heading_deg=round(located.heading_deg, 1),
+            heading_deg=round(located.heading_deg, 1) % 360,
             heading_sigma_deg=round(located.heading_sigma_deg, 2),
             sigma_major_m=round(major_m, 2),
             sigma_minor_m=round(minor_m, 2),
