@@ -16,7 +16,8 @@ from drives import gnss_error, localize, make_drive, print_table
 from xview_localizer.evaluation.drive_summary import summarize_drives
 from xview_localizer.evaluation.metrics import Metrics, write_json
 from xview_localizer.evaluation.trajectory import DriveResult
-from xview_localizer.recordings.bag import Drive, read_drive
+from xview_localizer.recordings.bag import Drive
+from xview_localizer.recordings.drive_file import read_drive
 from xview_localizer.simulation.drive import SURROUND, DriveConfig, RigCamera
 from xview_localizer.simulation.town import TownError
 

@@ -25,7 +25,8 @@ from xview_localizer.evaluation.metrics import write_json
 from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.parameters.settings import Settings
-from xview_localizer.recordings.bag import Drive, read_drive
+from xview_localizer.recordings.bag import Drive
+from xview_localizer.recordings.drive_file import read_drive
 from xview_localizer.recordings.offline import localize_drive
 from xview_localizer.records import write_records
 from xview_localizer.simulation.drive import DriveConfig, simulate_drive

@@ -21,7 +21,8 @@ sys.path.append(str(Path(__file__).parents[1] / "test" / "ros"))
 
 from node_client import Client
 
-from xview_localizer.recordings.bag import TF_TOPICS, BagMessage, BagReader, read_drive
+from xview_localizer.recordings.bag import TF_TOPICS, BagMessage, BagReader
+from xview_localizer.recordings.drive_file import read_drive
 from xview_localizer.ros.node_process import NodeProcess
 from xview_localizer.simulation.drive import DriveConfig, simulate_drive
 

@@ -28,7 +28,7 @@ from xview_localizer.geometry.camera import EquirectangularCamera
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.parameters.settings import Settings
-from xview_localizer.recordings.bag import read_drive
+from xview_localizer.recordings.drive_file import read_drive
 from xview_localizer.recordings.offline import localize_drive
 from xview_localizer.simulation.capture import Capture
 from xview_localizer.simulation.drive import DriveConfig, simulate_drive

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from xview_localizer.descriptor_map import AerialDescriptors
+from xview_localizer.aerial_descriptors import AerialDescriptors
 from xview_localizer.geometry.evidence import Evidence
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.matching import (
     MatchConfig,
+    best_matches,
     cell_weight,
     independent_images,
     match,
@@ -82,6 +83,15 @@ def test_what_the_map_does_not_show_is_as_likely_as_chance():
     )
     # 450 cells of the 900 that the dustbin was trained against.
     np.testing.assert_allclose(inlier_probability, 1 / (1 + 0.5 / weight.sum(axis=1)), rtol=1e-4)
+
+
+def test_best_matches_have_their_probability_though_half_of_the_map_is_hidden():
+    rng = np.random.default_rng(3)
+    aerial, observation = aerial_of(rng, valid=np.arange(900) % 2 == 0), observation_of(rng, 5)
+    weight = np.exp(10.0 * (observation.descriptor @ aerial.descriptor[aerial.valid].T).astype(float))
+    none = np.exp(observation.dustbin) * 450 / 900  # the dustbin was trained against 900 cells
+    matches = best_matches(observation, 1.0, aerial, CONFIG)
+    np.testing.assert_allclose(matches.weight, weight.max(axis=1) / (weight.sum(axis=1) + none), rtol=1e-4)
 
 
 def test_descriptors_that_are_all_alike_are_no_evidence():

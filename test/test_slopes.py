@@ -83,6 +83,10 @@ def test_an_image_that_one_ground_makes_unusable_is_observed_on_the_other_at_mos
     assert both is answers["level"]
 
 
+def test_gravity_that_is_no_vector_makes_an_image_unusable(localizer, small_town):
+    assert "gravity_base must be" in localizer.observe(small_town.view(gravity_base=np.zeros(2))).reason
+
+
 def test_only_the_current_image_is_placed_on_both_grounds():
     slope = replace(SEEN, depth_source="network, on a slope of 4°")
     earlier = PlacedObservation(SEEN, Pose2(-3.0, 0.0, 0.0))

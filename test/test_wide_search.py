@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from xview_localizer.descriptor_map import AerialDescriptors
+from xview_localizer.aerial_descriptors import AerialDescriptors
 from xview_localizer.geometry.dense import DenseSolverConfig
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.pose import Pose2, Prior

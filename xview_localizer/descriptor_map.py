@@ -16,6 +16,7 @@ import numpy as np
 from xview_localizer.aerial.blank import is_blank
 from xview_localizer.aerial.false_colour import colour_warnings
 from xview_localizer.aerial.source import MapReadInterrupted, MapSource, MapSourceError
+from xview_localizer.aerial_descriptors import AerialDescriptors, Block, Mosaic
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.imaging import NO_DATA_RGB
 from xview_localizer.models.contracts import AerialEncoder
@@ -33,55 +34,6 @@ HOLD_OFF_SEC = 3.0
 # robot has imagery, the block that the robot is in is requested again after HOLD_OFF_SEC; once it has imagery, the
 # other holes are forgotten.
 HOLE_SEC = 60.0
-
-
-@dataclass(frozen=True)
-class AerialDescriptors:
-    """Descriptors [rows * columns, D] of the cells of `grid`; zero where `valid` [rows * columns] is False.
-
-    `problems` names what of the map could not be read although it may exist.
-    """
-
-    descriptor: np.ndarray
-    valid: np.ndarray
-    grid: RasterGrid
-    problems: tuple[str, ...] = ()
-
-    def covered(self, x_m: float, y_m: float, radius_m: float) -> float:
-        """Share of the disc around (x, y) that imagery covers, in [0, 1]; cells off the grid are not counted."""
-        offset_m = self.grid.cell_centres_xy_m - (x_m, y_m)
-        inside = np.hypot(*offset_m.T) <= max(radius_m, self.grid.spacing_m)
-        return float(self.valid[inside].mean()) if inside.any() else 0.0
-
-    def around(self, x_m: float, y_m: float, half_extent_m: float) -> AerialDescriptors:
-        """The part of these within ± half_extent_m of (x, y); all of them where that is no less."""
-        grid, cell_m = self.grid, self.grid.spacing_m
-        left, top = (
-            (x_m - half_extent_m - grid.west_m) / cell_m,
-            (grid.north_m - y_m - half_extent_m) / cell_m,
-        )
-        side = 2 * half_extent_m / cell_m
-        columns = slice(max(0, math.floor(left)), min(grid.columns, math.ceil(left + side)))
-        rows = slice(max(0, math.floor(top)), min(grid.rows, math.ceil(top + side)))
-        shape = (rows.stop - rows.start, columns.stop - columns.start)
-        if shape == (grid.rows, grid.columns) or min(shape) <= 0:
-            return self
-        by_cell = self.descriptor.reshape(grid.rows, grid.columns, -1)[rows, columns]
-        return AerialDescriptors(
-            np.ascontiguousarray(by_cell).reshape(shape[0] * shape[1], -1),
-            self.valid.reshape(grid.rows, grid.columns)[rows, columns].ravel(),
-            RasterGrid(
-                grid.west_m + columns.start * cell_m, grid.north_m - rows.start * cell_m, cell_m, *shape
-            ),
-            self.problems,
-        )
-
-
-@dataclass(frozen=True)
-class _Block:
-    descriptor: np.ndarray | None  # [cells, cells, D], None where there is too little imagery
-    valid: np.ndarray  # [cells, cells]
-    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -104,14 +56,14 @@ class _Failure:
 class _Entry:
     """A block, or why there is none, and until when (on the monotonic clock) that is valid."""
 
-    made: Future[_Block | _Failure] = field(default_factory=Future)
+    made: Future[Block | _Failure] = field(default_factory=Future)
     until_sec: float = math.inf
 
     @property
     def is_hole(self) -> bool:
         """Whether the map answered that it has no imagery here."""
         made = self.made.result() if self.made.done() else None
-        return isinstance(made, _Block) and made.descriptor is None and not made.problems
+        return isinstance(made, Block) and made.descriptor is None and not made.problems
 
 
 class DescriptorMap:
@@ -143,10 +95,7 @@ class DescriptorMap:
         last_column = int(np.ceil((x_m + half_extent_m) / cell_m))
         first_row = int(np.floor((-y_m - half_extent_m) / cell_m))  # rows grow to the south
         last_row = int(np.ceil((-y_m + half_extent_m) / cell_m))
-        rows, columns = np.arange(first_row, last_row), np.arange(first_column, last_column)
-        descriptor: np.ndarray | None = None
-        valid = np.zeros((len(rows), len(columns)), dtype=bool)
-        centrality = np.full(valid.shape, -np.inf)
+        mosaic = Mosaic(np.arange(first_row, last_row), np.arange(first_column, last_column))
         problems: list[str] = []
         keys = list(self._keys_around(first_row, last_row, first_column, last_column))
         with self._lock:
@@ -154,31 +103,12 @@ class DescriptorMap:
         for key in keys:
             block = self._block(key)
             problems += block.problems
-            if block.descriptor is None:
-                continue
-            row, column = rows - self._first_cell(key[0]), columns - self._first_cell(key[1])
-            size = self._spec.block_cells
-            inside_r, inside_c = (row >= 0) & (row < size), (column >= 0) & (column < size)
-            target = np.ix_(inside_r, inside_c)
-            taken = np.ix_(row[inside_r], column[inside_c])
-            # Where blocks overlap, the one in which the cell lies most centrally describes it best.
-            depth = np.minimum.outer(
-                np.minimum(row[inside_r], size - 1 - row[inside_r]),
-                np.minimum(column[inside_c], size - 1 - column[inside_c]),
-            ).astype(float)
-            depth[~block.valid[taken]] = -np.inf
-            better = depth > centrality[target]
-            if descriptor is None:
-                descriptor = np.zeros((*valid.shape, block.descriptor.shape[-1]), dtype=np.float32)
-            descriptor[target] = np.where(better[..., None], block.descriptor[taken], descriptor[target])
-            valid[target] |= better
-            centrality[target] = np.maximum(centrality[target], depth)
-        if descriptor is None:
-            descriptor = np.zeros((*valid.shape, 1), dtype=np.float32)
-            self._request_again_soon(rows[len(rows) // 2], columns[len(columns) // 2])
-        grid = RasterGrid(first_column * cell_m, -first_row * cell_m, cell_m, *valid.shape)
+            mosaic.add(block, self._first_cell(key[0]), self._first_cell(key[1]))
+        if mosaic.descriptor is None:
+            self._request_again_soon((first_row + last_row) // 2, (first_column + last_column) // 2)
+        grid = RasterGrid(first_column * cell_m, -first_row * cell_m, cell_m, *mosaic.valid.shape)
         unique = tuple(dict.fromkeys(problems))  # neighbouring blocks share tiles
-        return AerialDescriptors(descriptor.reshape(-1, descriptor.shape[-1]), valid.ravel(), grid, unique)
+        return AerialDescriptors(mosaic.by_cell(), mosaic.valid.ravel(), grid, unique)
 
     def _first_cell(self, index: int) -> int:
         """Lattice row (or column) of a block's first cell; block 0 is centred on the datum."""
@@ -194,7 +124,7 @@ class DescriptorMap:
             ):
                 yield block_row, block_column
 
-    def _block(self, key: tuple[int, int]) -> _Block:
+    def _block(self, key: tuple[int, int]) -> Block:
         """The block. The first thread that requests it encodes it; others that request it meanwhile wait."""
         with self._lock:
             known = self._entries.get(key)
@@ -213,7 +143,7 @@ class DescriptorMap:
         return made
 
     def _fill(self, entry: _Entry, key: tuple[int, int]) -> None:
-        made: _Block | _Failure
+        made: Block | _Failure
         try:
             made = self._encode(key)
         except MapSourceError as error:
@@ -247,7 +177,7 @@ class DescriptorMap:
             if self._entries.get(key) is entry:
                 del self._entries[key]
 
-    def _encode(self, key: tuple[int, int]) -> _Block:
+    def _encode(self, key: tuple[int, int]) -> Block:
         spec = self._spec
         middle_m = [(self._first_cell(index) + spec.block_cells / 2) * spec.cell_m for index in key]
         bounds = Bounds.around(middle_m[1], -middle_m[0], spec.image_m / 2)  # rows grow to the south
@@ -257,9 +187,9 @@ class DescriptorMap:
         valid = crop.valid[: spec.image_px, : spec.image_px] & ~is_blank(image, spec.metres_per_pixel)
         if valid.mean() < MIN_VALID_RATIO:
             nothing = np.zeros((spec.block_cells, spec.block_cells), dtype=bool)
-            return _Block(None, nothing, crop.problems)
+            return Block(None, nothing, crop.problems)
         descriptor = self._encoder.describe(
             np.where(valid[..., None], image, np.array(NO_DATA_RGB, np.uint8))
         )
         seen = cv2.resize(valid.astype(np.float32), 2 * (spec.block_cells,), interpolation=cv2.INTER_AREA)
-        return _Block(np.ascontiguousarray(descriptor), seen > 0.5, crop.problems)
+        return Block(np.ascontiguousarray(descriptor), seen > 0.5, crop.problems)

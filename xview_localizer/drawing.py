@@ -21,12 +21,18 @@ def pixels(uv: np.ndarray) -> list:
     return np.round(uv).astype(int).tolist()
 
 
+def map_picture(aerial: AerialImage) -> np.ndarray:
+    """The map, RGB uint8 [H, W, 3]; light grey where it has no imagery."""
+    return np.where(aerial.valid[..., None], aerial.image, np.array(NO_MAP_RGB, np.uint8))
+
+
 def map_on(grid: RasterGrid, aerial: AerialImage) -> np.ndarray:
-    """The map on a grid, RGB uint8 [rows, columns, 3]; light grey beyond its imagery."""
+    """The map on a grid, RGB uint8 [rows, columns, 3]; light grey where it has no imagery, and beyond it."""
     centres = grid.cell_centres_xy_m.reshape(grid.rows, grid.columns, 2)
     # Pixel centres lie at +0.5 in grids and at integers in OpenCV.
     source = aerial.grid.uv_from_xy(centres).astype(np.float32) - 0.5
-    return cv2.remap(aerial.image, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderValue=NO_MAP_RGB)
+    picture = map_picture(aerial)
+    return cv2.remap(picture, source[..., 0], source[..., 1], cv2.INTER_LINEAR, borderValue=NO_MAP_RGB)
 
 
 def draw_pose(

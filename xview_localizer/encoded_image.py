@@ -57,9 +57,8 @@ def check_whole(data: bytes) -> None:
 def encoded_size(data: bytes) -> tuple[int, int]:
     """Width and height in pixels as the header gives them; nothing is decoded. Raises EncodedImageError."""
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", Image.DecompressionBombWarning
-        )  # the callers have limits of their own
+        # The callers have limits of their own.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
             with Image.open(BytesIO(data), formats=_FORMATS) as image:
                 return image.size

@@ -8,6 +8,11 @@ import numpy as np
 
 from xview_localizer.geometry.camera import CameraModel
 
+# Far below and above the heights of cameras on robots, cars and people.
+MIN_HEIGHT_M, MAX_HEIGHT_M = 0.05, 50.0
+# Standard deviation (grey levels) of what a covered or dark camera sees: its noise. Every so many pixels are looked at.
+BLANK_LEVELS, SAMPLED_PX = 3.0, 8
+
 
 @dataclass(frozen=True)
 class GroundView:
@@ -53,8 +58,10 @@ def unusable_reason(view: GroundView) -> str:
         )
     if not (np.all(np.isfinite(view.R_base_camera)) and np.all(np.isfinite(view.camera_in_base_m))):
         return "the camera's mounting is not finite"
-    if view.camera_height_m is not None and not 0.05 < view.camera_height_m < 50:
-        return f"camera height {view.camera_height_m} m is not between 0.05 and 50 m"
-    if float(image[::8, ::8].std(axis=(0, 1)).max()) < 3.0:
+    if view.camera_height_m is not None and not MIN_HEIGHT_M < view.camera_height_m < MAX_HEIGHT_M:
+        return (
+            f"camera height {view.camera_height_m} m is not between {MIN_HEIGHT_M:g} and {MAX_HEIGHT_M:g} m"
+        )
+    if float(image[::SAMPLED_PX, ::SAMPLED_PX].std(axis=(0, 1)).max()) < BLANK_LEVELS:
         return "image is blank (no contrast)"
     return ""

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from xview_localizer.geometry.camera import CameraModel
-from xview_localizer.geometry.canonical_view import FULL_CIRCLE_RAD, CanonicalView
+from xview_localizer.geometry.canonical_view import CanonicalView, spans_full_circle
 from xview_localizer.geometry.plan_view import PlanView
 
 # What the network sees where there is no image: the mean colour of photographs.
@@ -46,8 +46,7 @@ def render_rays(
     shape = rays_camera.shape[:2]
     uv, seen = camera.project(rays_camera.reshape(-1, 3))
     uv, seen = np.where(seen[:, None], uv, 0.0).reshape(*shape, 2), seen.reshape(shape)
-    wraps = camera.horizontal_fov_rad > FULL_CIRCLE_RAD - 1e-3
-    border = cv2.BORDER_WRAP if wraps else cv2.BORDER_REPLICATE
+    border = cv2.BORDER_WRAP if spans_full_circle(camera) else cv2.BORDER_REPLICATE
     return _resample(image, uv, (1.0, 1.0), seen, border), seen
 
 

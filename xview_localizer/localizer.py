@@ -18,13 +18,14 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 
 from xview_localizer.aerial.source import MapSource, MapSourceError
+from xview_localizer.aerial_descriptors import AerialDescriptors
 from xview_localizer.belief.calibration import CalibrationSpec
 from xview_localizer.belief.evidence import ImageEvidence
 from xview_localizer.belief.fix import Fix
 from xview_localizer.belief.gate import SINGLE_IMAGE_GATE, GateConfig, decide
 from xview_localizer.belief.hypotheses import Belief
 from xview_localizer.describe import described_and_lifted
-from xview_localizer.descriptor_map import AerialDescriptors, DescriptorMap
+from xview_localizer.descriptor_map import DescriptorMap
 from xview_localizer.geometry.dense import DenseSolverConfig, PoseModes, joined, solve_dense
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
@@ -93,9 +94,8 @@ class Localizer:
     def judge(self, modes: Modes) -> Fix:
         """The answer for a single image, without any belief from earlier images."""
         evidence = ImageEvidence.of(modes.modes, self.spec.calibration)
-        return decide(
-            modes, Belief().updated(evidence, 1.0, modes.log_prior(first=True)), self.config.single_image_gate
-        )
+        belief = Belief().updated(evidence, share=1.0, log_prior=modes.log_prior(first=True))
+        return decide(modes, belief, self.config.single_image_gate)
 
     def prefetch(self, x_m: float, y_m: float) -> None:
         """Read and encode the map around (x, y) now, so that `modes` finds it there; safe beside it.

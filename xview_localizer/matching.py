@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xview_localizer.descriptor_map import AerialDescriptors
+from xview_localizer.aerial_descriptors import AerialDescriptors
 from xview_localizer.geometry.match_field import Correspondences, MatchField
 from xview_localizer.geometry.pose import distance_along_m, turned
 from xview_localizer.observation import Observation, PlacedObservation
@@ -99,9 +99,9 @@ def best_matches(
         observation.descriptor, observation.dustbin, aerial, config
     )
     best = likelihood_ratio.argmax(axis=1)
-    likelihood = likelihood_ratio[np.arange(len(best)), best] / len(aerial.valid)
+    probability = likelihood_ratio[np.arange(len(best)), best] / np.count_nonzero(aerial.valid)
     return Correspondences(
-        observation.points_m(scale), aerial.grid.cell_centres_xy_m[best], likelihood * inlier_probability
+        observation.points_m(scale), aerial.grid.cell_centres_xy_m[best], probability * inlier_probability
     )
 
 

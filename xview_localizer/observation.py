@@ -30,9 +30,8 @@ class Observation:
     stamp_sec: float
     reason: str = ""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
-    rays_level: np.ndarray = field(
-        default_factory=lambda: np.zeros((0, 3))
-    )  # [N, 3] unit, where each cell is seen
+    # [N, 3] unit, the direction in which each cell is seen
+    rays_level: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
     height: float | None = None  # of the camera, in the unit of ground_xy_m; None for several cameras
     on_slope: Observation | None = None
 

@@ -23,8 +23,8 @@ SLOPE_FROM_RAD = float(np.radians(2.0))
 
 def observed_on_each_ground(observe: Callable[[GroundView], Observation], view: GroundView) -> Observation:
     """What `observe` sees in the view on level ground, with `on_slope` where base_link leans by SLOPE_FROM_RAD."""
-    level, leaning_rad = observe(view), lean_rad(view.gravity_base)
-    if level.reason or leaning_rad < SLOPE_FROM_RAD:
+    level = observe(view)
+    if level.reason or (leaning_rad := lean_rad(view.gravity_base)) < SLOPE_FROM_RAD:
         return level
     slope = observe(replace(view, gravity_base=None))
     if slope.reason:

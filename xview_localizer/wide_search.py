@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from xview_localizer.descriptor_map import AerialDescriptors
+from xview_localizer.aerial_descriptors import AerialDescriptors
 from xview_localizer.geometry.dense import DenseSolverConfig
 from xview_localizer.geometry.evidence import Evidence
 from xview_localizer.geometry.pose import Prior

@@ -144,12 +144,12 @@ def test_threads_share_a_small_cache(tmp_path) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
-    assert not [path for path in files(cache) if path.suffix == ".partial"]
+    assert not [path for path in files(cache) if path.suffix == ".part"]
     assert sum(path.stat().st_size for path in files(cache) if path.suffix == ".tile") <= 80_000
 
 
 def test_half_written_files_of_dead_processes_go(tmp_path) -> None:
-    old, fresh = tmp_path / "ab" / "x.tile.1.2.partial", tmp_path / "ab" / "y.tile.3.4.partial"
+    old, fresh = tmp_path / "ab" / "x.tile.1.2.part", tmp_path / "ab" / "y.tile.3.4.part"
     old.parent.mkdir()
     for path in (old, fresh):
         path.write_bytes(b"half")

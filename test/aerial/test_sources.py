@@ -333,16 +333,29 @@ def test_a_cog_over_http_equals_the_file(server, frame, cog) -> None:
         (Reply(status=404), "answered HTTP 404"),
         (Reply(b"x" * 3 * remote_file.BLOCK_BYTES), "sends no parts of files"),
         (Reply(b"x" * 100), "sends no parts of files"),
+        (Reply(b"x" * 100, status=206, headers={"Content-Range": "bytes 0-99/*"}), "does not tell its size"),
         (Reply(b"rubbish" * 100, in_parts=True), "cannot open the map"),
         (Reply(b"x" * 100, pause_per_byte_sec=0.2, in_parts=True), "no answer within 1 s"),
     ],
-    ids=["absent", "whole", "whole and small", "rubbish", "trickling"],
+    ids=["absent", "whole", "whole and small", "without a size", "rubbish", "trickling"],
 )
 def test_a_cog_that_cannot_be_read(server, frame, reply, message) -> None:
     server.replies["/map.tif?key=SECRET"] = reply
     with pytest.raises(MapSourceError, match=message) as raised:
         open_map_source(server.url + "/map.tif?key=SECRET", frame, fetch=QUICK)
     assert "SECRET" not in str(raised.value)
+
+
+def test_no_more_parts_are_kept_than_said_and_a_read_may_be_longer(server, monkeypatch) -> None:
+    monkeypatch.setattr(remote_file, "KEPT_BLOCKS", 2)
+    whole = np.random.default_rng(0).bytes(5 * remote_file.BLOCK_BYTES)
+    server.replies["/map"] = Reply(whole, in_parts=True)
+    file = remote_file.RemoteFile(server.url + "/map", QUICK)
+    assert file.read_at(0, len(whole)) == whole
+    asked = server.requests.total()
+    for number, is_kept in ((4, True), (3, True), (0, False)):
+        file.read_at(number * remote_file.BLOCK_BYTES, 10)
+        assert (server.requests.total() == asked) is is_kept
 
 
 def test_a_cog_whose_server_fails_later_raises_instead_of_black_ground(server, frame, cog) -> None:

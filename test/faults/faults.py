@@ -18,7 +18,7 @@ import numpy as np
 import yaml
 from sensor_msgs.msg import CompressedImage, Image
 
-from xview_localizer.inputs.messages import rgb_from_compressed_image
+from xview_localizer.inputs.image_messages import rgb_from_compressed_image
 from xview_localizer.models.package import default_package_path
 
 # Takes a role and its message, and gives what is published in its place; None: nothing.

@@ -497,6 +497,15 @@ def test_simulated_time_may_begin_at_its_first_second():
     assert intake.on_image(Message(header=header(0, nanosec=500_000_000))) == 0.5
 
 
+def test_a_drive_that_begins_again_elsewhere_with_the_same_orientation_has_not_turned():
+    intake = DriveIntake(None, SETTINGS)
+    for sec in range(10, 14):
+        intake.on_odom(odometry_message(sec, x_m=1.5 * sec, speed_mps=1.5))
+    intake.clear()
+    for sec in range(4, 8):
+        intake.on_odom(odometry_message(sec, x_m=1.5 * sec, y_m=60.0, speed_mps=1.5))
+
+
 def test_clearing_forgets_what_was_measured():
     intake = DriveIntake(None, SETTINGS)
     intake.on_fix(fix_message(1))

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from xview_localizer.encoded_image import MAX_IMAGE_PX
 from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
+from xview_localizer.inputs.image_messages import rgb_from_compressed_image, rgb_from_image
 from xview_localizer.inputs.messages import (
     MessageError,
     camera_from_info,
@@ -18,8 +19,6 @@ from xview_localizer.inputs.messages import (
     pose_from_odometry,
     pose_from_reference,
     position_from_nav_sat_fix,
-    rgb_from_compressed_image,
-    rgb_from_image,
     stamp_sec,
     transform_from_message,
 )
@@ -531,7 +530,7 @@ def test_gravity_comes_from_the_imu_s_orientation_or_else_its_acceleration():
     unset = imu(True, force)
     unset.orientation = Message(x=0.0, y=0.0, z=0.0, w=0.0)  # of a driver that has none
     np.testing.assert_allclose(gravity_from_imu(unset), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12)
-    with pytest.raises(MessageError, match="not gravity; it is in m/s², not in g"):
+    with pytest.raises(MessageError, match="not gravity; give it in m/s², not in g"):
         gravity_from_imu(imu(False, (0.0, 0.0, 1.0)))
 
 

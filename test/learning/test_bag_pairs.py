@@ -25,7 +25,8 @@ from xview_localizer.localizer import LocalizerConfig
 from xview_localizer.modes import Modes
 from xview_localizer.observation import empty_observation
 from xview_localizer.parameters.settings import Settings
-from xview_localizer.recordings.bag import BagError, read_drive
+from xview_localizer.recordings.bag import BagError
+from xview_localizer.recordings.drive_file import read_drive
 from xview_localizer.recordings.pairs import PairsDataset
 from xview_localizer.recordings.tum import write_tum
 from xview_localizer.simulation.bag_writer import DriveBag

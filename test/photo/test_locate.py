@@ -62,6 +62,15 @@ def test_place_off_the_map_is_rejected_by_name(locator, phone_photo):
     assert located.proof().shape[0] == 800
 
 
+def test_a_place_on_the_far_side_of_the_earth_has_a_frame_of_its_own(locator, phone_photo):
+    """East and north of it are 0, as at the place itself."""
+    origin, antipode = (
+        locator.locate(xl.read_photo(phone_photo, xl.KnownByUser(0.0, longitude_deg)))
+        for longitude_deg in (0.0, 180.0)
+    )
+    assert (origin.frame.longitude_deg, antipode.frame.longitude_deg) == (0.0, 180.0)
+
+
 @pytest.fixture
 def run(monkeypatch, capsys):
     """Run `xview-localizer locate …`; returns exit code, stdout, stderr."""

@@ -1,5 +1,7 @@
 """The metadata of a photo are read correctly, and missing options are named."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from photo_exif import exif
@@ -7,7 +9,7 @@ from PIL import Image
 
 from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
 from xview_localizer.geometry.local_frame import LocalFrame
-from xview_localizer.photo.batch import find_photos
+from xview_localizer.photo.batch import PhotoAnswer, find_photos
 from xview_localizer.photo.metadata import XMP_HEADER, PhotoError, _angle_deg
 from xview_localizer.photo.photo import KnownByUser, read_photo
 
@@ -250,6 +252,15 @@ def test_a_strip_is_a_panorama_on_request(save):
     photo = read_photo(save(width=900), KnownByUser(48.0, 11.0, hfov_deg=360.0))
     assert isinstance(photo.camera, EquirectangularCamera)
     assert photo.camera.px_per_rad_v == photo.camera.px_per_rad_h
+
+
+def test_a_heading_that_is_rounded_up_to_north_is_0():
+    located = SimpleNamespace(
+        photo=SimpleNamespace(name="a.jpg", notes=()), accepted=True, found=True, reason="", latitude_deg=48.0,
+        longitude_deg=11.0, heading_deg=359.97, heading_sigma_deg=1.0, position_sigmas_m=(1.0, 0.5),
+        distance_from_prior_m=3.0, fix=SimpleNamespace(confidence=0.99),
+    )  # fmt: skip
+    assert PhotoAnswer.of(located, "a_proof.jpg").heading_deg == 0.0
 
 
 def test_hidden_files_are_no_photos(save, tmp_path):

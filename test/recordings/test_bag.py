@@ -17,14 +17,15 @@ from rosbags.rosbag2 import Writer as Ros2Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.inputs.image_messages import rgb_from_image
 from xview_localizer.inputs.messages import (
     GnssPosition,
     camera_from_info,
     position_from_nav_sat_fix,
-    rgb_from_image,
     stamp_sec,
 )
-from xview_localizer.recordings.bag import ROLES_AND_TF, TF_TOPICS, BagError, BagReader, read_drive
+from xview_localizer.recordings.bag import ROLES_AND_TF, TF_TOPICS, BagError, BagReader
+from xview_localizer.recordings.drive_file import read_drive
 from xview_localizer.simulation.bag_writer import DriveBag
 from xview_localizer.simulation.sensors import GnssSample
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from xview_localizer.recordings.tum import read_tum, write_tum
 
@@ -15,6 +16,13 @@ def test_tum_file_is_read_back(tmp_path):
     np.testing.assert_allclose(trajectory["x_m"], [1.0, -1.5, -4.0])
     np.testing.assert_allclose(trajectory["y_m"], [2.0, 2.5, 3.0])
     np.testing.assert_allclose(trajectory["yaw_rad"], [3.0, 3.1, 3.2], atol=1e-6)
+
+
+def test_yaw_is_that_of_x_on_the_ground_though_the_pose_leans(tmp_path):
+    """By a rotation's part about z alone it would be 2° less."""
+    quaternion = Rotation.from_euler("ZYX", [40.0, 15.0, 15.0], degrees=True).as_quat()
+    (tmp_path / "truth.tum").write_text("0 0 0 0 " + " ".join(map(str, quaternion)))
+    assert np.degrees(read_tum(tmp_path / "truth.tum")["yaw_rad"]) == pytest.approx(40.0)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.parameters.settings import Settings
-from xview_localizer.recordings.bag import BagReader, read_drive
+from xview_localizer.recordings.bag import BagReader
+from xview_localizer.recordings.drive_file import read_drive
 
 # Accept whatever is found: these tests are about the node, not about the network's quality.
 ACCEPT_ALL = {

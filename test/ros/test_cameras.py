@@ -10,6 +10,8 @@ pytest.importorskip("rclpy")
 from node_client import without_timings
 
 from xview_localizer.assembly import build_localizer, open_map
+from xview_localizer.inputs.intake import DriveIntake
+from xview_localizer.inputs.messages import MessageError
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.recordings.drives import open_drive
 from xview_localizer.recordings.offline import localize_drive
@@ -50,6 +52,21 @@ def test_two_cameras_out_of_step_give_one_pose_a_moment(domain, rig_drive, value
     single = list(localize_drive(front, localizer, Settings.from_values(alone)))
     assert len(single) == len(offline)
     assert all(record.stamp_sec % 1 == 0 for record in single)
+
+
+def test_an_offline_replay_names_a_camera_whose_images_are_left_out(
+    rig_drive, localizer, values, monkeypatch
+):
+    observe, doubts = DriveIntake.observe, []
+
+    def observe_front(intake, message, camera):
+        if camera == "left":
+            raise MessageError("image data is cut off")
+        return observe(intake, message, camera)
+
+    monkeypatch.setattr(DriveIntake, "observe", observe_front)
+    records = list(localize_drive(rig_drive, localizer, Settings.from_values(values), doubts.append))
+    assert f"{len(records)} messages of left/image were not used, such as: image data is cut off" in doubts
 
 
 def test_a_bare_recording_and_a_parameter_file_that_names_its_cameras(rig_drive, values, localizer, offline):

@@ -17,7 +17,8 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 from visualization_msgs.msg import MarkerArray
 
-from xview_localizer.inputs.messages import rgb_from_compressed_image, stamp_sec
+from xview_localizer.inputs.image_messages import rgb_from_compressed_image
+from xview_localizer.inputs.messages import stamp_sec
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.recordings.bag import BagError
 from xview_localizer.recordings.offline import localize_drive

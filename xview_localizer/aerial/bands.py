@@ -25,13 +25,8 @@ _WORDS = {
     "green": ("green", "grün", "gruen", "vert", "verde", "groen"),
     "blue": ("blue", "blau", "bleu", "azul", "blu", "blauw"),
 }
-_LETTERS = {
-    "r": "red",
-    "g": "green",
-    "b": "blue",
-    "n": "nir",
-    "ir": "nir",
-}  # where they are all of a description
+# Letters name a band where they are all of its description.
+_LETTERS = {"r": "red", "g": "green", "b": "blue", "n": "nir", "ir": "nir"}
 # Whether an alpha band holds opacity is seen in so many windows across and down, of so many pixels.
 _WINDOWS, _WINDOW_PX = 3, 64
 

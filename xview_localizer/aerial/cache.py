@@ -13,9 +13,10 @@ from pathlib import Path
 
 from xview_localizer.aerial.redact import redacted
 from xview_localizer.aerial.source import MapSourceError
+from xview_localizer.atomic import PART_SUFFIX, replaced
 
 _EVICT_TO = 0.9  # of the limit, so that not every new tile evicts
-_ABANDONED_AFTER_SEC = 3600.0  # a partial file this old was left by a process that died
+_ABANDONED_AFTER_SEC = 3600.0  # a file that was begun so long ago was left by a process that died
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,11 @@ class TileCache:
     def put(self, url: str, data: bytes, content_type: str) -> None:
         """Store a tile; the least recently used ones are deleted above the size limit. Raises OSError."""
         tile, note = self._paths(url)
-        tile.parent.mkdir(parents=True, exist_ok=True)
         provenance = Provenance(redacted(url), time.time(), content_type, hashlib.sha256(data).hexdigest())
-        _write_whole(note, json.dumps(asdict(provenance)).encode())
-        _write_whole(tile, data)
+        with replaced(note) as fresh:
+            fresh.write_text(json.dumps(asdict(provenance)))
+        with replaced(tile) as fresh:
+            fresh.write_bytes(data)
         with self._lock:
             self._bytes += len(data)
             if self._bytes > self._max_bytes:
@@ -107,17 +109,7 @@ class TileCache:
 
     def _drop_abandoned(self) -> None:
         """Delete half-written files of processes that died."""
-        for path in self.folder.rglob("*.partial"):
+        for path in self.folder.rglob(f"*{PART_SUFFIX}"):
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_SEC:
                     path.unlink()
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise

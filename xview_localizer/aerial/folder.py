@@ -46,11 +46,8 @@ class FolderMap:
     """
 
     def __init__(self, folder: Path, suffixes: tuple[str, ...], frame: LocalFrame) -> None:
-        paths = sorted(
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in suffixes and not path.name.startswith(".")  # as macOS adds to copies
-        )
+        visible = folder.glob("[!.]*")  # macOS adds hidden files to copies
+        paths = sorted(path for path in visible if path.suffix.lower() in suffixes)
         if not paths:
             raise MapSourceError(
                 f"the folder {folder} holds no map files ({', '.join(suffixes)}); for a folder of tiles give the "

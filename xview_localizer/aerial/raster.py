@@ -24,16 +24,17 @@ from xview_localizer.aerial.raster_crs import (
     plane_from_geodetic,
     raster_crs,
 )
+from xview_localizer.aerial.raster_problems import georeference_problem, storage_problem
 from xview_localizer.aerial.remote_file import PATH, RemoteFile, RemoteReader
 from xview_localizer.aerial.source import AerialImage, MapSourceError, SourceLevel, crop_grid
 from xview_localizer.aerial.warp import lookup_geodetic, resample, source_step
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.geometry.local_frame import LocalFrame
 
-# GDAL decodes whole blocks; larger ones would fill the memory for a single pixel.
-MAX_BLOCK_PX = 64_000_000
 # Errors of GDAL and its drivers; versions of rasterio wrap them differently.
 _READ_ERRORS = (RasterioError, CPLE_BaseError, OSError, ValueError, SystemError)
+
+MARGIN_PX = 2  # around the pixels of a window, for interpolation
 
 
 class Raster:
@@ -79,10 +80,10 @@ class Raster:
         `points` are sampled on each edge; a point without a place on Earth is infinite.
         """
         affine, width, height = self._raster.transform, self._raster.width, self._raster.height
-        along, none, all_ = np.linspace(0, 1, points), np.zeros(points), np.ones(points)
+        along, first, last = np.linspace(0, 1, points), np.zeros(points), np.ones(points)
         # The last two are a pixel's height apart, in the middle.
-        u = width * np.concatenate([along, along, none, all_, [0.5, 0.5]])
-        v = height * np.concatenate([none, all_, along, along, [0.5, 0.5 + 1 / height]])
+        u = width * np.concatenate([along, along, first, last, [0.5, 0.5]])
+        v = height * np.concatenate([first, last, along, along, [0.5, 0.5 + 1 / height]])
         x, y = affine.a * u + affine.b * v + affine.c, affine.d * u + affine.e * v + affine.f
         latitude_deg, longitude_deg = geodetic_from_plane(self.crs, x, y)
         *_, length_m = Geod(ellps="WGS84").inv(
@@ -209,7 +210,7 @@ def _opened_remote(remote: RemoteFile) -> rasterio.DatasetReader:
 def _checked(raster: rasterio.DatasetReader, path: Path) -> CRS:
     """The CRS of a usable map raster. Raises MapSourceError with the remedy where it is not usable, and CRSError."""
     crs = None
-    problem = _georeference_problem(raster) or band_problem(raster) or _storage_problem(raster)
+    problem = georeference_problem(raster) or band_problem(raster) or storage_problem(raster)
     if not problem:
         crs = raster_crs(raster, path)
         if crs is None:
@@ -222,61 +223,13 @@ def _checked(raster: rasterio.DatasetReader, path: Path) -> CRS:
     return crs
 
 
-def _georeference_problem(raster: rasterio.DatasetReader) -> str | None:
-    """The reason why the pixels have no place on Earth, with the remedy; None where they have one."""
-    if not raster.transform.is_identity:
-        if raster.transform.is_degenerate:
-            return (
-                "has a singular geotransform, which puts all its pixels on one line or point; georeference it, "
-                "or export it again in a projected CRS or WGS84"
-            )
-        return None
-    if raster.gcps[0]:
-        return (
-            "has ground control points but no geotransform; warp it with gdalwarp -t_srs EPSG:… (any CRS in metres "
-            "there)"
-        )
-    if raster.rpcs:
-        return "has an RPC camera model but no geotransform; warp it with gdalwarp -rpc -t_srs EPSG:…"
-    if raster.subdatasets:
-        return (
-            f"holds {len(raster.subdatasets)} rasters; take one of them, such as with gdal_translate "
-            f"{raster.subdatasets[0]} map.tif"
-        )
-    if raster.crs is None:
-        return (
-            "has no coordinate reference system and no geotransform; georeference it, assign both with "
-            "gdal_edit.py -a_srs -a_ullr, or put a world file and a .prj beside it"
-        )
-    return (
-        "has no geotransform, so its pixels have no place; georeference it (ground control points need gdalwarp), or "
-        "put a world file beside it"
-    )
-
-
-def _storage_problem(raster: rasterio.DatasetReader) -> str | None:
-    """The reason why reading would fill the memory or contact another machine; None where it does neither."""
-    rows, columns = max(raster.block_shapes)
-    if rows * columns > MAX_BLOCK_PX:
-        return (
-            f"is stored in blocks of {columns} × {rows} px, which have to be read whole; "
-            "convert it with gdal_translate -co TILED=YES -co COMPRESS=JPEG"
-        )
-    # A VRT may refer to any address, but only hosts that the user configures are contacted.
-    if remote := [
-        name for name in raster.files if name.startswith(("/vsi", "http:", "https:")) and "curl" in name
-    ]:
-        return f"refers to {remote[0]}, which is on another machine; download it"
-    return None
-
-
-def _window(uv: np.ndarray, width: int, height: int, margin_px: int = 2) -> Window | None:
+def _window(uv: np.ndarray, width: int, height: int) -> Window | None:
     """The part of the raster that the pixels `uv` [rows, columns, 2] need; None where they do not overlap."""
     if not np.isfinite(uv).all():
         return None
     (least_u, least_v), (most_u, most_v) = uv.min(axis=(0, 1)), uv.max(axis=(0, 1))
-    left, right = max(0, int(least_u) - margin_px), min(width, int(most_u) + 1 + margin_px)
-    top, bottom = max(0, int(least_v) - margin_px), min(height, int(most_v) + 1 + margin_px)
+    left, right = max(0, int(least_u) - MARGIN_PX), min(width, int(most_u) + 1 + MARGIN_PX)
+    top, bottom = max(0, int(least_v) - MARGIN_PX), min(height, int(most_v) + 1 + MARGIN_PX)
     if left >= right or top >= bottom:
         return None
     return Window(left, top, right - left, bottom - top)

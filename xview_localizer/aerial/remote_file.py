@@ -45,7 +45,12 @@ class RemoteFile:
         self.failures = 0  # requests that failed, or were not made because one had just failed
         self._etag: str | None = None
         answer = self._ask(0, BLOCK_BYTES)
-        self.size = int(re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers["Content-Range"]).group(1))
+        place = re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers["Content-Range"])
+        if place is None:  # such as "bytes 0-65535/*"
+            raise MapSourceError(
+                f"cannot read {self.name}: the server does not tell its size; download the file"
+            )
+        self.size = int(place[1])
         self._etag = answer.headers.get("ETag")
         self._blocks[0] = answer.body
 
@@ -68,6 +73,8 @@ class RemoteFile:
         first, last = offset // BLOCK_BYTES, (offset + length - 1) // BLOCK_BYTES
         with self._lock:
             data = b"".join(self._block(number, last) for number in range(first, last + 1))
+            while len(self._blocks) > KEPT_BLOCKS:
+                self._blocks.popitem(last=False)
         start = offset - first * BLOCK_BYTES
         return data[start : start + length]
 
@@ -79,11 +86,7 @@ class RemoteFile:
             for n in range(count):
                 self._blocks[number + n] = body[n * BLOCK_BYTES : (n + 1) * BLOCK_BYTES]
         self._blocks.move_to_end(number)
-        block = self._blocks[number]
-        # The blocks of a read in progress are not evicted.
-        while len(self._blocks) > KEPT_BLOCKS + MAX_READ_BYTES // BLOCK_BYTES:
-            self._blocks.popitem(last=False)
-        return block
+        return self._blocks[number]
 
     def _ask(self, offset: int, length: int) -> HttpAnswer:
         """The answer with a part of the file. Raises MapSourceError."""

@@ -27,9 +27,8 @@ class AerialImage:
     image: np.ndarray  # [H, W, 3] uint8 RGB
     valid: np.ndarray  # [H, W] bool, False where the map has no data
     grid: RasterGrid
-    problems: tuple[
-        str, ...
-    ] = ()  # errors of parts that may exist but could not be read (broken tiles, timeouts)
+    # Errors of parts that may exist but could not be read (broken tiles, timeouts).
+    problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()  # causes that make poses found in it doubtful, each with a remedy
 
     @property

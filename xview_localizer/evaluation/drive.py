@@ -13,6 +13,7 @@ from xview_localizer.evaluation.reference import Reference, antenna_sample
 from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.inputs import messages
+from xview_localizer.inputs.image_messages import rgb_from_compressed_image, rgb_from_image
 from xview_localizer.inputs.mountings import MountingError, Mountings
 from xview_localizer.observation import IDENTITY_POSE
 from xview_localizer.parameters.settings import Settings
@@ -93,7 +94,7 @@ def drive_images(drive: Drive, stamps_sec: Sequence[float]) -> list[np.ndarray |
             if stamp_sec not in wanted:
                 continue
             compressed = is_compressed(recorded.type_name)
-            decode = messages.rgb_from_compressed_image if compressed else messages.rgb_from_image
+            decode = rgb_from_compressed_image if compressed else rgb_from_image
             with suppress(messages.MessageError):  # the record of this image gives the reason
                 found[stamp_sec] = decode(image)
     return [found.get(stamp) for stamp in stamps_sec]

@@ -15,6 +15,7 @@ from xview_localizer.geometry.pose import wrap_angle_rad
 from xview_localizer.geometry.smooth_projection import project_raster
 
 FULL_CIRCLE_RAD = 2 * np.pi
+SEAM_RAD = 1e-3  # an image that lacks no more than this has the full circle
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,18 @@ def directions_of(azimuth_rad: np.ndarray, elevation_rad: np.ndarray) -> np.ndar
     return np.stack([x, y, np.broadcast_to(np.sin(elevation_rad), x.shape)], axis=-1)
 
 
+def spans_full_circle(camera: CameraModel) -> bool:
+    """Whether the image wraps: its last column stands beside its first."""
+    return camera.horizontal_fov_rad > FULL_CIRCLE_RAD - SEAM_RAD
+
+
 def canonical_view(camera: CameraModel, R_level_camera: np.ndarray, spec: ViewSpec) -> CanonicalView:
     """Lay the canonical raster over what `camera` sees; `R_level_camera` [3, 3] levels optical-frame rays.
 
     A camera of horizontal field f gets `columns_px_per_rad * f` columns, at most `max_columns_px`.
     """
     span_rad = min(camera.horizontal_fov_rad, FULL_CIRCLE_RAD)
-    wraps = span_rad > FULL_CIRCLE_RAD - 1e-3
+    wraps = spans_full_circle(camera)
     multiple = spec.column_multiple_px
     columns_px = int(
         np.clip(

@@ -121,14 +121,12 @@ def joined(solutions: Sequence[PoseModes], config: DenseSolverConfig) -> PoseMod
 
     The figures are those of the best mode's solution; without any mode the reason is that of the first solution.
     """
-    found = sorted(
-        (solution for solution in solutions if solution.modes),
-        key=lambda solution: -_worth(solution.modes[0]),
-    )
+    found = [solution for solution in solutions if solution.modes]
     if not found:
         return solutions[0]
+    best = max(found, key=lambda solution: _worth(solution.modes[0]))
     modes = [mode for solution in found for mode in solution.modes]
-    return replace(found[0], modes=_distinct(modes, config))
+    return replace(best, modes=_distinct(modes, config))
 
 
 def _worth(mode: PoseMode) -> float:
@@ -245,10 +243,11 @@ def _assignment_covariances(
 ) -> np.ndarray:
     """Gauss-Newton covariances [H, 4, 4] of the soft assignment at the poses (a, t) [H], kept finite by the prior."""
     _, weight = soft_assignment(evidence, a, t, kernel_cells=1.0)
-    sigma_m = evidence.grid.spacing_m  # of an assignment
+    sigma_m = evidence.grid.spacing_m  # standard deviation of a cell's assigned position, per axis
     low, high = config.scale_bounds
     free = 4 if high > low else 3
     yaw_sigma_rad = gate.prior.yaw_sigma_rad or 1.0
+    # Information of (x, y, yaw, log scale): sigmas of a radius, of the heading (else 1 rad), and of a factor of e.
     prior = np.diag([gate.prior.radius_m**-2, gate.prior.radius_m**-2, yaw_sigma_rad**-2, 1.0])
     covariances = np.zeros((len(a), 4, 4))
     for n in range(len(a)):

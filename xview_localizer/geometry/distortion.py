@@ -188,13 +188,8 @@ _ALIASES = {
 COEFFICIENT_COUNTS = {
     "none": (0,),
     "plumb_bob": (4, 5),
-    "rational_polynomial": (
-        4,
-        5,
-        8,
-        12,
-        14,
-    ),  # as plumb_bob; all; with a thin prism; with a tilted sensor too
+    # As plumb_bob; all six of the fraction; with a thin prism; with a tilted sensor too.
+    "rational_polynomial": (4, 5, 8, 12, 14),
     "equidistant": (4,),
 }
 

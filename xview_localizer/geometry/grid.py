@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+ROUNDING_CELLS = 1e-6
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -62,8 +64,9 @@ class RasterGrid:
     @classmethod
     def covering(cls, bounds: Bounds, spacing_m: float) -> RasterGrid:
         """The smallest grid from the north-west corner of `bounds` that covers it."""
-        rows = int(np.ceil(bounds.height_m / spacing_m - 1e-6))
-        columns = int(np.ceil(bounds.width_m / spacing_m - 1e-6))
+        # What rounding adds to a whole number of cells is no further row or column.
+        rows = int(np.ceil(bounds.height_m / spacing_m - ROUNDING_CELLS))
+        columns = int(np.ceil(bounds.width_m / spacing_m - ROUNDING_CELLS))
         return cls(bounds.west_m, bounds.north_m, spacing_m, rows, columns)
 
     @property

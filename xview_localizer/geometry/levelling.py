@@ -62,9 +62,14 @@ def R_base_optical_from_rpy(roll_rad: float, pitch_rad: float, yaw_rad: float) -
 
 
 def rpy_from_R_base_body(R_base_body: np.ndarray) -> tuple[float, float, float]:
-    """Fixed-axis roll, pitch, yaw in radians of a body's rotation [3, 3]: the inverse of R_base_optical_from_rpy's."""
-    return (
-        float(np.arctan2(R_base_body[2, 1], R_base_body[2, 2])),
-        float(-np.arcsin(np.clip(R_base_body[2, 0], -1, 1))),
-        float(np.arctan2(R_base_body[1, 0], R_base_body[0, 0])),
-    )
+    """Fixed-axis roll, pitch, yaw in radians of a body's rotation [3, 3]: the inverse of R_base_optical_from_rpy's.
+
+    At a pitch of ±90° only the difference (or sum) of roll and yaw is defined, and rounding decides on the roll. The
+    yaw is taken for that roll: R Rx(-roll) = Rz(yaw) Ry(pitch), whose second column is (-sin yaw, cos yaw, 0).
+    """
+    R = R_base_body
+    roll_rad = np.arctan2(R[2, 1], R[2, 2])
+    pitch_rad = np.arctan2(-R[2, 0], np.hypot(R[2, 1], R[2, 2]))
+    cr, sr = np.cos(roll_rad), np.sin(roll_rad)
+    yaw_rad = np.arctan2(sr * R[0, 2] - cr * R[0, 1], cr * R[1, 1] - sr * R[1, 2])
+    return float(roll_rad), float(pitch_rad), float(yaw_rad)

@@ -36,9 +36,8 @@ class MatchField:
     offset_xy_m: np.ndarray  # [N, 2] float64, of that camera in the current level frame
     weight: np.ndarray  # [N] >= 0
     current: np.ndarray  # [N] bool: of the current image, not of an earlier one
-    overlap_discount: float = (
-        1.0  # factor contained in `weight`, since images of the same ground repeat each other
-    )
+    # Factor contained in `weight`, since images of the same ground repeat each other.
+    overlap_discount: float = 1.0
 
     @classmethod
     def of_one_image(

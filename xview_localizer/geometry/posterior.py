@@ -13,7 +13,8 @@ from xview_localizer.geometry.prior_gate import PriorGate
 
 ROUNDS = 3  # of adaptive importance sampling
 PROPOSAL_INFLATION = 1.4  # factor on the standard deviations, so that the proposal covers the tails
-PRIOR_SAMPLES = 10.0  # weight of the proposal's covariance, in effective samples
+# Weights of the proposal's mean and covariance, in effective samples.
+MEAN_SAMPLES, COVARIANCE_SAMPLES = 1.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,10 @@ class Posterior:
             effective = 1 / (weight**2).sum()
             new_mean = weight @ draws
             spread = (draws - new_mean).T @ ((draws - new_mean) * weight[:, None])
-            mean = (effective * new_mean + mean) / (effective + 1)
-            covariance = (effective * spread + PRIOR_SAMPLES * covariance) / (effective + PRIOR_SAMPLES)
+            mean = (effective * new_mean + MEAN_SAMPLES * mean) / (effective + MEAN_SAMPLES)
+            covariance = (effective * spread + COVARIANCE_SAMPLES * covariance) / (
+                effective + COVARIANCE_SAMPLES
+            )
         return mean, covariance
 
 

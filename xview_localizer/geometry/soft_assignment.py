@@ -72,9 +72,9 @@ def soft_assignment(
     return target.T, (total / (1 + total)).astype(np.float64).T
 
 
-def _kernel(first: np.ndarray, kernel_cells: float) -> list[np.ndarray]:
-    """Shares of the window's columns (or rows), which sum to one; `first` is the middle one minus the prediction."""
+def _kernel(middle: np.ndarray, kernel_cells: float) -> list[np.ndarray]:
+    """Shares of the window's columns (or rows), which sum to one; `middle` is the middle one minus the prediction."""
     exponent = np.float32(-0.5 / kernel_cells**2)
-    shares = [np.exp(exponent * (first + step) ** 2) for step in range(-WINDOW_CELLS, WINDOW_CELLS + 1)]
+    shares = [np.exp(exponent * (middle + step) ** 2) for step in range(-WINDOW_CELLS, WINDOW_CELLS + 1)]
     total = sum(shares)
     return [share / total for share in shares]

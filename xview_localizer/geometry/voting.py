@@ -82,7 +82,7 @@ def vote_in_parts(
     t = prior.x_m + offsets + 1j * (prior.y_m - offsets[:, None])
     scores[:, ~gate.allows_position(t)] = -np.inf
     volume = scores.reshape(len(scales), len(yaws), *t.shape)
-    k, rows, columns = _highest_peaks(volume, wraps=prior.yaw_rad is None, count=config.candidates)
+    k, rows, columns = _highest_peaks(volume, wraps=prior.heading is None, count=config.candidates)
     return a[k], t[rows, columns]
 
 
@@ -103,7 +103,7 @@ def _informative_cells(evidence: Evidence, count: int, rng: np.random.Generator)
 
 
 def _padded_votes(inner: np.ndarray, block: int, pad: int) -> np.ndarray:
-    """Log ratios of the grid's cells, averaged in blocks, in a border of `pad` neutral blocks."""
+    """Log ratios of blocks of the grid's cells, by the mean excess of each, in a border of `pad` neutral blocks."""
     n, rows, columns = inner.shape
     if block > 1:
         full = np.zeros((n, -(-rows // block) * block, -(-columns // block) * block), dtype=np.float32)
@@ -116,7 +116,7 @@ def _padded_votes(inner: np.ndarray, block: int, pad: int) -> np.ndarray:
 
 
 def _yaws(gate: PriorGate, config: VotingConfig) -> np.ndarray:
-    """Yaws of the search: a full circle, or those within the gate around a known heading."""
+    """Yaws of the search: a full circle, or those up to the gate (rounded up to a step) around a known heading."""
     if gate.prior.heading is None:
         count = int(np.ceil(2 * np.pi / config.yaw_step_rad))
         return np.arange(count) * (2 * np.pi / count)

@@ -19,9 +19,10 @@ class ClockLag:
     """Compares the newest stamps of the sensors with each camera's images as they come in."""
 
     def __init__(self) -> None:
+        # By camera and sensor.
         self._leads_sec: dict[str, dict[str, deque[float]]] = defaultdict(
             lambda: defaultdict(lambda: deque(maxlen=IMAGES))
-        )  # by camera and sensor
+        )
 
     def on_image(self, camera: str, stamp_sec: float, newest_sec: Mapping[str, float]) -> None:
         """An image of `camera` has come in; `newest_sec` are the sensors' newest stamps."""

@@ -100,10 +100,10 @@ class DriveDoubts:
 
     def __init__(self, values: Values) -> None:
         self._of_settings = doubts_of_settings(values)
-        self._status = ""
-        self._cameras: dict[str, str] = {}  # by camera
+        self._of_status = ""
+        self._of_camera_info: dict[str, str] = {}  # by camera
         self._rectified: dict[str, str] = {}  # topics of rectified images, by camera
-        self._distorted: set[str] = set()  # cameras by whose CameraInfo images are distorted
+        self._distorted: dict[str, bool] = {}  # whether images are distorted by their CameraInfo, by camera
         self._default_orientations = 0
         self._scales: deque[tuple[float, tuple[float, float]]] = deque(maxlen=SCALES)
         self._tilts_rad: deque[np.ndarray] = deque(maxlen=TILTS)
@@ -115,8 +115,8 @@ class DriveDoubts:
             *filter(
                 None,
                 (
-                    *self._cameras.values(),
-                    self._status,
+                    *self._of_camera_info.values(),
+                    self._of_status,
                     self._attitude_missing(),
                     self._stuck_scale(),
                     self._tilted(),
@@ -128,9 +128,8 @@ class DriveDoubts:
         """A CameraInfo that was taken, and the field of view by it; an only camera has an empty name."""
         perspective = message.distortion_model.strip().lower() in PERSPECTIVE
         doubt = doubt_of_lens(horizontal_fov_rad, perspective) or doubt_of_principal_point(message)
-        self._cameras[camera] = f"{camera}: {doubt}" if camera and doubt else doubt
-
-        (self._distorted.add if np.any(message.d) else self._distorted.discard)(camera)
+        self._of_camera_info[camera] = f"{camera}: {doubt}" if camera and doubt else doubt
+        self._distorted[camera] = bool(np.any(message.d))
 
     def on_image_topic(self, topic: str, camera: str) -> None:
         """The full name of the topic that a camera's images come on."""
@@ -143,7 +142,7 @@ class DriveDoubts:
 
     def on_status(self, status: int) -> None:
         """`status` of a NavSatFix that was used."""
-        self._status = (
+        self._of_status = (
             "the driver never sets the status of NavSatFix (-2): what it sends without a fix would be taken for "
             "positions; let it set -1 without a fix, and 0 or more with one"
             if status == STATUS_UNKNOWN
@@ -155,12 +154,16 @@ class DriveDoubts:
         if np.isfinite(scale):
             self._scales.append((scale, bounds))
 
+    def on_tilt(self, tilt_rad: np.ndarray) -> None:
+        """The tilt [2] of the ground under which an accepted image matches best (see residual_tilt.py)."""
+        self._tilts_rad.append(tilt_rad)
+
     def _rectified_twice(self) -> list[str]:
         return [
             f"{topic} has rectified images, by its name, and its CameraInfo a distortion, which is taken out once "
             "more; remap to the raw images, or publish a CameraInfo with the k of p and without d"
             for camera, topic in self._rectified.items()
-            if camera in self._distorted
+            if self._distorted.get(camera)
         ]
 
     def _attitude_missing(self) -> str:
@@ -170,10 +173,6 @@ class DriveDoubts:
             "the orientation of every Imu is exactly 0, 0, 0, 1: its driver does not fill it in, and roll and "
             "pitch are not seen; let it set orientation_covariance[0] to -1, so that the acceleration is used"
         )
-
-    def on_tilt(self, tilt_rad: np.ndarray) -> None:
-        """The tilt [2] of the ground under which an accepted image matches best (see residual_tilt.py)."""
-        self._tilts_rad.append(tilt_rad)
 
     def _tilted(self) -> str:
         if len(self._tilts_rad) < TILTS_LEAST:
@@ -223,8 +222,7 @@ def _rotation(name: str, rpy_deg: object) -> str:
             "points along the view: [0, 0, 0] looks ahead, a positive pitch down"
         )
     turned = angles[angles != 0]
-    as_degrees = np.degrees(turned)
-    if len(turned) and np.all(np.abs(angles) <= 2 * np.pi) and np.all(_is_round(as_degrees)):
+    if len(turned) and np.all(np.abs(angles) <= 2 * np.pi) and np.all(_is_round(np.degrees(turned))):
         return (
             f"{name} {angles.tolist()} looks like radians, {np.round(np.degrees(angles), 1).tolist()} in degrees; "
             "write degrees"

@@ -16,6 +16,7 @@ from xview_localizer.inputs.camera_mask import camera_masks
 from xview_localizer.inputs.clock_lag import ClockLag
 from xview_localizer.inputs.doubts import DriveDoubts
 from xview_localizer.inputs.driving_direction import DrivingDirection
+from xview_localizer.inputs.image_messages import rgb_from_compressed_image, rgb_from_image
 from xview_localizer.inputs.lean_check import LeanCheck
 from xview_localizer.inputs.moments import CameraImage, Moment
 from xview_localizer.inputs.mountings import ONLY_CAMERA, MountingError, Mountings, parameter_prefix
@@ -63,7 +64,7 @@ class DriveIntake:
         self,
         localizer: Localizer,
         settings: Settings,
-        rgb_from_image: Callable[[object], np.ndarray] = messages.rgb_from_image,
+        rgb_from_image: Callable[[object], np.ndarray] = rgb_from_image,
     ) -> None:
         self.tracker = DriveTracker(localizer, settings.frame, settings.tracker)
         self._localizer, self._settings, self._rgb_from_image = localizer, settings, rgb_from_image
@@ -231,7 +232,7 @@ class DriveIntake:
         self._repeated_images.check(message, camera)
         compressed = not hasattr(message, "encoding")
         if compressed:
-            image = messages.rgb_from_compressed_image(message, (model.width, model.height))
+            image = rgb_from_compressed_image(message, (model.width, model.height))
         else:
             image = self._rgb_from_image(message)
         stamp_sec = messages.stamp_sec(message)
@@ -254,8 +255,8 @@ class DriveIntake:
 
     def clear(self) -> None:
         """Time has jumped: forget all that was measured."""
-        self._path_check, self.driving_direction = PathCheck(), DrivingDirection()
-        self.lean_check = LeanCheck()
+        self._odometry_check, self._path_check = OdometryCheck(), PathCheck()
+        self.driving_direction, self.lean_check = DrivingDirection(), LeanCheck()
         self._repeated_images.clear()
         self.tracker.clear()
         self.mountings.clear()

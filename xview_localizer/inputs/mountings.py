@@ -61,20 +61,12 @@ class MountingConfig:
     @property
     def from_tf(self) -> list[str]:
         """Names of the parameters in whose place TF is looked up."""
-        values = (
-            {"imu.rpy_deg": self.R_base_imu}
-            | {
-                f"{parameter_prefix(camera)}.{key}": value
-                for camera, mounting in self.cameras.items()
-                for key, value in (
-                    ("position_in_base_m", mounting.in_base_m),
-                    ("rpy_deg", mounting.R_base_camera),
-                )
-            }
-            | {
-                "gnss.antenna_in_base_m": self.antenna_in_base_m,
-            }
-        )
+        values = {"imu.rpy_deg": self.R_base_imu}
+        for camera, mounting in self.cameras.items():
+            prefix = parameter_prefix(camera)
+            values[f"{prefix}.position_in_base_m"] = mounting.in_base_m
+            values[f"{prefix}.rpy_deg"] = mounting.R_base_camera
+        values["gnss.antenna_in_base_m"] = self.antenna_in_base_m
         return [name for name, value in values.items() if value is None]
 
 

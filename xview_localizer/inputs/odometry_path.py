@@ -28,9 +28,8 @@ class PathCheck:
         self._pairs: deque[tuple[complex, complex, float]] = deque(maxlen=POSITIONS)  # odometry, GNSS, sigma
         self._last: tuple[float, complex] | None = None
         self._mirrored = False
-        self._repeated: tuple[complex, complex] | None = (
-            None  # GNSS's position, and odometry's when it came first
-        )
+        # GNSS's position, and odometry's when it came first.
+        self._repeated: tuple[complex, complex] | None = None
         self._scale = 1.0  # of odometry's path against GNSS's, where they differ
 
     def on_odometry(self, stamp_sec: float, pose: Pose2) -> None:

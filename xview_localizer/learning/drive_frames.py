@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from xview_localizer.atomic import replaced
 from xview_localizer.evaluation.reference import Reference
 from xview_localizer.geometry.camera import camera_to_dict
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_level_base, rpy_from_R_base_body
@@ -92,9 +93,8 @@ def cut_frames(
         cutter.add(moment)
     frames = cutter.frames
     _check(frames, drive, reference, cutter.complaints)
-    partial = out / "frames.part.json"
-    partial.write_text(json.dumps([asdict(frame) for frame in frames], default=np.ndarray.tolist))
-    partial.rename(out / "frames.json")
+    with replaced(out / "frames.json") as fresh:
+        fresh.write_text(json.dumps([asdict(frame) for frame in frames], default=np.ndarray.tolist))
     return frames
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from xview_localizer.atomic import replaced
 from xview_localizer.learning.batch import batch_of
 from xview_localizer.learning.features import FeatureFolder
 from xview_localizer.learning.matcher import Matcher
@@ -82,9 +83,8 @@ class _Run:
             "schedule": self._schedule.state_dict(),
             "step": step,
         }
-        partial = self._checkpoint.with_suffix(".part")
-        torch.save(state, partial)
-        partial.rename(self._checkpoint)
+        with replaced(self._checkpoint) as fresh:
+            torch.save(state, fresh)
 
 
 def train(

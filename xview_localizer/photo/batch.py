@@ -52,7 +52,7 @@ class PhotoAnswer:
             reason=located.reason,
             latitude_deg=round(located.latitude_deg, DEGREE_DIGITS),
             longitude_deg=round(located.longitude_deg, DEGREE_DIGITS),
-            heading_deg=round(located.heading_deg, 1),
+            heading_deg=round(located.heading_deg, 1) % 360,
             heading_sigma_deg=round(located.heading_sigma_deg, 2),
             sigma_major_m=round(major_m, 2),
             sigma_minor_m=round(minor_m, 2),
@@ -67,8 +67,8 @@ def find_photos(path: Path) -> list[Path]:
     """The photo `path`, or all photos of the folder `path` by name. Raises PhotoError where it has none."""
     if not path.is_dir():
         return [path]
-    files = [file for file in path.iterdir() if not file.name.startswith(".")]  # macOS adds such to copies
-    photos = sorted(file for file in files if file.suffix.lower() in PHOTO_SUFFIXES)
+    visible = path.glob("[!.]*")  # macOS adds hidden files to copies
+    photos = sorted(file for file in visible if file.suffix.lower() in PHOTO_SUFFIXES)
     if not photos:
         raise PhotoError(f"{path} holds no photo ({', '.join(sorted(PHOTO_SUFFIXES))})")
     return photos

@@ -150,10 +150,11 @@ class PhotoLocator:
     def _around(self, photo: Photo) -> Neighbourhood:
         """The last neighbourhood where it covers the photo, else a new one around the photo."""
         last = self._neighbourhood
-        if last is not None:
-            offset_m = last.frame.enu_from_geodetic(photo.latitude_deg, photo.longitude_deg)
-            if np.linalg.norm(offset_m) < FRAME_REACH_M:
-                return last
+        if (
+            last is not None
+            and last.frame.distance_m(photo.latitude_deg, photo.longitude_deg) < FRAME_REACH_M
+        ):
+            return last
         values = {
             **self._values,
             "datum.latitude_deg": float(photo.latitude_deg),

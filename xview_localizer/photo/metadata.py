@@ -115,9 +115,8 @@ def _metadata(exif: Image.Exif, xmp: str) -> PhotoMetadata:
     longitude_deg = _angle_deg(gps.get(tags.GPSLongitude), gps.get(tags.GPSLongitudeRef), "W", 180.0)
     no_fix = latitude_deg == longitude_deg == 0 or str(gps.get(tags.GPSStatus, "")).upper().startswith("V")
     if latitude_deg is None or longitude_deg is None or no_fix:
-        latitude_deg = longitude_deg = (
-            None  # cameras without a fix write zeros, or the last position (status V)
-        )
+        # Cameras without a fix write zeros, or the last position (status V).
+        latitude_deg = longitude_deg = None
     heading_deg = _number(gps.get(tags.GPSImgDirection))
     if heading_deg is not None and abs(heading_deg) > 360:
         heading_deg = None  # such as a negative number that was written as an unsigned one

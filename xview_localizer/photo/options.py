@@ -6,11 +6,9 @@ import re
 
 import numpy as np
 
+from xview_localizer.ground_view import MAX_HEIGHT_M
 from xview_localizer.photo.metadata import PhotoError
 from xview_localizer.photo.photo import MAX_RADIUS_M, KnownByUser
-
-# Far above the heights of cameras on robots, cars and people.
-MAX_HEIGHT_M = 50.0
 
 
 def known_by_user(

@@ -17,6 +17,7 @@ from xview_localizer.drawing import (
     draw_pose,
     draw_scale_bar,
     draw_text,
+    map_picture,
     pixels,
 )
 from xview_localizer.geometry.match_field import Correspondences
@@ -34,7 +35,6 @@ MATCHES_PER_SECTOR, SECTOR_RAD = 2, float(np.radians(10))
 AGREEING_M = 3.0  # a match within this distance of its cell's position under the pose supports the pose
 ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB, GAP_RGB = (60, 220, 60), (240, 60, 60), (80, 160, 255), (255, 255, 255)
 RIVAL_RGB, DISAGREEING_RGB = (255, 170, 0), (190, 190, 190)
-NO_MAP_GREY = 225
 FAR_M = 30.0  # distance at which cells are drawn palest
 
 
@@ -59,7 +59,7 @@ def draw_proof(
     matches: Correspondences,
     aerial: AerialImage | None,
 ) -> np.ndarray:
-    """RGB [H, W, 3]: the camera image and the map around the prior, north up.
+    """RGB [H, W, 3]: the camera image and the map around the prior, north up. `matches` has one for each cell.
 
     Dots are cells, in both pictures in the same colour (hue by direction, paler with distance), on the map at their
     positions under the pose. Lines connect the most certain cells with their best single matches; they are grey where
@@ -79,9 +79,8 @@ def draw_proof(
     ground = _map_panel(aerial, prior, fix, points_m, colours, photo)
     canvas = _joined(photo, ground)
     if len(points_m):
-        chosen = _most_certain(matches)
-        cells = _indices(points_m, matches.ground_xy_m[chosen])
-        ends_m = matches.aerial_xy_m[chosen]
+        cells = _most_certain(matches)
+        ends_m = matches.aerial_xy_m[cells]
         expected_m = Pose2(fix.x_m, fix.y_m, fix.yaw_rad).transform(points_m[cells])
         agrees = np.linalg.norm(ends_m - expected_m, axis=1) < AGREEING_M
         starts, ends = photo.place(uv[cells]), ground.place(aerial.grid.uv_from_xy(ends_m))
@@ -143,7 +142,7 @@ def _map_panel(
     photo: Panel,
 ) -> Panel:
     """The map with prior, cells, pose and ellipse, below a wide photo and else to its right."""
-    canvas = np.where(aerial.valid[..., None], aerial.image, np.uint8(NO_MAP_GREY))
+    canvas = map_picture(aerial)
     rivals = [rival for rival in fix.rivals if rival.probability >= SHOWN_RIVAL]
     grid = aerial.grid
     radius_px = round(prior.radius_m / grid.spacing_m)
@@ -190,9 +189,3 @@ def _most_certain(matches: Correspondences) -> np.ndarray:
         if sum(sector[other] == sector[index] for other in chosen) < MATCHES_PER_SECTOR:
             chosen.append(int(index))
     return np.array(chosen, dtype=int)
-
-
-def _indices(points_m: np.ndarray, wanted_m: np.ndarray) -> np.ndarray:
-    """Index of each of the wanted points among `points_m`."""
-    distance_m = np.linalg.norm(points_m[None] - wanted_m[:, None], axis=-1)
-    return distance_m.argmin(axis=1)

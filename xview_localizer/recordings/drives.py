@@ -21,8 +21,8 @@ from xview_localizer.recordings.bag import (
     Drive,
     camera_topics,
     listed,
-    read_drive,
 )
+from xview_localizer.recordings.drive_file import read_drive
 
 # What image_transport appends to the topic of the raw images.
 COMPRESSED, DEPTH = "/compressed", "/compressedDepth"
@@ -36,6 +36,7 @@ EXAMPLE = """
     datum: {{latitude_deg: {latitude_deg:.6f}, longitude_deg: {longitude_deg:.6f}}}
     map: {{source: /data/orthophoto.tif}}
     camera: {{height_m: 1.6}}"""
+EXAMPLE_DATUM_DEG = 48.137, 11.575  # latitude and longitude where the recording has no position
 
 
 def open_drive(
@@ -63,7 +64,7 @@ def open_drive(
         recorded = bag.recorded_topics
     names = {topic for topic, _ in recorded}
     for role, usual in TF_TOPICS.items():
-        if given.get(role) == usual not in names and any(name.endswith(usual) for name in names):
+        if given.get(role) == usual and usual not in names and any(name.endswith(usual) for name in names):
             del given[role]  # a robot with a namespace: its TF is looked for
     for role, topic in given.items():
         if role in roles and topic not in (*names, NO_TOPIC, TF_TOPICS.get(role)):
@@ -136,7 +137,7 @@ def _info_beside(image: str) -> str:
 
 def _what_is_missing(drive: Drive, missing: Sequence[str]) -> str:
     """The values that are missing, and a parameter file that gives them, with the first position as the datum."""
-    latitude_deg, longitude_deg = 48.137, 11.575
+    latitude_deg, longitude_deg = EXAMPLE_DATUM_DEG
     with BagReader(drive.bag, drive.topics, required=()) as bag:
         for recorded in bag.messages():
             if recorded.role != "fix":

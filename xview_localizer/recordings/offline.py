@@ -33,10 +33,12 @@ def localize_drive(
         if kind_of(role) == "image":
             intake.doubts.on_image_topic(topic, camera_of(role))
     refused: dict[str, list[str]] = defaultdict(list)  # by input
-    for moment in moments_of_drive(
-        drive, intake, settings.cameras, lambda role, why: refused[role].append(why)
-    ):
-        yield _localized(intake, moment)
+
+    def on_bad(role: str, why: str) -> None:
+        refused[role].append(why)
+
+    for moment in moments_of_drive(drive, intake, settings.cameras, on_bad):
+        yield _localized(intake, moment, on_bad)
     for role, reasons in refused.items():
         on_doubt(f"{len(reasons)} messages of {role} were not used, such as: {reasons[-1]}")
     for doubt in intake.current_doubts():
@@ -76,11 +78,11 @@ def moments_of_drive(
                 on_bad(recorded.role, str(error))  # as in the node: a bad sensor message is left out
 
 
-def _localized(intake: DriveIntake, moment: Moment) -> ImageRecord:
+def _localized(intake: DriveIntake, moment: Moment, on_bad: Callable[[str, str], None]) -> ImageRecord:
     current = moment[-1].message
     try:
         intake.on_image(current)
-        observation = intake.observe_moment(moment, on_bad=lambda camera, problem: None)
+        observation = intake.observe_moment(moment, lambda camera, why: on_bad(f"{camera}/image", why))
         tracked = intake.tracker.locate(observation)
         intake.on_answer(observation, tracked)
         return ImageRecord.of(tracked)

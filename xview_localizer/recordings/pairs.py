@@ -92,7 +92,7 @@ class PairsDataset:
                 continue
             try:
                 self.records.append(_record(self.folder, json.loads(line)))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise PairsError(f"{index}, line {number}: {error!r}") from error
 
     def __len__(self) -> int:

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xview_localizer.inputs.messages import MAX_LEAN_RAD
-
-ROUNDING = 0.01  # by which a quaternion's length may be off 1
+from xview_localizer.inputs.messages import MAX_LEAN_RAD, QUATERNION_ROUNDING
 
 
 def write_tum(path: Path, poses: Iterable[tuple[float, float, float, float]]) -> None:
@@ -30,15 +28,13 @@ def read_tum(path: Path) -> dict[str, np.ndarray]:
         rows = np.loadtxt(path, ndmin=2)
     if rows.shape[0] == 0 or rows.shape[1] != 8 or not np.isfinite(rows).all():
         raise ValueError("a line does not have 8 finite numbers, or there is no line")
-    if np.abs(np.linalg.norm(rows[:, 4:], axis=1) - 1).max() > ROUNDING:
+    if np.abs(np.linalg.norm(rows[:, 4:], axis=1) - 1).max() > QUATERNION_ROUNDING:
         raise ValueError("a quaternion is not of unit length")
     if (1 - 2 * (rows[:, 4] ** 2 + rows[:, 5] ** 2)).min() < np.cos(MAX_LEAN_RAD):
         raise ValueError(
             "a pose leans as no driving robot does: qw comes last, and z points up (a camera's pose is not base_link's)"
         )
-    return {
-        "stamp_sec": rows[:, 0],
-        "x_m": rows[:, 1],
-        "y_m": rows[:, 2],
-        "yaw_rad": np.unwrap(2 * np.arctan2(rows[:, 6], rows[:, 7])),
-    }
+    stamp_sec, x_m, y_m, _, qx, qy, qz, qw = rows.T
+    # Of base_link's x on the horizontal plane, as of odometry's poses; it may lean.
+    yaw_rad = np.arctan2(2 * (qw * qz + qx * qy), 1 - 2 * (qy**2 + qz**2))
+    return {"stamp_sec": stamp_sec, "x_m": x_m, "y_m": y_m, "yaw_rad": np.unwrap(yaw_rad)}

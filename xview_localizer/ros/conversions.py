@@ -14,6 +14,7 @@ from std_msgs.msg import Header
 
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.inputs import messages
+from xview_localizer.inputs.image_messages import ENCODINGS, rgb_from_image
 from xview_localizer.tracking.track import PoseEstimate
 
 # The method does not estimate height, roll and pitch; large but finite keeps filters well-conditioned.
@@ -83,12 +84,12 @@ def image_decoder() -> Callable[[Image], np.ndarray]:
     try:
         from cv_bridge import CvBridge, CvBridgeError
     except (ImportError, AttributeError):  # cv_bridges built for another NumPy raise the latter
-        return messages.rgb_from_image
+        return rgb_from_image
     bridge = CvBridge()
 
     def decode(message: Image) -> np.ndarray:
-        if message.encoding in messages.ENCODINGS:
-            return messages.rgb_from_image(message)
+        if message.encoding in ENCODINGS:
+            return rgb_from_image(message)
         try:
             return np.ascontiguousarray(bridge.imgmsg_to_cv2(message, "rgb8"))
         except (CvBridgeError, ValueError, TypeError) as error:

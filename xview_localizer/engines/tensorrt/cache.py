@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from xview_localizer.engines.tensorrt.atomic import replaced
+from xview_localizer.atomic import replaced
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from xview_localizer.atomic import replaced
 from xview_localizer.engines.engine import EngineError, Graph
-from xview_localizer.engines.tensorrt.atomic import replaced
 from xview_localizer.engines.tensorrt.lowering import FP32, LOWERING_VERSION, lowered
 
 SUFFIX = ".int8.onnx"

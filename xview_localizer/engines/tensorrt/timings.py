@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from xview_localizer.engines.tensorrt.atomic import replaced
+from xview_localizer.atomic import replaced
 from xview_localizer.engines.tensorrt.library import TensorRtLibrary
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,16 @@
+"""What reports draw of a map."""
+
+import numpy as np
+
+from xview_localizer.aerial.source import AerialImage
+from xview_localizer.drawing import NO_MAP_RGB, map_on
+from xview_localizer.geometry.grid import RasterGrid
+
+
+def test_holes_of_a_map_are_as_grey_as_what_lies_beyond_it():
+    valid = np.ones((8, 8), bool)
+    valid[:, :4] = False
+    image = np.where(valid[..., None], np.uint8(100), np.uint8(0)).repeat(3, axis=2)
+    aerial = AerialImage(image, valid, RasterGrid.centred(0.0, 0.0, 1.0, 8, 8))
+    shown = map_on(RasterGrid.centred(0.0, 0.0, 1.0, 8, 12), aerial)
+    assert (shown[:, :6] == NO_MAP_RGB).all() and (shown[:, 6:10] == 100).all()
