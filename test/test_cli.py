@@ -131,7 +131,7 @@ def test_towns_by_default_are_no_training_towns():
         (["check-config", "EMPTY/none.yaml"], "none.yaml"),
         (["map-server", "EMPTY/none.tif"], "there is no map file"),
         (["models", "check", "EMPTY"], "it has no model.yaml"),
-        (["simulate", "FILE/drive"], "Not a directory: 'FILE/drive'"),
+        (["simulate", "FILE/drive"], "FILE/drive: a folder is needed"),
     ],
 )  # fmt: skip
 def test_what_a_user_can_mend_is_one_line(run, tmp_path, monkeypatch, words, message):
@@ -181,6 +181,38 @@ def test_brackets_of_a_message_are_no_markup(run, monkeypatch):
     assert run() == (1, "error: got [red] and [/nothing]\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["models", "list", "FOLDER/none"], "FOLDER/none: No such file or directory"),
+        (["locate", "a.jpg", "--map", "m.tif", "--out", "FOLDER/file"], "FOLDER/file: a folder is needed"),
+        (
+            ["locate", "a.jpg", "--map", "m.tif", "--out", "FOLDER/file/x"],
+            "FOLDER/file/x: a folder is needed",
+        ),
+    ],
+)
+def test_errors_of_the_file_system_are_plain(run, tmp_path, words, message):
+    (tmp_path / "file").touch()
+    code, err = run(*(word.replace("FOLDER", str(tmp_path)) for word in words))
+    assert code == 1 and err.startswith(f"error: {message.replace('FOLDER', str(tmp_path))}")
+
+
+# Those of a photo are checked with the photo.
+CHECKED_WITH_THE_PHOTO = {"radius", "height", "hfov", "pitch", "roll"}
+
+
+@pytest.mark.parametrize("command", list(callbacks(cli.app)), ids=lambda command: command.__name__)
+def test_numbers_have_bounds(command):
+    """A number that makes no sense is refused by name, not by a traceback."""
+    unbounded = set()
+    for name, annotation in command.__annotations__.items():
+        hint, *information = typing.get_args(annotation) or (annotation,)
+        if {int, float} & {hint, *typing.get_args(hint)} and information[0].min is None:
+            unbounded.add(name)
+    assert unbounded == (CHECKED_WITH_THE_PHOTO if command.__name__ == "locate" else set())
+
+
 def test_bugs_keep_their_traceback(monkeypatch):
     monkeypatch.setattr(cli, "app", fails(RuntimeError("a bug")))
     with pytest.raises(RuntimeError, match="a bug"):
@@ -191,6 +223,10 @@ def test_bugs_keep_their_traceback(monkeypatch):
     ("words", "message"),
     [
         (["simulate", "out", "--kind", "fisheye"], "'fisheye' is not one of 'equirectangular', 'pinhole'"),
+        (["simulate", "out", "--pairs", "1", "--cameras", "4"], "--cameras goes with a drive"),
+        (["simulate", "out", "--varied"], "--varied goes with --pairs"),
+        (["engines", "check", "--precision", "int4"], "'int4' is not one of 'fp16', 'fp32', 'int8'"),
+        (["bench", "--runtime", "cuda"], "'cuda' is not one of 'onnxruntime'"),
         (["evaluate"], "give one of --pairs, --bag, --vigor and --kitti"),
         (["evaluate", "--pairs", "a", "--reference", "/odom"], "--reference go with --bag"),
         (["replay", "out", "--topic", "image=/front"], "image=/front is not INPUT:=TOPIC"),

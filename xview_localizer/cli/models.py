@@ -112,8 +112,8 @@ def dinov2_weights(
 def depth(
     network: Annotated[Path, typer.Argument(help="ONNX graph, or weights (.safetensors, .pth).")],
     out: Annotated[Path, typer.Option(help="Folder of the depth package to make.")],
-    rows: Annotated[int, typer.Option(help="Rows of the image that it takes.")],
-    columns: Annotated[int, typer.Option(help="Columns of the image that it takes.")],
+    rows: Annotated[int, typer.Option(min=1, help="Rows of the image that it takes.")],
+    columns: Annotated[int, typer.Option(min=1, help="Columns of the image that it takes.")],
     architecture: Annotated[
         str, typer.Option(help="Of weights: depth-anything-v2-small, -base or -large.")
     ] = "",
@@ -124,9 +124,12 @@ def depth(
         bool,
         typer.Option("--planar/--along-ray", help="Depth along the optical axis, or range along the ray."),
     ] = True,
-    maximum: Annotated[float, typer.Option(help="Metric depth beyond is not used, metres.")] = 80.0,
+    maximum: Annotated[float, typer.Option(min=1.0, help="Metric depth beyond is not used, metres.")] = 80.0,
     projection: Annotated[str, typer.Option(help="perspective or panorama.")] = "perspective",
-    fov_deg: Annotated[float, typer.Option(help="Horizontal field of view of perspective images.")] = 90.0,
+    fov_deg: Annotated[
+        float,
+        typer.Option(min=1.0, max=179.0, help="Horizontal field of view of perspective images, degrees."),
+    ] = 90.0,
     imagenet: Annotated[
         bool,
         typer.Option("--imagenet/--unit", help="Colours by ImageNet's mean and deviation, or in [0, 1]."),
