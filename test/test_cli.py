@@ -185,6 +185,7 @@ def test_brackets_of_a_message_are_no_markup(run, monkeypatch):
     ("words", "message"),
     [
         (["models", "list", "FOLDER/none"], "FOLDER/none: No such file or directory"),
+        (["check-config", "FOLDER/none"], "cannot read FOLDER/none: No such file or directory"),
         (["locate", "a.jpg", "--map", "m.tif", "--out", "FOLDER/file"], "FOLDER/file: a folder is needed"),
         (
             ["locate", "a.jpg", "--map", "m.tif", "--out", "FOLDER/file/x"],
