@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import sys
 import types
 import typing
@@ -19,6 +20,7 @@ from xview_localizer.cli.evaluation import report_metrics
 from xview_localizer.cli.simulation import TOWN_SEED
 from xview_localizer.evaluation.measures import quantity
 from xview_localizer.evaluation.metrics import Frame, summarize
+from xview_localizer.models.package import default_package_path
 from xview_localizer.simulation.families import FAMILIES
 
 PACKAGE = Path(cli.__file__).parents[1]
@@ -197,6 +199,19 @@ def test_errors_of_the_file_system_are_plain(run, tmp_path, words, message):
     (tmp_path / "file").touch()
     code, err = run(*(word.replace("FOLDER", str(tmp_path)) for word in words))
     assert code == 1 and err.startswith(f"error: {message.replace('FOLDER', str(tmp_path))}")
+
+
+def test_models_are_listed_beside_one_that_is_damaged(tmp_path):
+    for name in ("damaged", "whole"):
+        shutil.copytree(default_package_path(), tmp_path / name)
+    (tmp_path / "damaged" / "backbone.onnx").unlink()
+    listed = RUNNER.invoke(cli.app, ["models", "list", str(tmp_path)]).output
+    assert f"unusable: model package {tmp_path / 'damaged'} lacks backbone.onnx" in listed
+    assert f": {tmp_path / 'whole'}\n" in listed
+    assert (
+        f": {tmp_path / 'whole'}\n"
+        in RUNNER.invoke(cli.app, ["models", "list", str(tmp_path / "whole")]).output
+    )
 
 
 # Those of a photo are checked with the photo.

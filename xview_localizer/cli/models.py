@@ -14,16 +14,23 @@ models.add_typer(imports, name="import")
 
 
 @models.command("list")
-def list_models(folder: Annotated[Optional[Path], typer.Argument(help="Folder of packages.")] = None) -> None:
+def list_models(
+    folder: Annotated[Optional[Path], typer.Argument(help="Folder of packages, or a package.")] = None,
+) -> None:
     """List the embedded package and those in a folder.
 
     Example: xview-localizer models list ~/models
     """
-    from xview_localizer.models.package import ModelPackage, default_package_path
+    from xview_localizer.models.package import ModelPackage, ModelPackageError, default_package_path
 
-    for path in [default_package_path(), *(sorted(folder.iterdir()) if folder else [])]:
+    own = [folder, *sorted(folder.iterdir())] if folder else []
+    for path in [default_package_path(), *own]:
         if (path / "model.yaml").is_file():
-            package = ModelPackage.load(path)
+            try:
+                package = ModelPackage.load(path)
+            except ModelPackageError as error:
+                print_line(f"unusable: {error}")
+                continue
             size = sum(graph.path.stat().st_size for graph in package.graphs.values())
             print_line(f"{package.spec.name}, {size / 1e6:.0f} MB, family {package.family.name}: {path}")
             print_line(f"  licence: {package.licence}")

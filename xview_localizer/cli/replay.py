@@ -20,7 +20,7 @@ from xview_localizer.cli.common import (
     tracked,
 )
 from xview_localizer.cli.measures import print_figures, print_rejections
-from xview_localizer.cli.simulation import LEAST_LENGTH_M, TOWN_SEED, CameraKind
+from xview_localizer.cli.simulation import LEAST_LENGTH_M, LENGTH_HELP, TOWN_SEED, CameraKind
 
 if TYPE_CHECKING:
     from xview_localizer.recordings.bag import Drive
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of the town and the drive.")] = TOWN_SEED,
-    length_m: Annotated[float, typer.Option(min=LEAST_LENGTH_M, help="Length of the drive, metres.")] = 220.0,
+    length_m: Annotated[float, typer.Option(min=LEAST_LENGTH_M, help=LENGTH_HELP)] = 220.0,
     kind: Annotated[CameraKind, typer.Option(help="Camera.")] = CameraKind.equirectangular,
     recording: Recording = None,
 ) -> None:

@@ -13,6 +13,7 @@ from xview_localizer.cli.common import console, print_line, tracked
 TOWN_SEED = 900_002
 # Shorter drives have too few images for a figure.
 LEAST_LENGTH_M = 10.0
+LENGTH_HELP = "Greatest length of the drive, metres; it is shorter where the town's streets end before."
 
 DRIVES, PAIRS = "A drive", "A pairs data set"  # groups of options in the help
 
@@ -40,7 +41,7 @@ def simulate(
         ),
     ] = None,
     length_m: Annotated[
-        float, typer.Option(min=LEAST_LENGTH_M, help="Length, metres.", rich_help_panel=DRIVES)
+        float, typer.Option(min=LEAST_LENGTH_M, help=LENGTH_HELP, rich_help_panel=DRIVES)
     ] = 200.0,
     cameras: Annotated[
         int,
