@@ -13,7 +13,7 @@ SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "r
 MAP_SERVER = ["fastapi>=0.101", "uvicorn>=0.27"]
 REPORT = ["matplotlib", "jinja2", "scipy", "rosbags>=0.11.6"]
 PMTILES = ["pmtiles>=3.4"]
-RERUN = ["rerun-sdk>=0.24"]
+RERUN = ["rerun-sdk>=0.24", "rosbags>=0.11.6"]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.24", "l2m4m>=1.0.4"]
 # As in .pre-commit-config.yaml: another version of the formatter formats otherwise, and one of mypy finds other errors.
 LINT = ["ruff==0.17.6", "codespell>=2.3", "mypy==2.4.1"]

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import sys
 import types
 import typing
@@ -19,6 +20,7 @@ from xview_localizer.cli.evaluation import report_metrics
 from xview_localizer.cli.simulation import TOWN_SEED
 from xview_localizer.evaluation.measures import quantity
 from xview_localizer.evaluation.metrics import Frame, summarize
+from xview_localizer.models.package import default_package_path
 from xview_localizer.simulation.families import FAMILIES
 
 PACKAGE = Path(cli.__file__).parents[1]
@@ -131,7 +133,7 @@ def test_towns_by_default_are_no_training_towns():
         (["check-config", "EMPTY/none.yaml"], "none.yaml"),
         (["map-server", "EMPTY/none.tif"], "there is no map file"),
         (["models", "check", "EMPTY"], "it has no model.yaml"),
-        (["simulate", "FILE/drive"], "Not a directory: 'FILE/drive'"),
+        (["simulate", "FILE/drive"], "FILE/drive: a folder is needed"),
     ],
 )  # fmt: skip
 def test_what_a_user_can_mend_is_one_line(run, tmp_path, monkeypatch, words, message):
@@ -181,6 +183,52 @@ def test_brackets_of_a_message_are_no_markup(run, monkeypatch):
     assert run() == (1, "error: got [red] and [/nothing]\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["models", "list", "FOLDER/none"], "FOLDER/none: No such file or directory"),
+        (["check-config", "FOLDER/none"], "cannot read FOLDER/none: No such file or directory"),
+        (["locate", "a.jpg", "--map", "m.tif", "--out", "FOLDER/file"], "FOLDER/file: a folder is needed"),
+        (
+            ["locate", "a.jpg", "--map", "m.tif", "--out", "FOLDER/file/x"],
+            "FOLDER/file/x: a folder is needed",
+        ),
+    ],
+)
+def test_errors_of_the_file_system_are_plain(run, tmp_path, words, message):
+    (tmp_path / "file").touch()
+    code, err = run(*(word.replace("FOLDER", str(tmp_path)) for word in words))
+    assert code == 1 and err.startswith(f"error: {message.replace('FOLDER', str(tmp_path))}")
+
+
+def test_models_are_listed_beside_one_that_is_damaged(tmp_path):
+    for name in ("damaged", "whole"):
+        shutil.copytree(default_package_path(), tmp_path / name)
+    (tmp_path / "damaged" / "backbone.onnx").unlink()
+    listed = RUNNER.invoke(cli.app, ["models", "list", str(tmp_path)]).output
+    assert f"unusable: model package {tmp_path / 'damaged'} lacks backbone.onnx" in listed
+    assert f": {tmp_path / 'whole'}\n" in listed
+    assert (
+        f": {tmp_path / 'whole'}\n"
+        in RUNNER.invoke(cli.app, ["models", "list", str(tmp_path / "whole")]).output
+    )
+
+
+# Those of a photo are checked with the photo.
+CHECKED_WITH_THE_PHOTO = {"radius", "height", "hfov", "pitch", "roll"}
+
+
+@pytest.mark.parametrize("command", list(callbacks(cli.app)), ids=lambda command: command.__name__)
+def test_numbers_have_bounds(command):
+    """A number that makes no sense is refused by name, not by a traceback."""
+    unbounded = set()
+    for name, annotation in command.__annotations__.items():
+        hint, *information = typing.get_args(annotation) or (annotation,)
+        if {int, float} & {hint, *typing.get_args(hint)} and information[0].min is None:
+            unbounded.add(name)
+    assert unbounded == (CHECKED_WITH_THE_PHOTO if command.__name__ == "locate" else set())
+
+
 def test_bugs_keep_their_traceback(monkeypatch):
     monkeypatch.setattr(cli, "app", fails(RuntimeError("a bug")))
     with pytest.raises(RuntimeError, match="a bug"):
@@ -191,6 +239,10 @@ def test_bugs_keep_their_traceback(monkeypatch):
     ("words", "message"),
     [
         (["simulate", "out", "--kind", "fisheye"], "'fisheye' is not one of 'equirectangular', 'pinhole'"),
+        (["simulate", "out", "--pairs", "1", "--cameras", "4"], "--cameras goes with a drive"),
+        (["simulate", "out", "--varied"], "--varied goes with --pairs"),
+        (["engines", "check", "--precision", "int4"], "'int4' is not one of 'fp16', 'fp32', 'int8'"),
+        (["bench", "--runtime", "cuda"], "'cuda' is not one of 'onnxruntime'"),
         (["evaluate"], "give one of --pairs, --bag, --vigor and --kitti"),
         (["evaluate", "--pairs", "a", "--reference", "/odom"], "--reference go with --bag"),
         (["replay", "out", "--topic", "image=/front"], "image=/front is not INPUT:=TOPIC"),

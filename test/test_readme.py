@@ -10,6 +10,8 @@ import typer
 
 import xview_localizer
 from xview_localizer.cli import main as cli
+from xview_localizer.parameters.file import read_parameter_file
+from xview_localizer.parameters.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -74,6 +76,14 @@ def test_python_of_the_readme_is_that_of_the_documentation():
     assert example in DOCS["photo.md"]
     for name in re.findall(r"xl\.(\w+)", example):
         assert name in xview_localizer.__all__
+
+
+@pytest.mark.parametrize("page", [README, DOCS["robot.md"]], ids=["README", "robot"])
+def test_smallest_parameter_file_is_enough(page, tmp_path):
+    """It serves every command that takes a parameter file, as it stands."""
+    (smallest,) = re.findall(r"`my_robot.yaml`:\n\n```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "my_robot.yaml").write_text(smallest)
+    Settings.from_values(read_parameter_file(tmp_path / "my_robot.yaml"))
 
 
 def test_pictures_are_small():

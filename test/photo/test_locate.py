@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+import socket
 import sys
 
 import cv2
@@ -57,7 +58,9 @@ def test_proof_shows_prior_pose_and_alike_colours(located):
 def test_place_off_the_map_is_rejected_by_name(locator, phone_photo):
     located = locator.locate(xl.read_photo(phone_photo, xl.KnownByUser(10.0, 20.0)))
     assert not located.accepted and not located.found
-    assert "the map has no imagery around 10.00000, 20.00000; is it the right map?" in located.reason
+    assert located.reason == (
+        "the map has no imagery around latitude 10.00000, longitude 20.00000; is it the right map?"
+    )
     assert np.isnan(located.latitude_deg)
     assert located.proof().shape[0] == 800
 
@@ -69,6 +72,14 @@ def test_a_place_on_the_far_side_of_the_earth_has_a_frame_of_its_own(locator, ph
         for longitude_deg in (0.0, 180.0)
     )
     assert (origin.frame.longitude_deg, antipode.frame.longitude_deg) == (0.0, 180.0)
+
+
+def test_map_server_that_is_down_is_the_reason(phone_photo):
+    unused_port = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{unused_port.getsockname()[1]}/{{z}}/{{x}}/{{y}}.png"
+    unused_port.close()
+    located = xl.PhotoLocator(url).locate(xl.read_photo(phone_photo, xl.KnownByUser(10.0, 20.0)))
+    assert not located.accepted and "does not answer" in located.reason
 
 
 @pytest.fixture
@@ -129,9 +140,9 @@ def test_phone_photo_by_its_exif_alone(run, tmp_path, place, phone_photo):
         (["--at", "nan,11"], "--at must be latitude (±90), then longitude"),
         (["--heading", "north"], "--heading must be degrees, such as 90 or 90±15"),
         (["--heading", "90±0"], "a number after ± between 0 and 180"),
-        (["--hfov", "400"], "--hfov must lie between 0 and 360, got 400"),
-        (["--height", "0"], "--height must lie between 0 and 50, got 0"),
-        (["--radius", "nan"], "--radius must lie between 0 and 300, got nan"),
+        (["--hfov", "400"], "--hfov must lie between 0 and 360 degrees, got 400"),
+        (["--height", "0"], "--height must lie between 0 and 50 metres, got 0"),
+        (["--radius", "nan"], "--radius must lie between 0 and 300 metres, got nan"),
     ],
 )
 def test_wrong_options_are_named(run, place, panorama, tmp_path, options, message):

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from xview_localizer.cli.common import print_line, training_progress
+from xview_localizer.cli.common import Parameters, print_line, training_progress
 from xview_localizer.cli.measures import print_figures
 from xview_localizer.cli.training import StartShare
 from xview_localizer.evaluation.measures import quantity
@@ -15,15 +15,10 @@ from xview_localizer.evaluation.measures import quantity
 def adapt(
     bag: Annotated[
         list[Path],
-        typer.Option(help="Drive folder (drive.yaml beside its bag); may be repeated, of one site."),
+        typer.Option(help="Drive folder (with drive.yaml), or any recording; may be repeated, of one site."),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
-    map_option: Annotated[
-        Optional[str],
-        typer.Option(
-            "--map", help="Parameter file of the node (.yaml), or a map in place of the drives' own."
-        ),
-    ] = None,
+    params_file: Parameters = None,
     reference: Annotated[
         Optional[str],
         typer.Option(
@@ -37,20 +32,20 @@ def adapt(
     work: Annotated[
         Optional[Path], typer.Option(help="Folder of intermediate results; OUT.work by default.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Training steps.")] = 300,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 300,
     start_share: StartShare = 0.5,
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
-    threads: Annotated[int, typer.Option(help="Threads of the networks.")] = 2,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the networks.")] = 2,
 ) -> None:
     """Tune a package to a site by drives there; it is written only where results on held-out road are no worse.
 
     Example: xview-localizer adapt --bag drive1 --bag drive2 --out my_site
-    Example: xview-localizer adapt --bag drive1 --map my_robot.yaml --reference /ground_truth/pose --out my_site
+    Example: xview-localizer adapt --bag drive1 --params-file my_robot.yaml --reference /ground_truth/pose --out my_site
     """
     from xview_localizer.learning.adapt import AdaptConfig, adapt_package
     from xview_localizer.learning.site_pairs import SiteDrives
 
-    drives = SiteDrives(tuple(bag), map_option, reference)
+    drives = SiteDrives(tuple(bag), params_file, reference)
     config = AdaptConfig(drives, start, steps, start_share, device, threads)
     work = work or out.with_name(f"{out.name}.work")
     adaptation = adapt_package(work, out, config, training_progress(""))

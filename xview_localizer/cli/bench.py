@@ -6,19 +6,27 @@ from typing import Annotated, Optional
 
 import typer
 
-from xview_localizer.cli.common import Out, Package, console, load_package, print_line
+from xview_localizer.cli.common import (
+    Out,
+    Package,
+    PrecisionName,
+    RuntimeName,
+    console,
+    load_package,
+    print_line,
+)
 from xview_localizer.cli.measures import print_figures
 
 
 def bench(
     out: Out = Path("bench.json"),
     model: Package = None,
-    repeats: Annotated[int, typer.Option(help="Timed runs of each stage.")] = 30,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each stage.")] = 30,
     runtime: Annotated[
-        str, typer.Option("--runtime", "--engine", help="onnxruntime, tensorrt or tensorrt_rtx.")
-    ] = "onnxruntime",
-    precision: Annotated[str, typer.Option(help="Of TensorRT engines: fp16, fp32 or int8.")] = "fp16",
-    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime; 0: its own choice.")] = 0,
+        RuntimeName, typer.Option("--runtime", "--engine", help="What runs the graphs.")
+    ] = RuntimeName.onnxruntime,
+    precision: Annotated[PrecisionName, typer.Option(help="Of TensorRT engines.")] = PrecisionName.fp16,
+    threads: Annotated[int, typer.Option(min=0, help="Threads of ONNX Runtime; 0: its own choice.")] = 0,
     compare: Annotated[
         Optional[Path], typer.Option(help="An earlier result: print the ratios to it.")
     ] = None,
@@ -38,7 +46,9 @@ def bench(
         raise typer.BadParameter(str(error), param_hint="--compare") from error
     with console.status("measuring"):
         figures = run_bench(
-            load_package(model), repeats, EngineConfig(runtime, threads=threads, precision=precision)
+            load_package(model),
+            repeats,
+            EngineConfig(runtime.value, threads=threads, precision=precision.value),
         )
     write_json(figures, out)
     if earlier is not None:

@@ -7,12 +7,12 @@ from typing import Annotated, Optional
 
 import typer
 
-from xview_localizer.cli.common import Package, load_package, print_line, tracked
+from xview_localizer.cli.common import Package, PrecisionName, RuntimeName, load_package, print_line, tracked
 
 engines = typer.Typer(no_args_is_help=True, help="TensorRT engines of model packages.")
 
-Runtime = Annotated[str, typer.Option(help="tensorrt, tensorrt_rtx, or onnxruntime (check only).")]
-Precision = Annotated[str, typer.Option(help="fp16, fp32, or int8, which needs engines calibrate first.")]
+Runtime = Annotated[RuntimeName, typer.Option(help="What runs the engines; onnxruntime: check only.")]
+Precision = Annotated[PrecisionName, typer.Option(help="int8 needs engines calibrate first.")]
 Cache = Annotated[str, typer.Option(help="Folder of engines; ~/.cache/xview_localizer/engines by default.")]
 
 
@@ -25,8 +25,8 @@ def show_progress() -> None:
 @engines.command()
 def build(
     model: Package = None,
-    runtime: Runtime = "tensorrt",
-    precision: Precision = "fp16",
+    runtime: Runtime = RuntimeName.tensorrt,
+    precision: Precision = PrecisionName.fp16,
     compute_capability: Annotated[
         str, typer.Option(help="For which GPUs, as 8.9,12.0; by default for the one of this machine.")
     ] = "",
@@ -44,13 +44,14 @@ def build(
     from xview_localizer.engines.tensorrt.library import load_library
     from xview_localizer.engines.tensorrt.open import cached_plan, engine_key, graph_to_build
 
-    package, library, store = load_package(model), load_library(runtime), EngineCache(cache)
+    package, library, store = load_package(model), load_library(runtime.value), EngineCache(cache)
     targets = [text for text in compute_capability.split(",") if text] or [this_gpu().compute_capability]
     made: list[Path] = []
     for capability in map(ComputeCapability.parse, targets):
-        for graph in [graph_to_build(each, precision, store) for each in package.graphs.values()]:
-            plan = cached_plan(graph, library, precision, store, capability)
-            made.append(store.folder / engine_key(graph, library, precision, capability).file_name)
+        for graph in [graph_to_build(each, precision.value, store) for each in package.graphs.values()]:
+            plan = cached_plan(graph, library, precision.value, store, capability)
+            key = engine_key(graph, library, precision.value, capability)
+            made.append(store.folder / key.file_name)
             print_line(f"{graph.name}: {len(plan) / 1e6:.0f} MB, {made[-1]}")
     if compute_capability:
         print_line(
@@ -109,8 +110,8 @@ def list_engines(cache: Cache = "") -> None:
 @engines.command()
 def check(
     model: Package = None,
-    runtime: Runtime = "tensorrt",
-    precision: Precision = "fp16",
+    runtime: Runtime = RuntimeName.tensorrt,
+    precision: Precision = PrecisionName.fp16,
     pairs: Annotated[
         Optional[Path], typer.Option(help="Folder in the pairs format: compare poses on it too.")
     ] = None,
@@ -126,7 +127,7 @@ def check(
     from xview_localizer.evaluation.engine_check import engine_check
     from xview_localizer.recordings.pairs import PairsDataset
 
-    config = EngineConfig(runtime, precision=precision, cache_folder=cache)
+    config = EngineConfig(runtime.value, precision=precision.value, cache_folder=cache)
     failed: list[str] = []
     with engine_check(load_package(model), config) as checks:
         for result in checks.graphs():
@@ -145,7 +146,9 @@ def check(
             )
             failed += [] if poses.passed else ["poses"]
     if failed:
-        raise EngineError(f"{runtime} {precision} differs too much from FP32: {'; '.join(failed)}; use fp32")
+        raise EngineError(
+            f"{runtime.value} {precision.value} differs too much from FP32: {'; '.join(failed)}; use fp32"
+        )
 
 
 @engines.command()

@@ -70,17 +70,21 @@ def evaluate(
     heading_within: Annotated[
         Optional[float],
         typer.Option(
+            min=0.0,
+            max=180.0,
             help="Degrees within which the heading is known; by default 180 (unknown) for VIGOR, 10 for KITTI.",
             rich_help_panel=DATA_SETS,
         ),
     ] = None,
     limit: Annotated[
         Optional[int],
-        typer.Option(help="At most so many images, evenly spread over the list.", rich_help_panel=DATA_SETS),
+        typer.Option(
+            min=1, help="At most so many images, evenly spread over the list.", rich_help_panel=DATA_SETS
+        ),
     ] = None,
-    keyframes: Annotated[int, typer.Option(help="Images of a sequence solved together (pairs).")] = 1,
+    keyframes: Annotated[int, typer.Option(min=1, help="Images of a sequence solved together (pairs).")] = 1,
     threads: Annotated[
-        Optional[int], typer.Option(help="Threads of ONNX Runtime; 0, the default: its own choice.")
+        Optional[int], typer.Option(min=0, help="Threads of ONNX Runtime; 0, the default: its own choice.")
     ] = None,
     recording: Recording = None,
 ) -> None:

@@ -38,7 +38,16 @@ def main() -> None:
     except Exception as error:
         if MENDABLE.isdisjoint(kind.__name__ for kind in type(error).__mro__):
             raise
-        _fail(str(error))
+        _fail(_text(error))
+
+
+def _text(error: Exception) -> str:
+    """What is wrong, without the number and the quotes of a plain error of the operating system."""
+    if not (isinstance(error, OSError) and error.strerror and error.filename):
+        return str(error)
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return f"{error.filename}: a folder is needed, and there is a file of this name"
+    return f"{error.filename}: {error.strerror}"
 
 
 def _fail(message: str) -> None:
@@ -49,7 +58,7 @@ def _fail(message: str) -> None:
 def map_server(
     path: Annotated[Path, typer.Argument(help="GeoTIFF, COG or MBTiles file.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0: a free one.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")] = 8080,
 ) -> None:
     """Serve a map file as XYZ tiles.
 

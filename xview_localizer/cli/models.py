@@ -14,16 +14,23 @@ models.add_typer(imports, name="import")
 
 
 @models.command("list")
-def list_models(folder: Annotated[Optional[Path], typer.Argument(help="Folder of packages.")] = None) -> None:
+def list_models(
+    folder: Annotated[Optional[Path], typer.Argument(help="Folder of packages, or a package.")] = None,
+) -> None:
     """List the embedded package and those in a folder.
 
     Example: xview-localizer models list ~/models
     """
-    from xview_localizer.models.package import ModelPackage, default_package_path
+    from xview_localizer.models.package import ModelPackage, ModelPackageError, default_package_path
 
-    for path in [default_package_path(), *(sorted(folder.iterdir()) if folder else [])]:
+    own = [folder, *sorted(folder.iterdir())] if folder else []
+    for path in [default_package_path(), *own]:
         if (path / "model.yaml").is_file():
-            package = ModelPackage.load(path)
+            try:
+                package = ModelPackage.load(path)
+            except ModelPackageError as error:
+                print_line(f"unusable: {error}")
+                continue
             size = sum(graph.path.stat().st_size for graph in package.graphs.values())
             print_line(f"{package.spec.name}, {size / 1e6:.0f} MB, family {package.family.name}: {path}")
             print_line(f"  licence: {package.licence}")
@@ -112,8 +119,8 @@ def dinov2_weights(
 def depth(
     network: Annotated[Path, typer.Argument(help="ONNX graph, or weights (.safetensors, .pth).")],
     out: Annotated[Path, typer.Option(help="Folder of the depth package to make.")],
-    rows: Annotated[int, typer.Option(help="Rows of the image that it takes.")],
-    columns: Annotated[int, typer.Option(help="Columns of the image that it takes.")],
+    rows: Annotated[int, typer.Option(min=1, help="Rows of the image that it takes.")],
+    columns: Annotated[int, typer.Option(min=1, help="Columns of the image that it takes.")],
     architecture: Annotated[
         str, typer.Option(help="Of weights: depth-anything-v2-small, -base or -large.")
     ] = "",
@@ -124,9 +131,12 @@ def depth(
         bool,
         typer.Option("--planar/--along-ray", help="Depth along the optical axis, or range along the ray."),
     ] = True,
-    maximum: Annotated[float, typer.Option(help="Metric depth beyond is not used, metres.")] = 80.0,
+    maximum: Annotated[float, typer.Option(min=1.0, help="Metric depth beyond is not used, metres.")] = 80.0,
     projection: Annotated[str, typer.Option(help="perspective or panorama.")] = "perspective",
-    fov_deg: Annotated[float, typer.Option(help="Horizontal field of view of perspective images.")] = 90.0,
+    fov_deg: Annotated[
+        float,
+        typer.Option(min=1.0, max=179.0, help="Horizontal field of view of perspective images, degrees."),
+    ] = 90.0,
     imagenet: Annotated[
         bool,
         typer.Option("--imagenet/--unit", help="Colours by ImageNet's mean and deviation, or in [0, 1]."),

@@ -36,7 +36,7 @@ def locate(
     pitch: Annotated[Optional[float], typer.Option(help="Degrees by which the camera looks down.")] = None,
     roll: Annotated[Optional[float], typer.Option(help="Degrees by which it leans to the right.")] = None,
     model: Package = None,
-    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime; 0: its own choice.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="Threads of ONNX Runtime; 0: its own choice.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("located"),
 ) -> None:
     """Find where a photo was taken: latitude, longitude and heading, with a picture that shows why.

@@ -20,7 +20,7 @@ from xview_localizer.cli.common import (
     tracked,
 )
 from xview_localizer.cli.measures import print_figures, print_rejections
-from xview_localizer.cli.simulation import TOWN_SEED, CameraKind
+from xview_localizer.cli.simulation import LEAST_LENGTH_M, LENGTH_HELP, TOWN_SEED, CameraKind
 
 if TYPE_CHECKING:
     from xview_localizer.recordings.bag import Drive
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
-    seed: Annotated[int, typer.Option(help="Seed of the town and the drive.")] = TOWN_SEED,
-    length_m: Annotated[float, typer.Option(help="Length of the drive, metres.")] = 220.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the town and the drive.")] = TOWN_SEED,
+    length_m: Annotated[float, typer.Option(min=LEAST_LENGTH_M, help=LENGTH_HELP)] = 220.0,
     kind: Annotated[CameraKind, typer.Option(help="Camera.")] = CameraKind.equirectangular,
     recording: Recording = None,
 ) -> None:
@@ -49,7 +49,8 @@ def replay(
     drive: Annotated[Path, typer.Argument(help="Drive folder (with drive.yaml), or any recording.")],
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     rate: Annotated[
-        Optional[float], typer.Option(help="Speed factor; by default each image waits for its answer.")
+        Optional[float],
+        typer.Option(min=0.01, help="Speed factor; by default each image waits for its answer."),
     ] = None,
     params_file: Parameters = None,
     topic: Topics = None,

@@ -11,6 +11,9 @@ from xview_localizer.cli.common import console, print_line, tracked
 
 # Nobody trains or calibrates on this town (training counts up from 0, calibration from 500000).
 TOWN_SEED = 900_002
+# Shorter drives have too few images for a figure.
+LEAST_LENGTH_M = 10.0
+LENGTH_HELP = "Greatest length of the drive, metres; it is shorter where the town's streets end before."
 
 DRIVES, PAIRS = "A drive", "A pairs data set"  # groups of options in the help
 
@@ -23,9 +26,12 @@ class CameraKind(str, Enum):
 
 
 def simulate(
+    context: typer.Context,
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     kind: Annotated[CameraKind, typer.Option(help="Camera.")] = CameraKind.equirectangular,
-    seed: Annotated[int, typer.Option(help="Seed of the town, or of the first of several.")] = TOWN_SEED,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the town, or of the first of several.")
+    ] = TOWN_SEED,
     style: Annotated[
         Optional[list[str]],
         typer.Option(
@@ -34,7 +40,9 @@ def simulate(
             "(of the former) or 'unseen' (of the latter), may be repeated."
         ),
     ] = None,
-    length_m: Annotated[float, typer.Option(help="Length, metres.", rich_help_panel=DRIVES)] = 200.0,
+    length_m: Annotated[
+        float, typer.Option(min=LEAST_LENGTH_M, help=LENGTH_HELP, rich_help_panel=DRIVES)
+    ] = 200.0,
     cameras: Annotated[
         int,
         typer.Option(min=1, max=4, help="Front, left, rear and right, or one.", rich_help_panel=DRIVES),
@@ -47,15 +55,22 @@ def simulate(
     ] = 0,
     pairs: Annotated[
         Optional[int],
-        typer.Option(help="Write a pairs data set of this many towns instead.", rich_help_panel=PAIRS),
+        typer.Option(min=1, help="Write a pairs data set of this many towns instead.", rich_help_panel=PAIRS),
     ] = None,
-    images_per_town: Annotated[int, typer.Option(help="Images of each town.", rich_help_panel=PAIRS)] = 12,
+    images_per_town: Annotated[
+        int, typer.Option(min=1, help="Images of each town.", rich_help_panel=PAIRS)
+    ] = 12,
     keyframes: Annotated[
-        int, typer.Option(help="Images of each short drive; 1: single images.", rich_help_panel=PAIRS)
+        int, typer.Option(min=1, help="Images of each short drive; 1: single images.", rich_help_panel=PAIRS)
     ] = 1,
     heading_sigma_deg: Annotated[
         Optional[float],
-        typer.Option(help="Give the prior a heading, off by up to this.", rich_help_panel=PAIRS),
+        typer.Option(
+            min=0.1,
+            max=180.0,
+            help="Give the prior a heading, off by up to this, degrees.",
+            rich_help_panel=PAIRS,
+        ),
     ] = None,
     vary_camera: Annotated[
         bool, typer.Option(help="Vary image size and field of view.", rich_help_panel=PAIRS)
@@ -66,7 +81,7 @@ def simulate(
             "--varied", help="Any lens and height, dusk, rain, dirt, other surveys.", rich_help_panel=PAIRS
         ),
     ] = False,
-    workers: Annotated[int, typer.Option(help="Processes.", rich_help_panel=PAIRS)] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.", rich_help_panel=PAIRS)] = 1,
 ) -> None:
     """Make a simulated drive (bag, orthophoto, truth) or a pairs data set.
 
@@ -75,6 +90,7 @@ def simulate(
     Example: xview-localizer simulate site_again --seed 900001 --style harbour --route 1
     Example: xview-localizer simulate val --pairs 25 --seed 900000 --kind pinhole --heading-sigma-deg 10
     """
+    _refuse_options(context, PAIRS if pairs is None else DRIVES)
     if pairs is None:
         from xview_localizer.simulation.drive import SURROUND, DriveConfig, simulate_drive
 
@@ -95,6 +111,18 @@ def simulate(
         with console.status(f"rendering {pairs} towns"):
             make_pairs(out, range(seed, seed + pairs), pairs_config, workers)
     print_line(f"wrote {out}")
+
+
+def _refuse_options(context: typer.Context, group: str) -> None:
+    """Raise BadParameter where options of a group are given that would be without effect."""
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if getattr(parameter, "rich_help_panel", None) == group
+        and context.get_parameter_source(parameter.name).name == "COMMANDLINE"
+    ]
+    if given:
+        raise typer.BadParameter(f"{', '.join(given)} goes with {'--pairs' if group == PAIRS else 'a drive'}")
 
 
 def _single_family(styles: list[str] | None) -> str:

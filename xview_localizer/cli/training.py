@@ -53,25 +53,27 @@ def train(
         Path, typer.Option(help="Folder of intermediate results; an interrupted training goes on from there.")
     ],
     out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
-    towns: Annotated[int, typer.Option(help="Simulated towns of each camera kind to learn from.")] = 200,
-    images_per_town: Annotated[int, typer.Option(help="Images of each town.")] = 8,
+    towns: Annotated[
+        int, typer.Option(min=0, help="Simulated towns of each camera kind to learn from.")
+    ] = 200,
+    images_per_town: Annotated[int, typer.Option(min=1, help="Images of each town.")] = 8,
     pairs: PairsFolders = None,
     orthophoto: Orthophotos = None,
     photos: PhotoList = None,
-    scenes: Annotated[int, typer.Option(help="Scenes of each camera kind raised from photos.")] = 100,
+    scenes: Annotated[int, typer.Option(min=0, help="Scenes of each camera kind raised from photos.")] = 100,
     style: Styles = None,
     start: Start = None,
     start_share: StartShare = 0.0,
-    steps: Annotated[int, typer.Option(help="Training steps.")] = 3000,
-    seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
-    workers: Annotated[int, typer.Option(help="Rendering processes.")] = 2,
-    threads: Annotated[int, typer.Option(help="Threads of the networks.")] = 2,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 3000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Rendering processes.")] = 2,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the networks.")] = 2,
     backbone: BackbonePackage = None,
     backbone_weights: BackboneWeights = None,
-    lora_rank: Annotated[int, typer.Option(help="Rank of the backbone's adaptation.")] = 8,
+    lora_rank: Annotated[int, typer.Option(min=1, help="Rank of the backbone's adaptation.")] = 8,
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
     crops: Annotated[
-        int, typer.Option(help="Aerial crops of one step, four images each; 12 suit a GPU.")
+        int, typer.Option(min=1, help="Aerial crops of one step, four images each; 12 suit a GPU.")
     ] = 2,
 ) -> None:
     """Train a model package on simulated towns, own images and scenes raised from own orthophotos.

@@ -91,7 +91,7 @@ def adapt_package(work: Path, out: Path, config: AdaptConfig, progress: Progress
         work,
         {
             "drives": [str(path.resolve()) for path in config.drives.folders],
-            "map": config.drives.map,
+            "params_file": str(config.drives.params_file or ""),
             "reference": config.drives.reference,
             "start": sha256(config.start_path / "model.yaml"),
             "steps": config.steps,
@@ -195,7 +195,7 @@ def _adapt_command(config: AdaptConfig) -> str:
     """The command that makes this package again."""
     drives = config.drives
     words = ["xview-localizer adapt", *(f"--bag {path}" for path in drives.folders)]
-    words += [f"--map {drives.map}"] if drives.map else []
+    words += [f"--params-file {drives.params_file}"] if drives.params_file else []
     words += [f"--reference {drives.reference}"] if drives.reference else []
     words += [f"--start {config.start_path}"]
     words += [f"--start-share {config.start_share}"] if config.start_share else []

@@ -20,7 +20,6 @@ from xview_localizer.learning.road_split import RoadSplit, split_road
 from xview_localizer.models.package import ModelPackage
 from xview_localizer.parameters.file import read_parameter_file
 from xview_localizer.parameters.settings import Settings
-from xview_localizer.parameters.table import Value
 from xview_localizer.recordings.drives import open_drive
 from xview_localizer.recordings.pairs import PairsDataset
 
@@ -35,12 +34,12 @@ ELSEWHERE_M = 5.0
 class SiteDrives:
     """Recorded drives of one site, and what their poses come from.
 
-    `map`: a parameter file of the node (.yaml) whose values overrule those of drive.yaml, or a map source in place of
-    the drives' own. `reference`: see read_reference; without one, the tracker's most confident poses are the labels.
+    `params_file`: a parameter file of the node, whose values overrule those of drive.yaml. `reference`: see
+    read_reference; without one, the tracker's most confident poses are the labels.
     """
 
     folders: tuple[Path, ...]
-    map: str | None = None
+    params_file: Path | None = None
     reference: str | None = None
 
 
@@ -64,7 +63,8 @@ def site_pairs(
 def _posed_drive(
     out: Path, folder: Path, drives: SiteDrives, start: ModelPackage, threads: int, progress: Progress
 ) -> tuple[Settings, list[PosedFrame]]:
-    drive = open_drive(folder, _map_values(drives.map))
+    parameters = read_parameter_file(drives.params_file) if drives.params_file else None
+    drive = open_drive(folder, parameters)
     values = drive.values | {"model.package": str(start.folder), "model.threads": threads}
     settings = Settings.from_values(values)
     reference = read_reference(drives.reference, drive, settings) if drives.reference else None
@@ -77,15 +77,6 @@ def _posed_drive(
     return settings, posed
 
 
-def _map_values(map_option: str | None) -> dict[str, Value]:
-    """Parameter values of the option `--map`: those of a parameter file, or the map source alone."""
-    if map_option is None:
-        return {}
-    if map_option.endswith((".yaml", ".yml")):
-        return read_parameter_file(map_option)
-    return {"map.source": map_option}
-
-
 def _write_parts(
     out: Path, posed: Sequence[PosedFrame], source: MapSource, metres_per_pixel: float, progress: Progress
 ) -> None:
@@ -93,8 +84,8 @@ def _write_parts(
     split = split_road(np.array([item.xy_m for item in posed])) if posed else RoadSplit([], [], [], 0.0)
     if split.road_m < MIN_ROAD_M:
         raise AdaptError(
-            f"only {split.road_m:.0f} m of road have confident poses, at least {MIN_ROAD_M:.0f} m are needed; "
-            "record a longer drive, or give a --reference"
+            f"only {split.road_m:.0f} m of road have known poses, at least {MIN_ROAD_M:.0f} m are needed; "
+            "record a longer drive; without a --reference only the tracker's surest poses count"
         )
     named = {}
     for name, least in LEAST_IMAGES.items():

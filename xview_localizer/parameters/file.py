@@ -69,7 +69,9 @@ def read_parameter_file(path: Path | str) -> dict[str, object]:
     try:
         document = yaml.load(Path(path).read_text(encoding="utf-8"), _ParameterLoader)
         nodes = list(_nodes(document))
-    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or no such date
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or no such date
         raise SettingsError(f"cannot read {path}: {error}") from error
     values: dict[str, object] = {}
     others: list[str] = []

@@ -21,6 +21,7 @@ from xview_localizer.observation import Observation
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.photo.photo import Photo
 from xview_localizer.photo.proof import draw_proof, is_wide
+from xview_localizer.rejection import Reason
 
 # A local frame is used for photos within this distance of its origin, where its lengths are exact to a millimetre.
 FRAME_REACH_M = 2000.0
@@ -57,9 +58,10 @@ class LocatedPhoto:
     @property
     def reason(self) -> str:
         """The reason why the pose was rejected; empty where it was accepted."""
-        if self.aerial is None and not self.accepted:
+        rejection = self.fix.rejection
+        if rejection and rejection.reason is Reason.NO_IMAGERY:
             photo = self.photo
-            place = f"{photo.latitude_deg:.5f}, {photo.longitude_deg:.5f}"
+            place = f"latitude {photo.latitude_deg:.5f}, longitude {photo.longitude_deg:.5f}"
             return f"the map has no imagery around {place}; is it the right map?"
         return self.fix.reason
 

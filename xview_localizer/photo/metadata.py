@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import SupportsFloat
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 # The diagonal of a 36 × 24 mm frame, to which FocalLengthIn35mmFilm refers.
 FULL_FRAME_DIAGONAL_MM = float(np.hypot(36.0, 24.0))
@@ -80,6 +80,8 @@ def read_photo_file(path: Path) -> tuple[np.ndarray, PhotoMetadata]:
             upright = _rgb(ImageOps.exif_transpose(file), path)
     except FileNotFoundError as error:
         raise PhotoError(f"{path}: there is no such file") from error
+    except UnidentifiedImageError as error:  # its text names the file once more
+        raise PhotoError(f"{path} is no readable image; {_advice(path)}") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise PhotoError(f"{path} is no readable image: {error}; {_advice(path)}") from error
     return np.ascontiguousarray(upright), metadata

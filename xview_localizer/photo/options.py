@@ -23,16 +23,16 @@ def known_by_user(
     """The options as numbers: `at` is "LAT,LON", `heading` "DEG" or "DEG±DEG". Raises PhotoError naming the option."""
     latitude_deg, longitude_deg = _position(at) if at else (None, None)
     heading_deg, sigma_deg = _heading(heading) if heading else (None, None)
-    for option, value, low, high in (
-        ("--radius", radius_m, 0.0, MAX_RADIUS_M),
-        ("--height", height_m, 0.0, MAX_HEIGHT_M),
-        ("--hfov", hfov_deg, 0.0, 360.0),
-        ("--pitch", pitch_deg, -90.0, 90.0),
-        ("--roll", roll_deg, -180.0, 180.0),
+    for option, value, low, high, unit in (
+        ("--radius", radius_m, 0.0, MAX_RADIUS_M, "metres"),
+        ("--height", height_m, 0.0, MAX_HEIGHT_M, "metres"),
+        ("--hfov", hfov_deg, 0.0, 360.0, "degrees"),
+        ("--pitch", pitch_deg, -90.0, 90.0, "degrees"),
+        ("--roll", roll_deg, -180.0, 180.0, "degrees"),
     ):
         above_low = value is None or (value > low if low == 0 else value >= low)
         if not (above_low and (value is None or value <= high)):
-            raise PhotoError(f"{option} must lie between {low:g} and {high:g}, got {value:g}")
+            raise PhotoError(f"{option} must lie between {low:g} and {high:g} {unit}, got {value:g}")
     return KnownByUser(
         latitude_deg, longitude_deg, radius_m, heading_deg, sigma_deg, height_m, hfov_deg, pitch_deg, roll_deg
     )
