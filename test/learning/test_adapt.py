@@ -9,8 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xview_localizer.learning import adapt
-from xview_localizer.learning.adapt import ENCODINGS, AdaptConfig, SiteTraining, keep_unless_worse
-from xview_localizer.learning.held_out import Figures, got_worse
+from xview_localizer.learning.adapt import ENCODINGS, AdaptConfig, SiteTraining, keep_without_objections
+from xview_localizer.learning.held_out import Figures, objections
 from xview_localizer.learning.matcher import Matcher
 from xview_localizer.learning.road_split import GUARD_M, split_road
 from xview_localizer.learning.site_pairs import LEAST_IMAGES, SiteDrives
@@ -69,15 +69,25 @@ def test_a_package_that_got_worse_is_not_written(tmp_path, change):
     def finish():
         return tmp_path / "candidate"
 
-    assert len(keep_unless_worse(BEFORE, replace(BEFORE, **change), finish, tmp_path / "out").worse) == 1
+    assert (
+        len(keep_without_objections(BEFORE, replace(BEFORE, **change), finish, tmp_path / "out").objections)
+        == 1
+    )
     assert (tmp_path / "out" / "model.yaml").read_text() == "old"
     better = replace(BEFORE, within_2m=0.9, median_m=0.5, accepted=30, wrong_accepted=0)
-    assert not keep_unless_worse(BEFORE, better, finish, tmp_path / "out").worse
+    assert not keep_without_objections(BEFORE, better, finish, tmp_path / "out").objections
     assert (tmp_path / "out" / "model.yaml").read_text() == "new"
 
 
+def test_where_nothing_is_right_before_nor_after_the_poses_are_doubted():
+    """Drives of another town than that of the map, or wrong mountings."""
+    wrong = replace(BEFORE, within_2m=0.0, median_m=25.0, accepted=0, wrong_accepted=0)
+    (objection,) = objections(wrong, wrong)
+    assert objection.startswith("0 % of the images are within 2 m") and "mountings" in objection
+
+
 def test_fewer_poses_but_no_wrong_ones_is_not_worse():
-    assert got_worse(BEFORE, replace(BEFORE, accepted=10, wrong_accepted=0)) == ()
+    assert objections(BEFORE, replace(BEFORE, accepted=10, wrong_accepted=0)) == ()
 
 
 @pytest.fixture(scope="module")

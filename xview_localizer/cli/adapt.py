@@ -61,7 +61,9 @@ def adapt(
         ],
     )
     print_line(f"wrote {work / 'adaptation.json'}")
-    if adaptation.worse:
-        print_line(f"[red]no package is written to {out}:[/red] {', '.join(adaptation.worse)}", markup=True)
+    if adaptation.objections:
+        print_line(
+            f"[red]no package is written to {out}:[/red] {', '.join(adaptation.objections)}", markup=True
+        )
         raise typer.Exit(1)
     print_line(f"package in {out}")

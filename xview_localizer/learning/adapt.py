@@ -19,7 +19,7 @@ from xview_localizer.learning.averaging import averaged
 from xview_localizer.learning.calibrate_package import calibrate_package
 from xview_localizer.learning.encode import encode_pairs
 from xview_localizer.learning.features import FeatureFolder
-from xview_localizer.learning.held_out import Figures, figures_on, got_worse
+from xview_localizer.learning.held_out import Figures, figures_on, objections
 from xview_localizer.learning.matcher import Matcher
 from xview_localizer.learning.package_writer import copy_package, write_trained
 from xview_localizer.learning.progress import Progress
@@ -73,15 +73,15 @@ class AdaptConfig:
 
 @dataclass(frozen=True)
 class Adaptation:
-    """Results before and after; `worse` names the figures that got worse, and is empty where `out` was written."""
+    """Results before and after; `objections` is empty where `out` was written (held_out.py)."""
 
     before: Figures
     after: Figures
-    worse: tuple[str, ...]
+    objections: tuple[str, ...]
 
 
 def adapt_package(work: Path, out: Path, config: AdaptConfig, progress: Progress = Progress()) -> Adaptation:
-    """Tune the package `config.start` to the drives and write it to `out`, unless the held-out road got worse.
+    """Tune the package `config.start` to the drives and write it to `out`, if its results on held-out road allow that.
 
     Raises AdaptError, BagError, SettingsError, MapSourceError, ModelPackageError, CalibrationError, RecipeError.
     """
@@ -103,15 +103,17 @@ def adapt_package(work: Path, out: Path, config: AdaptConfig, progress: Progress
     before = training.judged(start, "before")
     candidate = training.tuned()
     after = training.judged(candidate, "after")
-    adaptation = keep_unless_worse(before, after, lambda: training.finished(candidate, before), out)
+    adaptation = keep_without_objections(before, after, lambda: training.finished(candidate, before), out)
     (work / "adaptation.json").write_text(strict_json(asdict(adaptation), indent=1) + "\n")
     return adaptation
 
 
-def keep_unless_worse(before: Figures, after: Figures, finish: Callable[[], Path], out: Path) -> Adaptation:
-    """Copy the package folder that `finish` returns to `out` where no figure got worse."""
-    adaptation = Adaptation(before, after, got_worse(before, after))
-    if not adaptation.worse:
+def keep_without_objections(
+    before: Figures, after: Figures, finish: Callable[[], Path], out: Path
+) -> Adaptation:
+    """Copy the package folder that `finish` returns to `out` where no figure speaks against it."""
+    adaptation = Adaptation(before, after, objections(before, after))
+    if not adaptation.objections:
         copy_package(finish(), out)
     return adaptation
 
@@ -145,7 +147,7 @@ class SiteTraining:
     def finished(self, candidate: ModelPackage, before: Figures) -> Path:
         """The folder of the package trained on all of the road, or of `candidate` where the former got worse."""
         whole = self.on_all_road(candidate)
-        worse = got_worse(before, self.judged(ModelPackage.load(whole), "whole"))
+        worse = objections(before, self.judged(ModelPackage.load(whole), "whole"))
         if worse:
             self.progress.report(
                 f"after training on all of the road {', '.join(worse)}: the one judged before is taken"
