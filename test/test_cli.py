@@ -201,6 +201,18 @@ def test_errors_of_the_file_system_are_plain(run, tmp_path, words, message):
     assert code == 1 and err.startswith(f"error: {message.replace('FOLDER', str(tmp_path))}")
 
 
+def test_check_config_doubts_a_height_and_a_map_that_is_not_there(tmp_path):
+    values = {"datum": {"latitude_deg": 48.0, "longitude_deg": 11.0}, "map": {"source": "MAP"}}
+    values["camera"] = {"height_m": 0.3}
+    file, map_file = tmp_path / "robot.yaml", tmp_path / "ortho.png"
+    file.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}).replace("MAP", str(map_file)))
+    checked = RUNNER.invoke(cli.app, ["check-config", str(file)])
+    assert checked.exit_code == 0
+    lines = checked.output.splitlines()
+    assert [line.split(":")[0] for line in lines[:-1]] == ["doubtful", "doubtful"]
+    assert "camera.height_m" in lines[0] and "no such file" in lines[1] and lines[-1].endswith("valid")
+
+
 def test_models_are_listed_beside_one_that_is_damaged(tmp_path):
     for name in ("damaged", "whole"):
         shutil.copytree(default_package_path(), tmp_path / name)

@@ -74,6 +74,8 @@ def check_config(path: Annotated[Path, typer.Argument(help="ROS parameter file o
 
     Example: xview-localizer check-config localizer.yaml
     """
+    from xview_localizer.aerial.source import MapSourceError
+    from xview_localizer.assembly import open_map
     from xview_localizer.inputs.camera_mask import camera_masks
     from xview_localizer.inputs.doubts import doubts_of_settings
     from xview_localizer.parameters.file import read_parameter_file
@@ -82,6 +84,11 @@ def check_config(path: Annotated[Path, typer.Argument(help="ROS parameter file o
     settings = Settings.from_values(read_parameter_file(path))
     camera_masks(settings)
     doubts = doubts_of_settings(settings.values)
+    if "://" not in settings.values["map.source"]:  # no server is asked for a file's check
+        try:
+            open_map(settings)
+        except MapSourceError as error:
+            doubts.append(f"map.source: {error}")
     for doubt in doubts:
         print_line(f"doubtful: {doubt}")
     print_line(f"{path} is {'valid' if doubts else 'fine'}")
