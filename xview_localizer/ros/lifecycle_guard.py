@@ -13,7 +13,10 @@ def refuse_impossible_transitions(node: LifecycleNode) -> None:
     rclpy before Kilted raises from the service instead (ros2/rclpy issue 1209), which ends the spinning. A lifecycle
     manager sends one to a node that has activated itself.
     """
-    service = node._service_change_state  # rclpy offers no public way to it
+    # rclpy offers no public way to it; a later version may name it otherwise, and does not need this.
+    service = getattr(node, "_service_change_state", None)
+    if service is None:
+        return
     change_state = service.callback
 
     def checked(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
