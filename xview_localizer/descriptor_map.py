@@ -28,7 +28,7 @@ MARGIN_CELLS = 6
 MIN_VALID_RATIO = 0.25
 # What the map failed to give is requested again after this long: a dead server is not waited for with every image,
 # and one that is back is noticed soon.
-HOLD_OFF_SEC = 1.5
+HOLD_OFF_SEC = 1.0
 # Where the map answered that it has no imagery, it is asked again after this long, since a robot beyond the coverage
 # of a server is not to ask it all the time. But a map may have lost its data for a while. So where nothing around the
 # robot has imagery, the block that the robot is in is requested again after HOLD_OFF_SEC; once it has imagery, the

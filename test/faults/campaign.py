@@ -55,7 +55,7 @@ PAUSE_SEC = 0.2
 # A drive whose first image already gives a pose where nothing is wrong, so that recovering takes no longer than the
 # fault makes it: a first pose on other streets needs several images.
 DRIVE_SEED = 6
-VALUES = {"model.threads": 1, "inputs.wait_sec": 2.0, "map.timeout_sec": 1.0, "autostart": True}
+VALUES = {"inputs.wait_sec": 2.0, "map.timeout_sec": 1.0, "autostart": True}
 
 
 @dataclass
