@@ -9,13 +9,12 @@ import typer
 from xview_localizer.cli.common import (
     Out,
     Package,
-    PrecisionName,
-    RuntimeName,
     console,
     load_package,
     print_line,
 )
 from xview_localizer.cli.measures import print_figures
+from xview_localizer.engines.names import PrecisionName, RuntimeName
 
 
 def bench(

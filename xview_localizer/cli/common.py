@@ -2,7 +2,6 @@
 
 # typer 0.9, of Ubuntu 24.04, reads neither `X | None` nor annotations that `from __future__ import annotations` delays.
 from collections.abc import Callable, Iterable
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -58,22 +57,6 @@ TrueTrack = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="JSON file to write.")]
-
-
-class RuntimeName(str, Enum):
-    """What runs the graphs."""
-
-    onnxruntime = "onnxruntime"
-    tensorrt = "tensorrt"
-    tensorrt_rtx = "tensorrt_rtx"
-
-
-class PrecisionName(str, Enum):
-    """Of TensorRT engines."""
-
-    fp16 = "fp16"
-    fp32 = "fp32"
-    int8 = "int8"
 
 
 def tracked(description: str) -> Callable[[Iterable], Iterable]:

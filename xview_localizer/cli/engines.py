@@ -7,7 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from xview_localizer.cli.common import Package, PrecisionName, RuntimeName, load_package, print_line, tracked
+from xview_localizer.cli.common import Package, load_package, print_line, tracked
+from xview_localizer.engines.names import PrecisionName, RuntimeName
 
 engines = typer.Typer(no_args_is_help=True, help="TensorRT engines of model packages.")
 

@@ -6,13 +6,14 @@ import logging
 from dataclasses import dataclass
 
 from xview_localizer.engines.engine import Engine, EngineError, Graph
+from xview_localizer.engines.names import RuntimeName
 from xview_localizer.engines.onnx_engine import OnnxEngine
 from xview_localizer.engines.providers import AUTO, fastest_engine
 
 log = logging.getLogger(__name__)
 
-ONNX_RUNTIME = "onnxruntime"
-RUNTIMES = (ONNX_RUNTIME, "tensorrt", "tensorrt_rtx")
+RUNTIMES = tuple(name.value for name in RuntimeName)
+ONNX_RUNTIME = RuntimeName.onnxruntime.value
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from xview_localizer.engines.factory import RUNTIMES, EngineConfig
+from xview_localizer.engines.names import PrecisionName
 from xview_localizer.localizer import LocalizerConfig
 from xview_localizer.tracking.tracker import TrackerConfig
 
@@ -133,7 +134,7 @@ SETTINGS: dict[str, Setting] = {
         Setting("model.runtime", _ENGINES.runtime,
             "What runs the networks; TensorRT builds its engines at the first start.", str, choices=RUNTIMES),
         Setting("model.precision", _ENGINES.precision,
-            "Precision of TensorRT engines.", str, choices=("fp16", "fp32", "int8")),
+            "Precision of TensorRT engines.", str, choices=tuple(name.value for name in PrecisionName)),
         Setting("model.engine_cache_dir", _ENGINES.cache_folder,
             "Folder of TensorRT engines; empty: ~/.cache/xview_localizer/engines.", str, is_path=True),
         Setting("model.fallback", _ENGINES.fallback,
