@@ -7,7 +7,7 @@ from pathlib import Path
 from xview_localizer.aerial.cache import TileCache
 from xview_localizer.aerial.fetch import FetchConfig
 from xview_localizer.aerial.interruption import Interruption
-from xview_localizer.aerial.open import open_map_source
+from xview_localizer.aerial.open import is_on_a_server, open_map_source
 from xview_localizer.aerial.shifted import ShiftedMap
 from xview_localizer.aerial.source import MapSource
 from xview_localizer.aerial.tiles import TileMatrix
@@ -22,8 +22,9 @@ def open_map(settings: Settings, interruption: Interruption | None = None) -> Ma
     """The map that the settings name; `interruption` breaks off waiting for its server. Raises MapSourceError."""
     v = settings.values
     cache_folder = Path(v["map.cache_dir"] or "~/.cache/xview_localizer/tiles").expanduser()
-    cached = "://" in v["map.source"] and not v["map.source"].startswith("file:")
-    cache = TileCache(cache_folder, v["map.cache_mb"] * 1_000_000) if cached else None
+    cache = None
+    if is_on_a_server(v["map.source"]):
+        cache = TileCache(cache_folder, v["map.cache_mb"] * 1_000_000)
     source = open_map_source(
         v["map.source"],
         settings.frame,

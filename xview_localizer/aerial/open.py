@@ -29,6 +29,11 @@ PROBE_HALF_EXTENT_M = 20.0
 COARSE_RATIO = 1.5  # a map is reported as coarse where its pixels are this much larger than wanted
 
 
+def is_on_a_server(uri: str) -> bool:
+    """Whether reading the map takes a network."""
+    return "://" in uri and not uri.startswith("file:")
+
+
 def open_map_source(
     uri: str,
     frame: LocalFrame,

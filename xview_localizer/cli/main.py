@@ -74,6 +74,7 @@ def check_config(path: Annotated[Path, typer.Argument(help="ROS parameter file o
 
     Example: xview-localizer check-config localizer.yaml
     """
+    from xview_localizer.aerial.open import is_on_a_server
     from xview_localizer.aerial.source import MapSourceError
     from xview_localizer.assembly import open_map
     from xview_localizer.inputs.camera_mask import camera_masks
@@ -84,7 +85,7 @@ def check_config(path: Annotated[Path, typer.Argument(help="ROS parameter file o
     settings = Settings.from_values(read_parameter_file(path))
     camera_masks(settings)
     doubts = doubts_of_settings(settings.values)
-    if "://" not in settings.values["map.source"]:  # no server is asked for a file's check
+    if not is_on_a_server(settings.values["map.source"]):  # a check of a file does not wait for a network
         try:
             open_map(settings)
         except MapSourceError as error:
