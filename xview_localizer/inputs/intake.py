@@ -72,9 +72,7 @@ class DriveIntake:
         self._masks = camera_masks(settings)
         self._odometry_check, self._path_check = OdometryCheck(), PathCheck()
         self.driving_direction = DrivingDirection()
-        self._odometry_source = OdometrySource(
-            settings.values["odometry.max_gap_sec"], settings.values["frames.map"].lstrip("/")
-        )
+        self._odometry_source = OdometrySource(settings.values["odometry.max_gap_sec"], settings.map_frame)
         self._repeated_images = RepeatedImages(self._driven_m)
         self.lean_check = LeanCheck()
         self.doubts = DriveDoubts(settings.values)

@@ -38,6 +38,11 @@ class Settings:
     mountings: MountingConfig
 
     @property
+    def map_frame(self) -> str:
+        """Frame of the published poses, without the slash in front that tf2 does not take."""
+        return str(self.values["frames.map"]).lstrip("/")
+
+    @property
     def cameras(self) -> tuple[str, ...]:
         """Names of the cameras; that of a single one is empty."""
         return tuple(self.mountings.cameras)

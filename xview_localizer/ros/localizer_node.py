@@ -166,8 +166,7 @@ class LocalizerNode(LifecycleNode):
         self._resources.append(forwarding.close)
 
     def _create_outputs(self, settings: Settings) -> None:
-        frames = [settings.values[name].lstrip("/") for name in ("frames.map", "frames.base")]
-        self._outputs = Outputs(self, settings.frame, *frames)
+        self._outputs = Outputs(self, settings.frame, settings.map_frame, settings.mountings.base_frame)
         self._resources.append(self._outputs.destroy)
 
     def _open_state_publisher(self) -> None:
@@ -184,7 +183,7 @@ class LocalizerNode(LifecycleNode):
         tf.check(self, settings)
         self._map_to_odom = None
         if settings.values["tf.broadcast_map_to_odom"]:
-            self._map_to_odom = tf.MapToOdom(self, settings.values["frames.map"].lstrip("/"))
+            self._map_to_odom = tf.MapToOdom(self, settings.map_frame)
             self._resources.append(self._map_to_odom.destroy)
 
     def _start_services(self, settings: Settings) -> None:
