@@ -16,7 +16,7 @@ def clock(monkeypatch):
 
 
 def after_silence_of(clock, silent, received):
-    """Status and reason where all of `received` sent a message, and 3.5 s later all but `silent` another one."""
+    """Level and text of the report 3.5 s after a message on each of `received`, with another on all but `silent`."""
     health = Health({})
     for name in received:
         health.received(name)

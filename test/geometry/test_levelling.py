@@ -51,7 +51,7 @@ def test_rotations_that_rounding_has_made_too_long_have_a_pitch(pitch_rad):
 
 @pytest.mark.parametrize("rpy_deg", [(0, 90, 30), (20, 90, -40), (10, -90, 70)])
 def test_a_body_that_points_straight_down_or_up_keeps_its_rotation(rpy_deg):
-    """By a quaternion, as TF has it, roll and yaw are not told apart there; the rotation is."""
+    """Roll and yaw are not unique at a pitch of ±90°; the rotation, which TF gives as a quaternion, is."""
     R_base_body = Rotation.from_quat(Rotation.from_euler("xyz", rpy_deg, degrees=True).as_quat()).as_matrix()
     again = R_base_optical_from_rpy(*rpy_from_R_base_body(R_base_body)) @ R_BODY_OPTICAL.T
     np.testing.assert_allclose(again, R_base_body, atol=1e-12)

@@ -1,4 +1,4 @@
-"""What is doubtful in a recording is told without ROS, as the node tells it."""
+"""An offline replay of a recording reports the same doubts as the node does."""
 
 import cv2
 import numpy as np

@@ -23,7 +23,7 @@ def test_one_camera():
 
 
 def test_compressed_images_come_below_the_raw_ones_unless_they_are_named():
-    """As image_transport publishes them; before, `transport:=compressed` listened to a topic that nobody named."""
+    """image_transport publishes compressed images below the topic of the raw ones."""
     given = DEFAULTS | {"image": "/cam/image_raw", "compressed_image": "/cam/jpeg"}
     assert dict(camera_remappings((), given))["image/compressed"] == "/cam/jpeg"
     given = DEFAULTS | {"front/image": "/front/raw"}

@@ -22,7 +22,7 @@ _OTHER_AXES = {"optical": "z forward, y down", "ned": "north, east, down", "frd"
 MAX_LEAN_RAD = float(np.radians(60.0))
 # No robot drives so high or so deep; the z of geocentric coordinates (ECEF) is larger except near the equator, where
 # their poses lean.
-MAX_HEIGHT_M = 20e3
+MAX_Z_M = 20e3
 # A quaternion's length may be off 1 by so much: drivers round.
 QUATERNION_ROUNDING = 0.01
 # Lengths of an acceleration that is gravity and little else, m/s²; in g it is about 1.
@@ -195,7 +195,7 @@ def _planar_pose(pose, frames: tuple[str, ...], name: str, T_child_base: Transfo
     position = pose.position
     if not np.all(np.isfinite([position.x, position.y])):
         raise MessageError(f"{name} position is not finite: {position.x}, {position.y}")
-    if abs(position.z) > MAX_HEIGHT_M:
+    if abs(position.z) > MAX_Z_M:
         raise MessageError(
             f"{name} is at z = {1e-3 * position.z:.0f} km in '{frames[0]}': geocentric coordinates (ECEF), whose x and "
             "y are not the ground's; take the driver's odometry in a local frame with z up (REP 105)"

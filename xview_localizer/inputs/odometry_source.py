@@ -1,4 +1,4 @@
-"""Odometry that is sound, but of no use as odometry: it comes too rarely, or in a frame that jumps."""
+"""Doubts about valid odometry that cannot carry poses: its messages are too rare, or its frame jumps."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def adapt_package(work: Path, out: Path, config: AdaptConfig, progress: Progress
 def keep_without_objections(
     before: Figures, after: Figures, finish: Callable[[], Path], out: Path
 ) -> Adaptation:
-    """Copy the package folder that `finish` returns to `out` where no figure speaks against it."""
+    """Copy the package that `finish` makes to `out`, unless `objections` finds a reason against it in the figures."""
     adaptation = Adaptation(before, after, objections(before, after))
     if not adaptation.objections:
         copy_package(finish(), out)
@@ -145,14 +145,14 @@ class SiteTraining:
         return calibrate_package(tuned, candidate, [held_out], self.progress, elsewhere)
 
     def finished(self, candidate: ModelPackage, before: Figures) -> Path:
-        """The folder of the package trained on all of the road, or of `candidate` where the former got worse."""
+        """The folder of the package trained on all of the road, or of `candidate` where it may not be used."""
         whole = self.on_all_road(candidate)
-        worse = objections(before, self.judged(ModelPackage.load(whole), "whole"))
-        if worse:
+        found = objections(before, self.judged(ModelPackage.load(whole), "whole"))
+        if found:
             self.progress.report(
-                f"after training on all of the road {', '.join(worse)}: the one judged before is taken"
+                f"after training on all of the road {', '.join(found)}: the one judged before is taken"
             )
-        return candidate.folder if worse else whole
+        return candidate.folder if found else whole
 
     def on_all_road(self, candidate: ModelPackage) -> Path:
         """The folder of the package trained in the same way on all images, with the calibration of `candidate`.

@@ -1,4 +1,4 @@
-"""Results of a package on held-out road, and what in them speaks against it."""
+"""Results of a package on held-out road, and reasons in them not to use it."""
 
 from __future__ import annotations
 
