@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import yaml
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.aerial.source import AerialImage
@@ -90,6 +91,36 @@ def networks(package) -> Networks:
 @pytest.fixture(scope="session")
 def localizer(small_town, networks) -> Localizer:
     return Localizer(networks, InMemoryMap(small_town.aerial))
+
+
+@pytest.fixture
+def calibration_file(tmp_path):
+    """Writes a CameraInfo as camera_calibration and camera_info_manager do; returns the file."""
+
+    def write(info, name="ost.yaml", **changes):
+        def matrix(rows, data):
+            data = [float(number) for number in data]
+            return {"rows": rows, "cols": len(data) // rows, "data": data}
+
+        roi = {key: int(getattr(info.roi, key)) for key in ("x_offset", "y_offset", "width", "height")}
+        entries = {
+            "image_width": int(info.width),
+            "image_height": int(info.height),
+            "camera_name": "narrow_stereo",
+            "camera_matrix": matrix(3, info.k),
+            "distortion_model": info.distortion_model,
+            "distortion_coefficients": matrix(1, info.d),
+            "rectification_matrix": matrix(3, np.eye(3).ravel()),
+            "projection_matrix": matrix(3, np.eye(3, 4).ravel()),
+            "binning_x": int(info.binning_x),
+            "binning_y": int(info.binning_y),
+            "roi": {**roi, "do_rectify": False},
+        }
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump(entries | changes))
+        return path
+
+    return write
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import types
 import typing
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import typer
 import yaml
@@ -211,6 +213,34 @@ def test_check_config_doubts_a_height_and_a_map_that_is_not_there(tmp_path):
     lines = checked.output.splitlines()
     assert [line.split(":")[0] for line in lines[:-1]] == ["doubtful", "doubtful"]
     assert "camera.height_m" in lines[0] and "no such file" in lines[1] and lines[-1].endswith("valid")
+
+
+def test_check_config_makes_the_camera_of_a_calibration_file(tmp_path, calibration_file):
+    """It is refused where there is no such camera, or its mask has another size, and its lens may be doubtful."""
+    roi = types.SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0)
+    k = [900.0, 0.0, 31.5, 0.0, 900.0, 23.5, 0.0, 0.0, 1.0]
+    info = types.SimpleNamespace(
+        width=64, height=48, k=k, d=[], distortion_model="none", binning_x=0, binning_y=0, roi=roi
+    )
+    cv2.imwrite(str(tmp_path / "mask.png"), np.full((48, 72), 255, np.uint8))
+    values = {
+        "datum": {"latitude_deg": 48.0, "longitude_deg": 11.0},
+        "map": {"source": "http://host/{z}/{x}/{y}"},
+    }
+
+    def check(**camera):
+        file = tmp_path / "robot.yaml"
+        file.write_text(yaml.safe_dump({"/**": {"ros__parameters": {**values, "camera": camera}}}))
+        return RUNNER.invoke(cli.app, ["check-config", str(file)])
+
+    path = str(calibration_file(info))
+    (doubt, verdict) = check(info_file=path).output.splitlines()
+    assert doubt.startswith("doubtful: by its CameraInfo the camera sees only 4.1° across")
+    assert verdict.endswith("valid")
+    refused = check(info_file=path, mask=str(tmp_path / "mask.png"))
+    assert re.match(r"camera\.info_file: .*ost\.yaml: camera\.mask does not belong", str(refused.exception))
+    calibration_file(info, distortion_model="fov")
+    assert "unknown distortion model 'fov'" in str(check(info_file=path).exception)
 
 
 def test_models_are_listed_beside_one_that_is_damaged(tmp_path):

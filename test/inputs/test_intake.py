@@ -382,7 +382,10 @@ def test_cameras_that_fail_are_reported_and_left_out_of_the_moment():
     moment = (image("front"), image("left"), image("rear", later, "broken"))
     joined = intake.observe_moment(moment, complain)
     assert (joined.reason, joined.stamp_sec) == ("", 100.4)
-    no_info = "no CameraInfo yet; publish it on left/camera_info, or remap the topic"
+    no_info = (
+        "no CameraInfo yet; publish it on left/camera_info, remap the topic, or give a calibration file as "
+        "camera.left.info_file"
+    )
     assert bad == [("left", no_info), ("rear", "image data is cut off")]
     with pytest.raises(MessageError, match="image data is cut off"):
         intake.observe_moment(moment[1:], complain)

@@ -118,7 +118,15 @@ def test_wrong_values_are_refused_with_the_name_and_the_rule(name, value, compla
 
 @pytest.mark.parametrize(
     "name",
-    ["map.source", "map.cache_dir", "model.package", "model.depth", "model.engine_cache_dir", "camera.mask"],
+    [
+        "map.source",
+        "map.cache_dir",
+        "model.package",
+        "model.depth",
+        "model.engine_cache_dir",
+        "camera.mask",
+        "camera.info_file",
+    ],
 )
 def test_paths_in_an_unknown_home_folder_are_refused_by_name(name):
     with pytest.raises(SettingsError, match=f"{name}: there is no home folder ~no_such_user, got"):
@@ -198,6 +206,14 @@ def test_a_camera_s_own_value_overrules_the_value_for_all_cameras():
     assert Settings.from_values(settings.values).cameras == settings.cameras
 
 
+def test_a_calibration_file_may_be_given_as_drivers_take_it():
+    given = {"camera.left.info_file": "file:///data/ost.yaml", "camera.front.info_file": "~/ost.yaml"}
+    settings = Settings.from_values(REQUIRED | RIG | given)
+    assert settings.info_path("left") == Path("/data/ost.yaml")
+    assert settings.info_path("front") == Path.home() / "ost.yaml"
+    assert Settings.from_values(REQUIRED).info_path("") is None
+
+
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
@@ -211,6 +227,10 @@ def test_a_camera_s_own_value_overrules_the_value_for_all_cameras():
         ),
         ({"camera.left.height_m": 1.0}, "for all cameras or for none"),
         ({"camera.left.height_m": 1}, "camera.left.height_m must be of type float"),
+        (
+            {"camera.info_file": "ost.yaml"},
+            "camera.info_file is of one camera; give camera.front.info_file and so on",
+        ),
         ({"cameras": ("front", "front")}, "cameras must be different names"),
         ({"cameras": ("front", "to the left")}, "got 'to the left'"),
         ({"cameras": ("front", "rpy_deg")}, "got 'rpy_deg'"),

@@ -77,14 +77,15 @@ def check_config(path: Annotated[Path, typer.Argument(help="ROS parameter file o
     from xview_localizer.aerial.open import is_on_a_server
     from xview_localizer.aerial.source import MapSourceError
     from xview_localizer.assembly import open_map
-    from xview_localizer.inputs.camera_mask import camera_masks
-    from xview_localizer.inputs.doubts import doubts_of_settings
+    from xview_localizer.inputs.calibrations import Calibrations
+    from xview_localizer.inputs.doubts import DriveDoubts
     from xview_localizer.parameters.file import read_parameter_file
     from xview_localizer.parameters.settings import Settings
 
     settings = Settings.from_values(read_parameter_file(path))
-    camera_masks(settings)
-    doubts = doubts_of_settings(settings.values)
+    drive_doubts = DriveDoubts(settings.values)
+    Calibrations(settings, drive_doubts)  # refuses masks and calibration files that cannot be used
+    doubts = drive_doubts.current()
     if not is_on_a_server(settings.values["map.source"]):  # a check of a file does not wait for a network
         try:
             open_map(settings)

@@ -7,17 +7,16 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 
-from xview_localizer.geometry.camera import CameraModel
-from xview_localizer.geometry.masked_camera import MaskedCamera
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.ground_view import GroundView
 from xview_localizer.inputs import messages
-from xview_localizer.inputs.camera_mask import camera_masks
+from xview_localizer.inputs.calibrations import Calibrations
 from xview_localizer.inputs.clock_lag import ClockLag
 from xview_localizer.inputs.doubts import DriveDoubts
 from xview_localizer.inputs.driving_direction import DrivingDirection
 from xview_localizer.inputs.image_messages import rgb_from_compressed_image, rgb_from_image
 from xview_localizer.inputs.lean_check import LeanCheck
+from xview_localizer.inputs.message_types import input_of
 from xview_localizer.inputs.moments import CameraImage, Moment
 from xview_localizer.inputs.mountings import ONLY_CAMERA, MountingError, Mountings, parameter_prefix
 from xview_localizer.inputs.odometry_check import OdometryCheck
@@ -45,7 +44,7 @@ class NotReadyError(messages.MessageError):
 
 
 class NoCameraError(NotReadyError):
-    """No CameraInfo has come yet."""
+    """No CameraInfo has come yet, and no file stands in for it."""
 
 
 class NotMountedError(NotReadyError):
@@ -57,7 +56,8 @@ class NotMountedError(NotReadyError):
 class DriveIntake:
     """Checks messages and passes them to a DriveTracker; raises MessageError on bad ones.
 
-    `rgb_from_image` converts a sensor_msgs/Image. Raises SettingsError where a camera's mask cannot be read.
+    `rgb_from_image` converts a sensor_msgs/Image. Raises SettingsError where a camera's mask or calibration file cannot
+    be used.
     """
 
     def __init__(
@@ -69,7 +69,6 @@ class DriveIntake:
         self.tracker = DriveTracker(localizer, settings.frame, settings.tracker)
         self._localizer, self._settings, self._rgb_from_image = localizer, settings, rgb_from_image
         self.mountings = Mountings(settings.mountings)
-        self._masks = camera_masks(settings)
         self._odometry_check, self._path_check = OdometryCheck(), PathCheck()
         self.driving_direction = DrivingDirection()
         self._odometry_source = OdometrySource(settings.values["odometry.max_gap_sec"], settings.map_frame)
@@ -79,21 +78,12 @@ class DriveIntake:
         self.clock_lag = ClockLag()
         self._accepted = 0  # images
         self._imu_problem = ""  # why the last attitude could not be turned into base_link
-        self.cameras: dict[str, CameraModel] = {}  # by name, those whose CameraInfo has come
+        self._calibrations = Calibrations(settings, self.doubts)
+        self.cameras = self._calibrations.models  # by name, those whose calibration is known
         self.odometry_frame = ""  # the frame in which odometry's poses are
 
     def on_camera_info(self, message, camera: str = ONLY_CAMERA) -> None:
-        model = messages.camera_from_info(message)
-        if camera in self._masks:
-            try:
-                model = MaskedCamera(model, self._masks[camera])
-            except ValueError as error:
-                raise messages.MessageError(
-                    f"{parameter_prefix(camera)}.mask does not belong to this camera: {error}; draw it on an image of "
-                    "its topic"
-                ) from error
-        self.cameras[camera] = model
-        self.doubts.on_camera_info(message, model.horizontal_fov_rad, camera)
+        self._calibrations.on_camera_info(message, camera)
 
     def on_fix(self, message) -> None:
         position = messages.position_from_nav_sat_fix(message, self._settings.values["gnss.default_sigma_m"])
@@ -225,8 +215,10 @@ class DriveIntake:
         """
         model = self.cameras.get(camera)
         if model is None:
-            topic = f"{camera}/camera_info" if camera else "camera_info"
-            raise NoCameraError(f"no CameraInfo yet; publish it on {topic}, or remap the topic")
+            raise NoCameraError(
+                f"no CameraInfo yet; publish it on {input_of(camera, 'camera_info')}, remap the topic, or give a "
+                f"calibration file as {parameter_prefix(camera)}.info_file"
+            )
         self._repeated_images.check(message, camera)
         compressed = not hasattr(message, "encoding")
         if compressed:

@@ -17,3 +17,10 @@ ROLES = {
 # Taken where a topic is named, but no reason to take one: goals, references and a localizer's answers are poses, and
 # receivers send a GPSFix beside their NavSatFix.
 ONLY_WHERE_NAMED = (*ROLES["fix"][1:], *ROLES["odom"][1:])
+# Each camera has these of its own.
+CAMERA_INPUTS = ("image", "camera_info")
+
+
+def input_of(camera: str, kind: str) -> str:
+    """The input `kind` of a camera; of several, each has its name before its topics."""
+    return f"{camera}/{kind}" if camera else kind

@@ -56,6 +56,12 @@ class Settings:
         path = _of_camera(self.values, camera, "mask")
         return Path(path).expanduser() if path else None
 
+    def info_path(self, camera: str) -> Path | None:
+        """The calibration file that replaces a camera's CameraInfo messages; None where they are waited for."""
+        path = str(_of_camera(self.values, camera, "info_file"))
+        # Drivers take the same file as a URL in their camera_info_url.
+        return Path(path.removeprefix("file://")).expanduser() if path else None
+
     @classmethod
     def from_values(cls, given: Values) -> Settings:
         """Settings of the given values and the defaults of the others; None is not given. Raises SettingsError."""
@@ -199,8 +205,11 @@ def _camera_problems(given: Values) -> list[str]:
         for key in ("position_in_base_m", "rpy_deg")
         if f"camera.{key}" in given
     ]
-    if given.get("camera.mask"):
-        problems.append(f"camera.mask is of one camera; give camera.{cameras[0]}.mask and so on")
+    problems += [
+        f"camera.{key} is of one camera; give camera.{cameras[0]}.{key} and so on"
+        for key in ("mask", "info_file")
+        if given.get(f"camera.{key}")
+    ]
     heights = [_of_camera({"camera.height_m": 0.0, **given}, camera, "height_m") for camera in cameras]
     if any(heights) and not all(heights):
         problems.append(

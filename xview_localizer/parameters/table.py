@@ -158,6 +158,9 @@ SETTINGS: dict[str, Setting] = {
         Setting("camera.mask", "",
             "Image of the camera's size, black where it shows the robot itself, white elsewhere; empty: none.",
             str, is_path=True),
+        Setting("camera.info_file", "",
+            "Calibration file of the camera, in place of CameraInfo messages; empty: the messages.",
+            str, is_path=True),
         Setting("camera.transport", "raw",
             "Which topic carries the images: image (raw) or image/compressed.",
             str, choices=("raw", "compressed")),
@@ -214,7 +217,7 @@ SETTINGS: dict[str, Setting] = {
 
 
 # What each of several cameras has of its own, as in camera.front.height_m.
-OF_A_CAMERA = ("position_in_base_m", "rpy_deg", "height_m", "mask", "transport")
+OF_A_CAMERA = ("position_in_base_m", "rpy_deg", "height_m", "mask", "info_file", "transport")
 
 
 def settings_table(given: Values) -> dict[str, Setting]:

@@ -1,0 +1,46 @@
+"""What the robot's cameras are like: by CameraInfo, from messages or files, less what their masks cover."""
+
+from __future__ import annotations
+
+from xview_localizer.geometry.camera import CameraModel
+from xview_localizer.geometry.masked_camera import MaskedCamera
+from xview_localizer.inputs import messages
+from xview_localizer.inputs.camera_info_file import read_camera_info
+from xview_localizer.inputs.camera_mask import camera_masks
+from xview_localizer.inputs.doubts import DriveDoubts
+from xview_localizer.inputs.mountings import ONLY_CAMERA, parameter_prefix
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.parameters.table import SettingsError
+
+
+class Calibrations:
+    """Models of the cameras whose calibration is known: at once by a file, else when a CameraInfo comes.
+
+    Raises SettingsError where a camera's mask or file cannot be used; `doubts` gets what is doubtful.
+    """
+
+    def __init__(self, settings: Settings, doubts: DriveDoubts) -> None:
+        self._masks, self._doubts = camera_masks(settings), doubts
+        self.models: dict[str, CameraModel] = {}  # by the camera's name
+        for camera in settings.cameras:
+            path = settings.info_path(camera)
+            if path is None:
+                continue
+            try:
+                self.on_camera_info(read_camera_info(path), camera)
+            except ValueError as error:
+                raise SettingsError(f"{parameter_prefix(camera)}.info_file: {path}: {error}") from error
+
+    def on_camera_info(self, message, camera: str = ONLY_CAMERA) -> None:
+        """A sensor_msgs/CameraInfo, or the same from a file. Raises MessageError."""
+        model = messages.camera_from_info(message)
+        if camera in self._masks:
+            try:
+                model = MaskedCamera(model, self._masks[camera])
+            except ValueError as error:
+                raise messages.MessageError(
+                    f"{parameter_prefix(camera)}.mask does not belong to this camera: {error}; draw it on an image of "
+                    "its topic"
+                ) from error
+        self.models[camera] = model
+        self._doubts.on_camera_info(message, model.horizontal_fov_rad, camera)
