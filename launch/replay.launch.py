@@ -26,7 +26,8 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
 from xview_localizer.parameters.file import parameter_file_text, read_parameter_file
-from xview_localizer.recordings.bag import ROLES, BagReader
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.bag import ROLES, open_inputs
 from xview_localizer.recordings.drives import open_drive
 from xview_localizer.ros.launch_topics import camera_arguments, topic_arguments
 from xview_localizer.ros.replay import transports
@@ -63,7 +64,7 @@ def _actions(context: LaunchContext) -> list:
     topics = {role: given[role] for role in ROLES if given[role]}
     topics |= camera_arguments(context.launch_configurations)
     drive = open_drive(Path(given["drive"]).expanduser(), parameters, topics)
-    with BagReader(drive.bag, drive.topics) as bag:
+    with open_inputs(drive, Settings.from_values(drive.values)) as bag:
         types = bag.types
     with tempfile.NamedTemporaryFile("w", prefix="localizer_", suffix=".yaml", delete=False) as parameters:
         parameters.write(parameter_file_text(drive.values | transports(types)))

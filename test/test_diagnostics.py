@@ -50,6 +50,14 @@ def test_the_camera_that_falls_silent_is_named(clock):
     assert values["left/image_age_sec"] == "3.5" and "image_age_sec" not in values
 
 
+def test_nothing_is_expected_on_an_input_that_a_file_replaces(clock):
+    health = Health({}, cameras=("front", "left"), unused={"left/camera_info"})
+    clock[0] += 3.5
+    _, message, values = health.report("active", 0)
+    assert "front/camera_info" in message and "left/camera_info" not in message
+    assert not any(name.startswith("left/camera_info") for name in values)
+
+
 def test_inputs_that_a_robot_does_without_are_not_missed(clock):
     assert after_silence_of(clock, None, ("image", "camera_info", "fix")) == (OK, "active")
 

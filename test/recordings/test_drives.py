@@ -1,5 +1,7 @@
 """Recordings as users have them: topics by type, the robot's own parameters, and questions by name."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import yaml
@@ -8,7 +10,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from xview_localizer.parameters.file import parameter_file_text, read_parameter_file
 from xview_localizer.parameters.settings import Settings, find_problems
-from xview_localizer.recordings.bag import BagError, BagReader
+from xview_localizer.recordings.bag import BagError, BagReader, open_inputs
 from xview_localizer.recordings.drives import open_drive
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
@@ -105,6 +107,33 @@ def test_a_camera_info_goes_with_its_image(tmp_path, robot):
         open_drive(bag, robot)
     for line in ("--topic image:=/front/image_raw", "--topic image:=/rear/image_raw/compressed"):
         assert f"\n  {line}\n" in str(error.value)
+
+
+def test_a_calibration_file_replaces_the_camera_info(tmp_path, robot):
+    """Which is then neither missed nor asked for, though several topics have one and drive.yaml names another."""
+    bag = recording(tmp_path, ONE_OF_A_KIND | {"/a/camera_info": INFO, "/b/camera_info": INFO})
+    (tmp_path / "drive.yaml").write_text(
+        yaml.safe_dump({"bag": bag.name, "topics": {"camera_info": "/lost"}})
+    )
+    with pytest.raises(BagError, match="has no topic /lost for camera_info"):
+        open_drive(tmp_path, robot)
+    for path in (bag, tmp_path):
+        assert "camera_info" not in open_drive(path, robot | {"camera.info_file": "ost.yaml"}).topics
+
+
+def test_each_of_several_cameras_may_have_a_calibration_file(tmp_path, robot):
+    rear = {"/rear/image_raw/compressed": COMPRESSED, "/rear/camera_info": INFO}
+    cameras = {"cameras": ("front", "rear"), "camera.rear.info_file": "rear.yaml"}
+    bag = recording(tmp_path, ONE_OF_A_KIND | rear)
+    drive = open_drive(bag, robot | cameras)
+    assert drive.topics["front/camera_info"] == "/front/camera_info"
+    assert "rear/camera_info" not in drive.topics
+    with open_inputs(drive, Settings.from_values(drive.values)) as reader:
+        assert {"front/image", "front/camera_info", "rear/image"} < set(reader.types)
+        assert "rear/camera_info" not in reader.types
+    without = replace(drive, topics={k: v for k, v in drive.topics.items() if k != "front/camera_info"})
+    with pytest.raises(BagError, match="has no topic for front/camera_info; .*or a calibration file as cam"):
+        open_inputs(without, Settings.from_values(drive.values))
 
 
 def test_poses_are_odometry_only_where_they_are_named(tmp_path, robot):

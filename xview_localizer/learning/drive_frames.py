@@ -86,9 +86,7 @@ def cut_frames(
     out.mkdir(parents=True, exist_ok=True)
     intake = DriveIntake(localizer, settings)
     cutter = _FrameCutter(intake, reference, out)
-    moments = moments_of_drive(
-        drive, intake, settings.cameras, lambda role, why: cutter.complaints.append(why)
-    )
+    moments = moments_of_drive(drive, intake, settings, lambda role, why: cutter.complaints.append(why))
     for moment in track(moments):
         cutter.add(moment)
     frames = cutter.frames

@@ -12,7 +12,9 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
-from xview_localizer.inputs.message_types import ROLES
+from xview_localizer.inputs.camera_info_file import replaced_inputs
+from xview_localizer.inputs.message_types import CAMERA_INPUTS, ROLES, input_of
+from xview_localizer.parameters.settings import Settings
 from xview_localizer.parameters.table import Value
 
 # Images are handed over this much after they were recorded, so that the sensors have reached their stamps.
@@ -143,9 +145,11 @@ class BagReader:
             self._reader.close()
             if not recorded:
                 raise BagError(f"{bag} holds no topics; was the recorder told which, and did they publish?")
+            by_file = any(kind_of(role) == "camera_info" for role in missing)
             raise BagError(
                 f"{bag} has no topic for {', '.join(sorted(missing))}; name it in drive.yaml or by "
-                f"--topic INPUT:=TOPIC. There are:\n{recorded}"
+                f"--topic INPUT:=TOPIC{', or a calibration file as camera.info_file' if by_file else ''}. "
+                f"There are:\n{recorded}"
             )
 
     def _connections_of(self, role: str, topic: str | None, types: Sequence[str]) -> list[Connection]:
@@ -237,6 +241,17 @@ class BagReader:
             self._reader.typestore, _STORE, type_name, type_name, self._migrations, message
         )
         return bytes(_STORE.serialize_cdr(migrated, type_name))
+
+
+def open_inputs(drive: Drive, settings: Settings) -> BagReader:
+    """What the node takes of a drive, with transforms. Raises BagError where something that it needs is missing.
+
+    The CameraInfo of a camera with a calibration file is neither read nor missed.
+    """
+    replaced = replaced_inputs(settings.values, settings.cameras)
+    topics = {role: topic for role, topic in drive.topics.items() if role not in replaced}
+    of_cameras = {input_of(camera, kind) for camera in settings.cameras for kind in CAMERA_INPUTS}
+    return BagReader(drive.bag, topics, ROLES_AND_TF, sorted({*of_cameras, "fix"} - replaced))
 
 
 def _left_behind(bag: Path) -> Path | None:

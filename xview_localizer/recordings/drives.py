@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from xview_localizer.inputs import messages
-from xview_localizer.inputs.message_types import ONLY_WHERE_NAMED, ROLES
+from xview_localizer.inputs.camera_info_file import replaced_inputs
+from xview_localizer.inputs.message_types import CAMERA_INPUTS, ONLY_WHERE_NAMED, ROLES, input_of
+from xview_localizer.inputs.mountings import ONLY_CAMERA
 from xview_localizer.parameters.table import SETTINGS, Value
 from xview_localizer.recordings.bag import (
     REQUIRED_ROLES,
@@ -58,6 +60,8 @@ def open_drive(
     unknown = set(topics or {}) - set(roles)
     if unknown:
         raise BagError(f"there is no input {', '.join(sorted(unknown))}; they are {', '.join(roles)}")
+    for role in replaced_inputs(values, cameras or [ONLY_CAMERA]):
+        del roles[role]
     if cameras:
         values["cameras"] = tuple(cameras)
     with BagReader(drive.bag, {}, required=()) as bag:
@@ -80,9 +84,9 @@ def open_drive(
 def _roles(cameras: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Types of each role: of several cameras, each has an image and a CameraInfo."""
     if not cameras:
-        return ROLES_AND_TF
-    own = {f"{camera}/{kind}": ROLES[kind] for camera in cameras for kind in ("image", "camera_info")}
-    return own | {role: types for role, types in ROLES_AND_TF.items() if role not in ("image", "camera_info")}
+        return dict(ROLES_AND_TF)
+    own = {input_of(camera, kind): ROLES[kind] for camera in cameras for kind in CAMERA_INPUTS}
+    return own | {role: types for role, types in ROLES_AND_TF.items() if role not in CAMERA_INPUTS}
 
 
 def _find_topics(

@@ -13,7 +13,7 @@ from xview_localizer.inputs import messages
 from xview_localizer.inputs.mountings import MountingError, Mountings, parameter_prefix
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.parameters.table import Value
-from xview_localizer.recordings.bag import ROLES_AND_TF, TF_ROLES, BagMessage, BagReader, Drive
+from xview_localizer.recordings.bag import TF_ROLES, BagMessage, Drive, open_inputs
 
 
 def with_mountings_of(drive: Drive, values: Mapping[str, Value | None]) -> dict[str, Value | None]:
@@ -21,10 +21,10 @@ def with_mountings_of(drive: Drive, values: Mapping[str, Value | None]) -> dict[
 
     What TF does not know either stays out. Raises BagError, SettingsError.
     """
-    config = Settings.from_values(values).mountings
-    mountings, wanted = Mountings(config), set(config.from_tf)
+    settings = Settings.from_values(values)
+    mountings, wanted = Mountings(settings.mountings), set(settings.mountings.from_tf)
     found: dict[str, Value] = {}
-    with BagReader(drive.bag, drive.topics, ROLES_AND_TF) as bag:
+    with open_inputs(drive, settings) as bag:
         for recorded in bag.messages():
             if not wanted - found.keys():
                 break

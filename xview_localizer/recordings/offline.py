@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from xview_localizer.inputs.intake import DriveIntake, NotReadyError
 from xview_localizer.inputs.moments import CameraImage, Moment, MomentCollector
 from xview_localizer.localizer import Localizer
 from xview_localizer.parameters.settings import Settings
-from xview_localizer.recordings.bag import ROLES_AND_TF, BagReader, Drive, camera_of, kind_of
+from xview_localizer.recordings.bag import Drive, camera_of, kind_of, open_inputs
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason, Rejection
 
@@ -37,7 +37,7 @@ def localize_drive(
     def on_bad(role: str, why: str) -> None:
         refused[role].append(why)
 
-    for moment in moments_of_drive(drive, intake, settings.cameras, on_bad):
+    for moment in moments_of_drive(drive, intake, settings, on_bad):
         yield _localized(intake, moment, on_bad)
     for role, reasons in refused.items():
         on_doubt(f"{len(reasons)} messages of {role} were not used, such as: {reasons[-1]}")
@@ -48,14 +48,14 @@ def localize_drive(
 def moments_of_drive(
     drive: Drive,
     intake: DriveIntake,
-    cameras: Sequence[str],
+    settings: Settings,
     on_bad: Callable[[str, str], None] = lambda role, why: None,
 ) -> Iterator[Moment]:
     """The images of the drive in order, each moment after `intake` has received what the sensors measured until then.
 
     `on_bad` receives the input (role) of a message that is left out, and why. Raises BagError.
     """
-    collector = MomentCollector(cameras)
+    collector = MomentCollector(settings.cameras)
     handlers: dict[str, Callable[[Any], object]] = {
         "fix": intake.on_fix,
         "odom": intake.on_odom,
@@ -63,7 +63,7 @@ def moments_of_drive(
         "tf_static": partial(intake.mountings.on_transforms, static=True),
         "tf": partial(intake.mountings.on_transforms, static=False),
     }
-    with BagReader(drive.bag, drive.topics, ROLES_AND_TF) as bag:
+    with open_inputs(drive, settings) as bag:
         for recorded in bag.messages():
             message = bag.decode(recorded)
             if recorded.kind == "image":

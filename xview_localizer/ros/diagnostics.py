@@ -4,7 +4,7 @@
 |---|---|
 | ERROR | the map could not be read for the last image |
 | ERROR | the last image met an internal error (a model or library failed) |
-| WARN | no image or GNSS position for more than 3 s while active, or no CameraInfo at all |
+| WARN | no image or GNSS position for more than 3 s while active, or no CameraInfo at all (nor a file of it) |
 | WARN | no odometry or no IMU for more than 3 s while active, though it was received before |
 | WARN | a sensor is stamped by another clock than the images |
 | WARN | 5 or more images in a row were rejected |
@@ -26,9 +26,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
+from xview_localizer.inputs.message_types import CAMERA_INPUTS, input_of
 from xview_localizer.inputs.mountings import ONLY_CAMERA
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason
@@ -36,7 +37,6 @@ from xview_localizer.rejection import Reason
 OK, WARN, ERROR = 0, 1, 2
 SILENT_AFTER_SEC = 3.0  # an input without messages for this long is warned of
 REJECTED_IN_A_ROW = 5  # images, from which on a warning is given
-CAMERA_INPUTS = ("image", "camera_info")  # of each camera
 EXPECTED_INPUTS = ("fix",)
 STAYS_VALID = "camera_info"  # may be published only once
 OPTIONAL_INPUTS = ("odom", "imu")  # a robot may do without, but none should lose them
@@ -58,11 +58,6 @@ class InputHealth:
     problem: str = ""
 
 
-def input_of(camera: str, kind: str) -> str:
-    """The input `kind` of a camera; of several, each has its name before its topics."""
-    return f"{camera}/{kind}" if camera else kind
-
-
 def kind_of(name: str) -> str:
     """Which input it is, of whichever camera."""
     return name.rpartition("/")[2]
@@ -81,16 +76,21 @@ class Health:
     """Counts what happens; thread-safe. `report` judges it by the table above.
 
     `about` are values that do not change, `rate_hz` how many images a second are asked for (0: none in particular),
-    `cameras` the names of several cameras: their inputs are such as front/image.
+    `cameras` the names of several cameras: their inputs are such as front/image. Nothing comes on `unused` inputs.
     """
 
     def __init__(
-        self, about: dict[str, str], rate_hz: float = 0.0, cameras: Sequence[str] = (ONLY_CAMERA,)
+        self,
+        about: dict[str, str],
+        rate_hz: float = 0.0,
+        cameras: Sequence[str] = (ONLY_CAMERA,),
+        unused: Set[str] = frozenset(),
     ) -> None:
         self._about, self._rate_hz = about, rate_hz
         self._lock = threading.Lock()
         of_cameras = [input_of(camera, kind) for camera in cameras for kind in CAMERA_INPUTS]
-        self._inputs = {name: InputHealth() for name in (*of_cameras, *EXPECTED_INPUTS, *OPTIONAL_INPUTS)}
+        names = (*of_cameras, *EXPECTED_INPUTS, *OPTIONAL_INPUTS)
+        self._inputs = {name: InputHealth() for name in names if name not in unused}
         self._inputs_reported = self._snapshot()
         self._accepted = self._rejected = self._in_a_row = 0
         self._skipped = 0

@@ -14,6 +14,7 @@ from std_msgs.msg import Header
 from xview_localizer.aerial.source import MapSource, MapSourceError
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.inputs.intake import DriveIntake, NotReadyError
+from xview_localizer.inputs.message_types import input_of
 from xview_localizer.inputs.messages import MessageError, stamp_sec
 from xview_localizer.inputs.moments import Moment
 from xview_localizer.localizer import Localizer
@@ -21,7 +22,7 @@ from xview_localizer.observation import Observation
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.ros.debug_image import HALF_EXTENT_M, render_overlay
-from xview_localizer.ros.diagnostics import Health, input_of
+from xview_localizer.ros.diagnostics import Health
 from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.tf import MapToOdom
 from xview_localizer.ros.worker import NewestItemWorker

@@ -10,13 +10,14 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
+from xview_localizer.inputs.camera_info_file import replaced_inputs
 from xview_localizer.inputs.intake import DriveIntake
-from xview_localizer.inputs.message_types import ROLES
+from xview_localizer.inputs.message_types import ROLES, input_of
 from xview_localizer.inputs.messages import MessageError
 from xview_localizer.inputs.moments import CameraImage, MomentCollector
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.ros import qos, tf
-from xview_localizer.ros.diagnostics import Health, input_of
+from xview_localizer.ros.diagnostics import Health
 from xview_localizer.ros.image_job import ReceivedMoment
 from xview_localizer.ros.image_pace import ImagePace
 from xview_localizer.ros.matched_input import MatchedInput
@@ -65,8 +66,9 @@ class Inputs:
 
     def _subscribe_camera(self, camera: str) -> None:
         info, image = input_of(camera, "camera_info"), input_of(camera, "image")
-        on_camera_info = self._checked(info, partial(self._intake.on_camera_info, camera=camera))
-        self._listen(info, ROLES["camera_info"], qos.CAMERA_INFO, on_camera_info)
+        if info not in replaced_inputs(self._settings.values, self._settings.cameras):
+            on_camera_info = self._checked(info, partial(self._intake.on_camera_info, camera=camera))
+            self._listen(info, ROLES["camera_info"], qos.CAMERA_INFO, on_camera_info)
         compressed_type, raw_type = ROLES["image"]
         if self._settings.transport(camera) == "compressed":
             image_type, topic = compressed_type, f"{image}/compressed"

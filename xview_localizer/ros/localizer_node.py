@@ -20,6 +20,7 @@ from xview_localizer.aerial.redact import redacted
 from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.engines.engine import EngineError
+from xview_localizer.inputs.camera_info_file import replaced_inputs
 from xview_localizer.inputs.intake import DriveIntake
 from xview_localizer.localizer import Localizer
 from xview_localizer.models.package import ModelPackageError
@@ -81,6 +82,7 @@ class LocalizerNode(LifecycleNode):
                 {"model": localizer.spec.name, "map": redacted(settings.values["map.source"])},
                 settings.values["inputs.rate_hz"],
                 settings.cameras,
+                unused=replaced_inputs(settings.values, settings.cameras),
             )
             self._create_outputs(settings)
             self._start_diagnostics()

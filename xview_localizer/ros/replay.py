@@ -19,7 +19,6 @@ from xview_localizer.inputs.mountings import parameter_prefix
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.parameters.table import Value
 from xview_localizer.recordings.bag import (
-    ROLES_AND_TF,
     TF_ROLES,
     TF_TOPICS,
     BagError,
@@ -28,6 +27,7 @@ from xview_localizer.recordings.bag import (
     Drive,
     is_compressed,
     kind_of,
+    open_inputs,
 )
 from xview_localizer.recordings.mountings_of_drive import with_mountings_of
 from xview_localizer.records import ImageRecord
@@ -72,10 +72,11 @@ def replay_drive(
     parameters. Raises BagError, ReplayError.
     """
     values = values if TFMessage is not None else with_mountings_of(drive, values)
+    settings = Settings.from_values(values)
     context = rclpy.Context()
     rclpy.init(context=context)
     try:
-        with BagReader(drive.bag, drive.topics, ROLES_AND_TF) as bag:
+        with open_inputs(drive, settings) as bag:
             _require_types(bag)
             remaps = {
                 f"{role}/compressed" if is_compressed(type_name) else role: drive.topics[role]
@@ -89,7 +90,7 @@ def replay_drive(
             ):
                 player.publish_static_transforms(bag)
                 player.await_node()
-                player.play(bag, pace, Settings.from_values(values).cameras)
+                player.play(bag, pace, settings.cameras)
                 return player.records
     finally:
         context.try_shutdown()
