@@ -147,7 +147,7 @@ def test_rejects_without_a_pose_when_the_image_is_bad(localizer, small_town, pri
     for image, reason in (
         (np.zeros_like(small_town.image), "blank"),
         (np.full_like(small_town.image, (60, 110, 190)), "blank"),
-        (small_town.image[:100], "check that CameraInfo belongs to this image"),
+        (small_town.image[:100], "check that its CameraInfo or calibration file belongs to this image"),
         (small_town.image[..., 0], "must be"),
         (small_town.image.astype(np.float32), "must be"),
     ):

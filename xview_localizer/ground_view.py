@@ -54,7 +54,7 @@ def unusable_reason(view: GroundView) -> str:
     if image.shape[:2] != (camera.height, camera.width):
         return (
             f"image is {image.shape[1]} × {image.shape[0]} but the camera model has {camera.width} × {camera.height}; "
-            "check that CameraInfo belongs to this image"
+            "check that its CameraInfo or calibration file belongs to this image"
         )
     if not (np.all(np.isfinite(view.R_base_camera)) and np.all(np.isfinite(view.camera_in_base_m))):
         return "the camera's mounting is not finite"

@@ -132,7 +132,7 @@ def test_each_of_several_cameras_may_have_a_calibration_file(tmp_path, robot):
         assert {"front/image", "front/camera_info", "rear/image"} < set(reader.types)
         assert "rear/camera_info" not in reader.types
     without = replace(drive, topics={k: v for k, v in drive.topics.items() if k != "front/camera_info"})
-    with pytest.raises(BagError, match="has no topic for front/camera_info; .*or a calibration file as cam"):
+    with pytest.raises(BagError, match="has no topic for front/camera_info; .*or give a calibration file"):
         open_inputs(without, Settings.from_values(drive.values))
 
 

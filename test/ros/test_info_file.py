@@ -33,7 +33,7 @@ def test_a_recording_without_camera_info_gives_the_poses_of_one_with_it(
 ):
     without = replace(drive, topics={k: v for k, v in drive.topics.items() if k != "camera_info"})
     with pytest.raises(
-        BagError, match="no topic for camera_info; .* or a calibration file as camera.info_file"
+        BagError, match="no topic for camera_info; .* or give a calibration file as camera.info_file"
     ):
         open_inputs(without, Settings.from_values(values))
     by_message = list(localize_drive(drive, drive_localizer, Settings.from_values(values)))

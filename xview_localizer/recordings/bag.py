@@ -148,7 +148,7 @@ class BagReader:
             by_file = any(kind_of(role) == "camera_info" for role in missing)
             raise BagError(
                 f"{bag} has no topic for {', '.join(sorted(missing))}; name it in drive.yaml or by "
-                f"--topic INPUT:=TOPIC{', or a calibration file as camera.info_file' if by_file else ''}. "
+                f"--topic INPUT:=TOPIC{', or give a calibration file as camera.info_file' if by_file else ''}. "
                 f"There are:\n{recorded}"
             )
 
