@@ -317,6 +317,7 @@ def test_a_full_circle_is_seen_from_the_optical_axis(centre_column):
         ({"k": [0, 0, 0, 0, 0, 0, 0, 0, 1]}, "camera fx must be finite and positive"),
         ({"k": [400, 0, 320]}, "camera matrix k must be"),
         ({"width": 0}, "camera width must be"),
+        ({"width": 2**32 - 1}, "camera width 4294967295 is more than images have, 65535 px"),
         ({"roi": (600, 0, 41, 480)}, r"roi \(600, 0, 41, 480\) does not lie in the image of 640 × 480"),
         ({"roi": (100, 0, 0, 0)}, "camera width must be"),
         ({"binning": (1, 481)}, "camera height must be"),

@@ -21,6 +21,8 @@ from xview_localizer.geometry.distortion import EquidistantLens, PerspectiveLens
 MAX_OFF_CENTRE = 0.2
 # The principal point of a cropped image may lie outside of it, but not further than this many image sizes.
 MAX_OUTSIDE = 2.0
+# The longest side of a JPEG; a lens is tried at each column, and a wider image is a fault that would fill the memory.
+MAX_SIDE_PX = 65535
 # Calibrated skew is some thousandths of fx; a greater one comes from a matrix in column-major order.
 MAX_SKEW_RATIO = 0.05
 
@@ -93,6 +95,8 @@ class PinholeCamera:
 
     def __post_init__(self) -> None:
         _require_positive(width=self.width, height=self.height, fx=self.fx, fy=self.fy)
+        if self.width > MAX_SIDE_PX:
+            raise ValueError(f"camera width {self.width} is more than images have, {MAX_SIDE_PX} px")
         _require_finite(cx=self.cx, cy=self.cy, skew=self.skew)
         self.azimuth_range_rad  # noqa: B018 - refuse a bad lens now, not at the first image
 
