@@ -58,6 +58,24 @@ def test_nothing_is_expected_on_an_input_that_a_file_replaces(clock):
     assert not any(name.startswith("left/camera_info") for name in values)
 
 
+def test_nothing_is_missed_before_it_could_come(clock):
+    """A node receives nothing before it is activated, nor between two activations."""
+    health = Health({})
+    clock[0] += 60.0
+    assert health.report("inactive", 0)[:2] == (OK, "inactive")
+    clock[0] += 1.0
+    assert health.report("active", 0)[:2] == (OK, "active")
+    for name in ("image", "camera_info", "fix", "odom"):
+        health.received(name)
+    clock[0] += 60.0
+    health.report("inactive", 0)
+    clock[0] += 1.0
+    assert health.report("active", 0)[:2] == (OK, "active")
+    clock[0] += 3.0
+    level, message, _ = health.report("active", 0)
+    assert (level, message.count("nothing on")) == (WARN, 3)
+
+
 def test_inputs_that_a_robot_does_without_are_not_missed(clock):
     assert after_silence_of(clock, None, ("image", "camera_info", "fix")) == (OK, "active")
 

@@ -178,6 +178,24 @@ def test_camera_info_may_come_once(monkeypatch):
     assert "camera_info" not in message
 
 
+@pytest.mark.parametrize(("stopping", "broadcasts"), [(False, 1), (True, 0)])
+def test_an_image_that_ends_after_deactivation_broadcasts_nothing(stopping, broadcasts):
+    sent, tracked = [], tracked_fix(5.0)
+    intake = Intake(None, tracked)
+    intake.odometry_frame, intake.tracker.odometry_at = "odom", lambda stamp: None
+    worker = SimpleNamespace(wait_until=lambda condition, timeout_sec: True, stopping=stopping)
+    outputs = SimpleNamespace(
+        publish=lambda *about: None, debug_wanted=False, markers_wanted=False, aerial_wanted=False
+    )
+    job = ImageJob(
+        None, intake, None, GREY_MAP, Health({}), outputs, 0.0, 0.0, logger=None,
+        map_to_odom=SimpleNamespace(update=lambda *about: sent.append(about)),
+    )  # fmt: skip
+    image = CameraImage("", CompressedImage(header=Header(stamp=Time(sec=7))))
+    job.run(ReceivedMoment((image,), 0.0), worker)
+    assert len(sent) == broadcasts
+
+
 def test_an_image_waits_for_its_transforms():
     """For up to tf.timeout_sec, beside the wait for sensors."""
     waits = []

@@ -82,6 +82,60 @@ def test_broadcast_needs_tf2_msgs(domain, values, monkeypatch):
         rclpy.try_shutdown()
 
 
+class Broadcast:
+    """tf.MapToOdom without tf2_msgs: what is broadcast now."""
+
+    def __init__(self, node, map_frame):
+        self.current = None
+
+    def update(self, odom_frame, T_map_base, T_odom_base):
+        self.current = T_map_base
+
+    def end(self):
+        self.current = None
+
+    def destroy(self):
+        self.current = "destroyed"
+
+
+def test_map_to_odom_ends_with_localizing_and_where_time_jumps(domain, values, monkeypatch):
+    """What was broadcast before holds no longer, but would be stamped as if it were of now."""
+    import rclpy
+    from rclpy.lifecycle import TransitionCallbackReturn
+    from rclpy.time import Time
+
+    from xview_localizer.ros import tf
+    from xview_localizer.ros.localizer_node import LocalizerNode
+
+    made = []
+    monkeypatch.setattr(tf, "MapToOdom", lambda *about: made.append(Broadcast(*about)) or made[-1])
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    given = values | {"tf.broadcast_map_to_odom": True, "use_sim_time": True}
+    overrides = [rclpy.Parameter(name, value=value) for name, value in given.items()]
+    node = LocalizerNode(context=context, parameter_overrides=overrides)
+    try:
+        clock = node.get_clock()
+        clock.set_ros_time_override(Time(seconds=50, clock_type=clock.clock_type))
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        (broadcast,) = made
+        broadcast.update("odom", Pose2(1.0, 2.0, 0.0), None)
+        clock.set_ros_time_override(Time(seconds=40, clock_type=clock.clock_type))
+        assert broadcast.current is None
+        broadcast.update("odom", Pose2(1.0, 2.0, 0.0), None)
+        assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+        assert broadcast.current is None
+        assert node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
+        assert broadcast.current == "destroyed"
+        assert node.trigger_shutdown() == TransitionCallbackReturn.SUCCESS
+        assert broadcast.current == "destroyed"  # there is nothing to end any more
+    finally:
+        assert node.close()
+        node.destroy_node()
+        context.try_shutdown()
+
+
 @needs_tf2_msgs
 def test_map_to_odom_carries_odometry_into_the_map(client, drive, values, recorded):
     from tf2_msgs.msg import TFMessage
@@ -100,6 +154,40 @@ def test_map_to_odom_carries_odometry_into_the_map(client, drive, values, record
     assert np.hypot(pose.position.x, pose.position.y) > 1.0
     base = T_map_odom @ odometry_at(drive, client.poses[-1].header.stamp)
     assert (base.x_m, base.y_m) == pytest.approx((pose.position.x, pose.position.y), abs=1e-3)
+
+
+def test_map_to_odom_is_broadcast_until_it_ends(monkeypatch):
+    from types import SimpleNamespace
+
+    from rclpy.time import Time
+
+    from xview_localizer.ros import tf
+
+    sent, timers = [], []
+    monkeypatch.setattr(tf, "TFMessage", lambda transforms: transforms[0])
+    node = SimpleNamespace(
+        create_publisher=lambda *about: SimpleNamespace(publish=sent.append),
+        create_timer=lambda period_sec, broadcast: timers.append(broadcast),
+        get_clock=lambda: SimpleNamespace(now=lambda: Time(seconds=7)),
+    )
+    broadcast = tf.MapToOdom(node, "map")
+    (every_period,) = timers
+    every_period()
+    assert not sent
+    broadcast.update("odom", Pose2(5.0, 1.0, np.pi / 2), Pose2(2.0, 0.0, 0.0))
+    every_period()
+    every_period()
+    stamped = sent[1]
+    assert (stamped.header.frame_id, stamped.child_frame_id, len(sent)) == ("map", "odom", 2)
+    assert (stamped.header.stamp.sec, stamped.header.stamp.nanosec) == (7, 50_000_000)
+    at, turn = stamped.transform.translation, stamped.transform.rotation
+    assert (at.x, at.y, turn.z, turn.w) == pytest.approx((5.0, -1.0, np.sqrt(0.5), np.sqrt(0.5)))
+    broadcast.end()
+    every_period()
+    assert len(sent) == 2
+    broadcast.update("map", Pose2(5.0, 1.0, 0.0), Pose2(2.0, 0.0, 0.0))  # a frame has no transform in itself
+    every_period()
+    assert len(sent) == 2
 
 
 def odometry_at(drive, stamp) -> Pose2:

@@ -97,7 +97,7 @@ class Health:
         self._work: deque[Work] = deque()  # within RATE_WINDOW_SEC, and the last one before
         self._last_reason = self._last_reason_code = ""
         self._latency_ms = self._latency_max_ms = 0.0
-        self._began_at = time.monotonic()
+        self._listening_since = time.monotonic()
 
     def received(self, name: str) -> None:
         with self._lock:
@@ -131,6 +131,8 @@ class Health:
         """Level, message and values. Conditions about news since the last report start afresh."""
         with self._lock:
             self._note_work(state, dropped)
+            if state != "active":
+                self._listening_since = time.monotonic()  # inputs are subscribed to on activation
             findings = self._findings() if state == "active" else []
             findings += [(WARN, doubt) for doubt in doubts]
             level = max((found for found, _ in findings), default=OK)
@@ -172,7 +174,7 @@ class Health:
             received = entry.received_at is not None
             if (received and kind_of(name) == STAYS_VALID) or (not received and name in OPTIONAL_INPUTS):
                 continue
-            if now - (entry.received_at or self._began_at) > SILENT_AFTER_SEC:
+            if now - max(entry.received_at or 0.0, self._listening_since) > SILENT_AFTER_SEC:
                 findings.append((WARN, f"nothing on {name} for more than {SILENT_AFTER_SEC:.0f} s"))
         if self._in_a_row >= REJECTED_IN_A_ROW:
             findings.append((WARN, f"{self._in_a_row} images in a row rejected, last: {self._last_reason}"))

@@ -143,7 +143,7 @@ class ImageJob:
             observation = self.intake.observe_moment(moment, self._malformed)
             self._wait_for_sensors(worker, stamp, lambda: not tracker.awaits(stamp))
             tracked = tracker.locate(observation)
-            if self.map_to_odom is not None:
+            if self.map_to_odom is not None and not worker.stopping:
                 self._broadcast(tracked, stamp)
             if tracked.estimate is not None:
                 self.prefetcher.submit(tuple(tracked.estimate.pose.transform([PREFETCH_AHEAD_M, 0.0])))

@@ -57,6 +57,7 @@ class LocalizerNode(LifecycleNode):
         self._interruption = Interruption()  # breaks off requests to the map's server
         self._resources: list[Callable[[], None]] = []  # undo steps of on_configure
         self._inputs: Inputs | None = None
+        self._map_to_odom: tf.MapToOdom | None = None
         self._state = "unconfigured"
         try:
             declare_parameters(self)
@@ -183,7 +184,6 @@ class LocalizerNode(LifecycleNode):
 
     def _start_tf(self, settings: Settings) -> None:
         tf.check(self, settings)
-        self._map_to_odom = None
         if settings.values["tf.broadcast_map_to_odom"]:
             self._map_to_odom = tf.MapToOdom(self, settings.map_frame)
             self._resources.append(self._map_to_odom.destroy)
@@ -202,7 +202,7 @@ class LocalizerNode(LifecycleNode):
         while self._resources:
             self._resources.pop()()
         # The model and the map are large, and nothing uses them until the next configuration.
-        self._intake = self._localizer = self._map = None
+        self._intake = self._localizer = self._map = self._map_to_odom = None
         give_back_memory()
         self._state = "unconfigured"
 
@@ -237,6 +237,11 @@ class LocalizerNode(LifecycleNode):
                     f"work did not end within {STOP_TIMEOUT_SEC:.0f} s; it goes on in the background until it does"
                 )
         self._worker = self._prefetcher = None
+        self._end_broadcast()
+
+    def _end_broadcast(self) -> None:
+        if self._map_to_odom is not None:
+            self._map_to_odom.end()
 
     def _on_clock_jump(self, jump: TimeJump) -> None:
         if jump.clock_change == ClockChange.ROS_TIME_NO_CHANGE and jump.delta.nanoseconds >= 0:
@@ -244,6 +249,7 @@ class LocalizerNode(LifecycleNode):
         self.get_logger().warning("time jumped back: starting afresh")
         if self._intake is not None:
             self._intake.clear()
+        self._end_broadcast()
 
     def _prefetch(self, xy_m: tuple[float, float], worker: NewestItemWorker) -> None:
         try:

@@ -81,6 +81,10 @@ class MapToOdom:
         known = T_map_base is not None and T_odom_base is not None and odom_frame not in ("", self._map_frame)
         self._current = (odom_frame, T_map_base @ T_odom_base.inverse()) if known else None
 
+    def end(self) -> None:
+        """Broadcast nothing until the next `update`: the node no longer localizes, or time has jumped."""
+        self._current = None
+
     def destroy(self) -> None:
         self._node.destroy_timer(self._timer)
         self._node.destroy_publisher(self._publisher)
