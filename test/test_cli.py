@@ -115,7 +115,7 @@ def test_help_of_simulate_names_the_street_families():
 
 def test_towns_by_default_are_no_training_towns():
     pytest.importorskip("torch")
-    from xview_localizer.learning.recipe import VALIDATION_FIRST_SEED
+    from xview_localizer.learning.training_data import VALIDATION_FIRST_SEED
 
     defaults = {p.default for c in COMMANDS.values() for p in c.params if p.name == "seed"}
     assert defaults == {0, TOWN_SEED}  # 0: of train itself

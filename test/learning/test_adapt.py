@@ -5,20 +5,37 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 
 torch = pytest.importorskip("torch")
 
+from xview_localizer.geometry.local_frame import LocalFrame
+from xview_localizer.geometry.pose import Pose2
 from xview_localizer.learning import adapt
-from xview_localizer.learning.adapt import ENCODINGS, AdaptConfig, SiteTraining, keep_without_objections
+from xview_localizer.learning.adapt import (
+    ENCODINGS,
+    AdaptConfig,
+    SiteTraining,
+    adapt_package,
+    keep_without_objections,
+)
 from xview_localizer.learning.held_out import Figures, objections
 from xview_localizer.learning.matcher import Matcher
+from xview_localizer.learning.reference import AdaptError
 from xview_localizer.learning.road_split import GUARD_M, split_road
 from xview_localizer.learning.site_pairs import LEAST_IMAGES, SiteDrives
+from xview_localizer.learning.work_folder import WorkFolderError
 from xview_localizer.models.package import ModelPackage, default_package_path
+from xview_localizer.recordings.bag import BagError
 from xview_localizer.recordings.pairs import PairsDataset
+from xview_localizer.simulation.bag_writer import DriveBag
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
+from xview_localizer.simulation.sensors import GnssSample, ImuSample, OdometrySample
 
 BEFORE = Figures(40, 0.5, 1.0, 20, 1)
+CAMERA = {
+    "model": "pinhole", "width": 64, "height": 48, "fx": 50.0, "fy": 50.0, "cx": 32.0, "cy": 24.0, "d": [],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("rounds", [1, 2])
@@ -120,6 +137,80 @@ def test_the_package_written_was_trained_on_all_of_the_road(tmp_path, parts, sta
     assert moved > 0
     left = torch.linalg.vector_norm(after - before) / moved
     assert left == pytest.approx(1 - start_share, abs=1e-3)
+
+
+def test_an_adaptation_that_was_broken_off_in_its_calibration_calibrates_again(tmp_path, parts, monkeypatch):
+    start = ModelPackage.load(default_package_path())
+    training = SiteTraining(
+        tmp_path, parts | {"elsewhere": None}, start, AdaptConfig(SiteDrives(()), steps=1, threads=1)
+    )
+
+    def calibrate(package_folder, out, *_):
+        assert (package_folder / "model.yaml").is_file()
+        calls.append(out)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    calls = []
+    monkeypatch.setattr(adapt, "calibrate_package", calibrate)
+    with pytest.raises(KeyboardInterrupt):
+        training.tuned()
+    assert training.tuned().folder == training.tuned().folder == tmp_path / "candidate"
+    assert len(calls) == 2
+
+
+def recording(folder, **values):
+    """A drive folder of an empty recording, with the values of drive.yaml."""
+    folder.mkdir()
+    description = {
+        "datum": {"latitude_deg": 48.0, "longitude_deg": 11.0, "altitude_m": 0.0}, "map": "map.tif", "bag": "bag",
+        "camera": {"in_base_m": [0.0, 0.0, 1.6], "rpy_deg": [0.0, 0.0, 0.0], "height_m": 1.6},
+        "topics": DriveBag.TOPICS,
+    } | values  # fmt: skip
+    with DriveBag(folder / "bag", 1000.0) as bag:
+        pose = Pose2(0.0, 0.0, 0.0)
+        bag.add_odometry(OdometrySample(0.0, pose, 4.0, 0.05))
+        bag.add_gnss(GnssSample(0.0, np.zeros(3), 0.02), LocalFrame(48.0, 11.0, 0.0))
+        bag.add_imu(ImuSample(0.0, 0.0, 0.0, 0.0, np.zeros(3), np.zeros(3)))
+        bag.add_image(0.0, b"", CAMERA)
+        bag.add_truth(0.0, pose)
+        bag.write()
+    (folder / "drive.yaml").write_text(yaml.safe_dump(description))
+    return folder
+
+
+def test_a_work_folder_belongs_to_the_settings_and_the_reference_of_its_drives(tmp_path, monkeypatch):
+    """A mounting or a track that was mended must not be judged by the poses from before."""
+
+    def broken_off(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(adapt, "site_pairs", broken_off)
+    drive, params, track = recording(tmp_path / "one"), tmp_path / "robot.yaml", tmp_path / "track.tum"
+    track.write_text("0 0 0 0 0 0 0 1\n")
+    config = AdaptConfig(SiteDrives((drive,), params, str(track)))
+    for height_m, error in ((1.6, KeyboardInterrupt), (1.6, KeyboardInterrupt), (1.5, WorkFolderError)):
+        params.write_text(f"/**: {{ros__parameters: {{camera: {{height_m: {height_m}}}}}}}")
+        with pytest.raises(error) as refused:
+            adapt_package(tmp_path / "work", tmp_path / "out", config)
+    assert "work was made with drive 1: camera.height_m 1.6, not 1.5; take the same" in str(refused.value)
+    params.write_text("/**: {ros__parameters: {camera: {height_m: 1.6}}}")
+    track.write_text("0 1 0 0 0 0 0 1\n")
+    with pytest.raises(WorkFolderError, match="work was made with drive 1: reference file"):
+        adapt_package(tmp_path / "work", tmp_path / "out", config)
+
+
+def test_a_drive_that_cannot_be_opened_claims_no_folder(tmp_path):
+    with pytest.raises(BagError):
+        adapt_package(tmp_path / "work", tmp_path / "out", AdaptConfig(SiteDrives((tmp_path / "none",))))
+    assert not (tmp_path / "work").exists()
+
+
+def test_drives_about_different_datums_are_refused(tmp_path):
+    other = {"latitude_deg": 48.001, "longitude_deg": 11.0, "altitude_m": 0.0}
+    drives = SiteDrives((recording(tmp_path / "one"), recording(tmp_path / "two", datum=other)))
+    with pytest.raises(AdaptError, match="one site with one datum, but .*48.0.*48.001"):
+        drives.opened()
 
 
 @pytest.mark.parametrize("wrong_accepted, taken", [(1, "whole"), (2, "candidate")])

@@ -18,12 +18,15 @@ from xview_localizer.geometry.dense import PoseMode
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.learning import calibrate_package, recipe
+from xview_localizer.learning import calibrate_package, recipe, training_data
 from xview_localizer.learning.calibrate import CalibrationError
 from xview_localizer.learning.matcher import Matcher
 from xview_localizer.learning.progress import Progress
-from xview_localizer.learning.recipe import RecipeConfig, RecipeError, train_package
+from xview_localizer.learning.provenance import training_command
+from xview_localizer.learning.recipe import starting_matcher, train_package
+from xview_localizer.learning.recipe_config import RecipeConfig, RecipeError
 from xview_localizer.learning.train_config import TrainConfig
+from xview_localizer.learning.work_folder import WorkFolderError, claim
 from xview_localizer.models.export import export_heads
 from xview_localizer.models.manifest import ModelPackageError
 from xview_localizer.models.package import ModelPackage, default_package_path
@@ -88,7 +91,7 @@ def site(tmp_path_factory):
 @pytest.mark.slow
 def test_train_on_own_pairs_and_an_orthophoto_from_a_package(pairs, site, embedded, tmp_path, monkeypatch):
     monkeypatch.setattr(calibrate_package, "TEMPERATURES", (10.0, 22.0))
-    monkeypatch.setattr(recipe, "make_pairs", lambda out, *_: link(pairs, out))  # validation towns
+    monkeypatch.setattr(training_data, "make_pairs", lambda out, *_: link(pairs, out))  # validation towns
     config = RecipeConfig(
         towns=0, validation_towns=1, images_per_town=1, kinds=("equirectangular",), pairs=(pairs,),
         orthophotos=(site,), scenes=1, start=default_package_path(), start_share=0.25, workers=1, threads=1,
@@ -114,7 +117,7 @@ def test_train_on_own_pairs_and_an_orthophoto_from_a_package(pairs, site, embedd
         (replace(config, towns=3), "towns 0, not 3"),
         (replace(config, scenes=2), "scenes 1, not 2"),
     ):
-        with pytest.raises(RecipeError, match=f"was made with {difference}"):
+        with pytest.raises(WorkFolderError, match=f"was made with {difference}"):
             train_package(work, default_package_path(), tmp_path / "out", other)
 
 
@@ -126,9 +129,77 @@ def test_an_orthophoto_without_a_place_is_refused_before_the_folder_is_claimed(t
     assert not (tmp_path / "work").exists()
 
 
-def test_a_share_of_no_start_is_refused(tmp_path):
-    with pytest.raises(RecipeError, match="give --start"):
-        train_package(tmp_path / "work", default_package_path(), tmp_path, RecipeConfig(start_share=0.5))
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"start_share": 0.5}, "give --start"),
+        ({"towns": 0}, "there is nothing to learn from; give --towns"),
+        ({"towns": 0, "photos": Path("photos.jsonl"), "scenes": 0}, "there is nothing to learn from"),
+        ({"styles": ("gothic",)}, "unknown style 'gothic'; there are all, "),
+        ({"device": "gpu"}, "--device must be cpu or cuda, got 'gpu'"),
+        ({"device": "cuda:99"}, "--device cuda:99 cannot be used: "),
+    ],
+)
+def test_options_that_cannot_be_used_are_refused_before_the_folder_is_claimed(tmp_path, options, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        train_package(tmp_path / "work", default_package_path(), tmp_path, RecipeConfig(**options))
+    assert not (tmp_path / "work").exists()
+
+
+def test_own_pairs_without_an_image_are_refused_before_the_folder_is_claimed(tmp_path):
+    (tmp_path / "pairs.jsonl").write_text("")
+    with pytest.raises(RecipeError, match="holds no pairs"):
+        train_package(tmp_path / "work", default_package_path(), tmp_path, RecipeConfig(pairs=(tmp_path,)))
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_folder_is_claimed_for_its_options(tmp_path):
+    file, options = (
+        tmp_path / "work" / "options.json",
+        {"towns": 3, "styles": ("dry", "works"), "camera": 1.6},
+    )
+    claim(file, options)
+    claim(file, options)
+    for other, complaint in (
+        (options | {"camera": 1.5}, "camera 1.6, not 1.5"),
+        (options | {"more": 2}, "more None, not 2"),
+        ({"towns": 3, "camera": 1.6}, r"styles \['dry', 'works'\], not None"),
+    ):
+        with pytest.raises(WorkFolderError, match=f"work was made with {complaint}; take the same options"):
+            claim(file, other)
+    assert [path.name for path in file.parent.iterdir()] == ["options.json"]
+
+
+def test_the_first_weights_are_those_of_the_seed():
+    """Whatever was drawn before."""
+    one, same, other = (
+        starting_matcher(RecipeConfig(train=TrainConfig(seed=seed))).state_dict() for seed in (4, 4, 5)
+    )
+    assert all(torch.equal(same[name], value) for name, value in one.items())
+    assert not all(torch.equal(other[name], value) for name, value in one.items())
+
+
+@pytest.mark.parametrize("start", [None, default_package_path()])
+def test_random_weights_have_no_depth_to_stand_in_for_unknown_ranges(tmp_path, monkeypatch, start):
+    class Trained(Exception):
+        pass
+
+    def train(features, out, config, progress, matcher, device, depth_of):
+        raise Trained(depth_of)
+
+    monkeypatch.setattr(recipe, "train", train)
+    monkeypatch.setattr(recipe, "training_sets", lambda *_: [])
+    monkeypatch.setattr(recipe, "FeatureFolder", lambda *_: None)
+    with pytest.raises(Trained) as trained:
+        train_package(tmp_path / "work", default_package_path(), tmp_path / "out", RecipeConfig(start=start))
+    assert (trained.value.args[0] is None) == (start is None)
+
+
+def test_the_training_command_has_the_options_that_make_the_package_again():
+    backbone = default_package_path()
+    assert "--crops" not in training_command(RecipeConfig(), backbone)
+    config = RecipeConfig(device="cuda", train=TrainConfig(aerial_per_step=12, seed=3))
+    assert training_command(config, backbone).endswith("--device cuda --crops 12 --steps 3000 --seed 3")
 
 
 def link(source: Path, target: Path) -> None:

@@ -1,6 +1,5 @@
 """The training loop on made-up features: it learns, resumes, and takes in what is written meanwhile."""
 
-import copy
 import zlib
 from dataclasses import replace
 
@@ -16,6 +15,7 @@ from xview_localizer.learning.matcher import Matcher  # noqa: E402
 from xview_localizer.learning.objective import batch_loss, lift_cells  # noqa: E402
 from xview_localizer.learning.train import train  # noqa: E402
 from xview_localizer.learning.train_config import TrainConfig  # noqa: E402
+from xview_localizer.learning.work_folder import WorkFolderError  # noqa: E402
 from xview_localizer.models.backbone import Backbone  # noqa: E402
 
 ROWS, COLUMNS, PLAN_PX = 4, 6, 28
@@ -71,11 +71,15 @@ def test_a_batch_has_one_width(tmp_path):
     assert widths == {4, 6}
 
 
-def test_an_interrupted_training_goes_on(tmp_path):
+def test_an_interrupted_training_goes_on(tmp_path, monkeypatch):
     for number in range(2):
         write_group(tmp_path, f"group{number}")
     features = FeatureFolder([tmp_path])
-    train(features, tmp_path / "out", TrainConfig(**{**vars(CONFIG), "steps": 2}))
+    with monkeypatch.context() as patch:
+        steps = iter([batch_loss, batch_loss])
+        patch.setattr("xview_localizer.learning.train.batch_loss", lambda *about: next(steps)(*about))
+        with pytest.raises(StopIteration):
+            train(features, tmp_path / "out", CONFIG)
     state = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)
     assert state["step"] == 2
     matcher = train(features, tmp_path / "out", CONFIG)
@@ -84,6 +88,8 @@ def test_an_interrupted_training_goes_on(tmp_path):
     assert not torch.equal(matcher.aerial.tokens.weight, state["matcher"]["aerial.tokens.weight"])
     again = train(features, tmp_path / "out", CONFIG)
     torch.testing.assert_close(again.aerial.tokens.weight, matcher.aerial.tokens.weight)
+    with pytest.raises(WorkFolderError, match="out was made with cells 30, not 20"):
+        train(features, tmp_path / "out", replace(CONFIG, cells=20))
 
 
 def test_features_written_during_training_are_used(tmp_path):
@@ -154,18 +160,17 @@ def test_the_depth_from_before_stands_in_for_unknown_ranges_and_is_kept(tmp_path
     assert log["nce"] == 0.0 and log["depth"] > 0.0
 
 
-def test_training_keeps_the_depth_of_its_start_where_ranges_are_unknown(tmp_path, monkeypatch):
+def test_training_keeps_the_depth_from_before_where_ranges_are_unknown(tmp_path, monkeypatch):
     write_group(tmp_path, "group", grounds=1)
     features = FeatureFolder([tmp_path])
     for group in features.groups:
         group.grounds[0].range_m[:] = torch.nan
-    start, given = Matcher(), []
-    before = copy.deepcopy(start)
+    start, before, given = Matcher(), Matcher().eval(), []
     monkeypatch.setattr(
         "xview_localizer.learning.train.batch_loss",
         lambda matcher, batch, *others: given.append(batch) or batch_loss(matcher, batch, *others),
     )
-    trained = train(features, tmp_path / "out", CONFIG, start=start)
+    trained = train(features, tmp_path / "out", CONFIG, start=start, depth_of=before)
     assert len(given) == CONFIG.steps
     for batch in given:
         torch.testing.assert_close(batch.range_before_m, before.range_m(batch))

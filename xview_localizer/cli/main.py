@@ -23,9 +23,9 @@ from xview_localizer.cli.training import calibrate, export, train
 
 # Errors that a user can mend; by name, so that no command imports what it does not need.
 MENDABLE = {
-    "AdaptError", "BagError", "CalibrationError", "CrossViewError", "EngineError", "MapSourceError",
+    "AdaptError", "BagError", "CalibrationError", "CrossViewError", "DeviceError", "EngineError", "MapSourceError",
     "ModelPackageError", "OrthophotoError", "OSError", "PairsError", "PhotoError", "RecipeError", "ReplayError",
-    "SettingsError", "TownError",
+    "SettingsError", "TownError", "WorkFolderError",
 }  # fmt: skip
 
 

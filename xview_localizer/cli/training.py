@@ -84,7 +84,8 @@ def train(
     Example: xview-localizer train --work work --out my_package --start other_package --pairs my_pairs --towns 50
     Example: xview-localizer train --work work --out my_package --start PKG --orthophoto site.tif --towns 50
     """
-    from xview_localizer.learning.recipe import RecipeConfig, train_package
+    from xview_localizer.learning.recipe import train_package
+    from xview_localizer.learning.recipe_config import RecipeConfig
     from xview_localizer.learning.train_config import TrainConfig
     from xview_localizer.models.package import default_package_path
 

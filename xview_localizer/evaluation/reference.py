@@ -107,13 +107,18 @@ def read_reference(name: str | None, drive: Drive, settings: Settings) -> Refere
     if name is None and not (drive.folder / TRUTH_FILE).is_file():
         raise BagError(_nothing_to_judge_by(drive))
     name = TRUTH_FILE if name is None else name
-    for path in (Path(name), drive.folder / name):
-        if path.is_file():
-            return _reference(name, drive, _tum_rows(path), None)
+    path = reference_file(name, drive)
+    if path is not None:
+        return _reference(name, drive, _tum_rows(path), None)
     if not name.startswith("/"):
         raise BagError(f"reference {name} is neither a TUM file, here or in {drive.folder}, nor a topic (/…)")
     rows, odometry = _topic_rows(name, drive, settings)
     return _reference(name, drive, rows, odometry)
+
+
+def reference_file(name: str, drive: Drive) -> Path | None:
+    """The TUM file that `name` is, here or in the drive's folder; None where it is none, but a topic."""
+    return next((path for path in (Path(name), drive.folder / name) if path.is_file()), None)
 
 
 def _reference(

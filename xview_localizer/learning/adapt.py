@@ -17,16 +17,17 @@ import torch
 from xview_localizer.engines.factory import EngineConfig, engine_for
 from xview_localizer.learning.averaging import averaged
 from xview_localizer.learning.calibrate_package import calibrate_package
+from xview_localizer.learning.device import require_device
 from xview_localizer.learning.encode import encode_pairs
 from xview_localizer.learning.features import FeatureFolder
 from xview_localizer.learning.held_out import Figures, figures_on, objections
 from xview_localizer.learning.matcher import Matcher
 from xview_localizer.learning.package_writer import copy_package, write_trained
 from xview_localizer.learning.progress import Progress
-from xview_localizer.learning.recipe import claim
 from xview_localizer.learning.site_pairs import LEAST_IMAGES, SiteDrives, site_pairs
 from xview_localizer.learning.train import train
 from xview_localizer.learning.train_config import TrainConfig
+from xview_localizer.learning.work_folder import claim
 from xview_localizer.models.manifest import sha256
 from xview_localizer.models.package import ModelPackage, default_package_path
 from xview_localizer.models.xview import XviewSpec
@@ -83,22 +84,22 @@ class Adaptation:
 def adapt_package(work: Path, out: Path, config: AdaptConfig, progress: Progress = Progress()) -> Adaptation:
     """Tune the package `config.start` to the drives and write it to `out`, if its results on held-out road allow that.
 
-    Raises AdaptError, BagError, SettingsError, MapSourceError, ModelPackageError, CalibrationError, RecipeError.
+    Raises AdaptError, BagError, SettingsError, MapSourceError, ModelPackageError, CalibrationError, DeviceError, and
+    WorkFolderError where `work` was made with other options or settings of the robots.
     """
     torch.set_num_threads(config.threads)
-    start = ModelPackage.load(config.start_path)
+    require_device(config.device)
+    start, drives = ModelPackage.load(config.start_path), config.drives.opened()
     claim(
-        work,
+        work / "recipe.json",
         {
-            "drives": [str(path.resolve()) for path in config.drives.folders],
-            "params_file": str(config.drives.params_file or ""),
-            "reference": config.drives.reference,
             "start": sha256(config.start_path / "model.yaml"),
             "steps": config.steps,
             "start_share": config.start_share,
+            **config.drives.options(drives),
         },
     )
-    parts = site_pairs(work, config.drives, start, config.threads, progress)
+    parts = site_pairs(work, drives, config.drives.reference, start, config.threads, progress)
     training = SiteTraining(work, parts, start, config, progress)
     before = training.judged(start, "before")
     candidate = training.tuned()
@@ -135,14 +136,17 @@ class SiteTraining:
 
     def tuned(self) -> ModelPackage:
         """The package with heads and calibration fitted to this site, held-out road left out of training."""
-        candidate, tuned = self.work / "candidate", self.work / "tuned"
-        if (candidate / "model.yaml").is_file():
-            return ModelPackage.load(candidate)
-        learn = self.parts["learn"]
-        self._write(self._trained("learn", [learn]), self.start.spec, tuned, len(learn))
-        self.progress.report("calibrating confidence and covariance on held-out road")
-        held_out, elsewhere = self.parts["calibrate"], self.parts["elsewhere"]
-        return calibrate_package(tuned, candidate, [held_out], self.progress, elsewhere)
+        candidate, unfinished = self.work / "candidate", self.work / "candidate.unfinished"
+        if not (candidate / "model.yaml").is_file():
+            learn = self.parts["learn"]
+            self._write(self._trained("learn", [learn]), self.start.spec, unfinished, len(learn))
+            self.progress.report("calibrating confidence and covariance on held-out road")
+            calibrate_package(
+                unfinished, unfinished, [self.parts["calibrate"]], self.progress, self.parts["elsewhere"],
+                self.config.threads,
+            )  # fmt: skip
+            unfinished.rename(candidate)
+        return ModelPackage.load(candidate)
 
     def finished(self, candidate: ModelPackage, before: Figures) -> Path:
         """The folder of the package trained on all of the road, or of `candidate` where it may not be used."""
@@ -182,9 +186,9 @@ class SiteTraining:
         features = FeatureFolder(folders, progress.track, config.device)
         before, checkpoint = Matcher.of(start), self.work / f"checkpoint_{name}"
         matcher = train(
-            features, checkpoint, config.train, progress.training, Matcher.of(start), config.device
+            features, checkpoint, config.train, progress.training, Matcher.of(start), config.device, before
         ).cpu()
-        return averaged(before, matcher, config.start_share) if config.start_share else matcher
+        return averaged(before.cpu(), matcher, config.start_share) if config.start_share else matcher
 
     def _write(self, matcher: Matcher, spec: XviewSpec, out: Path, images: int) -> None:
         start = self.start
@@ -201,4 +205,5 @@ def _adapt_command(config: AdaptConfig) -> str:
     words += [f"--reference {drives.reference}"] if drives.reference else []
     words += [f"--start {config.start_path}"]
     words += [f"--start-share {config.start_share}"] if config.start_share else []
+    words += [f"--device {config.device}"] if config.device != AdaptConfig.device else []
     return " ".join([*words, f"--steps {config.steps} --out PACKAGE"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -73,13 +73,20 @@ def posed_frames(
 
 
 def write_pairs(
-    out: Path, posed: Sequence[PosedFrame], map_source: MapSource, metres_per_pixel: float
+    out: Path,
+    posed: Sequence[PosedFrame],
+    map_source: MapSource,
+    metres_per_pixel: float,
+    report: Callable[[str], None] = print,
 ) -> list[PosedFrame]:
-    """Write `out`/pairs.jsonl with aerial crops; returns the frames that were written, which are those on the map."""
+    """Write `out`/pairs.jsonl with aerial crops; returns the frames that were written, which are those on the map.
+
+    `report` is told where the map could not be read.
+    """
     out.mkdir(parents=True, exist_ok=True)
     lines, written = [], []
     for number, group in enumerate(_groups(posed)):
-        aerial = _crop(group, map_source, metres_per_pixel)
+        aerial = _crop(group, map_source, metres_per_pixel, report)
         if aerial is None:
             continue
         name = f"aerial_{number:04d}.jpg"
@@ -103,7 +110,9 @@ def _groups(posed: Sequence[PosedFrame]) -> list[list[PosedFrame]]:
     return groups
 
 
-def _crop(group: Sequence[PosedFrame], map_source: MapSource, metres_per_pixel: float) -> AerialImage | None:
+def _crop(
+    group: Sequence[PosedFrame], map_source: MapSource, metres_per_pixel: float, report: Callable[[str], None]
+) -> AerialImage | None:
     """The map around the group's priors and poses, without empty edges; None where it has no imagery there."""
     discs = [(item.frame.prior.xy_m, item.frame.prior.radius_m) for item in group]
     discs += [(item.xy_m, 0.0) for item in group]
@@ -111,8 +120,11 @@ def _crop(group: Sequence[PosedFrame], map_source: MapSource, metres_per_pixel: 
     high = np.max([xy_m + radius_m for xy_m, radius_m in discs], axis=0) + CROP_REACH_M
     try:
         aerial = map_source.read(Bounds(*low.tolist(), *high.tolist()), metres_per_pixel)
-    except MapSourceError:
+    except MapSourceError as error:
+        report(f"{len(group)} images are left out: {error}")
         return None
+    if aerial.problems:
+        report(f"parts of the map of {len(group)} images are missing: {aerial.problems[0]}")
     return _trimmed(aerial)
 
 

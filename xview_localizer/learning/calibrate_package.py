@@ -12,6 +12,7 @@ import numpy as np
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.belief.calibration import CalibrationSpec
+from xview_localizer.engines.factory import EngineConfig
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.learning.calibrate import (
     TEMPERATURES,
@@ -24,6 +25,7 @@ from xview_localizer.learning.calibrate import (
 from xview_localizer.learning.package_writer import copy_package
 from xview_localizer.learning.progress import Progress
 from xview_localizer.localizer import Localizer
+from xview_localizer.models.contracts import Networks
 from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage, write_manifest
 from xview_localizer.modes import Modes
@@ -54,16 +56,19 @@ def calibrate_package(
     datasets: list[PairsDataset],
     progress: Progress = Progress(),
     elsewhere: PairsDataset | None = None,
+    threads: int = 0,
 ) -> ModelPackage:
     """Fit the weight of evidence and the evidence temperature on `datasets` and write the package to `out`, which may
     be its own folder.
 
     Each image is also searched for at a wrong place: one of `elsewhere`, or else that of an image with another aerial
-    image. The temperature, which scales the covariance, is kept where no truth has a yaw. Raises CalibrationError.
+    image. The temperature, which scales the covariance, is kept where no truth has a yaw. `threads` are those of ONNX
+    Runtime, 0 its own choice. Raises CalibrationError.
     """
     package = ModelPackage.load(package_folder)
-    cases = list(_observed(package, datasets, progress))
-    places = list(_observed(package, [elsewhere], progress)) if elsewhere else cases
+    networks = open_networks(package, EngineConfig(threads=threads))
+    cases = list(_observed(networks, datasets, progress))
+    places = list(_observed(networks, [elsewhere], progress)) if elsewhere else cases
     calibration = _fitted(package.spec.calibration, cases, places, progress)
     progress.report(
         f"calibrated: evidence_temperature {calibration.evidence_temperature:g}, mode_weight "
@@ -131,9 +136,8 @@ def _priors(record: PairRecord) -> list[Prior]:
     return [record.prior, with_heading(record.prior, record.truth.yaw_rad, zlib.crc32(record.id.encode()))]
 
 
-def _observed(package: ModelPackage, datasets: list[PairsDataset], progress: Progress) -> Iterable[_Case]:
+def _observed(networks: Networks, datasets: list[PairsDataset], progress: Progress) -> Iterable[_Case]:
     """Every record, encoded once; records on the same aerial image share a localizer and its descriptors."""
-    networks = open_networks(package)
     for number, dataset in enumerate(datasets):
         localizers: dict[Path, Localizer] = {}
         for record in progress.track(list(dataset)):

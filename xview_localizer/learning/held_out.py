@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from xview_localizer.atomic import replaced
 from xview_localizer.engines.factory import EngineConfig
 from xview_localizer.evaluation.evaluate import evaluate_pairs
 from xview_localizer.learning.progress import Progress
@@ -62,7 +63,9 @@ def figures_on(
     if not file.is_file():
         progress.report(f"judging {package.folder} on held-out road")
         networks = open_networks(package, EngineConfig(threads=threads))
-        file.write_text(strict_json(evaluate_pairs(judge, networks, track=progress.track), indent=1))
+        metrics = evaluate_pairs(judge, networks, track=progress.track)
+        with replaced(file) as fresh:
+            fresh.write_text(strict_json(metrics, indent=1))
     metrics = json.loads(file.read_text())
     return Figures(
         metrics["n"],

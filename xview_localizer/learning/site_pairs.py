@@ -11,21 +11,25 @@ import numpy as np
 
 from xview_localizer.aerial.source import MapSource
 from xview_localizer.assembly import build_localizer, open_map
-from xview_localizer.evaluation.reference import read_reference
+from xview_localizer.evaluation.reference import read_reference, reference_file
 from xview_localizer.learning.bag_pairs import PosedFrame, posed_frames, write_pairs
 from xview_localizer.learning.drive_frames import cut_frames
 from xview_localizer.learning.progress import Progress
 from xview_localizer.learning.reference import AdaptError
 from xview_localizer.learning.road_split import RoadSplit, split_road
+from xview_localizer.models.manifest import sha256
 from xview_localizer.models.package import ModelPackage
 from xview_localizer.parameters.file import read_parameter_file
 from xview_localizer.parameters.settings import Settings
+from xview_localizer.recordings.bag import Drive
 from xview_localizer.recordings.drives import open_drive
 from xview_localizer.recordings.pairs import PairsDataset
 
 # Less road has no room for the three parts and the gaps between them.
 MIN_ROAD_M = 150.0
 LEAST_IMAGES = {"learn": 12, "calibrate": 4, "judge": 6}
+# What all poses are about: drives whose datums differ are not in one frame.
+DATUM = ("datum.latitude_deg", "datum.longitude_deg", "datum.altitude_m")
 # An image is also searched for in prior discs that end at least this far from it, as an example of a wrong place.
 ELSEWHERE_M = 5.0
 
@@ -42,38 +46,69 @@ class SiteDrives:
     params_file: Path | None = None
     reference: str | None = None
 
+    def opened(self) -> list[Drive]:
+        """The drives with the settings of their robots.
+
+        Raises BagError, SettingsError, and AdaptError where their poses are about different datums.
+        """
+        parameters = read_parameter_file(self.params_file) if self.params_file else None
+        drives = [open_drive(folder, parameters) for folder in self.folders]
+        datums = [{name: value for name, value in drive.values.items() if name in DATUM} for drive in drives]
+        for drive, datum in zip(drives, datums, strict=True):
+            if datum != datums[0]:
+                raise AdaptError(
+                    f"the drives are to be of one site with one datum, but {drives[0].bag} has {datums[0]} and "
+                    f"{drive.bag} has {datum}; give a --params-file with the datum of both"
+                )
+        return drives
+
+    def options(self, drives: Sequence[Drive]) -> dict[str, object]:
+        """All that frames and poses of the opened `drives` depend on, by name, ready for JSON."""
+        options: dict[str, object] = {"reference": self.reference}
+        for number, (folder, drive) in enumerate(zip(self.folders, drives, strict=True), start=1):
+            track = reference_file(self.reference, drive) if self.reference else None
+            settings = {name: value for name, value in sorted(drive.values.items()) if value is not None}
+            of_drive = {"folder": str(folder.resolve()), "topics": drive.topics, **settings}
+            if track is not None:
+                of_drive["reference file"] = sha256(track)
+            options |= {f"drive {number}: {name}": value for name, value in of_drive.items()}
+        return options
+
 
 def site_pairs(
-    work: Path, drives: SiteDrives, start: ModelPackage, threads: int, progress: Progress
+    work: Path,
+    drives: Sequence[Drive],
+    reference: str | None,
+    start: ModelPackage,
+    threads: int,
+    progress: Progress,
 ) -> dict[str, PairsDataset]:
     """The data sets learn, calibrate, elsewhere (wrong places for calibration) and judge. Raises AdaptError."""
     names = ("learn", "calibrate", "elsewhere", "judge")
     if not (work / "pairs" / "split.json").is_file():
         posed: list[PosedFrame] = []
-        for number, folder in enumerate(drives.folders):
+        for number, drive in enumerate(drives):
             settings, of_drive = _posed_drive(
-                work / "frames" / f"drive_{number}", folder, drives, start, threads, progress
+                work / "frames" / f"drive_{number}", drive, reference, start, threads, progress
             )
             posed += of_drive
-        # All drives are of one site, so the map and the datum of the last drive are used for all of them.
+        # All drives are of one site and have one datum, so the map of the last drive serves all of them.
         _write_parts(work / "pairs", posed, open_map(settings), start.spec.aerial.metres_per_pixel, progress)
     return {name: PairsDataset(work / "pairs" / name) for name in names}
 
 
 def _posed_drive(
-    out: Path, folder: Path, drives: SiteDrives, start: ModelPackage, threads: int, progress: Progress
+    out: Path, drive: Drive, reference_name: str | None, start: ModelPackage, threads: int, progress: Progress
 ) -> tuple[Settings, list[PosedFrame]]:
-    parameters = read_parameter_file(drives.params_file) if drives.params_file else None
-    drive = open_drive(folder, parameters)
     values = drive.values | {"model.package": str(start.folder), "model.threads": threads}
     settings = Settings.from_values(values)
-    reference = read_reference(drives.reference, drive, settings) if drives.reference else None
-    progress.report(f"reading {folder}" + ("" if reference else ", localizing it"))
+    reference = read_reference(reference_name, drive, settings) if reference_name else None
+    progress.report(f"reading {drive.bag}" + ("" if reference else ", localizing it"))
     localizer = build_localizer(settings, open_map(settings))
     frames = cut_frames(drive, settings, localizer, reference, out, progress.track)
     drift, independence_m = settings.tracker.odometry_drift, start.spec.calibration.independence_m
     posed = posed_frames(out, frames, reference is not None, drift, independence_m)
-    progress.report(f"{len(posed)} of {len(frames)} images of {folder} have a pose")
+    progress.report(f"{len(posed)} of {len(frames)} images of {drive.bag} have a pose")
     return settings, posed
 
 
@@ -90,11 +125,12 @@ def _write_parts(
     named = {}
     for name, least in LEAST_IMAGES.items():
         chosen = [posed[number] for number in getattr(split, name)]
-        written = write_pairs(out / name, chosen, source, metres_per_pixel)
+        written = write_pairs(out / name, chosen, source, metres_per_pixel, progress.report)
         if len(written) < least:
             raise AdaptError(
                 f"only {len(written)} images to {name}, at least {least} are needed: much of the {split.road_m:.0f} m "
-                "was driven more than once or lies outside of the map; drive along other streets too"
+                "was driven more than once, lies outside of the map, or the map could not be read there; drive along "
+                "other streets too"
             )
         named[name] = [item.frame.id for item in written]
     elsewhere = _elsewhere(

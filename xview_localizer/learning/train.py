@@ -6,8 +6,6 @@ backbone runs in every step on newly augmented images, and may itself be adapted
 
 from __future__ import annotations
 
-import copy
-import json
 import math
 import time
 from collections.abc import Callable
@@ -24,6 +22,7 @@ from xview_localizer.learning.features import FeatureFolder
 from xview_localizer.learning.matcher import Matcher
 from xview_localizer.learning.objective import batch_loss
 from xview_localizer.learning.train_config import TrainConfig
+from xview_localizer.learning.work_folder import claim
 
 LOG_EVERY = 25  # steps
 LAST_LEARNING_RATE = 0.01  # as a share of the first
@@ -94,19 +93,20 @@ def train(
     progress: Callable[[int, dict[str, float]], None] | None = None,
     start: Matcher | None = None,
     device: str = "cpu",
+    depth_of: Matcher | None = None,
 ) -> Matcher:
     """Train from `start` (or random weights), or resume from `out`/checkpoint.pt, and return the matcher.
 
-    `progress(step, averages)` is called every LOG_EVERY steps. The features have to be on `device`; features that are
-    written to their folders during training are used too. Where ranges are unknown, the depth of `start` stands in for
-    them and is kept: with nothing to hold it, depth drifts until the poses are lost.
+    `start` itself is trained. `progress(step, averages)` is called every LOG_EVERY steps. The features have to be on
+    `device`; features that are written to their folders during training are used too. Where ranges are unknown, the
+    depth of `depth_of`, a trained matcher, stands in for them and is kept: with nothing to hold it, depth drifts until
+    the poses are lost. Raises WorkFolderError where the checkpoint is one of another `config`.
     """
+    claim(out / "train_config.json", asdict(config))
     torch.manual_seed(config.seed)
     place = torch.device(device)
     matcher = (start or Matcher()).to(place)
-    before = copy.deepcopy(matcher).eval() if start else None
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "train_config.json").write_text(json.dumps(asdict(config), indent=2))
+    before = depth_of.to(place).eval() if depth_of else None
     run = _Run(matcher, config, out / "checkpoint.pt")
     first = run.resume(place)
     rng = np.random.default_rng((config.seed, first))
