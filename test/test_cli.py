@@ -290,6 +290,10 @@ def test_bugs_keep_their_traceback(monkeypatch):
         (["replay", "out", "--topic", "image=/front"], "image=/front is not INPUT:=TOPIC"),
         (["evaluate", "--pairs", "a", "--bag", "b"], "give one of --pairs, --bag, --vigor and --kitti"),
         (["evaluate", "--pairs", "a", "--limit", "5"], "--limit go with --vigor and --kitti"),
+        (["evaluate", "--pairs", "a", "--out", "."], "'.' is a directory"),
+        (["evaluate", "--bag", "a", "--rerun", "."], "'.' is a directory"),
+        (["rerun", "a", "--out", "."], "'.' is a directory"),
+        (["bench", "--out", "."], "'.' is a directory"),
     ],
 )
 def test_wrong_options_are_explained(run, monkeypatch, words, message):
@@ -335,6 +339,30 @@ def test_evaluation_fits_on_a_screen(tmp_path, capsys, narrow):
     for line in (*doubts, "3 images in gaps of the reference", "east: 1.5", f"{tmp_path / 'out.json'}"):
         assert line in shown
     assert json.loads((tmp_path / "out.json").read_text())["doubts"] == doubts
+
+
+def test_a_benchmark_is_compared_in_memory_too(tmp_path, monkeypatch):
+    from xview_localizer.evaluation import bench
+
+    def figures(median_ms, peak_memory_mb):
+        stages = {"panorama: solve": {"median_ms": median_ms, "p5_ms": 1.0, "p95_ms": 9.0}}
+        about = {
+            "machine": {"cpu": "slow"},
+            "engines": {"runtime": "onnxruntime"},
+            "graphs": {},
+            "stages": stages,
+        }
+        return about | {"peak_memory_mb": peak_memory_mb}
+
+    monkeypatch.setattr(bench, "run_bench", lambda *_: figures(6.0, 900.0))
+    (tmp_path / "old.json").write_text(json.dumps(figures(4.0, 600.0)))
+    command = ["bench", "--out", str(tmp_path / "new.json")]
+    alone = RUNNER.invoke(cli.app, command)
+    assert "6.0 (1.0–9.0)" in alone.output and "peak memory, MB: 900; " in alone.output
+    compared = RUNNER.invoke(cli.app, [*command, "--compare", str(tmp_path / "old.json")])
+    assert (
+        "4.0 → 6.0 (1.50)" in compared.output and "peak memory, MB: 600.0 → 900.0 (1.50); " in compared.output
+    )
 
 
 @pytest.mark.parametrize(

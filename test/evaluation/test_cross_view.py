@@ -221,7 +221,10 @@ def test_a_protocol_that_is_none_is_refused(vigor, kitti, opened, protocol, mess
 
 def frame(along_m, across_m, yaw_error_deg, accepted):
     error_m = float(np.hypot(along_m, across_m))
-    return Frame("a", error_m, along_m, across_m, yaw_error_deg, accepted, "", 0.5, 1.0, 10.0, 5.0)
+    found = yaw_error_deg is not None
+    return Frame(
+        "a", error_m, along_m, across_m, yaw_error_deg, accepted, "", 0.5, 1.0, 10.0, 5.0, has_pose=found
+    )
 
 
 def test_figures_are_over_all_images_and_over_the_accepted_ones():

@@ -109,6 +109,14 @@ def test_metrics_of_no_records_are_zero_or_none():
     assert set(figures.values()) == {None}
 
 
+def test_a_heading_that_was_not_found_is_missed():
+    """As without a pose; where the truth has none, there is nothing to find."""
+    without = frame(3.0, accepted=False, yaw_error_deg=None, nees=None, has_pose=False)
+    unknown = frame(3.0, yaw_error_deg=None, nees=None, along_m=float("nan"), across_m=float("nan"))
+    metrics = summarize([frame(1.0), without, unknown])
+    assert metrics["yaw_recall_10deg"] == 0.5 and metrics["yaw_median_deg"] == 1.0
+
+
 def test_all_rejected():
     metrics = summarize([frame(1.0, accepted=False), frame(9.0, accepted=False)])
     assert metrics["n_accepted"] == metrics["false_accepts"] == 0

@@ -7,7 +7,7 @@ import yaml
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from xview_localizer.evaluation.drive import drive_images, judge_drive
+from xview_localizer.evaluation.drive import antenna_samples, drive_images, judge_drive
 from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.parameters.settings import Settings
@@ -38,8 +38,11 @@ def compressed_image(header, number):
     return TYPES["sensor_msgs/msg/CompressedImage"](header, "png", png.ravel())
 
 
-def write_drive(folder, make_image, first_latitude=None):
-    """Two images; GNSS has its antenna 2 m ahead of base_link, which stands at (3, 4) and looks north."""
+def write_drive(folder, make_image, first_latitude=None, first_late_sec=0.0):
+    """Two images; GNSS has its antenna 2 m ahead of base_link, which stands at (3, 4) and looks north.
+
+    What belongs to the first image is recorded `first_late_sec` after its stamp.
+    """
     frame = LocalFrame(*DATUM.values())
     latitude, longitude, altitude = map(float, frame.geodetic_from_enu(np.array([3.0, 6.0, 0.0])))
     status = TYPES["sensor_msgs/msg/NavSatStatus"](status=0, service=1)
@@ -60,7 +63,8 @@ def write_drive(folder, make_image, first_latitude=None):
                 kind = message.__msgtype__
                 if role not in connections:
                     connections[role] = writer.add_connection(TOPICS[role], kind, typestore=STORE)
-                writer.write(connections[role], int(stamp_sec * 1e9), STORE.serialize_cdr(message, kind))
+                recorded_sec = stamp_sec if number else stamp_sec + first_late_sec
+                writer.write(connections[role], int(recorded_sec * 1e9), STORE.serialize_cdr(message, kind))
     description = {
         "datum": DATUM, "camera": {"in_base_m": [0.0, 0.0, 1.5], "rpy_deg": [0.0, 0.0, 0.0], "height_m": 1.5},
         "antenna_in_base_m": [2.0, 0.0, 1.0], "topics": TOPICS, "map": "map.tif", "bag": "bag",
@@ -92,6 +96,13 @@ def test_gnss_is_brought_to_base_link(tmp_path):
     result = judged(folder, [ImageRecord(stamp, False, "") for stamp in STAMPS_SEC])
     np.testing.assert_allclose(result.truth_xy_m, [(3.0, 4.0)] * 2)
     np.testing.assert_allclose(result.gnss_xy_m, [(3.0, 4.0)] * 2, atol=1e-3)
+
+
+def test_positions_are_by_stamp_whatever_the_order_of_recording(tmp_path):
+    """The newest one before an image is looked up by its stamp; receivers hand over some late."""
+    drive = open_drive(write_drive(tmp_path, raw_image, first_late_sec=1.5))
+    samples = antenna_samples(drive, Settings.from_values(drive.values))
+    assert [stamp_sec for stamp_sec, _ in samples] == STAMPS_SEC
 
 
 def test_receiver_without_a_position_is_skipped(tmp_path):

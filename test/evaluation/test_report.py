@@ -32,7 +32,7 @@ def test_numbers_appear(tmp_path, drive, aerial, images):
     page = (tmp_path / "report.html").read_text()
     assert "<b>6.0 m</b>GNSS, RMSE" in page
     assert f"<b>{np.sqrt(54 / 5):.2f} m</b>published trajectory, RMSE" in page
-    assert "<b>2 ×</b>" in page
+    assert "<b>1.8 ×</b>closer to the truth" in page
     shown = dict(re.findall(r'<tr><td>([^<]*)</td><td class="value">([^<]*)</td>', page))
     assert shown["accepted poses"] == "2 of 5 images"
     assert shown["of them off by more than 5 m"] == "0"
@@ -45,6 +45,25 @@ def test_numbers_appear(tmp_path, drive, aerial, images):
     assert "model: small &lt;one&gt;" in page
     written = json.loads((tmp_path / "metrics.json").read_text())
     assert written["trajectory_rmse_m"] == metrics["trajectory_rmse_m"] == pytest.approx(np.sqrt(54 / 5))
+
+
+def test_a_drive_that_is_further_off_than_gnss_is_not_called_closer(tmp_path, drive, aerial, images):
+    """Before, it was "0 × closer"."""
+    truth_xy_m = np.array([(pose.x_m, pose.y_m) for pose in drive.truth])
+    write_report(tmp_path, replace(drive, gnss_xy_m=truth_xy_m + (1.0, 0.0)), aerial, images, ABOUT)
+    page = (tmp_path / "report.html").read_text()
+    ratio = np.sqrt((1 + 1 + 4 + 4 + 9) / 5)  # GNSS, before the first pose, is 1 m off
+    assert f"<b>{ratio:.1f} ×</b>further from the truth than GNSS" in page
+
+
+def test_an_image_without_a_pose_is_no_pose_in_the_plots(drive):
+    """The third image found nothing; its error would be that of GNSS."""
+    (axes,) = plots.error_over_time(drive).axes
+    rejected = next(line for line in axes.lines if line.get_label() == "rejected pose")
+    assert rejected.get_xydata().tolist() == [[0.0, 7.0], [4.0, 8.0]]
+    (axes,) = plots.error_distribution(drive).axes
+    found = next(line for line in axes.lines if line.get_label() == "all poses found")
+    assert found.get_xydata()[:, 0].tolist() == [1.0, 2.0, 7.0, 8.0]
 
 
 def test_page_needs_no_other_file(tmp_path, drive, aerial, images):

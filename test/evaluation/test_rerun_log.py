@@ -35,6 +35,11 @@ def test_every_entity_is_recorded(printed):
         assert entity in printed, entity
 
 
+def test_an_image_that_is_missing_does_not_leave_the_one_before_in_its_place(printed):
+    of_camera = [chunk for chunk in printed.split("Chunk(") if " - /camera - " in chunk]
+    assert sorted("Clear:is_recursive" in chunk for chunk in of_camera) == [False, True]
+
+
 def test_reasons_are_in_the_log(printed):
     assert "rejected: image is blank (no contrast)" in printed
     assert printed.count("accepted (") == 2

@@ -21,6 +21,7 @@ def test_image_without_a_pose_is_judged_by_gnss(drive):
     frame = drive.frames[2]
     assert frame.error_m == 6.0 and frame.across_m == pytest.approx(-6.0)
     assert frame.yaw_error_deg is None and frame.nees is None
+    assert [frame.has_pose for frame in drive.frames] == [True, True, False, True, True]
 
 
 def test_gap_at_the_beginning_is_filled_with_gnss(drive):

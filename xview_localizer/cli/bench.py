@@ -36,7 +36,7 @@ def bench(
     Example: xview-localizer bench --engine tensorrt --out gpu.json --compare bench.json
     """
     from xview_localizer.engines.factory import EngineConfig
-    from xview_localizer.evaluation.bench import compared, read_bench, run_bench
+    from xview_localizer.evaluation.bench import PEAK_MEMORY, compared, read_bench, run_bench
     from xview_localizer.evaluation.metrics import write_json
 
     try:
@@ -52,12 +52,14 @@ def bench(
     write_json(figures, out)
     if earlier is not None:
         print_line(f"medians of {compare} and of now, and their ratio; then: {earlier['machine']['cpu']}")
-        _print_times(figures, {name: _ratio(now, then) for name, now, then in compared(figures, earlier)})
+        texts = {name: _ratio(now, then) for name, now, then in compared(figures, earlier)}
     else:
         print_line("medians, and in brackets the 5th and 95th percentile")
         timed = {**figures["graphs"], **figures["stages"]}
-        _print_times(figures, {name: _spread(row) for name, row in timed.items()})
-    print_line(f"peak memory {figures['peak_memory_mb']:.0f} MB; sizes, solvers and machine: {out}")
+        texts = {name: _spread(row) for name, row in timed.items()}
+    _print_times(figures, texts)
+    memory = texts.get(PEAK_MEMORY, f"{figures['peak_memory_mb']:.0f}")
+    print_line(f"{PEAK_MEMORY}: {memory}; sizes, solvers and machine: {out}")
 
 
 def _print_times(figures: dict, texts: dict[str, str]) -> None:

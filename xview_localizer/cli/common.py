@@ -31,7 +31,8 @@ Package = Annotated[
     Optional[Path], typer.Option("--model", help="Model package folder; the embedded one by default.")
 ]
 Recording = Annotated[
-    Optional[Path], typer.Option("--rerun", help="Also write a recording for the Rerun viewer (.rrd).")
+    Optional[Path],
+    typer.Option("--rerun", dir_okay=False, help="Also write a recording for the Rerun viewer (.rrd)."),
 ]
 Parameters = Annotated[
     Optional[Path],
@@ -56,7 +57,8 @@ TrueTrack = Annotated[
         "default truth.tum beside the recording.",
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", help="JSON file to write.")]
+# A folder of this name is refused at once, not when the work is done.
+Out = Annotated[Path, typer.Option("--out", dir_okay=False, help="JSON file to write.")]
 
 
 def tracked(description: str) -> Callable[[Iterable], Iterable]:

@@ -141,6 +141,10 @@ def check(
                 failed.append(f"{result.graph}, worst layer {result.worst_layer.name}")
         if pairs is not None:
             poses = checks.poses(PairsDataset(pairs))
+            if not poses.images:
+                raise EngineError(
+                    f"{pairs} has no pose that FP32 accepts, so none can be compared; give images of the model's kind"
+                )
             print_line(
                 f"poses of {poses.images} images: {poses.limits.share:.0%} within {poses.position_m:.3f} m and "
                 f"{poses.yaw_deg:.2f}° of each other (allowed {poses.limits.position_m} m, {poses.limits.yaw_deg}°)"

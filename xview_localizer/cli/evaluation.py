@@ -46,46 +46,55 @@ OF_ALL = (
 )
 
 
+# What to judge by: one of them.
+Pairs = Annotated[Optional[Path], typer.Option(help="Folder in the pairs format.")]
+Bag = Annotated[Optional[Path], typer.Option(help="Drive folder (with drive.yaml), or any recording.")]
+Vigor = Annotated[Optional[Path], typer.Option(help="Folder of the VIGOR data set.")]
+Kitti = Annotated[Optional[Path], typer.Option(help="Folder of KITTI with aerial images (satmap).")]
+# Of VIGOR and KITTI.
+Area = Annotated[
+    Optional[str],
+    typer.Option(
+        help="same (the default) or cross: test images of VIGOR, KITTI's test 1 or 2.",
+        rich_help_panel=DATA_SETS,
+    ),
+]
+HeadingWithin = Annotated[
+    Optional[float],
+    typer.Option(
+        min=0.0,
+        max=180.0,
+        help="Degrees within which the heading is known; by default 180 (unknown) for VIGOR, 10 for KITTI.",
+        rich_help_panel=DATA_SETS,
+    ),
+]
+Limit = Annotated[
+    Optional[int],
+    typer.Option(
+        min=1, help="At most so many images, evenly spread over the list.", rich_help_panel=DATA_SETS
+    ),
+]
+Keyframes = Annotated[int, typer.Option(min=1, help="Images of a sequence solved together (pairs).")]
+Threads = Annotated[
+    Optional[int], typer.Option(min=0, help="Threads of ONNX Runtime; 0, the default: its own choice.")
+]
+
+
 def evaluate(
-    pairs: Annotated[Optional[Path], typer.Option(help="Folder in the pairs format.")] = None,
-    bag: Annotated[
-        Optional[Path], typer.Option(help="Drive folder (with drive.yaml), or any recording.")
-    ] = None,
-    vigor: Annotated[Optional[Path], typer.Option(help="Folder of the VIGOR data set.")] = None,
-    kitti: Annotated[
-        Optional[Path], typer.Option(help="Folder of KITTI with aerial images (satmap).")
-    ] = None,
+    pairs: Pairs = None,
+    bag: Bag = None,
+    vigor: Vigor = None,
+    kitti: Kitti = None,
     params_file: Parameters = None,
     topic: Topics = None,
     reference: TrueTrack = None,
     model: Package = None,
     out: Out = Path("evaluation.json"),
-    area: Annotated[
-        Optional[str],
-        typer.Option(
-            help="same (the default) or cross: test images of VIGOR, KITTI's test 1 or 2.",
-            rich_help_panel=DATA_SETS,
-        ),
-    ] = None,
-    heading_within: Annotated[
-        Optional[float],
-        typer.Option(
-            min=0.0,
-            max=180.0,
-            help="Degrees within which the heading is known; by default 180 (unknown) for VIGOR, 10 for KITTI.",
-            rich_help_panel=DATA_SETS,
-        ),
-    ] = None,
-    limit: Annotated[
-        Optional[int],
-        typer.Option(
-            min=1, help="At most so many images, evenly spread over the list.", rich_help_panel=DATA_SETS
-        ),
-    ] = None,
-    keyframes: Annotated[int, typer.Option(min=1, help="Images of a sequence solved together (pairs).")] = 1,
-    threads: Annotated[
-        Optional[int], typer.Option(min=0, help="Threads of ONNX Runtime; 0, the default: its own choice.")
-    ] = None,
+    area: Area = None,
+    heading_within: HeadingWithin = None,
+    limit: Limit = None,
+    keyframes: Keyframes = 1,
+    threads: Threads = None,
     recording: Recording = None,
 ) -> None:
     """Measure accuracy, calibration and rejection, without ROS.

@@ -16,9 +16,9 @@ def rerun(
     status: Annotated[
         Optional[str], typer.Option(help="Topic of the node's ~/status; by default the only one.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Recording for the Rerun viewer (.rrd).")] = Path(
-        "run.rrd"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", dir_okay=False, help="Recording for the Rerun viewer (.rrd).")
+    ] = Path("run.rrd"),
 ) -> None:
     """Convert a recording of a robot with the node's ~/status for the Rerun viewer; no reference is needed.
 

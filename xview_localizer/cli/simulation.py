@@ -25,63 +25,71 @@ class CameraKind(str, Enum):
     pinhole = "pinhole"
 
 
+Kind = Annotated[CameraKind, typer.Option(help="Camera.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the town, or of the first of several.")]
+Style = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        help="Street family: classic (the default), old_town, downtown, industrial, campus, estate, car_park, "
+        "country, dry, works; kept out of training: park, harbour, vineyard, terraces, retail. Of pairs also 'all' "
+        "(of the former) or 'unseen' (of the latter), may be repeated."
+    ),
+]
+# Of a drive.
+Length = Annotated[float, typer.Option(min=LEAST_LENGTH_M, help=LENGTH_HELP, rich_help_panel=DRIVES)]
+Cameras = Annotated[
+    int, typer.Option(min=1, max=4, help="Front, left, rear and right, or one.", rich_help_panel=DRIVES)
+]
+Route = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Drives of one seed and several routes are of one site.", rich_help_panel=DRIVES
+    ),
+]
+# Of a pairs data set.
+Pairs = Annotated[
+    Optional[int],
+    typer.Option(min=1, help="Write a pairs data set of this many towns instead.", rich_help_panel=PAIRS),
+]
+ImagesPerTown = Annotated[int, typer.Option(min=1, help="Images of each town.", rich_help_panel=PAIRS)]
+Keyframes = Annotated[
+    int, typer.Option(min=1, help="Images of each short drive; 1: single images.", rich_help_panel=PAIRS)
+]
+HeadingSigma = Annotated[
+    Optional[float],
+    typer.Option(
+        min=0.1,
+        max=180.0,
+        help="Give the prior a heading, off by up to this, degrees.",
+        rich_help_panel=PAIRS,
+    ),
+]
+VaryCamera = Annotated[bool, typer.Option(help="Vary image size and field of view.", rich_help_panel=PAIRS)]
+Varied = Annotated[
+    bool,
+    typer.Option(
+        "--varied", help="Any lens and height, dusk, rain, dirt, other surveys.", rich_help_panel=PAIRS
+    ),
+]
+Workers = Annotated[int, typer.Option(min=1, help="Processes.", rich_help_panel=PAIRS)]
+
+
 def simulate(
     context: typer.Context,
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
-    kind: Annotated[CameraKind, typer.Option(help="Camera.")] = CameraKind.equirectangular,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Seed of the town, or of the first of several.")
-    ] = TOWN_SEED,
-    style: Annotated[
-        Optional[list[str]],
-        typer.Option(
-            help="Street family: classic (the default), old_town, downtown, industrial, campus, estate, car_park, "
-            "country, dry, works; kept out of training: park, harbour, vineyard, terraces, retail. Of pairs also 'all' "
-            "(of the former) or 'unseen' (of the latter), may be repeated."
-        ),
-    ] = None,
-    length_m: Annotated[
-        float, typer.Option(min=LEAST_LENGTH_M, help=LENGTH_HELP, rich_help_panel=DRIVES)
-    ] = 200.0,
-    cameras: Annotated[
-        int,
-        typer.Option(min=1, max=4, help="Front, left, rear and right, or one.", rich_help_panel=DRIVES),
-    ] = 1,
-    route: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Drives of one seed and several routes are of one site.", rich_help_panel=DRIVES
-        ),
-    ] = 0,
-    pairs: Annotated[
-        Optional[int],
-        typer.Option(min=1, help="Write a pairs data set of this many towns instead.", rich_help_panel=PAIRS),
-    ] = None,
-    images_per_town: Annotated[
-        int, typer.Option(min=1, help="Images of each town.", rich_help_panel=PAIRS)
-    ] = 12,
-    keyframes: Annotated[
-        int, typer.Option(min=1, help="Images of each short drive; 1: single images.", rich_help_panel=PAIRS)
-    ] = 1,
-    heading_sigma_deg: Annotated[
-        Optional[float],
-        typer.Option(
-            min=0.1,
-            max=180.0,
-            help="Give the prior a heading, off by up to this, degrees.",
-            rich_help_panel=PAIRS,
-        ),
-    ] = None,
-    vary_camera: Annotated[
-        bool, typer.Option(help="Vary image size and field of view.", rich_help_panel=PAIRS)
-    ] = True,
-    varied: Annotated[
-        bool,
-        typer.Option(
-            "--varied", help="Any lens and height, dusk, rain, dirt, other surveys.", rich_help_panel=PAIRS
-        ),
-    ] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.", rich_help_panel=PAIRS)] = 1,
+    kind: Kind = CameraKind.equirectangular,
+    seed: Seed = TOWN_SEED,
+    style: Style = None,
+    length_m: Length = 200.0,
+    cameras: Cameras = 1,
+    route: Route = 0,
+    pairs: Pairs = None,
+    images_per_town: ImagesPerTown = 12,
+    keyframes: Keyframes = 1,
+    heading_sigma_deg: HeadingSigma = None,
+    vary_camera: VaryCamera = True,
+    varied: Varied = False,
+    workers: Workers = 1,
 ) -> None:
     """Make a simulated drive (bag, orthophoto, truth) or a pairs data set.
 

@@ -32,6 +32,7 @@ from xview_localizer.models.package import ModelPackage
 
 MAP_PX, METRES_PER_PIXEL = 500, 0.2  # of the square map in which images are localized
 CAMERA_HEIGHT_M, PRIOR = 1.8, Prior(3.0, -4.0, 20.0)
+PEAK_MEMORY = "peak memory, MB"
 KIB_PER_MB = 1024  # ru_maxrss is in KiB on Linux
 CAMERAS = {
     "pinhole 90° 640×480": {
@@ -95,7 +96,7 @@ def compared(figures: Mapping[str, Any], earlier: Mapping[str, Any]) -> list[tup
         if name in earlier.get(part, {})
     ]
     if "peak_memory_mb" in earlier:
-        rows.append(("peak memory, MB", figures["peak_memory_mb"], earlier["peak_memory_mb"]))
+        rows.append((PEAK_MEMORY, figures["peak_memory_mb"], earlier["peak_memory_mb"]))
     return rows
 
 

@@ -14,6 +14,7 @@ from xview_localizer.aerial.source import AerialImage, MapSource
 from xview_localizer.evaluation.cross_view_files import CrossViewError, UnreadableImageError
 from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import Frame
+from xview_localizer.evaluation.spreading import spread_numbers
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL
@@ -138,9 +139,7 @@ def evenly_spaced(items: Sequence[Item], limit: int | None) -> list[Item]:
         raise CrossViewError(f"the limit must be at least 1 image, got {limit}")
     if not items:
         raise CrossViewError("the lists of the data set name no image")
-    if limit is None or limit >= len(items):
-        return list(items)
-    return [items[index] for index in np.linspace(0, len(items) - 1, limit).round().astype(int)]
+    return [items[number] for number in spread_numbers(len(items), len(items) if limit is None else limit)]
 
 
 def disc_prior(radius_m: float, yaw_rad: float, heading_within_deg: float) -> Prior:

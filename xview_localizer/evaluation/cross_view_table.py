@@ -22,7 +22,7 @@ def cross_view_figures(result: CrossViewResult) -> Metrics:
     return {
         "n": len(result.frames),
         "n_rejected": len(result.frames) - len(accepted),
-        "n_without_pose": sum(frame.yaw_error_deg is None for frame in result.frames),
+        "n_without_pose": sum(not frame.has_pose for frame in result.frames),
         "n_unreadable": len(result.unreadable),
         "all": _figures(result.frames),
         "accepted": _figures(accepted),

@@ -60,7 +60,7 @@ def _no_truth(reference: Reference, records: Sequence[ImageRecord]) -> str:
 
 
 def antenna_samples(drive: Drive, settings: Settings) -> list[tuple[float, GnssSample]]:
-    """Stamp and sample of each GNSS position that the node would accept. Raises BagError."""
+    """Stamp and sample of each GNSS position that the node would accept, by stamp. Raises BagError."""
     mountings, found = Mountings(settings.mountings), []
     with BagReader(drive.bag, drive.topics, ROLES_AND_TF, required=()) as bag:
         for recorded in bag.messages():
@@ -75,7 +75,7 @@ def antenna_samples(drive: Drive, settings: Settings) -> list[tuple[float, GnssS
                     found.append((messages.stamp_sec(message), sample))
             except (messages.MessageError, MountingError):
                 continue
-    return found
+    return sorted(found, key=lambda stamped: stamped[0])
 
 
 def drive_images(drive: Drive, stamps_sec: Sequence[float]) -> list[np.ndarray | None]:

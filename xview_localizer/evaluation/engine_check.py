@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -22,6 +21,7 @@ from xview_localizer.engines.tensorrt.cache import EngineCache
 from xview_localizer.engines.tensorrt.lowering import FP16, FP32, INT8, lowered
 from xview_localizer.engines.tensorrt.open import graph_to_build
 from xview_localizer.evaluation.reference_engines import RecordingEngine, reference_engine
+from xview_localizer.evaluation.spreading import spread_numbers
 from xview_localizer.geometry.camera import PinholeCamera
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import wrap_angle_rad
@@ -120,10 +120,13 @@ class EngineCheck:
     def poses(
         self, dataset: PairsDataset, track: Callable[[Iterable[PairRecord]], Iterable[PairRecord]] = iter
     ) -> PoseCheck:
-        """Localize up to POSES images with both engines; only poses that the reference accepts are compared."""
+        """Localize up to POSES images, spread over the data set, with both engines.
+
+        Only poses that the reference accepts are compared.
+        """
         networks = [self._networks(engines) for engines in (self.reference, self.candidate)]
         position_m, yaw_deg = [], []
-        for record in track(list(islice(dataset, POSES))):
+        for record in track([dataset.records[number] for number in spread_numbers(len(dataset), POSES)]):
             world, view = InMemoryMap(record.load_aerial()), ground_view(record)
             one, other = (Localizer(each, world, ALL_CELLS).localize(view, record.prior) for each in networks)
             if not one.accepted:

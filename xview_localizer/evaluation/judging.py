@@ -39,4 +39,5 @@ def judge(
         latency_ms=latency_ms,
         prior_error_m=float(np.hypot(*(prior_xy_m - truth_xy_m))),
         tolerance_m=truth.tolerance_m,
+        has_pose=found,
     )

@@ -39,7 +39,7 @@ DRIVE_MEASURES = (
         "accepted poses, odometry between them, GNSS before the first one",
     ),
     Measure("prior_rmse_m", "RMSE of GNSS", "m", "at the same stamps"),
-    Measure("recall_2m", "images within 2 m", "%", "best pose of every image, accepted or not"),
+    Measure("recall_2m", "images within 2 m", "%", "best pose of every image, accepted or not, or else GNSS"),
     Measure("rate_hz", "images per second"),
     Measure("latency_ms_median", "latency, median", "ms", "from image to pose"),
 )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
+from xview_localizer.atomic import replaced
 from xview_localizer.strict_json import strict_json
 
 Metrics = dict[str, Any]  # for JSON: numbers, None without data, and lists of such objects
@@ -40,6 +41,7 @@ class Frame:
     latency_ms: float | None
     prior_error_m: float
     tolerance_m: float = 0.0  # possible error of the truth itself; not subtracted from the errors
+    has_pose: bool = True  # whether a pose was found, accepted or not
 
 
 def summarize(frames: Sequence[Frame]) -> Metrics:
@@ -71,7 +73,7 @@ def rejections(frames: Sequence[Frame]) -> list[dict[str, str | int]]:
 def _errors(frames: Sequence[Frame]) -> dict[str, float | None]:
     error_m = [frame.error_m for frame in frames]
     yaw_deg = [abs(frame.yaw_error_deg) for frame in frames if frame.yaw_error_deg is not None]
-    split = [frame for frame in frames if np.isfinite(frame.along_m)]
+    split = [frame for frame in frames if np.isfinite(frame.along_m)]  # those whose true heading is known
     return {
         "position_median_m": or_none(np.median, error_m),
         "position_mean_m": or_none(np.mean, error_m),
@@ -80,8 +82,13 @@ def _errors(frames: Sequence[Frame]) -> dict[str, float | None]:
         "longitudinal_recall_2m": or_none(np.mean, [abs(frame.along_m) <= NEAR_M for frame in split]),
         "lateral_recall_2m": or_none(np.mean, [abs(frame.across_m) <= NEAR_M for frame in split]),
         "yaw_median_deg": or_none(np.median, yaw_deg),
-        "yaw_recall_10deg": or_none(np.mean, [e <= YAW_RECALL_DEG for e in yaw_deg]),
+        "yaw_recall_10deg": or_none(np.mean, [_has_yaw_within(frame, YAW_RECALL_DEG) for frame in split]),
     }
+
+
+def _has_yaw_within(frame: Frame, limit_deg: float) -> bool:
+    """Whether a yaw was found, and is off by no more than the limit."""
+    return frame.yaw_error_deg is not None and abs(frame.yaw_error_deg) <= limit_deg
 
 
 def _confident(frames: Sequence[Frame]) -> dict[str, float | None]:
@@ -128,5 +135,5 @@ def or_none(reduce: Callable[[Any], SupportsFloat], values: Sequence[float] | np
 
 def write_json(metrics: Mapping[str, Any], path: Path) -> None:
     """Write metrics as JSON; NaN becomes null, which every JSON reader accepts."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(strict_json(metrics, indent=1) + "\n")
+    with replaced(path) as fresh:
+        fresh.write_text(strict_json(metrics, indent=1) + "\n")

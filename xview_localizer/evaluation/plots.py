@@ -51,23 +51,24 @@ def error_over_time(result: DriveResult) -> Figure:
     elapsed = np.array([record.stamp_sec for record in result.records])
     elapsed = elapsed - elapsed[0]
     accepted = np.array([frame.accepted for frame in frames])
+    rejected = ~accepted & [frame.has_pose for frame in frames]
     error = np.array([frame.error_m for frame in frames])
     axes.plot(elapsed, [frame.prior_error_m for frame in frames], color=GNSS, label="GNSS")
     axes.plot(elapsed, result.estimate_error_m, color=OURS, lw=2, label="published trajectory")
     axes.plot(elapsed[accepted], error[accepted], "o", color=OURS, ms=4, label="accepted pose")
-    axes.plot(elapsed[~accepted], error[~accepted], "x", color=REJECTED, ms=5, label="rejected pose")
+    axes.plot(elapsed[rejected], error[rejected], "x", color=REJECTED, ms=5, label="rejected pose")
     axes.set(xlabel="time [s]", ylabel="position error [m]", yscale="symlog", ylim=(0, None))
     axes.legend(ncols=2)
     return figure
 
 
 def error_distribution(result: DriveResult) -> Figure:
-    """Share of images within a given error."""
+    """Share of positions within a given error: of GNSS, of all poses found, and of the accepted ones."""
     figure, axes = _figure(4.6, 3.2)
     frames = result.frames
     for values, colour, label in (
         ([frame.prior_error_m for frame in frames], GNSS, "GNSS"),
-        ([frame.error_m for frame in frames], REJECTED, "all poses found"),
+        ([frame.error_m for frame in frames if frame.has_pose], REJECTED, "all poses found"),
         ([frame.error_m for frame in frames if frame.accepted], OURS, "accepted poses"),
     ):
         if values:
@@ -79,7 +80,7 @@ def error_distribution(result: DriveResult) -> Figure:
                 label=label,
             )
     axes.set(
-        xlabel="position error [m]", ylabel="share of images", xscale="symlog", xlim=(0, None), ylim=(0, 1.02)
+        xlabel="position error [m]", ylabel="share of each", xscale="symlog", xlim=(0, None), ylim=(0, 1.02)
     )
     axes.legend(loc="lower right")
     return figure

@@ -58,7 +58,7 @@ def write_report(
     page = environment.get_template(PAGE.name).render(
         gnss_rmse=f"{metrics['prior_rmse_m']:.1f}",
         ours_rmse=f"{metrics['trajectory_rmse_m']:.2f}",
-        ratio=_times_closer(metrics["prior_rmse_m"], metrics["trajectory_rmse_m"]),
+        comparison=_compared(metrics["prior_rmse_m"], metrics["trajectory_rmse_m"]),
         rows=drive_rows(metrics),
         about=about,
         pictures={name: inline(data, "png") for name, data in pictures.items()},
@@ -72,9 +72,12 @@ def write_report(
     return metrics
 
 
-def _times_closer(gnss_rmse_m: float, ours_rmse_m: float) -> str:
-    """How many times smaller our error is; a dash where it is 0."""
-    return f"{gnss_rmse_m / ours_rmse_m:.0f}" if ours_rmse_m else "–"
+def _compared(gnss_rmse_m: float, ours_rmse_m: float) -> tuple[str, str]:
+    """How many times smaller our error is than that of GNSS, or larger, and which; a dash in place of infinity."""
+    closer = ours_rmse_m <= gnss_rmse_m
+    less_m, more_m = sorted((gnss_rmse_m, ours_rmse_m))
+    ratio = f"{more_m / less_m:.{1 if more_m < 10 * less_m else 0}f}" if less_m else "–"
+    return ratio, "closer to the truth" if closer else "further from the truth than GNSS"
 
 
 def _png(figure: Figure) -> bytes:

@@ -94,6 +94,8 @@ def _log_image(
     stream.set_time(TIMELINE, duration=record.stamp_sec - since_sec)
     if image is not None:
         stream.log("camera", rr.EncodedImage(contents=jpeg(image, PICTURE_QUALITY), media_type="image/jpeg"))
+    else:  # the image before would stand beside this one's pose
+        stream.log("camera", rr.Clear(recursive=False))
     _log_pose(stream, grid, record)
     _log_numbers(stream, record)
 
