@@ -97,16 +97,23 @@ def _actions(context: LaunchContext) -> list:
             PythonLaunchDescriptionSource(str(LOCALIZE)), launch_arguments=arguments.items()
         ),
         play,
-        RegisterEventHandler(OnProcessExit(on_exit=_shut_down)),
+        RegisterEventHandler(OnProcessExit(target_action=play, on_exit=_end_after_the_last_answers)),
+        RegisterEventHandler(OnProcessExit(on_exit=_end_with_a_failure)),
         RegisterEventHandler(
             OnShutdown(on_shutdown=lambda *_: Path(parameters.name).unlink(missing_ok=True))
         ),
     ]
 
 
-def _shut_down(event: ProcessExited, context: LaunchContext) -> list:
-    """End the launch after any process has ended: the player at the end of the bag, or another one by a failure."""
-    if context.is_shutdown:
-        return []
-    end = EmitEvent(event=Shutdown(reason=f"{event.process_name} has ended"))
-    return [end if event.returncode else TimerAction(period=ANSWER_SEC, actions=[end])]
+def _end_after_the_last_answers(event: ProcessExited, context: LaunchContext) -> list:
+    """End the launch once the bag has been played."""
+    return [] if context.is_shutdown else [TimerAction(period=ANSWER_SEC, actions=[_end(event)])]
+
+
+def _end_with_a_failure(event: ProcessExited, context: LaunchContext) -> list:
+    """End the launch with any process that failed; what waits for the first pose ends well before the bag does."""
+    return [_end(event)] if event.returncode and not context.is_shutdown else []
+
+
+def _end(event: ProcessExited) -> EmitEvent:
+    return EmitEvent(event=Shutdown(reason=f"{event.process_name} has ended"))

@@ -299,16 +299,22 @@ def test_launch_ends_with_its_map_server(installed, client, drive):
     assert re.search(r"localizer-\d\]: process has finished cleanly", output)
 
 
-def test_ekf_starts_at_the_first_pose(installed, client, drive, tmp_path):
-    from geometry_msgs.msg import PoseWithCovarianceStamped
-
-    # Stands in for ekf_node, which is C++: what it is started with is looked at.
-    folder = tmp_path / "lib" / "robot_localization"
+@pytest.fixture
+def ekf_started(installed, tmp_path):
+    """Stands in for ekf_node, which is C++: the file to which it writes what it is started with."""
+    folder, started = tmp_path / "lib" / "robot_localization", tmp_path / "ekf.txt"
     folder.mkdir()
     (tmp_path / "share/ament_index/resource_index/packages/robot_localization").touch()
-    write_command(
-        folder / "ekf_node", f'for argument; do cat "$argument" >> {tmp_path}/ekf.txt 2>/dev/null; done'
+    copy = (
+        f'for argument; do cat "$argument" >> {started}.part 2>/dev/null; done; mv {started}.part {started}'
     )
+    write_command(folder / "ekf_node", f"{copy}; exec sleep 300")
+    return started
+
+
+def test_ekf_starts_at_the_first_pose(installed, client, drive, ekf_started):
+    from geometry_msgs.msg import PoseWithCovarianceStamped
+
     arguments = [f"map:={drive.values['map.source']}", "ekf:=true", "ekf_publish_tf:=false", *datum(drive)]
     pose = PoseWithCovarianceStamped()
     pose.pose.pose.position.x, pose.pose.pose.position.y = 31.5, -7.25
@@ -316,14 +322,14 @@ def test_ekf_starts_at_the_first_pose(installed, client, drive, tmp_path):
     with launched(installed / "localize.launch.py", *arguments) as process:
         publisher = client.node.create_publisher(PoseWithCovarianceStamped, "/localizer/pose", 1)
         client.until(lambda: publisher.get_subscription_count() == 2, timeout_sec=60.0)  # and our own
-        assert not (tmp_path / "ekf.txt").exists()
+        assert not ekf_started.exists()
         publisher.publish(pose)
-        client.until(lambda: "initial_state" in read_if_there(tmp_path / "ekf.txt"), timeout_sec=60.0)
+        client.until(lambda: "initial_state" in read_if_there(ekf_started), timeout_sec=60.0)
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=60)
     given = {}
     # launch_ros writes lists as tuples, a tag that ROS's own parser passes over.
-    files = read_if_there(tmp_path / "ekf.txt").replace("!!python/tuple", "")
+    files = read_if_there(ekf_started).replace("!!python/tuple", "")
     for part in re.split(r"^(?=/)", files, flags=re.MULTILINE):
         for parameters in (yaml.safe_load(part) or {}).values():
             given |= parameters["ros__parameters"]
@@ -400,6 +406,23 @@ def test_replay_ends_with_a_node_that_cannot_start(installed, drive, tmp_path):
     output = output_of(installed / "replay.launch.py", f"drive:={mapless}")
     assert re.search(r"cannot open the map .*lost\.tif", output)
     assert re.search(r"bag_play-\d\]: process started", output)
+
+
+def test_replay_goes_on_after_the_first_pose(installed, client, drive, tmp_path, ekf_started):
+    """What waits for that pose ends cleanly, long before the bag does."""
+    from geometry_msgs.msg import PoseWithCovarianceStamped
+
+    write_command(tmp_path / "bin" / "ros2", "exec sleep 300")
+    with launched(installed / "replay.launch.py", f"drive:={drive.bag.parent}", "ekf:=true") as process:
+        publisher = client.node.create_publisher(PoseWithCovarianceStamped, "/localizer/pose", 1)
+        client.until(lambda: publisher.get_subscription_count() == 2, timeout_sec=60.0)  # and our own
+        publisher.publish(PoseWithCovarianceStamped())
+        client.until(lambda: "initial_state" in read_if_there(ekf_started), timeout_sec=60.0)
+        client.spin_for(10.0)  # longer than the last images are waited for, and than processes take to end
+        assert process.poll() is None, process.communicate()[0]
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert "has ended" not in output
 
 
 def test_replay_plays_the_drive_and_ends_with_it(installed, client, drive):
