@@ -51,9 +51,14 @@ class Rectangle:
     @property
     def corners(self) -> np.ndarray:
         """[4, 2], counter-clockwise."""
-        cos, sin = np.cos(self.yaw_rad), np.sin(self.yaw_rad)
         unit = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2 * (self.length_m, self.width_m)
-        return unit @ np.array([[cos, sin], [-sin, cos]]) + (self.x_m, self.y_m)
+        return self.turned(unit) + (self.x_m, self.y_m)
+
+    def turned(self, vectors: np.ndarray) -> np.ndarray:
+        """Vectors [N, 2] along its length and its width (to the left), turned into the map."""
+        # Not by geometry/pose.py, whose last digits differ, and with them pixels of the towns of a seed.
+        cos, sin = np.cos(self.yaw_rad), np.sin(self.yaw_rad)
+        return vectors @ np.array([[cos, sin], [-sin, cos]])
 
 
 @dataclass(frozen=True)

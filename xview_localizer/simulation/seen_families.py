@@ -1,4 +1,4 @@
-"""The street families by name: kinds of places that differ in layout and materials."""
+"""Street families from which the embedded model learns: kinds of places that differ in layout and materials."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from dataclasses import replace
 from xview_localizer.simulation.facade import Facade as F
 from xview_localizer.simulation.facade import GroundFloor as G
 from xview_localizer.simulation.family import Family
-from xview_localizer.simulation.unseen_families import UNSEEN
-
-CLASSIC = "classic"  # TownStyle.sample: rural, suburban and urban streets of one generator
 
 _ASPHALT = ("asphalt", (98, 98, 100))
 _OLD_TOWN = Family(
@@ -334,23 +331,7 @@ _WORKS = replace(
     parked_share=(0.05, 0.3),
 )
 
-SEEN: dict[str, Family | None] = {
-    CLASSIC: None, "old_town": _OLD_TOWN, "downtown": _DOWNTOWN, "industrial": _INDUSTRIAL, "campus": _CAMPUS,
-    "estate": _ESTATE, "car_park": _CAR_PARK, "country": _COUNTRY, "dry": _DRY, "works": _WORKS,
+SEEN: dict[str, Family] = {
+    "old_town": _OLD_TOWN, "downtown": _DOWNTOWN, "industrial": _INDUSTRIAL, "campus": _CAMPUS, "estate": _ESTATE,
+    "car_park": _CAR_PARK, "country": _COUNTRY, "dry": _DRY, "works": _WORKS,
 }  # fmt: skip
-# A family's place in this order is part of its towns' seed, so new ones come last.
-FAMILIES: dict[str, Family | None] = {**SEEN, **UNSEEN}
-GROUPS = {"all": tuple(SEEN), "unseen": tuple(UNSEEN)}
-
-
-def family_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of families, with the groups expanded: "all" that may be trained on, "unseen" that are kept for tests.
-
-    Raises ValueError for an unknown name.
-    """
-    unknown = [name for name in names if name not in FAMILIES and name not in GROUPS]
-    if unknown:
-        raise ValueError(f"unknown style '{unknown[0]}'; there are {', '.join([*GROUPS, *FAMILIES])}")
-    if GROUPS.keys().isdisjoint(names):
-        return names
-    return tuple(dict.fromkeys(family for name in names for family in GROUPS.get(name, (name,))))

@@ -227,10 +227,8 @@ def _shadow_around(place: Rectangle, dark: np.ndarray, grid: RasterGrid) -> np.n
     sides = ((along, one), (along, -one), (one, along), (-one, along))
     outline = np.concatenate([np.stack(side, axis=1) for side in sides])
     normal = np.repeat([[0, 1], [0, -1], [1, 0], [-1, 0]], len(along), axis=0)
-    cos, sin = np.cos(place.yaw_rad), np.sin(place.yaw_rad)
-    turn = np.array([[cos, sin], [-sin, cos]])
     half_m = np.array([place.length_m, place.width_m]) / 2
-    at_m, outward = (outline * half_m) @ turn + (place.x_m, place.y_m), normal @ turn
+    at_m, outward = place.turned(outline * half_m) + (place.x_m, place.y_m), place.turned(normal)
     angles = np.arange(16) * 2 * np.pi / 16
     shares = []
     for direction in np.stack([np.cos(angles), np.sin(angles)], axis=1):

@@ -18,6 +18,7 @@ from xview_localizer.simulation.family_layout import make_family_layout
 from xview_localizer.simulation.ground import Ground
 from xview_localizer.simulation.layout import Car, Layout
 from xview_localizer.simulation.mesh import (
+    Mesh,
     MeshBuilder,
     add_box,
     add_building,
@@ -135,7 +136,7 @@ class Town(StreetView):
         return AerialImage(image, np.ones((rows, columns), dtype=bool), grid)
 
 
-def _mesh(layout: Layout, parked: np.ndarray, seed: int):
+def _mesh(layout: Layout, parked: np.ndarray, seed: int) -> Mesh:
     rng = np.random.default_rng((seed, 2))
     builder = MeshBuilder()
 
