@@ -86,6 +86,15 @@ def test_smallest_parameter_file_is_enough(page, tmp_path):
     Settings.from_values(read_parameter_file(tmp_path / "my_robot.yaml"))
 
 
+def test_files_that_the_architecture_names_exist():
+    """With their room, or by a name that is one of a file in the package, its tests or its documentation."""
+    named = set(re.findall(r"[\w/]*\w\.(?:py|html|js)\b", DOCS["architecture.md"]))
+    files = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("*/**/*.*") if ".venv" not in path.parts}
+    assert len(named) > 80
+    lost = {name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in files)}
+    assert not lost
+
+
 def test_pictures_are_small():
     pictures = list((ROOT / "docs" / "pictures").iterdir())
     assert sum(path.stat().st_size for path in pictures) < 3_000_000

@@ -187,17 +187,22 @@ def test_a_work_folder_belongs_to_the_settings_and_the_reference_of_its_drives(t
 
     monkeypatch.setattr(adapt, "site_pairs", broken_off)
     drive, params, track = recording(tmp_path / "one"), tmp_path / "robot.yaml", tmp_path / "track.tum"
-    track.write_text("0 0 0 0 0 0 0 1\n")
+    mask = tmp_path / "robot.png"
+    for file in (mask, track):
+        file.write_text("0 0 0 0 0 0 0 1\n")
     config = AdaptConfig(SiteDrives((drive,), params, str(track)))
     for height_m, error in ((1.6, KeyboardInterrupt), (1.6, KeyboardInterrupt), (1.5, WorkFolderError)):
-        params.write_text(f"/**: {{ros__parameters: {{camera: {{height_m: {height_m}}}}}}}")
+        params.write_text(f"/**: {{ros__parameters: {{camera: {{height_m: {height_m}, mask: {mask}}}}}}}")
         with pytest.raises(error) as refused:
             adapt_package(tmp_path / "work", tmp_path / "out", config)
     assert "work was made with drive 1: camera.height_m 1.6, not 1.5; take the same" in str(refused.value)
-    params.write_text("/**: {ros__parameters: {camera: {height_m: 1.6}}}")
-    track.write_text("0 1 0 0 0 0 0 1\n")
-    with pytest.raises(WorkFolderError, match="work was made with drive 1: reference file"):
-        adapt_package(tmp_path / "work", tmp_path / "out", config)
+    params.write_text(params.read_text().replace("1.5", "1.6"))
+    for file, name in ((track, "reference"), (mask, "camera.mask")):
+        before = file.read_text()
+        file.write_text("0 1 0 0 0 0 0 1\n")
+        with pytest.raises(WorkFolderError, match=f"work was made with drive 1: file of {name} "):
+            adapt_package(tmp_path / "work", tmp_path / "out", config)
+        file.write_text(before)
 
 
 def test_a_drive_that_cannot_be_opened_claims_no_folder(tmp_path):

@@ -30,6 +30,8 @@ MIN_ROAD_M = 150.0
 LEAST_IMAGES = {"learn": 12, "calibrate": 4, "judge": 6}
 # What all poses are about: drives whose datums differ are not in one frame.
 DATUM = ("datum.latitude_deg", "datum.longitude_deg", "datum.altitude_m")
+# Settings of cameras that name files, on whose contents results depend too.
+OF_FILES = (".mask", ".info_file")
 # An image is also searched for in prior discs that end at least this far from it, as an example of a wrong place.
 ELSEWHERE_M = 5.0
 
@@ -66,11 +68,13 @@ class SiteDrives:
         """All that frames and poses of the opened `drives` depend on, by name, ready for JSON."""
         options: dict[str, object] = {"reference": self.reference}
         for number, (folder, drive) in enumerate(zip(self.folders, drives, strict=True), start=1):
-            track = reference_file(self.reference, drive) if self.reference else None
             settings = {name: value for name, value in sorted(drive.values.items()) if value is not None}
-            of_drive = {"folder": str(folder.resolve()), "topics": drive.topics, **settings}
-            if track is not None:
-                of_drive["reference file"] = sha256(track)
+            named = {name: value for name, value in settings.items() if name.endswith(OF_FILES)}
+            files = {name: Path(str(value)).expanduser() for name, value in named.items()}
+            if self.reference and (track := reference_file(self.reference, drive)):
+                files["reference"] = track
+            contents = {f"file of {name}": sha256(path) for name, path in files.items() if path.is_file()}
+            of_drive = {"folder": str(folder.resolve()), "topics": drive.topics, **settings, **contents}
             options |= {f"drive {number}: {name}": value for name, value in of_drive.items()}
         return options
 
