@@ -99,6 +99,11 @@ def test_train_on_own_pairs_and_an_orthophoto_from_a_package(pairs, site, embedd
     )  # fmt: skip
     work, lines = tmp_path / "work", []
     progress = Progress(lines.append)
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe, "calibrate_package", broken_off)
+        with pytest.raises(KeyboardInterrupt):
+            train_package(work, default_package_path(), tmp_path / "out", config, progress)
+    assert not (tmp_path / "out").exists()  # its confidence would mean nothing
     package = train_package(work, default_package_path(), tmp_path / "out", config, progress)
     assert package.spec.inverse_temperature == pytest.approx(embedded.spec.inverse_temperature, rel=0.02)
     assert f"the pairs of {pairs}" in package.provenance
@@ -200,6 +205,10 @@ def test_the_training_command_has_the_options_that_make_the_package_again():
     assert "--crops" not in training_command(RecipeConfig(), backbone)
     config = RecipeConfig(device="cuda", train=TrainConfig(aerial_per_step=12, seed=3))
     assert training_command(config, backbone).endswith("--device cuda --crops 12 --steps 3000 --seed 3")
+
+
+def broken_off(*_, **__):
+    raise KeyboardInterrupt
 
 
 def link(source: Path, target: Path) -> None:

@@ -123,6 +123,13 @@ def test_aerial_grid_is_dark_where_the_image_is_and_lies_in_its_place():
     assert (grid.info.resolution, grid.header.frame_id) == (2.0, "map")
 
 
+class BrokenMap:
+    """A map server that did not answer for a tile."""
+
+    def read(self, bounds, metres_per_pixel):
+        return replace(a_map().read(bounds, metres_per_pixel), problems=("tile 19/1/2: timeout",))
+
+
 def test_what_is_subscribed_to_is_wanted_and_arrives(domain):
     context = rclpy.Context()
     rclpy.init(context=context)
@@ -149,10 +156,14 @@ def test_what_is_subscribed_to_is_wanted_and_arrives(domain):
         outputs.publish_markers(HEADER, TRACKED, OBSERVATION, MATCHES)
         until(lambda: arrays)
         assert {marker.ns for marker in arrays[0].markers} >= {"cells", "matches", "rivals", "keyframes"}
-        for x_m, count in ((0.0, 1), (9.0, 1), (11.0, 2)):  # the middle moves in steps of 20 m
-            outputs.publish_aerial(HEADER, Prior(x_m, 0.0, 20.0), a_map())
+        whole, broken = a_map(), BrokenMap()
+        # The middle moves in steps of 20 m; a map that could not be read as a whole is read again.
+        for x_m, source, count in (
+            (0.0, broken, 1), (0.0, whole, 2), (9.0, whole, 2), (11.0, whole, 3)
+        ):  # fmt: skip
+            outputs.publish_aerial(HEADER, Prior(x_m, 0.0, 20.0), source)
             until(lambda count=count: len(grids) == count)
-        assert [grid.info.origin.position.x for grid in grids] == [-60.0, -40.0]
+        assert [grid.info.origin.position.x for grid in grids] == [-60.0, -60.0, -40.0]
         node.create_subscription(OccupancyGrid, "/localizer/debug/aerial", late.append, qos.LATCHED_OUTPUT)
         until(lambda: late)
         assert late[0].info.origin.position.x == -40.0

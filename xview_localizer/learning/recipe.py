@@ -21,7 +21,7 @@ from xview_localizer.learning.device import require_device
 from xview_localizer.learning.encode import encode_pairs
 from xview_localizer.learning.features import FeatureFolder
 from xview_localizer.learning.matcher import Matcher
-from xview_localizer.learning.package_writer import write_trained
+from xview_localizer.learning.package_writer import copy_package, write_trained
 from xview_localizer.learning.progress import Progress
 from xview_localizer.learning.provenance import LICENCE, provenance, training_command
 from xview_localizer.learning.recipe_config import RecipeConfig, RecipeError
@@ -66,11 +66,15 @@ def train_package(
     ).cpu()
     if start is not None and config.start_share:
         matcher = averaged(start.cpu(), matcher, config.start_share)
-    command = training_command(config, backbone_package)
-    write_trained(matcher.eval(), backbone_package, out, XviewSpec(), LICENCE, provenance(config), command)
-
+    # `out` appears once it is calibrated: without that, its confidence would mean nothing.
+    unfinished, command = work / "package.unfinished", training_command(config, backbone_package)
+    write_trained(
+        matcher.eval(), backbone_package, unfinished, XviewSpec(), LICENCE, provenance(config), command
+    )
     progress.report("calibrating confidence and covariance on held-out towns and windows")
-    return calibrate_package(out, out, validation_sets(work, config), progress, threads=config.threads)
+    calibrate_package(unfinished, unfinished, validation_sets(work, config), progress, threads=config.threads)
+    copy_package(unfinished, out)
+    return ModelPackage.load(out)
 
 
 def _require_usable(config: RecipeConfig) -> None:

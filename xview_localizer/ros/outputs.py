@@ -101,14 +101,17 @@ class Outputs:
         self._markers.publish(markers(header, tracked, seen, matches))
 
     def publish_aerial(self, image_header: Header, prior: Prior, map_source: MapSource) -> None:
-        """The aerial image around the search, published again where the search has moved on. Raises MapSourceError."""
+        """The aerial image around the search, published again where the search has moved on, or parts were missing.
+
+        Raises MapSourceError.
+        """
         x_m, y_m = (AERIAL_STEP_M * round(value / AERIAL_STEP_M) for value in (prior.x_m, prior.y_m))
         bounds = Bounds.around(x_m, y_m, AERIAL_HALF_EXTENT_M)
         if bounds != self._aerial_shown:
             aerial = map_source.read(bounds, AERIAL_METRES_PER_PIXEL)
             header = Header(stamp=image_header.stamp, frame_id=self._map_frame)
             self._aerial.publish(aerial_grid(header, aerial))
-            self._aerial_shown = bounds
+            self._aerial_shown = None if aerial.problems else bounds
 
     def destroy(self) -> None:
         for publisher in (
