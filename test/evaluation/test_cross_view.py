@@ -80,6 +80,7 @@ def test_kitti_parts_are_those_of_the_field(kitti):
     cos, sin = np.cos(turn), np.sin(turn)
     expected = (*(np.array([[cos, -sin], [sin, cos]]) @ shift_m), turn)
     assert (sample.truth.x_m, sample.truth.y_m, sample.truth.yaw_rad) == pytest.approx(expected)
+    assert sample.truth.tolerance_m == 0.0
 
 
 def test_what_is_known_beforehand_is_the_protocol(vigor, kitti):

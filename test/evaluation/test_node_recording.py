@@ -120,6 +120,12 @@ def test_the_command_writes_a_recording_for_rerun(tmp_path, parameters):
     assert "lens cap" in printed
 
 
+def without(message, key):
+    """The status without one of its values."""
+    message.status[0].values = [entry for entry in message.status[0].values if entry.key != key]
+    return message
+
+
 @pytest.mark.parametrize(
     "messages, problem",
     [
@@ -127,8 +133,9 @@ def test_the_command_writes_a_recording_for_rerun(tmp_path, parameters):
         ([*answers("/front/status"), *answers("/rear/status")], "--status /rear/status"),
         ([("/front/status", status_message(RECORDS[0], "battery"))], "no status of an image on /front/status"),
         (answers()[:1], "has neither GNSS positions nor poses; record the topic of fix too"),
+        ([("/front/status", without(status_message(RECORDS[1]), "accepted"))], "recorded with another version"),
     ],
-    ids=["no status", "two nodes", "another status", "no positions"],
+    ids=["no status", "two nodes", "another status", "no positions", "another version"],
 )  # fmt: skip
 def test_an_unusable_recording_is_refused_by_name(tmp_path, parameters, messages, problem):
     pytest.importorskip("rerun")

@@ -1,9 +1,11 @@
 """The report of a drive is one file that needs nothing else, and shows the numbers of metrics.json."""
 
+import base64
 import json
 import re
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -115,6 +117,13 @@ def test_long_drives_show_some_of_their_pictures(drive, aerial, images, monkeypa
     monkeypatch.setattr(report_data, "MAX_PICTURES", 2)
     shown = report_data.map_data(drive, aerial, images)["images"]
     assert [entry["picture"] is not None for entry in shown] == [True, False, False, False, True]
+
+
+def test_large_pictures_are_made_smaller_and_small_ones_are_kept(drive, aerial, images):
+    shown = report_data.map_data(drive, aerial, [np.zeros((500, 1280, 3), np.uint8), *images[1:]])["images"]
+    for entry, size in ((shown[0], (250, 640)), (shown[1], (60, 120))):
+        data = base64.b64decode(entry["picture"].partition(",")[2])
+        assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape[:2] == size
 
 
 def test_drive_without_any_accepted_fix_is_reported(tmp_path, drive, aerial, images):

@@ -62,7 +62,7 @@ def test_without_tf_or_parameters_the_missing_pair_is_named(client, recorded, va
         assert not client.poses
 
 
-def test_broadcast_needs_tf2_msgs(domain, values, monkeypatch):
+def test_broadcast_needs_tf2_msgs(domain, values, monkeypatch, capfd):
     import rclpy
 
     from xview_localizer.ros import tf
@@ -77,6 +77,7 @@ def test_broadcast_needs_tf2_msgs(domain, values, monkeypatch):
         ]
         node = LocalizerNode(parameter_overrides=parameters)
         assert node.trigger_configure() == rclpy.lifecycle.TransitionCallbackReturn.FAILURE
+        assert "cannot configure: tf.broadcast_map_to_odom needs tf2_msgs" in capfd.readouterr().err
         node.destroy_node()
     finally:
         rclpy.try_shutdown()
