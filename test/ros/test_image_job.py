@@ -161,6 +161,13 @@ def test_overlay_scales_the_cells_but_not_the_lever_arm():
         assert not drawn(scale * (cell + OBSERVATION.camera_xy_m))
 
 
+def test_overlay_shows_the_disc_that_was_searched():
+    overlay = render_overlay(tracked_fix(20.0), OBSERVATION, None, GREY_MAP)
+    rows, columns = np.nonzero(overlay[..., 2].astype(int) > overlay[..., 0].astype(int) + 100)  # blue
+    radius_m = METRES_PER_PIXEL * np.hypot(rows - rows.mean(), columns - columns.mean())
+    np.testing.assert_allclose(radius_m, 20.0, atol=3 * METRES_PER_PIXEL)
+
+
 def test_overlay_of_an_image_without_a_cell_in_reach():
     none = replace(OBSERVATION, ground_xy_m=np.zeros((0, 2)))
     overlay = render_overlay(tracked_fix(20.0, Pose2(0.0, 0.0, 0.0)), none, NO_MATCHES, GREY_MAP)
