@@ -188,6 +188,22 @@ def test_the_more_places_a_hypothesis_may_have_moved_to_the_less_is_known():
     assert belief.updated(seen, 0.1, [0.0, 0.0]).confidence == pytest.approx(0.5, abs=0.01)
 
 
+def test_rivals_within_a_wide_hypothesis_stay_rivals():
+    """Two places 36 m apart match as well, poorly: that the robot is at neither is likelier than each of them."""
+    spread_m = 12.0
+    belief = belief_in(hypothesis_at(0.0, weight=0.9999)).blurred(1.0, spread_m, 1.0)
+    seen = evidence_of([mode_at(1.5 * spread_m), mode_at(-1.5 * spread_m)], [0.05, 0.05], [-50.0, -50.0])
+    after = belief.updated(seen, 1.0, [0.0, 0.0])
+    found = {item.mode: np.exp(item.log_weight) for item in after.hypotheses}
+    assert found[0] == pytest.approx(found[1], rel=0.01) and after.confidence < 0.5
+
+
+def test_a_mode_where_a_wide_hypothesis_stands_is_the_same_place():
+    belief = belief_in(hypothesis_at(0.0, weight=0.9, covariance=ANYWHERE))
+    after = belief.updated(evidence_of([mode_at(0.0)], [-9.0], [-50.0]), 1.0, [0.0])
+    assert [item.mode for item in after.hypotheses] == [0]
+
+
 @pytest.mark.parametrize(
     ("x_m", "y_m", "yaw_deg", "one_place"),
     [

@@ -241,10 +241,9 @@ def _fused(pose: Pose2, P: np.ndarray, measured: Pose2, S: np.ndarray) -> tuple[
 def _merged(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
     """Heaviest first; each that is the same place as a heavier one adds its weight to that."""
     kept: list[Hypothesis] = []
-    floor = np.diag([MERGE_FLOOR_M**2, MERGE_FLOOR_M**2, MERGE_FLOOR_RAD**2])
     for hypothesis in sorted(hypotheses, key=lambda item: -item.log_weight):
         for k, other in enumerate(kept):
-            if disagreement_sigmas(hypothesis.pose, other.pose, other.covariance + floor) < MERGE_SIGMAS:
+            if _is_same_place(hypothesis, other):
                 weight = float(np.logaddexp(hypothesis.log_weight, other.log_weight))
                 kept[k] = replace(
                     other, log_weight=weight, mode=hypothesis.mode if other.mode is None else other.mode
@@ -253,6 +252,12 @@ def _merged(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
         else:
             kept.append(hypothesis)
     return kept
+
+
+def _is_same_place(a: Hypothesis, b: Hypothesis) -> bool:
+    """Whether each lies where the other may be. So a wide one does not swallow rivals that lie within it."""
+    floor = np.diag([MERGE_FLOOR_M**2, MERGE_FLOOR_M**2, MERGE_FLOOR_RAD**2])
+    return all(disagreement_sigmas(a.pose, b.pose, item.covariance + floor) < MERGE_SIGMAS for item in (a, b))
 
 
 def _normalised(hypotheses: Sequence[Hypothesis], log_none: float) -> Belief:
