@@ -1,5 +1,6 @@
 """The aerial descriptor cache: one lattice, no seams in position, each block encoded once, failures not for good."""
 
+from threading import Thread
 from types import SimpleNamespace
 
 import numpy as np
@@ -221,6 +222,24 @@ def test_what_is_not_the_maps_fault_is_tried_again_at_once(failing, quick_map):
         quick_map.read(0.0, 0.0, 20.0)
     failing.read = read
     assert quick_map.read(0.0, 0.0, 20.0).valid.all()
+
+
+def test_a_block_whose_reading_was_interrupted_is_read_again(failing, quick_map):
+    """As by Ctrl-C in a notebook that goes on afterwards."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    read, failing.read = failing.read, interrupted
+    with pytest.raises(KeyboardInterrupt):
+        quick_map.read(0.0, 0.0, 20.0)
+    failing.read = read
+    # In a thread that ends with the process: it would wait for ever for the block.
+    answers = []
+    again = Thread(target=lambda: answers.append(quick_map.read(0.0, 0.0, 20.0)), daemon=True)
+    again.start()
+    again.join(timeout=30.0)
+    assert answers and answers[0].valid.all()
 
 
 def test_a_wide_read_finds_its_blocks_again(failing, quick_map):

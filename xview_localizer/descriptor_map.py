@@ -148,7 +148,7 @@ class DescriptorMap:
             made = self._encode(key)
         except MapSourceError as error:
             made = _Failure.of(error)
-        except Exception as error:  # the failure is not the map's, so the next image may try again
+        except BaseException as error:  # not the map's failure, or Ctrl-C: the next read may try again
             self._drop(key, entry)
             entry.made.set_exception(error)
             return
