@@ -166,6 +166,19 @@ def test_without_odometry_an_accelerometer_is_averaged_for_longer(sensors):
     assert tilt_deg(sensors.gravity_at(3.5)) < 0.5
 
 
+def test_gravity_of_a_slow_accelerometer_is_that_of_the_nearest_samples_whatever_comes_later(sensors):
+    """Live, the image is looked at as soon as a sample has passed it; in a replay more may have come."""
+    for stamp_sec in np.arange(0.0, 3.0, 0.02).round(3).tolist():
+        sensors.add("odometry", stamp_sec, Pose2(0.0, 0.0, 0.0))
+    leaning = {1.0: 0.1, 1.5: 0.3}
+    for stamp_sec, x in leaning.items():
+        sensors.add("gravity", stamp_sec, GravitySample(np.array([x, 0.0, -1.0]), from_acceleration=True))
+    live = sensors.gravity_at(1.45)
+    assert live[0] / -live[2] == pytest.approx(0.2)
+    sensors.add("gravity", 1.9, GravitySample(np.array([0.9, 0.0, -1.0]), from_acceleration=True))
+    np.testing.assert_array_equal(sensors.gravity_at(1.45), live)
+
+
 def test_gravity_of_a_slow_imu_is_that_of_the_nearest_samples(sensors):
     assert sensors.gravity_at(1.0) is None  # no IMU
     add_gravity(sensors, 1.0, 0.2)

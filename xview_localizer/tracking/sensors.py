@@ -147,16 +147,25 @@ class Sensors:
 
         Of a slow IMU, the mean of the nearest samples on either side. Raises SampleError where none is near.
         """
-        near = self.gravity.between(stamp_sec - GRAVITY_WINDOW_SEC, stamp_sec) or [
-            *self.gravity.between(stamp_sec - GRAVITY_REACH_SEC, stamp_sec)[-1:],
-            *self.gravity.between(stamp_sec, stamp_sec + GRAVITY_REACH_SEC)[:1],
-        ]
+        near = self._gravity_near(stamp_sec, GRAVITY_WINDOW_SEC)
         if not near and self.present("gravity", stamp_sec):
             raise SampleError(self._no_attitude(stamp_sec))
         if not near:
             return None
         if near[-1][1].from_acceleration:
             return self._gravity_without_motion(stamp_sec)
+        return self._mean_down(stamp_sec, GRAVITY_WINDOW_SEC)
+
+    def _gravity_near(self, stamp_sec: float, window_sec: float) -> list[tuple[float, GravitySample]]:
+        """The samples within the window before `stamp_sec`, or the nearest on either side where it holds none."""
+        return self.gravity.between(stamp_sec - window_sec, stamp_sec) or [
+            *self.gravity.between(stamp_sec - GRAVITY_REACH_SEC, stamp_sec)[-1:],
+            *self.gravity.between(stamp_sec, stamp_sec + GRAVITY_REACH_SEC)[:1],
+        ]
+
+    def _mean_down(self, stamp_sec: float, window_sec: float) -> np.ndarray:
+        """Mean of the samples that `_gravity_near` gives."""
+        near = self._gravity_near(stamp_sec, window_sec)
         return np.mean([sample.down_base for _, sample in near], axis=0)
 
     def _gravity_without_motion(self, stamp_sec: float) -> np.ndarray:
@@ -177,13 +186,6 @@ class Sensors:
         )
         down = GRAVITY_MPS2 * self._mean_down(stamp_sec, ACCELEROMETER_WINDOW_SEC) + acceleration
         return down / np.linalg.norm(down)
-
-    def _mean_down(self, stamp_sec: float, window_sec: float) -> np.ndarray:
-        """Mean of the samples within the window, or of the nearest where it holds none."""
-        near = self.gravity.between(stamp_sec - window_sec, stamp_sec) or [
-            *self.gravity.between(stamp_sec - GRAVITY_REACH_SEC, stamp_sec + GRAVITY_REACH_SEC)[-1:]
-        ]
-        return np.mean([sample.down_base for _, sample in near], axis=0)
 
     def _no_attitude(self, stamp_sec: float) -> str:
         text = f"no attitude from the IMU within {GRAVITY_REACH_SEC} s of the image"
