@@ -1,6 +1,7 @@
 """Wide searches: small discs around the best coarse votes, within bounded memory."""
 
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ from xview_localizer.aerial_descriptors import AerialDescriptors
 from xview_localizer.geometry.dense import DenseSolverConfig
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.pose import Pose2, Prior
+from xview_localizer.localizer import Localizer
 from xview_localizer.matching import MatchConfig
+from xview_localizer.models.contracts import Networks
+from xview_localizer.models.spec import ModelSpec
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 from xview_localizer.wide_search import DISC_RADIUS_M, WHOLE_RADIUS_M, discs_to_solve
 
@@ -69,3 +73,18 @@ def test_part_of_the_descriptors_keeps_its_place(aerial):
     for k in (0, 7, len(part.descriptor) - 1):
         original = whole[tuple(np.round(part.grid.cell_centres_xy_m[k], 3))]
         np.testing.assert_array_equal(part.descriptor[k], aerial.descriptor[original])
+
+
+def test_poses_of_a_wide_search_are_judged_by_its_prior_not_by_the_disc_they_were_found_in(aerial):
+    """One that matches perfectly 6 m outside of the search, 2 sigmas off the heading."""
+    truth = Pose2(66.0, 0.0, 2.0)
+    prior = Prior(0.0, 0.0, 60.0, truth.yaw_rad - 0.2, 0.1)
+    localizer = Localizer(Networks(ModelSpec("none"), *3 * (None,)), None)
+    localizer._aerial = SimpleNamespace(read=lambda *_: aerial)
+    found = localizer.modes([observed_at(truth, aerial)], prior).modes
+    best = max(found, key=lambda mode: mode.log_evidence)
+    assert np.hypot(best.pose.x_m - truth.x_m, best.pose.y_m - truth.y_m) < 1.0
+    assert best.log_prior == pytest.approx(-0.5 * (6.0**2 + 2.0**2), rel=0.2)
+    assert [mode.log_evidence + mode.log_prior for mode in found] == sorted(
+        (mode.log_evidence + mode.log_prior for mode in found), reverse=True
+    )

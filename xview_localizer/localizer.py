@@ -171,12 +171,15 @@ class Localizer:
     ) -> PoseModes:
         with stage("match"):
             discs = discs_to_solve(placed, aerial, prior, solver, self._match_config, self._seed)
-        return joined([self._solve_disc(placed, aerial, disc, solver, expected) for disc in discs], solver)
+        return joined(
+            [self._solve_disc(placed, aerial, prior, disc, solver, expected) for disc in discs], solver
+        )
 
     def _solve_disc(
         self,
         placed: Sequence[PlacedObservation],
         aerial: AerialDescriptors,
+        prior: Prior,
         disc: Prior,
         solver: DenseSolverConfig,
         expected: Sequence[Pose2],
@@ -187,7 +190,7 @@ class Localizer:
                 return PoseModes(reason="the map has no imagery around the best coarse votes")
             match_field = match(placed, near, self._match_config, self._seed)
         with stage("solve"):
-            return solve_dense(match_field, disc, solver, self._seed, expected)
+            return solve_dense(match_field, prior, solver, self._seed, expected, window=disc)
 
     def best_matches(self, observation: Observation, prior: Prior, scale: float) -> Correspondences:
         """The likeliest aerial cell of each ground cell, weighted by its probability; to look at, not to solve with.

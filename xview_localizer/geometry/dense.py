@@ -84,10 +84,12 @@ def solve_dense(
     config: DenseSolverConfig,
     seed: int,
     expected: Sequence[Pose2] = (),
+    window: Prior | None = None,
 ) -> PoseModes:
     """The poses under which all ground cells together match best. Deterministic for a seed; never raises.
 
-    Poses near the `expected` ones on the grid are evaluated too, and reported where they are separate modes.
+    Poses near the `expected` ones on the grid are evaluated too, and reported where they are separate modes. A `window`
+    is the part of the prior in which to look: it bounds the vote, and poses are judged by the prior all the same.
     """
     usable = (match_field.inlier_probability > 0) & (match_field.weight > 0)
     reason = _unusable(match_field, usable)
@@ -99,9 +101,10 @@ def solve_dense(
     rng = np.random.default_rng(seed)
     gate = PriorGate(prior, config.prior_edge_m, config.yaw_gate_sigmas)
     posterior = Posterior(evidence, gate, config.scale_bounds, config.evidence_temperature)
+    voted = gate if window is None else replace(gate, prior=window)
     expected = [pose for pose in expected if evidence.grid.bounds.contains(np.array([pose.x_m, pose.y_m]))]
 
-    a, t, log_density = _candidates(evidence, posterior, config, expected, rng)
+    a, t, log_density = _candidates(evidence, posterior, voted, config, expected, rng)
     modes = distinct_modes(a, t, log_density, config.mode_separation_m, config.mode_separation_rad)
     if not len(modes):
         return PoseModes(reason="no hypothesis agrees with the prior and the scale bounds")
@@ -137,13 +140,14 @@ def _worth(mode: PoseMode) -> float:
 def _candidates(
     evidence: Evidence,
     posterior: Posterior,
+    voted: PriorGate,
     config: DenseSolverConfig,
     expected: Sequence[Pose2],
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Poses (a, t) with their log density: those voted for, the best of them and the expected ones refined."""
-    gate, bounds = posterior.gate, config.scale_bounds
-    a, t = vote(evidence, gate, bounds, config.voting, rng)
+    bounds = config.scale_bounds
+    a, t = vote(evidence, voted, bounds, config.voting, rng)
     log_density = posterior.log_density(a, t)
     top = distinct_modes(a, t, log_density, config.mode_separation_m / 2, config.mode_separation_rad / 2)
     top = top[: config.refined]
