@@ -10,6 +10,7 @@ from xview_localizer.models import dinov2_import
 from xview_localizer.models.backbone import BackboneConfig, official_backbone
 from xview_localizer.models.dinov2_import import Variant, import_dinov2
 from xview_localizer.models.manifest import ModelPackageError
+from xview_localizer.models.weights import read_weights
 
 WIDTH, BLOCKS, GRID = 64, 2, 5
 
@@ -67,3 +68,25 @@ def test_another_layout_size_or_variant_is_refused_by_name(small_variant, tmp_pa
     with pytest.raises(ModelPackageError, match="cannot be read as weights"):
         import_dinov2(path, "small", out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("content", [b"", b".", b"<html>not found</html>" * 10, b"PK\x03\x04" + bytes(99)])
+def test_a_file_that_holds_no_weights_is_refused(tmp_path, suffix, content):
+    """As an empty or cut download, or a server's answer that it has no such file."""
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ModelPackageError, match=r"cannot be read as weights: \S"):
+        read_weights(path)
+
+
+def test_a_position_table_of_another_grid_is_refused(small_variant, tmp_path):
+    """That of images of another size, and one that is not square."""
+    weights, path = official(), tmp_path / "pretrain.pth"
+    torch.save(weights, path)
+    with pytest.raises(ModelPackageError, match=r"pos_embed has shape \[1, 26, 64\], that of 7 × 7 patches"):
+        official_backbone(path, BackboneConfig(WIDTH, 1, 7, (0, 1)))
+    weights["pos_embed"] = weights["pos_embed"][:, :-1]
+    torch.save(weights, path)
+    with pytest.raises(ModelPackageError, match="another layout: pos_embed has shape"):
+        import_dinov2(path, "small", tmp_path / "out.safetensors")

@@ -157,12 +157,17 @@ def official_backbone(path: Path, config: BackboneConfig = BackboneConfig()) -> 
             f"{path} lacks the tensor {error.args[0]} of DINOv2's official weights; "
             "xview-localizer models import dinov2 checks such files"
         ) from error
+    except ValueError as error:
+        raise ModelPackageError(f"{path}: {error}") from error
     load_exactly(backbone, state, path)
     return backbone.eval().requires_grad_(False)
 
 
 def backbone_state(backbone: Backbone, official: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The parameters of `backbone` out of those with DINOv2's official names. Raises KeyError."""
+    """The parameters of `backbone` out of those with DINOv2's official names.
+
+    Raises KeyError where one is missing, ValueError where the position table is not square or of another grid.
+    """
     rename = {
         "norm1": "norm1", "norm2": "norm2", "qkv": "attn.qkv", "proj": "attn.proj",
         "fc1": "mlp.fc1", "fc2": "mlp.fc2", "gamma1": "ls1.gamma", "gamma2": "ls2.gamma",
@@ -171,10 +176,14 @@ def backbone_state(backbone: Backbone, official: dict[str, Tensor]) -> dict[str,
         "patch_embed.weight": official["patch_embed.proj.weight"],
         "patch_embed.bias": official["patch_embed.proj.bias"],
         "cls_token": official["cls_token"],
-        "cls_position": official["pos_embed"][:, :1],
     }
-    grid = backbone.config.position_grid
-    state["position"] = official["pos_embed"][:, 1:].transpose(1, 2).reshape(1, -1, grid, grid)
+    table, grid = official["pos_embed"], backbone.config.position_grid
+    if table.ndim != 3 or table.shape[1] != grid**2 + 1:
+        raise ValueError(
+            f"pos_embed has shape {list(table.shape)}, that of {grid} × {grid} patches is expected"
+        )
+    state["cls_position"] = table[:, :1]
+    state["position"] = table[:, 1:].transpose(1, 2).unflatten(2, (grid, grid))
     for name in backbone.state_dict():
         if name.startswith("blocks."):
             _, index, part, *rest = name.split(".")

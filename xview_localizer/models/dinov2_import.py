@@ -68,9 +68,12 @@ def dinov2(weights: Mapping[str, Tensor], path: Path) -> Backbone:
     )
     backbone = Backbone(config)
     try:
-        load_exactly(backbone, backbone_state(backbone, dict(weights)), path)
+        state = backbone_state(backbone, dict(weights))
     except KeyError as error:
         raise ModelPackageError(
             f"{path} is of another layout: first missing tensor {error.args[0]}"
         ) from error
+    except ValueError as error:
+        raise ModelPackageError(f"{path} is of another layout: {error}") from error
+    load_exactly(backbone, state, path)
     return backbone.float().eval().requires_grad_(False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,17 +16,25 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
     Raises ModelPackageError where the file holds anything but tensors.
     """
+    read = _read_safetensors if path.suffix == ".safetensors" else _read_checkpoint
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(str(path))
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        raise ModelPackageError(f"{path} cannot be read as weights: {error}") from error
+        loaded = read(path)
+    except Exception as error:  # what the readers raise for a damaged file has no common base class
+        cause = str(error) or type(error).__name__
+        raise ModelPackageError(f"{path} cannot be read as weights: {cause}") from error
     if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise ModelPackageError(f"{path} is not a plain dictionary of tensors; save its state_dict() alone")
     return dict(loaded)
+
+
+def _read_safetensors(path: Path) -> object:
+    from safetensors.torch import load_file
+
+    return load_file(str(path))
+
+
+def _read_checkpoint(path: Path) -> object:
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def load_exactly(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
