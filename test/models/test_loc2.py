@@ -165,6 +165,11 @@ def test_unknown_variants_are_refused(files, tmp_path):
         import_loc2(files[0] / "model.pt", files[0] / "dinov2.pth", "oxford", tmp_path)
 
 
+def test_a_pinhole_image_needs_a_focal_length():
+    with pytest.raises(ValueError, match="focal_px of a pinhole image must be above 0, got 0.0"):
+        GroundImageSpec("pinhole", 364, 1232)
+
+
 def test_spec_survives_yaml(imported):
     assert spec_from_dict(yaml.safe_load(yaml.safe_dump(spec_to_dict(imported.spec)))) == imported.spec
 

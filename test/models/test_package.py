@@ -93,6 +93,13 @@ def test_files_outside_of_the_package_are_refused(copy, place):
         ModelPackage.load(copy)
 
 
+def test_a_depth_package_outside_of_the_package_is_refused(copy):
+    document = yaml.safe_load((copy / "model.yaml").read_text())
+    (copy / "model.yaml").write_text(yaml.safe_dump({**document, "depth": "../depth"}))
+    with pytest.raises(ModelPackageError, match="../depth, which lies outside of it"):
+        ModelPackage.load(copy)
+
+
 @pytest.mark.parametrize("text", ["", "spec: [", "spec: {name: x}"])
 def test_unreadable_manifest_is_refused(copy, text):
     (copy / "model.yaml").write_text(text)
@@ -109,7 +116,13 @@ def test_unreadable_manifest_is_refused(copy, text):
         ("graphs.ground_head", {"file": "ground_head.onnx"}, "graphs.ground_head.sha256 is missing"),
         ("spec", [1], "spec must be a mapping that holds 'name', got list"),
         ("spec.view", 3, "spec.view must be a mapping that holds 'rows_px', got int"),
-        ("spec.view.rows_px", [252], r"spec.view.rows_px: int\(\) argument"),
+        ("spec.view.rows_px", [252], r"spec.view.rows_px: float\(\) argument"),
+        ("spec.view.rows_px", 252.7, "spec.view.rows_px: must be a whole number, got 252.7"),
+        ("spec.view.cell_columns_px", 0, "spec.view.cell_columns_px: must be above 0, got 0"),
+        ("spec.aerial.block_cells", -60, "spec.aerial.block_cells: must be above 0, got -60"),
+        ("spec.inverse_temperature", float("nan"), "spec.inverse_temperature: must be finite, got nan"),
+        ("spec.depth.planar", "false", "spec.depth.planar: must be true or false, got 'false'"),
+        ("spec.calibration.independence_m", 0, "spec.calibration.independence_m: must be above 0"),
         ("spec.view.rows_px_per_deg", "4 px", "spec.view.rows_px_per_deg: could not convert string"),
         ("spec.view.top_elevation_deg", None, r"spec.view.top_elevation_deg: float\(\) argument"),
         ("spec.aerial", {}, "spec.aerial.cell_m is missing"),

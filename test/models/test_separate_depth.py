@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -157,6 +158,18 @@ def test_cuts_cover_the_view_and_overlap():
     assert len(cuts_of(painted_view(PINHOLE_CAMERA), cells, PERSPECTIVE, metric=False)) == 1
 
 
+@pytest.mark.parametrize("fov_deg", [10, 15, 20])
+@pytest.mark.parametrize("camera", [PINHOLE_CAMERA, PANORAMIC_CAMERA], ids=["90 degrees", "panorama"])
+def test_cuts_narrower_than_their_overlap_cover_the_view_too(camera, fov_deg):
+    view = painted_view(camera)
+    rays = directions(np.radians(np.arange(40.0, -41.0, -2.0)), np.zeros(1))
+    cells = replace(cells_of(view), rays_level=rays, valid=np.ones(rays.shape[:2], bool))
+    cuts = cuts_of(view, cells, replace(PERSPECTIVE, horizontal_fov_rad=np.radians(fov_deg)), metric=True)
+    seen = np.array([cut.camera.project(rays.reshape(-1, 3) @ cut.R_level_cut)[1] for cut in cuts])
+    assert seen.any(axis=0).all()
+    assert len(cuts) <= 2 * 360 / fov_deg
+
+
 def test_depth_that_disagrees_with_the_ground_is_replaced_by_flat_ground(package, small_town, tmp_path):
     """With a depth network of random weights the cells are lifted onto flat ground, and the reason is reported."""
     torch.manual_seed(0)
@@ -197,6 +210,47 @@ def test_a_graph_of_another_size_is_refused(tmp_path):
         SeparateDepth(OnnxEngine(path), spec)
 
 
+def graph_engine(path, dtype, channels):
+    """A graph that gives the first `channels` of its image back."""
+    sizes = (PERSPECTIVE.rows_px, PERSPECTIVE.columns_px)
+    bounds = [
+        onnx.numpy_helper.from_array(np.array([bound], np.int64), name)
+        for name, bound in (("first", 0), ("last", channels), ("axis", 1))
+    ]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Slice", ["pixels", "first", "last", "axis"], ["depth"])],
+        "depth",
+        [onnx.helper.make_tensor_value_info("pixels", dtype, [1, 3, *sizes])],
+        [onnx.helper.make_tensor_value_info("depth", dtype, [1, channels, *sizes])],
+        bounds,
+    )
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, ir_version=8, opset_imports=opset), str(path))
+    return OnnxEngine(path, threads=1)
+
+
+def test_a_network_in_half_precision_is_fed_in_its_own(tmp_path):
+    engine = graph_engine(tmp_path / "depth.onnx", onnx.TensorProto.FLOAT16, channels=1)
+    view = painted_view(PINHOLE_CAMERA)
+    cells = cells_of(view)
+    spec = DepthSpec("half", DepthKind.AFFINE_INVERSE, False, 80.0, PERSPECTIVE)
+    error, _, known = lifted_error(SeparateDepth(engine, spec).estimate(view, cells), cells)
+    assert known.sum() > 50 and np.median(error) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("dtype", "channels", "reason"),
+    [
+        (onnx.TensorProto.UINT8, 1, "must take colours as floating point, 'pixels' is uint8"),
+        (onnx.TensorProto.FLOAT, 3, r"one number a pixel.*'depth' has the shape \(1, 3, 120, 160\)"),
+    ],
+)
+def test_a_graph_that_is_no_depth_network_is_refused(tmp_path, dtype, channels, reason):
+    spec = DepthSpec("wrong", DepthKind.RELATIVE, False, 80.0, PERSPECTIVE)
+    with pytest.raises(EngineError, match=reason):
+        SeparateDepth(graph_engine(tmp_path / "depth.onnx", dtype, channels), spec)
+
+
 def test_depth_packages_are_checked(tmp_path):
     (tmp_path / "depth.onnx").write_bytes(b"graph")
     spec = DepthSpec("mine", DepthKind.AFFINE_INVERSE, True, 60.0, PERSPECTIVE)
@@ -210,7 +264,8 @@ def test_depth_packages_are_checked(tmp_path):
         (text.replace("affine_inverse", "log"), "kind: 'log' is not a valid DepthKind"),
         (text.replace("perspective", "panorama"), "cannot be planar"),
         (text.replace("maximum_m: 60.0", "maximum_m: -1"), "maximum_m must be positive"),
-        (text.replace("rows_px: 120", "rows_px: 0"), "must have pixels"),
+        (text.replace("rows_px: 120", "rows_px: 0"), "input.rows_px: must be above 0"),
+        (text.replace("planar: true", "planar: 'no'"), "planar: must be true or false, got 'no'"),
     ):
         manifest.write_text(wrong)
         with pytest.raises(ModelPackageError, match=reason):

@@ -11,7 +11,15 @@ import yaml
 from xview_localizer.engines.engine import Graph
 from xview_localizer.geometry.depth import DepthKind
 from xview_localizer.models.dinov2 import IMAGENET_MEAN, IMAGENET_STD
-from xview_localizer.models.manifest import Entries, ModelPackageError, checked_graph, sha256
+from xview_localizer.models.manifest import (
+    Entries,
+    ModelPackageError,
+    checked_graph,
+    count,
+    flag,
+    number,
+    sha256,
+)
 
 DEPTH_MANIFEST = "depth.yaml"
 PERSPECTIVE, PANORAMA = "perspective", "panorama"
@@ -123,20 +131,20 @@ def write_depth_manifest(folder: Path, spec: DepthSpec, licence: str, provenance
 
 def _spec_from(entry: Entries) -> DepthSpec:
     image = DepthInput(
-        rows_px=entry("input.rows_px", int),
-        columns_px=entry("input.columns_px", int),
+        rows_px=entry("input.rows_px", count),
+        columns_px=entry("input.columns_px", count),
         projection=entry("input.projection", str),
-        horizontal_fov_rad=entry("input.horizontal_fov_deg", float) / DEG_PER_RAD,
+        horizontal_fov_rad=entry("input.horizontal_fov_deg", number) / DEG_PER_RAD,
         mean=entry("input.mean", _three),
         std=entry("input.std", _three),
     )
     return DepthSpec(
-        entry("name", str), entry("kind", DepthKind), entry("planar", bool), entry("maximum_m", float), image
+        entry("name", str), entry("kind", DepthKind), entry("planar", flag), entry("maximum_m", float), image
     )
 
 
 def _three(values: object) -> tuple[float, float, float]:
     if not isinstance(values, list) or len(values) != 3:
         raise ValueError(f"must be three numbers (red, green, blue), got {values!r}")
-    red, green, blue = map(float, values)
+    red, green, blue = map(number, values)
     return red, green, blue

@@ -24,7 +24,7 @@ from xview_localizer.imaging import network_image, render_rays
 from xview_localizer.models.contracts import GroundCells, Networks, OwnDepth
 from xview_localizer.models.dinov2 import PATCH_PX
 from xview_localizer.models.family import Family
-from xview_localizer.models.manifest import Entries
+from xview_localizer.models.manifest import Entries, count, number, positive
 from xview_localizer.models.spec import AerialSpec, ModelSpec, calibration_from, calibration_to_dict
 from xview_localizer.stages import stage
 
@@ -36,7 +36,8 @@ class GroundImageSpec:
     """The input image of the ground network: level, with the forward direction in its middle.
 
     A panorama spans the sphere; a pinhole image has `focal_px`, and its principal point at (`centre_column_px`,
-    `centre_row_px`). Raises ValueError for an unknown projection or a size that is not a multiple of PATCH_PX.
+    `centre_row_px`). Raises ValueError for an unknown projection, a size that is not a multiple of PATCH_PX and a
+    pinhole image without a focal length.
     """
 
     projection: str = PANORAMA
@@ -51,6 +52,8 @@ class GroundImageSpec:
             raise ValueError(f"projection must be {PANORAMA} or {PINHOLE}, got {self.projection!r}")
         if self.rows_px % PATCH_PX or self.columns_px % PATCH_PX:
             raise ValueError(f"the image's sides must be multiples of {PATCH_PX} px")
+        if self.projection == PINHOLE and not self.focal_px > 0:
+            raise ValueError(f"focal_px of a {PINHOLE} image must be above 0, got {self.focal_px}")
 
     @property
     def pixel_rays_level(self) -> np.ndarray:
@@ -138,23 +141,23 @@ def spec_from_dict(document: object) -> Loc2Spec:
     entry = Entries({"spec": document}).under("spec")
     return Loc2Spec(
         name=entry("name", str),
-        inverse_temperature=entry("inverse_temperature", float),
+        inverse_temperature=entry("inverse_temperature", positive),
         aerial=AerialSpec(
-            entry("aerial.cell_m", float),
-            entry("aerial.block_cells", int),
-            entry("aerial.image_px", int),
-            entry("aerial.image_m", float),
+            entry("aerial.cell_m", positive),
+            entry("aerial.block_cells", count),
+            entry("aerial.image_px", count),
+            entry("aerial.image_m", positive),
         ),
         calibration=calibration_from(entry),
         ground=GroundImageSpec(
             entry("ground.projection", str),
-            entry("ground.rows_px", int),
-            entry("ground.columns_px", int),
-            entry("ground.focal_px", float),
-            entry("ground.centre_column_px", float),
-            entry("ground.centre_row_px", float),
+            entry("ground.rows_px", count),
+            entry("ground.columns_px", count),
+            entry("ground.focal_px", number),
+            entry("ground.centre_column_px", number),
+            entry("ground.centre_row_px", number),
         ),
-        dustbin=entry("dustbin", float),
+        dustbin=entry("dustbin", number),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,6 +54,37 @@ def _below(entry: object, key: str, place: str) -> Any:
     return entry[key]
 
 
+def flag(value: object) -> bool:
+    """A YAML truth value; a text such as "false" is none. Raises ValueError."""
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, got {value!r}")
+    return value
+
+
+def number(value: Any) -> float:
+    """A finite number. Raises ValueError."""
+    result = float(value)
+    if not math.isfinite(result):
+        raise ValueError(f"must be finite, got {value!r}")
+    return result
+
+
+def positive(value: Any) -> float:
+    """A finite number above 0. Raises ValueError."""
+    result = number(value)
+    if result <= 0:
+        raise ValueError(f"must be above 0, got {value!r}")
+    return result
+
+
+def count(value: Any) -> int:
+    """A whole number above 0. Raises ValueError."""
+    result = positive(value)
+    if not result.is_integer():
+        raise ValueError(f"must be a whole number, got {value!r}")
+    return int(result)
+
+
 def sha256(path: Path) -> str:
     """Hex digest of a file."""
     digest = hashlib.sha256()
@@ -62,13 +94,18 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def path_inside(folder: Path, name: str) -> Path:
+    """Path of what a package names. Raises ModelPackageError where it lies outside of the package."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ModelPackageError(
+            f"model package {folder} names {name}, which lies outside of it; a package's files must lie inside"
+        )
+    return folder / name
+
+
 def checked_graph(folder: Path, file: str, expected_sha256: str) -> Path:
     """Path of a package's graph, its checksum verified. Raises ModelPackageError."""
-    if Path(file).is_absolute() or ".." in Path(file).parts:
-        raise ModelPackageError(
-            f"model package {folder} names {file}, which lies outside of it; a package's files must lie inside"
-        )
-    path = folder / file
+    path = path_inside(folder, file)
     if not path.is_file():
         raise ModelPackageError(f"model package {folder} lacks {file}; copy the whole package again")
     digest = sha256(path)

@@ -14,7 +14,7 @@ from xview_localizer.engines.engine import Graph
 from xview_localizer.models.depth_package import DEPTH_MANIFEST, DepthPackage
 from xview_localizer.models.families import family_named
 from xview_localizer.models.family import Family
-from xview_localizer.models.manifest import Entries, ModelPackageError, checked_graph, sha256
+from xview_localizer.models.manifest import Entries, ModelPackageError, checked_graph, path_inside, sha256
 from xview_localizer.models.xview import XVIEW
 
 MANIFEST = "model.yaml"
@@ -63,7 +63,7 @@ class ModelPackage:
             name: Graph(name, checked_graph(folder, file, digest), digest, sizes[name])
             for name, (file, digest) in listed.items()
         }
-        depth = DepthPackage.load(folder / depth_folder) if depth_folder else None
+        depth = DepthPackage.load(path_inside(folder, depth_folder)) if depth_folder else None
         return cls(folder, family, spec, *texts, graphs, depth)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from xview_localizer.engines.engine import Engine, EngineError
+from xview_localizer.engines.engine import Engine, EngineError, TensorSpec
 from xview_localizer.geometry.camera import CameraModel, EquirectangularCamera, PinholeCamera
 from xview_localizer.geometry.depth import DepthKind, DepthPrediction, calibrate_depth
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
@@ -18,7 +18,7 @@ from xview_localizer.models.contracts import GroundCells
 from xview_localizer.models.depth_package import PANORAMA, DepthInput, DepthSpec
 from xview_localizer.stages import stage
 
-# Least overlap of neighbouring cuts, by which their scales are compared.
+# Least overlap of neighbouring cuts, by which their scales are compared; half of a cut where that is less.
 OVERLAP_RAD = float(np.radians(15.0))
 # A remainder of the view's width up to this is not worth another run of the network.
 UNSEEN_RAD = float(np.radians(10.0))
@@ -52,7 +52,7 @@ class SeparateDepth:
 
     def __init__(self, engine: Engine, spec: DepthSpec) -> None:
         self._engine, self._spec = engine, spec
-        self._input_name = _image_input(engine, spec.input)
+        self._input = _image_input(engine, spec.input)
 
     def estimate(self, view: LevelView, cells: GroundCells) -> DepthPrediction | None:
         """The prediction [R, C] at the cells' rays, NaN where the network gives none; None without valid cells."""
@@ -71,8 +71,8 @@ class SeparateDepth:
         rays_camera = cut.rays_level() @ view.R_level_camera  # = R_level_camera.T @ ray
         image, _ = render_rays(view.image, view.camera, rays_camera)
         pixels = (image.astype(np.float32) / 255 - self._spec.input.mean) / self._spec.input.std
-        pixels = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)
-        (output,) = self._engine.run({self._input_name: pixels}).values()
+        pixels = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=self._input.dtype)
+        (output,) = self._engine.run({self._input.name: pixels}).values()
         depth = np.asarray(output, dtype=np.float32).reshape(output.shape[-2:])
         rays_level = cells.rays_level.reshape(-1, 3)
         uv, seen = cut.camera.project(rays_level @ cut.R_level_cut)
@@ -134,18 +134,19 @@ def cuts_of(view: LevelView, cells: GroundCells, image: DepthInput, metric: bool
     down_rad = -float(elevation_rad.min() + elevation_rad.max()) / 2
     axis = view.R_level_camera @ (0.0, 0.0, 1.0)
     ahead_rad = float(np.arctan2(axis[1], axis[0]))
+    step_rad = fov_rad - min(OVERLAP_RAD, fov_rad / 2)
     if span_rad > 2 * np.pi - OVERLAP_RAD:
-        count = int(np.ceil(2 * np.pi / (fov_rad - OVERLAP_RAD)))
+        count = int(np.ceil(2 * np.pi / step_rad))
         azimuths_rad = ahead_rad + np.arange(count) * 2 * np.pi / count
     else:
         beside_rad = max(span_rad - fov_rad, 0.0)  # the width that a single cut does not show
-        count = 1 + int(np.ceil(max(beside_rad - UNSEEN_RAD, 0.0) / (fov_rad - OVERLAP_RAD)))
+        count = 1 + int(np.ceil(max(beside_rad - UNSEEN_RAD, 0.0) / step_rad))
         azimuths_rad = ahead_rad + np.linspace(0.5, -0.5, count) * beside_rad if count > 1 else [ahead_rad]
     return [Cut(camera, R_base_optical_from_rpy(0.0, down_rad, float(azimuth))) for azimuth in azimuths_rad]
 
 
-def _image_input(engine: Engine, image: DepthInput) -> str:
-    """Name of the engine's image input. Raises EngineError where the graph does not take `image`."""
+def _image_input(engine: Engine, image: DepthInput) -> TensorSpec:
+    """The engine's image input. Raises EngineError where the graph does not turn `image` into a depth map."""
     want = (1, 3, image.rows_px, image.columns_px)
     if len(engine.inputs) != 1 or len(engine.outputs) != 1:
         raise EngineError(
@@ -160,4 +161,12 @@ def _image_input(engine: Engine, image: DepthInput) -> str:
         raise EngineError(
             f"depth.yaml declares an image {want}, the graph takes {spec.name!r} of shape {spec.shape}"
         )
-    return spec.name
+    if not np.issubdtype(spec.dtype, np.floating):
+        raise EngineError(f"a depth graph must take colours as floating point, {spec.name!r} is {spec.dtype}")
+    output = engine.outputs[0]
+    if any(size not in (1, None) for size in output.shape[:-2]):
+        raise EngineError(
+            f"a depth graph must give one number a pixel, [1, 1, rows, columns], and {output.name!r} has the shape "
+            f"{output.shape}"
+        )
+    return spec

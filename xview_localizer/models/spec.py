@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 
 from xview_localizer.belief.calibration import CalibrationSpec
-from xview_localizer.models.manifest import Entries
+from xview_localizer.models.manifest import Entries, number, positive
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,20 @@ class AerialSpec:
         return self.cell_m * self.block_cells
 
 
+# The localizer divides by these.
+_DIVISORS = ("evidence_temperature", "independence_m")
+
+
 def calibration_from(entry: Entries) -> CalibrationSpec:
     """The `calibration` entry of a spec, with defaults for numbers that an earlier package lacks.
 
     Raises ValueError naming the entry.
     """
     given = entry("calibration", _mapping, {})
-    names = [number.name for number in fields(CalibrationSpec) if number.name in given]
-    return CalibrationSpec(**{name: entry(f"calibration.{name}", float) for name in names})
+    names = [item.name for item in fields(CalibrationSpec) if item.name in given]
+    return CalibrationSpec(
+        **{name: entry(f"calibration.{name}", positive if name in _DIVISORS else number) for name in names}
+    )
 
 
 def calibration_to_dict(calibration: CalibrationSpec) -> dict[str, float]:

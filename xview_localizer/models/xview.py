@@ -26,7 +26,7 @@ from xview_localizer.imaging import network_image, render_views
 from xview_localizer.models.contracts import GroundCells, Networks, OwnDepth
 from xview_localizer.models.dinov2 import PATCH_PX
 from xview_localizer.models.family import Family
-from xview_localizer.models.manifest import Entries
+from xview_localizer.models.manifest import Entries, count, flag, number, positive
 from xview_localizer.models.spec import AerialSpec, ModelSpec, calibration_from, calibration_to_dict
 from xview_localizer.models.token_rows import leaves_tokens_out, rows_worth_encoding, tokens_of
 from xview_localizer.stages import stage
@@ -185,22 +185,26 @@ def spec_from_dict(document: object) -> XviewSpec:
     entry = Entries({"spec": document}).under("spec")
     return XviewSpec(
         name=entry("name", str),
-        inverse_temperature=entry("inverse_temperature", float),
+        inverse_temperature=entry("inverse_temperature", positive),
         view=ViewSpec(
-            rows_px=entry("view.rows_px", int),
-            top_elevation_rad=float(np.radians(entry("view.top_elevation_deg", float))),
-            rows_px_per_rad=float(entry("view.rows_px_per_deg", float) * DEG_PER_RAD),
-            columns_px_per_rad=float(entry("view.columns_px_per_deg", float) * DEG_PER_RAD),
-            max_columns_px=entry("view.max_columns_px", int),
-            column_multiple_px=entry("view.column_multiple_px", int),
-            cell_rows_px=entry("view.cell_rows_px", int),
-            cell_columns_px=entry("view.cell_columns_px", int),
+            rows_px=entry("view.rows_px", count),
+            top_elevation_rad=float(np.radians(entry("view.top_elevation_deg", number))),
+            rows_px_per_rad=float(entry("view.rows_px_per_deg", positive) * DEG_PER_RAD),
+            columns_px_per_rad=float(entry("view.columns_px_per_deg", positive) * DEG_PER_RAD),
+            max_columns_px=entry("view.max_columns_px", count),
+            column_multiple_px=entry("view.column_multiple_px", count),
+            cell_rows_px=entry("view.cell_rows_px", count),
+            cell_columns_px=entry("view.cell_columns_px", count),
         ),
-        plan=PlanSpec(entry("plan.cells", int), entry("plan.cell_m", float), entry("plan.cell_px", int)),
+        plan=PlanSpec(
+            entry("plan.cells", count), entry("plan.cell_m", positive), entry("plan.cell_px", count)
+        ),
         aerial=AerialSpec.of_cells(
-            entry("aerial.cell_m", float), entry("aerial.block_cells", int), entry("aerial.cell_px", int)
+            entry("aerial.cell_m", positive),
+            entry("aerial.block_cells", count),
+            entry("aerial.cell_px", count),
         ),
-        depth=HeadDepthSpec(entry("depth.kind", DepthKind), entry("depth.planar", bool)),
+        depth=HeadDepthSpec(entry("depth.kind", DepthKind), entry("depth.planar", flag)),
         calibration=calibration_from(entry),
     )
 
