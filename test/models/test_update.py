@@ -1,5 +1,7 @@
 """A package brought to today's graphs: the same weights, fewer rows encoded, depth on its own."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -13,9 +15,11 @@ from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.ground_view import LevelView
 from xview_localizer.localizer import Localizer
+from xview_localizer.models.backbone import Backbone, BackboneConfig
+from xview_localizer.models.export import export_backbone
 from xview_localizer.models.manifest import ModelPackageError
 from xview_localizer.models.networks import open_networks
-from xview_localizer.models.package import default_package_path
+from xview_localizer.models.package import ModelPackage, default_package_path, write_manifest
 from xview_localizer.models.token_graph import leave_tokens_out
 from xview_localizer.models.token_rows import leaves_tokens_out, rows_worth_encoding, tokens_of
 from xview_localizer.models.update import update_package
@@ -43,6 +47,33 @@ def test_updating_twice_changes_nothing(updated, tmp_path):
     assert set(again.graphs) == {"backbone", "ground_head", "depth_head", "aerial_head"}
     assert again.graphs["backbone"].sha256 == updated.graphs["backbone"].sha256
     assert again.spec == updated.spec
+
+
+@pytest.fixture
+def of_another_version(tmp_path):
+    """A package whose backbone can't leave tokens out yet, and whose aerial head is none of today's."""
+    folder = shutil.copytree(default_package_path(), tmp_path / "package")
+    export_backbone(Backbone(BackboneConfig(64, 1, 5, (0,))), folder / "backbone.onnx", quantize=False)
+    shutil.copyfile(folder / "depth_head.onnx", folder / "aerial_head.onnx")
+    package = ModelPackage.load(default_package_path())
+    write_manifest(folder, package.family, package.spec, "licence", "provenance", "command")
+    return folder
+
+
+def test_an_update_that_fails_leaves_the_package_as_it_was(of_another_version):
+    before = ModelPackage.load(of_another_version).graphs
+    with pytest.raises(ModelPackageError, match="holds no AerialHead of this version"):
+        update_package(of_another_version, of_another_version)
+    assert ModelPackage.load(of_another_version).graphs == before
+
+
+def test_a_package_that_names_its_files_otherwise_is_updated(tmp_path):
+    folder = shutil.copytree(default_package_path(), tmp_path / "package")
+    (folder / "backbone.onnx").rename(folder / "vit.onnx")
+    manifest = folder / "model.yaml"
+    manifest.write_text(manifest.read_text().replace("backbone.onnx", "vit.onnx"))
+    updated = update_package(folder, folder)
+    assert updated.graphs["backbone"].path == folder / "backbone.onnx"
 
 
 def test_all_patches_kept_give_the_tokens_of_before(updated, package):

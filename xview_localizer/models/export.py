@@ -165,6 +165,6 @@ def _load_head(head: GroundHead | AerialHead, paths: Sequence[Path]) -> None:
     ]
     if lost:
         raise ModelPackageError(
-            f"{paths[0]} is not a {type(head).__name__} of this version: it lacks {lost[0]}"
+            f"{paths[0]} holds no {type(head).__name__} of this version: it lacks {lost[0]}"
         )
     head.load_state_dict({name: weights[name] for name in expected})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 from xview_localizer.models.export import export_heads, heads_of
@@ -20,10 +21,14 @@ def update_package(folder: Path, out: Path) -> ModelPackage:
         raise ModelPackageError(
             f"{folder} is of the family {package.family.name}; only xview packages are updated"
         )
-    out.mkdir(parents=True, exist_ok=True)
-    if folder.resolve() != out.resolve():
-        shutil.copytree(folder, out, dirs_exist_ok=True)
-    leave_tokens_out(out / package.graphs["backbone"].path.relative_to(folder))
-    export_heads(*heads_of(package), out)
-    write_manifest(out, XVIEW, package.spec, package.licence, package.provenance, package.training_command)
+    with tempfile.TemporaryDirectory() as temporary:
+        fresh = Path(temporary) / "package"  # so that what fails half-way leaves `out` as it was
+        shutil.copytree(folder, fresh)
+        shutil.copyfile(package.graphs["backbone"].path, fresh / "backbone.onnx")
+        leave_tokens_out(fresh / "backbone.onnx")
+        export_heads(*heads_of(package), fresh)
+        write_manifest(
+            fresh, XVIEW, package.spec, package.licence, package.provenance, package.training_command
+        )
+        shutil.copytree(fresh, out, dirs_exist_ok=True)
     return ModelPackage.load(out)
