@@ -2,9 +2,12 @@
 
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from xview_localizer.engines.engine import EngineError, Graph
+from xview_localizer.engines.tensorrt.build import ComputeCapability
 from xview_localizer.engines.tensorrt.cache import (
     CacheError,
     EngineCache,
@@ -12,6 +15,8 @@ from xview_localizer.engines.tensorrt.cache import (
     read_engine,
     write_engine,
 )
+from xview_localizer.engines.tensorrt.library import TensorRtLibrary
+from xview_localizer.engines.tensorrt.open import cached_plan
 
 KEY = EngineKey("backbone", "ab" * 32, 1, "tensorrt_rtx", "1.7.1", "any", "8.9", "fp16", "{}")
 PLAN = bytes(range(256)) * 64
@@ -108,3 +113,22 @@ def test_a_failed_build_leaves_nothing_behind(cache):
         cache.get(KEY, fail)
     assert not cache.entries()
     assert cache.get(KEY, lambda: PLAN) == PLAN
+
+
+def plan_of(graph_file, folder):
+    """As a node gets it, up to TensorRT's own part."""
+    library = TensorRtLibrary("tensorrt_rtx", SimpleNamespace(__version__="1.7.1"))
+    graph = Graph("backbone", graph_file, "ab" * 32)
+    return cached_plan(graph, library, "fp16", EngineCache(folder), ComputeCapability(8, 9))
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(product, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(EngineError, match="backbone cannot be kept in .*file.*model.engine_cache_dir"):
+        plan_of(product.path, tmp_path / "file" / "engines")
+
+
+def test_a_graph_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "cut.onnx").write_bytes(b"no graph")
+    with pytest.raises(EngineError, match="cut.onnx cannot be brought into fp16"):
+        plan_of(tmp_path / "cut.onnx", tmp_path / "engines")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
+from graphs import save_graph
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from xview_localizer.engines.onnx_engine import OnnxEngine
@@ -47,6 +48,52 @@ def test_quantized_operators_of_another_kind_are_refused(product, tmp_path):
     onnx.save(model, str(quantized))
     with pytest.raises(ValueError, match="expected one Cast behind a quantized product"):
         lowered(quantized, FP32)
+
+
+def quantized_by_others(graph, path):
+    """With all its products quantized, also those of two activations."""
+    quantize_dynamic(
+        graph.path, path, op_types_to_quantize=["MatMul"], extra_options={"MatMulConstBOnly": False}
+    )
+    return path
+
+
+def test_products_may_share_their_weights(tmp_path):
+    nodes = [
+        onnx.helper.make_node("MatMul", ["x", "w"], ["once"], name="once"),
+        onnx.helper.make_node("MatMul", ["once", "w"], ["y"], name="twice"),
+    ]
+    weight = np.random.default_rng(0).normal(size=(8, 8))
+    graph = save_graph(tmp_path / "shared.onnx", nodes, {"w": weight})
+    model = lowered(quantized_by_others(graph, tmp_path / "quantized.onnx"), FP32)
+    onnx.checker.check_model(model)
+    assert [tensor.name for tensor in model.graph.initializer] == ["w_quantized_float"]
+    again = saved(model, tmp_path / "lowered.onnx")
+    assert relative_error(OnnxEngine(graph.path, threads=1), again) < 0.05
+
+
+def test_a_zero_point_that_is_left_out_is_zero(product, tmp_path):
+    quantized = tmp_path / "quantized.onnx"
+    quantize_dynamic(
+        product.path, quantized, weight_type=QuantType.QInt8, extra_options={"WeightSymmetric": True}
+    )
+    expected = saved(lowered(quantized, FP32), tmp_path / "with.onnx")
+    model = onnx.load(str(quantized))
+    del next(node for node in model.graph.node if node.op_type == "MatMulInteger").input[3:]
+    onnx.save(model, str(quantized))
+    again = saved(lowered(quantized, FP32), tmp_path / "without.onnx")
+    assert relative_error(expected, again) == 0
+
+
+def test_quantized_products_without_weights_are_refused(tmp_path):
+    nodes = [
+        onnx.helper.make_node("Transpose", ["x"], ["turned"], perm=[0, 2, 1]),
+        onnx.helper.make_node("MatMul", ["x", "turned"], ["square"], name="of activations"),
+        onnx.helper.make_node("MatMul", ["square", "x"], ["y"]),
+    ]
+    graph = save_graph(tmp_path / "attention.onnx", nodes, {})
+    with pytest.raises(ValueError, match=r"quantized product 'of activations_quant' has no constant factor"):
+        lowered(quantized_by_others(graph, tmp_path / "quantized.onnx"), FP32)
 
 
 def test_half_precision_keeps_float_inputs_and_outputs(product, tmp_path):

@@ -29,7 +29,7 @@ FP32_OPERATORS = (
 def lowered(path: Path, precision: str) -> ModelProto:
     """The graph in `precision`; inputs and outputs stay FP32. INT8 is that of a calibrated graph.
 
-    Raises ValueError where a quantized operator is not followed by the operators that this package's export writes.
+    Raises ValueError where a quantized operator does not stand among those that this package's export writes.
     """
     model = without_dynamic_quantization(onnx.load(str(path)))
     return model if precision == FP32 else half_precision(model)
@@ -46,16 +46,14 @@ def without_dynamic_quantization(model: ModelProto) -> ModelProto:
             users.setdefault(name, []).append(node)
     dead: list = []
     for product in [node for node in graph.node if node.op_type == "MatMulInteger"]:
-        quantize = makers[product.input[0]]
+        quantize = _made_by("DynamicQuantizeLinear", product.input[0], makers)
         cast = _only(users[product.output[0]], "Cast")
         rescale = _only(users[cast.output[0]], "Mul")
-        scales = makers[next(name for name in rescale.input if name != cast.output[0])]
-        weight_scale = next(name for name in scales.input if name in constants)
-        quantized, zero = (numpy_helper.to_array(constants[product.input[i]]) for i in (1, 3))
-        weight = quantized.astype(np.float32) - zero.astype(np.float32)
-        weight *= numpy_helper.to_array(constants[weight_scale])
+        scales = _made_by("Mul", next(name for name in rescale.input if name != cast.output[0]), makers)
         name = f"{product.input[1]}_float"
-        graph.initializer.append(numpy_helper.from_array(weight, name))
+        if name not in constants:  # products may share their weights
+            constants[name] = numpy_helper.from_array(_weights(product, scales, constants), name)
+            graph.initializer.append(constants[name])
         product.CopyFrom(
             onnx.helper.make_node(
                 "MatMul",
@@ -70,6 +68,26 @@ def without_dynamic_quantization(model: ModelProto) -> ModelProto:
     if left:
         raise ValueError(f"the operator {left[0]} stands where no product follows it")
     return model
+
+
+def _weights(product, scales, constants: dict) -> np.ndarray:
+    """The constant factor of a quantized product as real numbers; its zero point may be left out, and is 0 then."""
+    weight_scale = next((name for name in scales.input if name in constants), None)
+    if product.input[1] not in constants or weight_scale is None:
+        raise ValueError(f"the quantized product {product.name!r} has no constant factor")
+    weight = numpy_helper.to_array(constants[product.input[1]]).astype(np.float32)
+    if len(product.input) > 3:
+        weight -= numpy_helper.to_array(constants[product.input[3]]).astype(np.float32)
+    return weight * numpy_helper.to_array(constants[weight_scale])
+
+
+def _made_by(operator: str, name: str, makers: dict):
+    """The node that makes a tensor, which has to be of an operator."""
+    maker = makers.get(name)
+    if maker is None or maker.op_type != operator:
+        found = "none" if maker is None else maker.op_type
+        raise ValueError(f"expected one {operator} before a quantized product, found {found}")
+    return maker
 
 
 def _only(nodes: list, operator: str):

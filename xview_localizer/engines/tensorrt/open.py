@@ -44,9 +44,16 @@ def cached_plan(
     # TensorRT-RTX times kernels at run time, not when it builds.
     aim = capability if library.ahead_of_time else None
     timings = None if library.ahead_of_time else TimingCache(cache.folder, library, key.gpu)
-    return cache.get(
-        key, lambda: build_plan(graph.name, _lowered(graph, precision), graph.sizes, library, aim, timings)
-    )
+    try:
+        return cache.get(
+            key,
+            lambda: build_plan(graph.name, _lowered(graph, precision), graph.sizes, library, aim, timings),
+        )
+    except OSError as error:
+        raise EngineError(
+            f"the engine of {graph.name} cannot be kept in {cache.folder} ({error}); make the folder writable, or "
+            "name another one (model.engine_cache_dir, --cache)"
+        ) from error
 
 
 def engine_key(
@@ -105,5 +112,7 @@ def _lowering():
 def _lowered(graph: Graph, precision: str):
     try:
         return _lowering().lowered(graph.path, precision)
-    except ValueError as error:
+    except (
+        Exception
+    ) as error:  # onnx's tools have no common exception for graphs that they cannot read or convert
         raise EngineError(f"{graph.path} cannot be brought into {precision}: {error}") from error
