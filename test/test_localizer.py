@@ -143,6 +143,15 @@ def test_unusable_keyframes_are_left_out(localizer, small_town, prior):
     assert joined_modes.modes[0].pose == localizer.modes([now], prior).modes[0].pose
 
 
+def test_keyframes_of_another_unit_are_left_out(localizer, small_town, prior):
+    """Metric depth that disagreed with the ground once, while the camera's height is unknown."""
+    past = replace(seen_from_the_past(localizer, small_town), scale_known=False)
+    now = PlacedObservation(localizer.observe(small_town.view()), IDENTITY_POSE)
+    joined_modes = localizer.modes([PlacedObservation(past, T_CURRENT_PAST), now], prior)
+    assert joined_modes.images == 1
+    assert joined_modes.modes[0].pose == localizer.modes([now], prior).modes[0].pose
+
+
 def test_rejects_without_a_pose_when_the_image_is_bad(localizer, small_town, prior):
     for image, reason in (
         (np.zeros_like(small_town.image), "blank"),

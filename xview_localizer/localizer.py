@@ -142,7 +142,12 @@ class Localizer:
         covered = aerial.covered(prior.x_m, prior.y_m, prior.radius_m)
         if not covered:
             return replace(nothing, rejection=_no_imagery(aerial, prior))
-        usable = [item for item in placed if not item.observation.reason]
+        # One scale is solved for: cells in metres and cells of an assumed height have none in common.
+        usable = [
+            item
+            for item in placed
+            if not item.observation.reason and item.observation.scale_known == current.scale_known
+        ]
         solver = self._solver_config(current.scale_known)
         solutions = [
             self._solve(ground, aerial, prior, solver, expected) for ground in on_each_ground(usable)
