@@ -1,6 +1,7 @@
 """Wide searches: small discs around the best coarse votes, within bounded memory."""
 
 import tracemalloc
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,7 @@ from xview_localizer.matching import MatchConfig
 from xview_localizer.models.contracts import Networks
 from xview_localizer.models.spec import ModelSpec
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
+from xview_localizer.rejection import Reason
 from xview_localizer.wide_search import DISC_RADIUS_M, WHOLE_RADIUS_M, discs_to_solve
 
 CONFIG = MatchConfig(inverse_temperature=10.0, trained_cells=3600, max_cells=900, independence_m=16.0)
@@ -43,6 +45,13 @@ def observed_at(truth: Pose2, aerial) -> PlacedObservation:
         ground_xy_m, np.zeros(2), descriptor, np.full(600, -5.0, np.float32), True, "network", 0.0
     )
     return PlacedObservation(observation, IDENTITY_POSE)
+
+
+def localizer_in(aerial) -> Localizer:
+    """A localizer that has the map's descriptors already."""
+    localizer = Localizer(Networks(ModelSpec("none"), *3 * (None,)), None)
+    localizer._aerial = SimpleNamespace(read=lambda *_: aerial)
+    return localizer
 
 
 def test_a_narrow_search_is_solved_whole(aerial):
@@ -79,12 +88,28 @@ def test_poses_of_a_wide_search_are_judged_by_its_prior_not_by_the_disc_they_wer
     """One that matches perfectly 6 m outside of the search, 2 sigmas off the heading."""
     truth = Pose2(66.0, 0.0, 2.0)
     prior = Prior(0.0, 0.0, 60.0, truth.yaw_rad - 0.2, 0.1)
-    localizer = Localizer(Networks(ModelSpec("none"), *3 * (None,)), None)
-    localizer._aerial = SimpleNamespace(read=lambda *_: aerial)
-    found = localizer.modes([observed_at(truth, aerial)], prior).modes
+    found = localizer_in(aerial).modes([observed_at(truth, aerial)], prior).modes
     best = max(found, key=lambda mode: mode.log_evidence)
     assert np.hypot(best.pose.x_m - truth.x_m, best.pose.y_m - truth.y_m) < 1.0
     assert best.log_prior == pytest.approx(-0.5 * (6.0**2 + 2.0**2), rel=0.2)
     assert [mode.log_evidence + mode.log_prior for mode in found] == sorted(
         (mode.log_evidence + mode.log_prior for mode in found), reverse=True
     )
+
+
+@pytest.mark.parametrize("radius_m", [20.0, WHOLE_RADIUS_M + 10.0])
+def test_an_image_without_cells_gives_no_pose(aerial, radius_m):
+    seen = observed_at(Pose2(0.0, 0.0, 0.0), aerial).observation
+    none = replace(
+        seen, ground_xy_m=np.zeros((0, 2)), descriptor=seen.descriptor[:0], dustbin=seen.dustbin[:0]
+    )
+    modes = localizer_in(aerial).modes([PlacedObservation(none, IDENTITY_POSE)], Prior(0.0, 0.0, radius_m))
+    assert modes.rejection.reason is Reason.NOTHING_TO_SOLVE and "only 0 ground cells" in modes.rejection.text
+
+
+def test_descriptors_that_are_not_finite_give_no_pose(aerial):
+    """As of an engine whose FP16 overflows."""
+    spoilt = replace(aerial, descriptor=np.full_like(aerial.descriptor, np.nan))
+    placed = [observed_at(Pose2(0.0, 0.0, 0.0), aerial)]
+    modes = localizer_in(spoilt).modes(placed, Prior(0.0, 0.0, WHOLE_RADIUS_M + 10.0))
+    assert modes.rejection.reason is Reason.NOTHING_TO_SOLVE and "not finite" in modes.rejection.text

@@ -176,6 +176,8 @@ class Localizer:
     ) -> PoseModes:
         with stage("match"):
             discs = discs_to_solve(placed, aerial, prior, solver, self._match_config, self._seed)
+        if not discs:
+            return PoseModes(reason="the coarse votes are not finite")
         return joined(
             [self._solve_disc(placed, aerial, prior, disc, solver, expected) for disc in discs], solver
         )

@@ -108,8 +108,8 @@ def _padded_votes(inner: np.ndarray, block: int, pad: int) -> np.ndarray:
     if block > 1:
         full = np.zeros((n, -(-rows // block) * block, -(-columns // block) * block), dtype=np.float32)
         full[:, :rows, :columns] = inner
-        inner = full.reshape(n, full.shape[1] // block, block, -1, block).mean(axis=(2, 4))
-        rows, columns = inner.shape[1:]
+        rows, columns = full.shape[1] // block, full.shape[2] // block
+        inner = full.reshape(n, rows, block, columns, block).mean(axis=(2, 4))
     votes = np.zeros((n, rows + 2 * pad, columns + 2 * pad), dtype=np.float32)
     np.log1p(inner, out=votes[:, pad : pad + rows, pad : pad + columns])
     return votes
