@@ -188,6 +188,27 @@ def test_the_more_places_a_hypothesis_may_have_moved_to_the_less_is_known():
     assert belief.updated(seen, 0.1, [0.0, 0.0]).confidence == pytest.approx(0.5, abs=0.01)
 
 
+def test_places_that_a_hypothesis_may_have_moved_to_have_no_more_chance_than_it_has():
+    """Of 6 m it has room for 1.4 places: two modes close to it share its whole chance, and none is left for others."""
+    belief = belief_in(hypothesis_at(0.0, weight=0.5, covariance=np.diag([36.0, 36.0, 0.5])))
+    modes = [mode_at(2.0), mode_at(-2.0)]
+    after = belief.updated(evidence_of(modes, [1.0, 1.0], [-50.0, -50.0]), 1.0, [0.0, 0.0])
+    likelihood_of_both = (1 - DULL) * np.e + DULL
+    assert sorted(item.mode for item in after.hypotheses) == [0, 1]
+    assert sum(weights(after)) == pytest.approx(likelihood_of_both / (likelihood_of_both + 1))
+
+
+@pytest.mark.parametrize(("places", "modes"), [(0.8, {0}), (1.25, {0, 1, None})])
+def test_a_hypothesis_with_room_for_one_place_is_at_one_mode(places, modes):
+    """The nearest, though another is within reach. A place is an eighth of a disc of 20 m, 2 pi sigma² is the room."""
+    sigma_m = np.sqrt(places * np.pi * 20.0**2 / 8 / (2 * np.pi))
+    belief = belief_in(hypothesis_at(0.0, weight=0.9, covariance=np.diag([sigma_m**2, sigma_m**2, 0.01])))
+    point = 1e-6 * np.eye(3)
+    seen = [mode_at(0.5 * sigma_m, covariance=point), mode_at(-1.5 * sigma_m, covariance=point)]
+    after = belief.updated(evidence_of(seen, [1.0, 1.0], [-50.0, -50.0]), 1.0, [0.0, 0.0])
+    assert {item.mode for item in after.hypotheses} == modes
+
+
 def test_rivals_within_a_wide_hypothesis_stay_rivals():
     """Two places 36 m apart match as well, poorly: that the robot is at neither is likelier than each of them."""
     spread_m = 12.0

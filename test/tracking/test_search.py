@@ -76,10 +76,13 @@ def test_disc_without_odometry_grows_by_the_speed_bound():
 
 
 def test_disc_grows_with_the_path_driven_since_gnss():
-    fresh = gnss_disc(sensors_until(6.0), 6.0, CONFIG)
-    aged = gnss_disc(sensors_until(14.0, gnss_until_sec=6.0), 14.0, CONFIG)
+    """By odometry's drift, and by how far a wrong heading leads astray."""
+    sensors = sensors_until(14.0, gnss_until_sec=6.0)
+    aged = gnss_disc(sensors, 14.0, CONFIG)
     assert distance_m(aged, true_pose(14.0)) < 1e-3
-    assert aged.radius_m - fresh.radius_m > 40 * CONFIG.position_drift_ratio
+    travelled_m = sensors.odometry.motion(6.0, 14.0).travelled_m
+    astray_m = travelled_m * (CONFIG.position_drift_ratio + aged.yaw_sigma_rad)
+    assert aged.radius_m == pytest.approx(CONFIG.gnss_min_radius_m + astray_m)
 
 
 def test_disc_of_an_uncertain_receiver_is_wide_and_of_an_old_position_none():

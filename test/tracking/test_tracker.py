@@ -184,6 +184,12 @@ def test_search_grows_with_the_way_driven_without_a_pose(tracker, scripted):
     assert after.prior.radius_m == MIN_RADIUS_M
 
 
+def test_search_grows_with_the_way_since_the_last_image_too(tracker, scripted):
+    scripted.places = (Place(-40.0),)
+    first, second = drive_on(tracker, [2.0, 12.0], 0.0)  # some 60 m apart
+    assert second.prior.radius_m > 2 * first.prior.radius_m
+
+
 @pytest.mark.parametrize("slope", [False, True])
 def test_a_keyframe_is_the_observation_on_the_ground_that_matched(tracker, scripted, slope):
     scripted.on_slope = slope
@@ -594,6 +600,12 @@ def test_relocalizing_searches_ever_wider_around_gnss_until_a_pose_is_accepted(t
     )  # contradicts, so that the next image is searched for around GNSS
     unsettled = drive_on(tracker, [8.0, 9.0], 7.05)[-1]
     assert unsettled.prior.radius_m == pytest.approx(MIN_RADIUS_M, abs=1.0)
+
+
+def test_relocalizing_does_not_narrow_a_search_that_is_too_wide(tracker):
+    tracker.relocalize()
+    tracker.on_gnss(1.0, *ORIGIN, 900.0, ANTENNA_M)
+    assert "search radius 2703 m is above 200 m" in look(tracker, 1.1).fix.reason
 
 
 def test_image_in_work_while_relocalizing_is_asked_for_does_not_count(tracker, scripted):
