@@ -7,13 +7,13 @@ import pytest
 from scripted_drive import DOWN
 
 from xview_localizer.geometry.pose import Pose2
+from xview_localizer.tracking.attitude import GravitySample
 from xview_localizer.tracking.gnss import GnssSample
 from xview_localizer.tracking.motion import SampleError
 from xview_localizer.tracking.sensors import (
     ABSENT_AFTER_SEC,
     CLOCK_LEAD_SEC,
     TOPIC,
-    GravitySample,
     Sensors,
 )
 
@@ -139,7 +139,20 @@ def test_an_accelerometer_levels_while_the_robot_accelerates(sensors, path, forc
         sensors.add("odometry", stamp_sec, path(stamp_sec))
         sensors.add("gravity", stamp_sec, GravitySample(down, from_acceleration=True))
     assert tilt_deg(down) > 7
-    assert tilt_deg(sensors.gravity_at(1.9)) < 0.5
+    assert tilt_deg(sensors.gravity_at(1.9)) < 0.05
+
+
+def test_an_accelerometer_levels_while_the_robot_brakes_in_a_bend(sensors):
+    """From 10 m/s by 4 m/s² on a circle of 10 m: the force is stronger than gravity, and turns over the window."""
+    for stamp_sec in np.arange(0.0, 2.0, 0.02).round(3).tolist():
+        turned_rad = (10.0 * stamp_sec - 2.0 * stamp_sec**2) / 10.0
+        place = Pose2(10.0 * np.sin(turned_rad), 10.0 * (1 - np.cos(turned_rad)), turned_rad)
+        sensors.add("odometry", stamp_sec, place)
+        force = np.array([-4.0, (10.0 - 4.0 * stamp_sec) ** 2 / 10.0, 9.81])
+        sensors.add(
+            "gravity", stamp_sec, GravitySample(-force / np.linalg.norm(force), from_acceleration=True)
+        )
+    assert tilt_deg(sensors.gravity_at(1.9)) < 0.6
 
 
 def test_an_accelerometer_shows_the_slope_on_which_the_robot_stands(sensors):

@@ -6,8 +6,9 @@ w_0; all weights sum to 1.
 Predict. Motion by odometry moves every mu_i and adds its drift to P_i. A share LOSS_PER_M of every weight goes to w_0
 per metre driven: tracks get lost, and a weight that reached 1 could never be lowered by later images.
 
-Update. An image has modes m with pose N(nu_m, S_m) and log evidence e_m, and "none of these" has the log evidence
-e_0 = (none_bias + none_share * second best e) of evidence.py. With d_im the Mahalanobis distance:
+Update. An image has modes m with pose N(nu_m, S_m) and log evidence e_m, against the log evidence e_0 of "none of
+these"; evidence.py has e_m - e_0: by the current image alone where it weighs a hypothesis, by all joined images where a
+mode is born. With d_im the Mahalanobis distance:
     hypothesis with a mode:     w_i' = w_i * L(e_m - e_0 - d_im² / 2)^share    mu_i, P_i fused with nu_m, S_m
     hypothesis without one:     w_i' = w_i * L(-inf)^share
     hypothesis with several:    w_im' = w_i * (L_i0 + sum L_im)^share * L_im / (L_i0 + sum L_im)

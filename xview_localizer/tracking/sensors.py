@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.geometry.time_jump import has_jumped_back
+from xview_localizer.tracking.attitude import GRAVITY_REACH_SEC, GravitySample, down_at
 from xview_localizer.tracking.gnss import GnssSample
 from xview_localizer.tracking.motion import OdometryBuffer, SampleError, StampedBuffer
 
@@ -17,25 +17,10 @@ from xview_localizer.tracking.motion import OdometryBuffer, SampleError, Stamped
 BUFFER_SEC = 120.0
 # Odometry or an IMU without a sample for so long before an image counts as absent until its next one.
 ABSENT_AFTER_SEC = 5.0
-# Attitude is averaged over this window before the image; slow IMUs may miss it, but not by more than the reach.
-GRAVITY_WINDOW_SEC = 0.1
-GRAVITY_REACH_SEC = 0.5
-# An accelerometer without a gyro's filter is noisy, and the robot's own acceleration has to be taken off over the same
-# window: from odometry's velocities at its ends, each over VELOCITY_SEC. Without odometry a longer mean has to do.
-ACCELEROMETER_WINDOW_SEC, VELOCITY_SEC, UNAIDED_WINDOW_SEC = 0.4, 0.1, 2.0
-GRAVITY_MPS2 = 9.81
 # An image waits in queues for a second or so. A sensor whose samples come from further in its future has another
 # clock: GPS time, for one, is 18 s ahead of UTC.
 CLOCK_LEAD_SEC = 5.0
 TOPIC = {"gnss": "fix", "odometry": "odom", "gravity": "imu"}
-
-
-@dataclass(frozen=True)
-class GravitySample:
-    """Direction [3] of down in base_link, from an attitude filter or straight from the acceleration."""
-
-    down_base: np.ndarray
-    from_acceleration: bool = False
 
 
 class Sensors:
@@ -145,47 +130,12 @@ class Sensors:
     def gravity_at(self, stamp_sec: float) -> np.ndarray | None:
         """Mean direction [3] of down in base_link just before `stamp_sec`; None where there is no IMU.
 
-        Of a slow IMU, the mean of the nearest samples on either side. Raises SampleError where none is near.
+        Raises SampleError where there is one without a sample near the image.
         """
-        near = self._gravity_near(stamp_sec, GRAVITY_WINDOW_SEC)
-        if not near and self.present("gravity", stamp_sec):
+        down_base = down_at(self.gravity, self.odometry, stamp_sec)
+        if down_base is None and self.present("gravity", stamp_sec):
             raise SampleError(self._no_attitude(stamp_sec))
-        if not near:
-            return None
-        if near[-1][1].from_acceleration:
-            return self._gravity_without_motion(stamp_sec)
-        return self._mean_down(stamp_sec, GRAVITY_WINDOW_SEC)
-
-    def _gravity_near(self, stamp_sec: float, window_sec: float) -> list[tuple[float, GravitySample]]:
-        """The samples within the window before `stamp_sec`, or the nearest on either side where it holds none."""
-        return self.gravity.between(stamp_sec - window_sec, stamp_sec) or [
-            *self.gravity.between(stamp_sec - GRAVITY_REACH_SEC, stamp_sec)[-1:],
-            *self.gravity.between(stamp_sec, stamp_sec + GRAVITY_REACH_SEC)[:1],
-        ]
-
-    def _mean_down(self, stamp_sec: float, window_sec: float) -> np.ndarray:
-        """Mean of the samples that `_gravity_near` gives."""
-        near = self._gravity_near(stamp_sec, window_sec)
-        return np.mean([sample.down_base for _, sample in near], axis=0)
-
-    def _gravity_without_motion(self, stamp_sec: float) -> np.ndarray:
-        """Down from the accelerometer, g = a - f with its mean specific force f and odometry's acceleration a.
-
-        a = (dv / dt, v omega, 0) in base_link, by the velocities at both ends of the window.
-        """
-        start_sec = stamp_sec - ACCELEROMETER_WINDOW_SEC
-        before = self.odometry.motion(start_sec - VELOCITY_SEC, start_sec)
-        after = self.odometry.motion(stamp_sec - VELOCITY_SEC, stamp_sec)
-        whole = self.odometry.motion(start_sec, stamp_sec)
-        if before is None or after is None or whole is None:
-            return self._mean_down(stamp_sec, UNAIDED_WINDOW_SEC)
-        v_before, v_after = (motion.T_then_now.x_m / VELOCITY_SEC for motion in (before, after))
-        yaw_rate = whole.T_then_now.yaw_rad / ACCELEROMETER_WINDOW_SEC
-        acceleration = np.array(
-            [(v_after - v_before) / ACCELEROMETER_WINDOW_SEC, 0.5 * (v_before + v_after) * yaw_rate, 0.0]
-        )
-        down = GRAVITY_MPS2 * self._mean_down(stamp_sec, ACCELEROMETER_WINDOW_SEC) + acceleration
-        return down / np.linalg.norm(down)
+        return down_base
 
     def _no_attitude(self, stamp_sec: float) -> str:
         text = f"no attitude from the IMU within {GRAVITY_REACH_SEC} s of the image"

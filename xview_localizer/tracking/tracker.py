@@ -23,12 +23,13 @@ from xview_localizer.localizer import Localizer
 from xview_localizer.modes import Modes
 from xview_localizer.observation import Observation, PlacedObservation, joined_observation
 from xview_localizer.rejection import Reason, Rejection
+from xview_localizer.tracking.attitude import GravitySample
 from xview_localizer.tracking.gnss import GnssSample
 from xview_localizer.tracking.keyframes import KeyframeConfig, of_one_moment
 from xview_localizer.tracking.memory import RELOCALIZE_FACTOR, DriveMemory
 from xview_localizer.tracking.motion import Motion, PathPose
 from xview_localizer.tracking.search import SearchConfig, gnss_disc, search_around
-from xview_localizer.tracking.sensors import GravitySample, Sensors
+from xview_localizer.tracking.sensors import Sensors
 from xview_localizer.tracking.track import PoseEstimate
 
 # Hypotheses below this weight are not passed to the search as expected poses, nor more than so many.
@@ -113,7 +114,8 @@ class DriveTracker:
         self._add("gnss", stamp_sec, GnssSample(antenna_m, sigma_m, lever_m))
 
     def on_odometry(self, stamp_sec: float, T_odom_base: Pose2) -> None:
-        """T_odom_base. Across a reset of odometry nothing is carried: no hypotheses, no keyframes, no course."""
+        """T_odom_base. Across a reset of odometry it carries nothing: no hypotheses (they are blurred, as without
+        odometry), no keyframes, no course."""
         self._add("odometry", stamp_sec, T_odom_base)
 
     def on_gravity(self, stamp_sec: float, gravity_base: np.ndarray, from_acceleration: bool = False) -> None:
