@@ -1,14 +1,17 @@
 """The aerial descriptor cache: one lattice, no seams in position, each block encoded once, failures not for good."""
 
+from dataclasses import replace
 from threading import Thread
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from xview_localizer.aerial.false_colour import INFRARED
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.aerial.source import AerialImage, MapSourceError, crop_grid
-from xview_localizer.descriptor_map import HOLD_OFF_SEC, HOLE_SEC, MARGIN_CELLS, DescriptorMap
+from xview_localizer.descriptor_map import MARGIN_CELLS, DescriptorMap
+from xview_localizer.kept_blocks import HOLD_OFF_SEC, HOLE_SEC
 from xview_localizer.models.spec import AerialSpec
 
 
@@ -125,7 +128,7 @@ def quick_map(failing):
 def clock(monkeypatch):
     now = SimpleNamespace(sec=100.0)
     monkeypatch.setattr(
-        "xview_localizer.descriptor_map.time", SimpleNamespace(monotonic=lambda: now.sec), raising=False
+        "xview_localizer.kept_blocks.time", SimpleNamespace(monotonic=lambda: now.sec), raising=False
     )
     return now
 
@@ -267,6 +270,30 @@ def test_blocks_fill_the_encoder_s_image_wherever_they_lie(failing, monkeypatch,
     read = DescriptorMap(failing, Encoder(), spec).read(far_m, -far_m, 60.0)
     assert set(sides) == {(630, 630, 3)}
     assert read.valid.all()
+
+
+@pytest.mark.parametrize(("pixels", "shown"), [(3, False), (4, True)])
+def test_a_cell_is_shown_where_more_than_half_of_its_pixels_are(failing, quick_map, pixels, shown):
+    """Cells of 7 pixels, and a map that ends within the one east of the datum."""
+    spec = AerialSpec()
+    failing.seen = (spec.cell_px * spec.block_cells / 2 + pixels) / spec.image_px
+    near = quick_map.read(0.0, 0.0, spec.cell_m)
+    np.testing.assert_array_equal(near.valid.reshape(near.grid.rows, 2), [[True, shown]] * near.grid.rows)
+
+
+def test_what_makes_the_map_doubtful_is_told_as_far_as_it_was_read(failing, quick_map):
+    """Warnings of the map's own, and its colours."""
+    assert quick_map.warnings == ()
+    read = failing.read
+
+    def read_infrared(bounds, metres_per_pixel):
+        crop = read(bounds, metres_per_pixel)
+        plants = np.full_like(crop.image, (180, 70, 90))
+        return replace(crop, image=plants, warnings=("the map is upscaled",))
+
+    failing.read = read_infrared
+    quick_map.read(0.0, 0.0, 20.0)
+    assert quick_map.warnings == ("the map is upscaled", INFRARED)
 
 
 def test_the_black_rest_of_a_mosaic_is_no_map(small_town, networks, package):
