@@ -1,5 +1,7 @@
 """Ground cells against aerial cells: the softmax and its dustbin, which cells are drawn, what each counts for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,9 @@ def test_what_the_map_does_not_show_is_as_likely_as_chance():
 def test_best_matches_have_their_probability_though_half_of_the_map_is_hidden():
     rng = np.random.default_rng(3)
     aerial, observation = aerial_of(rng, valid=np.arange(900) % 2 == 0), observation_of(rng, 5)
+    observation = replace(
+        observation, dustbin=observation.dustbin + 8
+    )  # some match nothing more likely than not
     weight = np.exp(10.0 * (observation.descriptor @ aerial.descriptor[aerial.valid].T).astype(float))
     none = np.exp(observation.dustbin) * 450 / 900  # the dustbin was trained against 900 cells
     matches = best_matches(observation, 1.0, aerial, CONFIG)
@@ -113,6 +118,12 @@ def test_one_image_of_few_cells_counts_as_it_is():
     np.testing.assert_array_equal(field.offset_xy_m, np.tile([2.0, 0.5], (90, 1)))
     assert field.weight.tolist() == [1.0] * 90 and field.current.all()
     assert field.overlap_discount == 1.0
+
+
+def test_one_image_alone_has_all_the_cells_that_may_be_matched():
+    rng = np.random.default_rng(5)
+    placed = [PlacedObservation(observation_of(rng, 100), IDENTITY_POSE)]
+    assert len(match(placed, aerial_of(rng), replace(CONFIG, max_cells=40), 0).weight) == 40
 
 
 def test_keyframes_and_lever_arms_are_placed_in_metres():

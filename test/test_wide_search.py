@@ -17,7 +17,7 @@ from xview_localizer.models.contracts import Networks
 from xview_localizer.models.spec import ModelSpec
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 from xview_localizer.rejection import Reason
-from xview_localizer.wide_search import DISC_RADIUS_M, WHOLE_RADIUS_M, discs_to_solve
+from xview_localizer.wide_search import COARSE, DISC_RADIUS_M, WHOLE_RADIUS_M, _parts, discs_to_solve
 
 CONFIG = MatchConfig(inverse_temperature=10.0, trained_cells=3600, max_cells=900, independence_m=16.0)
 CELL_M = 1.2
@@ -72,6 +72,21 @@ def test_the_best_disc_of_a_wide_search_holds_the_truth_within_bounded_memory(ae
     assert abs(np.angle(np.exp(1j * (best.yaw_rad - truth.yaw_rad)))) < 2 * best.yaw_sigma_rad
     # The field of 600 cells over the whole map would take 380 MB.
     assert peak < 150e6
+
+
+def test_votes_of_a_wide_search_are_cast_by_other_cells_in_every_part(aerial):
+    parts = _parts([observed_at(Pose2(0.0, 0.0, 0.0), aerial)], aerial, CONFIG, 0)
+    cells = np.concatenate([part.lifted for part in parts])
+    assert len(cells) == COARSE.max_ground_cells
+    assert len(np.unique(cells)) > 0.7 * len(cells)  # drawn anew for each part, so that some come twice
+
+
+def test_discs_lie_within_the_search(aerial):
+    """The image was taken 15 m outside of it."""
+    placed = [observed_at(Pose2(75.0, 0.0, 2.0), aerial)]
+    discs = discs_to_solve(placed, aerial, Prior(0.0, 0.0, 60.0), DenseSolverConfig(), CONFIG, 0)
+    assert len(discs) > 1
+    assert max(np.hypot(disc.x_m, disc.y_m) for disc in discs) < 60.0 + 3 * COARSE.spacing_m
 
 
 def test_part_of_the_descriptors_keeps_its_place(aerial):

@@ -1,5 +1,6 @@
 """One place opens engines: by trying providers, and with a fallback only where one is configured."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -56,6 +57,34 @@ def test_without_the_runtime_the_message_names_the_remedy(product, without_tenso
     config = EngineConfig("tensorrt", cache_folder=str(tmp_path))
     with pytest.raises(EngineError, match="tensorrt cannot be loaded .*; it comes with JetPack"):
         engine_for(product, config)
+
+
+WITHOUT_ONNX = """
+import sys
+from types import SimpleNamespace
+sys.modules["onnx"] = None
+sys.modules["tensorrt"] = SimpleNamespace(__version__="10.3")
+from xview_localizer.engines.engine import EngineError, Graph
+from xview_localizer.engines.factory import EngineConfig, engine_for
+from xview_localizer.engines.tensorrt import cuda, open
+open.this_gpu = lambda: cuda.Gpu("Orin", "8.7")
+try:
+    engine_for(Graph("product", sys.argv[1], ""), EngineConfig("tensorrt"))
+except EngineError as error:
+    print(error)
+"""
+
+
+def test_an_engine_without_onnx_is_refused_by_name(product):
+    """Which the base installation lacks. In a process of its own, which has not imported it yet."""
+    command = [sys.executable, "-c", WITHOUT_ONNX, str(product.path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert told.startswith("building engines needs onnx") and "pip install onnx" in told
+
+
+def test_no_provider_is_none(product):
+    with pytest.raises(EngineError, match="no execution provider is named"):
+        engine_for(product, EngineConfig(providers=()))
 
 
 def test_the_fallback_runs_what_tensorrt_cannot(product, without_tensorrt, tmp_path, caplog):

@@ -32,6 +32,10 @@ class OnnxEngine:
         self, path: Path | str, providers: Sequence[str] = ("CPUExecutionProvider",), threads: int = 0
     ) -> None:
         self._path = Path(path)
+        if not providers:
+            raise EngineError(
+                "no execution provider is named; name one, such as CPUExecutionProvider, or auto"
+            )
         missing = [name for name in providers if name not in ort.get_available_providers()]
         if missing:
             raise EngineError(

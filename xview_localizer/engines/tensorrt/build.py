@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-
-from onnx import ModelProto
+from typing import TYPE_CHECKING
 
 from xview_localizer.engines.engine import EngineError, InputSizes, SizeRange
 from xview_localizer.engines.tensorrt.library import TensorRtLibrary
 from xview_localizer.engines.tensorrt.progress import progress_monitor
 from xview_localizer.engines.tensorrt.timings import TimingCache
+
+if TYPE_CHECKING:  # a machine without onnx gets as far as the message that names it
+    from onnx import ModelProto
 
 log = logging.getLogger(__name__)
 
