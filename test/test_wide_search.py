@@ -11,7 +11,7 @@ from xview_localizer.aerial_descriptors import AerialDescriptors
 from xview_localizer.geometry.dense import DenseSolverConfig
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.pose import Pose2, Prior
-from xview_localizer.localizer import Localizer
+from xview_localizer.localizer import MIN_MAP_HALF_EXTENT_M, Localizer
 from xview_localizer.matching import MatchConfig
 from xview_localizer.models.contracts import Networks
 from xview_localizer.models.spec import ModelSpec
@@ -110,6 +110,14 @@ def test_poses_of_a_wide_search_are_judged_by_its_prior_not_by_the_disc_they_wer
     assert [mode.log_evidence + mode.log_prior for mode in found] == sorted(
         (mode.log_evidence + mode.log_prior for mode in found), reverse=True
     )
+
+
+@pytest.mark.parametrize(("radius_m", "half_extent_m"), [(5.0, MIN_MAP_HALF_EXTENT_M), (30.0, 50.0)])
+def test_the_map_is_read_as_far_as_images_show_ground_beyond_the_search(aerial, radius_m, half_extent_m):
+    localizer, asked = localizer_in(aerial), []
+    localizer._aerial = SimpleNamespace(read=lambda *place: asked.append(place) or aerial)
+    localizer.modes([observed_at(Pose2(1.0, 2.0, 0.0), aerial)], Prior(1.0, 2.0, radius_m))
+    assert asked == [(1.0, 2.0, half_extent_m)]
 
 
 @pytest.mark.parametrize("radius_m", [20.0, WHOLE_RADIUS_M + 10.0])
