@@ -1,12 +1,13 @@
 """Engines on disk: built once, found again, never half written, and what is damaged is built anew."""
 
+import re
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from xview_localizer.engines.engine import EngineError, Graph
+from xview_localizer.engines.engine import EngineError, Graph, SizeRange
 from xview_localizer.engines.tensorrt.build import ComputeCapability
 from xview_localizer.engines.tensorrt.cache import (
     CacheError,
@@ -15,8 +16,9 @@ from xview_localizer.engines.tensorrt.cache import (
     read_engine,
     write_engine,
 )
+from xview_localizer.engines.tensorrt.cuda import Gpu
 from xview_localizer.engines.tensorrt.library import TensorRtLibrary
-from xview_localizer.engines.tensorrt.open import cached_plan
+from xview_localizer.engines.tensorrt.open import cached_plan, engine_key, unfit_reason
 
 KEY = EngineKey("backbone", "ab" * 32, 1, "tensorrt_rtx", "1.7.1", "any", "8.9", "fp16", "{}")
 PLAN = bytes(range(256)) * 64
@@ -132,3 +134,42 @@ def test_a_graph_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "cut.onnx").write_bytes(b"no graph")
     with pytest.raises(EngineError, match="cut.onnx cannot be brought into fp16"):
         plan_of(tmp_path / "cut.onnx", tmp_path / "engines")
+
+
+@pytest.fixture
+def orin(monkeypatch):
+    """A machine with TensorRT and this GPU."""
+    monkeypatch.setattr("xview_localizer.engines.tensorrt.open.this_gpu", lambda: Gpu("Orin", "8.7"))
+    library = TensorRtLibrary("tensorrt", SimpleNamespace(__version__="10.3"))
+    monkeypatch.setattr("xview_localizer.engines.tensorrt.open.load_library", lambda name: library)
+    return library
+
+
+def test_an_engine_of_tensorrt_is_for_this_gpu_alone(product, orin):
+    key = engine_key(product, orin, "fp32", ComputeCapability(8, 7))
+    assert (key.runtime, key.runtime_version, key.precision) == ("tensorrt", "10.3", "fp32")
+    assert (key.gpu, key.compute_capability) == ("Orin", "8.7")
+    with pytest.raises(EngineError, match=r"GPU of its own machine only \(Orin, .* 8.7\), not for 8.9"):
+        engine_key(product, orin, "fp32", ComputeCapability(8, 9))
+
+
+def test_engines_of_other_sizes_are_others(product, orin):
+    wider = replace(product, sizes={"x": {1: SizeRange(1, 4, 17)}})
+    one, other = (engine_key(graph, orin, "fp16", ComputeCapability(8, 7)) for graph in (product, wider))
+    assert one.file_name != other.file_name
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, ""),
+        ({"gpu": "any"}, ""),
+        ({"gpu": "Thor"}, r"foreign: the GPU here is Orin \(8.7\)"),
+        ({"compute_capability": "8.9"}, "foreign"),
+        ({"runtime_version": "10.2"}, "stale: tensorrt 10.2 made it, here is 10.3"),
+    ],
+)
+def test_what_keeps_an_engine_from_fitting_is_told(product, orin, changes, reason):
+    key = engine_key(product, orin, "fp16", ComputeCapability(8, 7))
+    told = unfit_reason(replace(key, **changes))
+    assert re.match(reason, told) and bool(told) == bool(reason)
