@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from torch import nn
 
 from xview_localizer.aerial.memory import InMemoryMap
-from xview_localizer.engines.engine import EngineError
+from xview_localizer.engines.engine import EngineError, TensorSpec
 from xview_localizer.engines.onnx_engine import OnnxEngine
 from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
 from xview_localizer.geometry.canonical_view import directions
@@ -123,6 +123,25 @@ def test_cuts_of_a_panorama_are_stitched_by_a_factor_of_each(tmp_path, kind, pla
     error, lifted, known = lifted_error(prediction, cells)
     assert lifted.source == "network" and known.sum() > 0.9 * cells.valid.sum()
     assert np.median(error) < 0.05 and np.quantile(error, 0.9) < 0.12
+
+
+def test_cuts_that_nothing_joins_are_left_out():
+    """Of five, two see anything, and they do not overlap: what their depths have to do with each other is not known."""
+
+    class Engine:
+        inputs = (TensorSpec("pixels", (1, 3, 120, 160), np.dtype(np.float32)),)
+        outputs = (TensorSpec("depth", (1, 1, 120, 160), np.dtype(np.float32)),)
+        depths = iter([2.0, np.nan, 5.0, np.nan, np.nan])
+
+        def run(self, inputs):
+            return {"depth": np.full((1, 1, 120, 160), next(self.depths), np.float32)}
+
+    view = painted_view(PANORAMIC_CAMERA)
+    cells = cells_of(view)
+    spec = DepthSpec("blinking", DepthKind.RELATIVE, False, 80.0, PERSPECTIVE)
+    values = SeparateDepth(Engine(), spec).estimate(view, cells).values
+    known = np.isfinite(values)
+    assert known.any() and len(np.unique(values[known])) == 1
 
 
 def test_a_panoramic_network_is_fed_the_whole_sphere(tmp_path):
