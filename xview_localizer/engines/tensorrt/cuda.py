@@ -57,7 +57,11 @@ class PinnedBuffer:
         self._bytes = int(np.prod(shape)) * dtype.itemsize
         self._dtype = dtype
         self.device = call("cudaMalloc", self._bytes)
-        self._host = call("cudaMallocHost", self._bytes)
+        try:
+            self._host = call("cudaMallocHost", self._bytes)
+        except EngineError:
+            call("cudaFree", self.device)
+            raise
         memory = (ctypes.c_uint8 * self._bytes).from_address(int(self._host))
         self._flat = np.frombuffer(memory, dtype=dtype)
 

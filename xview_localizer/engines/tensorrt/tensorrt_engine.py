@@ -38,11 +38,13 @@ class TensorRtEngine:
             )
         self._read_tensors(trt)
         self._stream = cuda.new_stream()
-        self._buffers = self._allocate()
+        self._buffers: dict[str, cuda.PinnedBuffer] = {}
+        # Before they are filled: where memory does not suffice for all of them, those made so far are given back.
+        weakref.finalize(self, _release, self._buffers, self._stream)
+        self._allocate()
         self._graphs: dict[Shapes, object] = {}
         self._seen: set[Shapes] = set()
         self._lock = threading.Lock()
-        weakref.finalize(self, _release, self._buffers, self._stream)
         typical = {spec.name: np.zeros(self._profile[spec.name][1], spec.dtype) for spec in self.inputs}
         self.run(typical)
 
@@ -76,16 +78,13 @@ class TensorRtEngine:
             for spec in self.inputs
         }
 
-    def _allocate(self) -> dict[str, cuda.PinnedBuffer]:
+    def _allocate(self) -> None:
         greatest = tuple(self._profile[spec.name][2] for spec in self.inputs)
         shapes = dict(zip((spec.name for spec in self.inputs), greatest, strict=True))
         shapes.update(self._output_shapes(greatest))
-        buffers = {
-            spec.name: cuda.PinnedBuffer(shapes[spec.name], spec.dtype) for spec in self.inputs + self.outputs
-        }
-        for name, buffer in buffers.items():
-            self._context.set_tensor_address(name, int(buffer.device))
-        return buffers
+        for spec in self.inputs + self.outputs:
+            buffer = self._buffers[spec.name] = cuda.PinnedBuffer(shapes[spec.name], spec.dtype)
+            self._context.set_tensor_address(spec.name, int(buffer.device))
 
     def _check_profile(self, shapes: Shapes) -> None:
         for spec, shape in zip(self.inputs, shapes, strict=True):
