@@ -177,6 +177,14 @@ def test_cuts_cover_the_view_and_overlap():
     assert len(cuts_of(painted_view(PINHOLE_CAMERA), cells, PERSPECTIVE, metric=False)) == 1
 
 
+@pytest.mark.parametrize(("metric", "fov_deg"), [(True, 90.0), (False, 50.0)])
+def test_a_metric_network_sees_as_wide_as_it_was_trained_and_others_no_wider_than_the_view(metric, fov_deg):
+    focal_px = 320 / np.tan(np.radians(25.0))
+    view = painted_view(PinholeCamera(640, 480, focal_px, focal_px, 320.0, 240.0))
+    (cut,) = cuts_of(view, cells_of(view), PERSPECTIVE, metric)
+    assert np.degrees(cut.camera.horizontal_fov_rad) == pytest.approx(fov_deg)
+
+
 @pytest.mark.parametrize("fov_deg", [10, 15, 20])
 @pytest.mark.parametrize("camera", [PINHOLE_CAMERA, PANORAMIC_CAMERA], ids=["90 degrees", "panorama"])
 def test_cuts_narrower_than_their_overlap_cover_the_view_too(camera, fov_deg):
