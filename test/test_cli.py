@@ -1,6 +1,7 @@
 """Every command has help, and errors that a user can mend are reported without a traceback."""
 
 import ast
+import io
 import json
 import re
 import shutil
@@ -269,6 +270,16 @@ def test_numbers_have_bounds(command):
         if {int, float} & {hint, *typing.get_args(hint)} and information[0].min is None:
             unbounded.add(name)
     assert unbounded == (CHECKED_WITH_THE_PHOTO if command.__name__ == "locate" else set())
+
+
+def test_a_terminal_without_the_characters_shows_question_marks(monkeypatch):
+    """An ASCII log, or a name of another encoding, must not cost the result."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    monkeypatch.setattr(cli, "app", lambda: common.print_line("stra\udcdfe.jpg 40° ± 1°"))
+    cli.main()
+    sys.stdout.flush()
+    assert written.getvalue() == b"stra?e.jpg 40? ? 1?\n"
 
 
 def test_bugs_keep_their_traceback(monkeypatch):

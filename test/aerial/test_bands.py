@@ -58,6 +58,13 @@ def test_alpha_in_any_place(tmp_path, colours, metres_per_pixel) -> None:
     assert np.abs(crop.image[crop.valid].astype(int) - (200, 150, 100)).max() <= 1
 
 
+def test_a_negative_is_refused(tmp_path) -> None:
+    grey = np.full((1, 400, 400), 90, np.uint8)
+    write_raster(tmp_path / "map.tif", grey, FRAME, photometric="MINISWHITE")
+    with pytest.raises(MapSourceError, match="is a negative, in which 0 is white"):
+        RasterMap(tmp_path / "map.tif", FRAME)
+
+
 def test_grey_with_alpha(tmp_path) -> None:
     crop = crop_of(tmp_path / "map.tif", (C.gray, C.alpha))
     assert crop.valid_ratio == pytest.approx(0.5, abs=0.03)

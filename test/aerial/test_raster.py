@@ -308,7 +308,7 @@ def test_probe_warns_of_an_inaccurate_crs(tmp_path, epsg, place, warning) -> Non
     [
         (
             {"epsg": 32633, "transform": from_origin(500_000, 5_330_000, 0.25, 0.25)},
-            r"is 253\.\d km from the datum",
+            r"is 253\.\d km away",
         ),
         (
             {"crs": "EPSG:4326", "transform": from_origin(690_000, 5_330_000, 0.25, 0.25)},

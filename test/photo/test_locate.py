@@ -2,17 +2,24 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import socket
 import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+import rasterio
+from pyproj import Transformer
+from rasterio.transform import from_origin
 
 import xview_localizer as xl
 from xview_localizer.cli import main as cli
+from xview_localizer.photo.batch import PhotoAnswer, find_photos, locate_photos, write_proof
 from xview_localizer.photo.proof import ACCEPTED_RGB, PRIOR_RGB
 
 
@@ -58,8 +65,10 @@ def test_proof_shows_prior_pose_and_alike_colours(located):
 def test_place_off_the_map_is_rejected_by_name(locator, phone_photo):
     located = locator.locate(xl.read_photo(phone_photo, xl.KnownByUser(10.0, 20.0)))
     assert not located.accepted and not located.found
-    assert located.reason == (
-        "the map has no imagery around latitude 10.00000, longitude 20.00000; is it the right map?"
+    assert re.fullmatch(
+        r"the map has no imagery around latitude 10\.00000, longitude 20\.00000 \(GTiff of .* in EPSG:32719, whose "
+        r"nearest corner, at latitude -33\.4\d+ and longitude -70\.6\d+, is \d+\.\d km away\); is it the right map\?",
+        located.reason,
     )
     assert np.isnan(located.latitude_deg)
     assert located.proof().shape[0] == 800
@@ -74,12 +83,78 @@ def test_a_place_on_the_far_side_of_the_earth_has_a_frame_of_its_own(locator, ph
     assert (origin.frame.longitude_deg, antipode.frame.longitude_deg) == (0.0, 180.0)
 
 
+@pytest.mark.parametrize(
+    ("epsg", "metres_per_pixel", "doubt"),
+    [
+        (24879, 0.25, "EPSG:24879 can be off by"),
+        (32719, 1.0, "the map has 1 m per pixel, the model wants 0.17"),
+    ],
+    ids=["datum", "coarse"],
+)
+def test_what_makes_a_map_doubtful_is_told(tmp_path, phone_photo, place, epsg, metres_per_pixel, doubt):
+    to_plane = Transformer.from_crs(4326, epsg, always_xy=True)
+    x, y = to_plane.transform(place.longitude_deg, place.latitude_deg)
+    side = 600
+    origin = from_origin(
+        x - side / 2 * metres_per_pixel, y + side / 2 * metres_per_pixel, *[metres_per_pixel] * 2
+    )
+    noise = np.random.default_rng(0).integers(0, 255, (3, side, side), np.uint8)
+    shape = {"width": side, "height": side, "count": 3, "dtype": "uint8"}
+    with rasterio.open(tmp_path / "map.tif", "w", crs=epsg, transform=origin, **shape) as raster:
+        raster.write(noise)
+    photo = xl.read_photo(phone_photo)
+    answer = PhotoAnswer.of(xl.PhotoLocator(tmp_path / "map.tif").locate(photo), "")
+    assert answer.doubts.startswith(doubt)
+
+
 def test_map_server_that_is_down_is_the_reason(phone_photo):
     unused_port = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{unused_port.getsockname()[1]}/{{z}}/{{x}}/{{y}}.png"
     unused_port.close()
     located = xl.PhotoLocator(url).locate(xl.read_photo(phone_photo, xl.KnownByUser(10.0, 20.0)))
     assert not located.accepted and "does not answer" in located.reason
+
+
+class Interrupted:
+    """A locator that is interrupted at its second photo."""
+
+    def __init__(self, located):
+        self.answers = iter([located])
+
+    def locate(self, photo):
+        try:
+            return next(self.answers)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+
+def test_what_was_found_before_an_interruption_is_kept(tmp_path, located, panorama):
+    with pytest.raises(KeyboardInterrupt):
+        locate_photos([panorama, panorama], Interrupted(located), xl.KnownByUser(), tmp_path)
+    (row,) = csv.DictReader((tmp_path / "photos.csv").open())
+    assert row["verdict"] == "accepted" and row["proof"] in (tmp_path / "index.html").read_text()
+    assert (tmp_path / row["proof"]).stat().st_size > 10_000
+
+
+def test_a_full_disk_is_told(tmp_path, located):
+    (tmp_path / "proof.jpg").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        write_proof(tmp_path / "proof.jpg", located)
+
+
+def test_names_of_another_encoding(tmp_path, located, panorama):
+    """From archives of another system; OpenCV ended the whole process at such a name."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for name in (b"stra\xdfe.jpg", b"\xfc.jpg"):
+        (photos / os.fsdecode(name)).write_bytes(
+            b"no image" if name == b"\xfc.jpg" else panorama.read_bytes()
+        )
+    locator = SimpleNamespace(locate=lambda photo: replace(located, photo=photo))
+    locate_photos(find_photos(photos), locator, xl.KnownByUser(height_m=1.8), out)
+    rows = list(csv.DictReader((out / "photos.csv").open(encoding="utf-8")))
+    assert [row["photo"] for row in rows] == ["stra\ufffde.jpg", "\ufffd.jpg"]
+    assert (out / rows[0]["proof"]).is_file() and "\ufffd.jpg is no readable" in rows[1]["reason"]
 
 
 @pytest.fixture

@@ -258,9 +258,35 @@ def test_a_heading_that_is_rounded_up_to_north_is_0():
     located = SimpleNamespace(
         photo=SimpleNamespace(name="a.jpg", notes=()), accepted=True, found=True, reason="", latitude_deg=48.0,
         longitude_deg=11.0, heading_deg=359.97, heading_sigma_deg=1.0, position_sigmas_m=(1.0, 0.5),
-        distance_from_prior_m=3.0, fix=SimpleNamespace(confidence=0.99),
+        distance_from_prior_m=3.0, doubts=(), fix=SimpleNamespace(confidence=0.99),
     )  # fmt: skip
     assert PhotoAnswer.of(located, "a_proof.jpg").heading_deg == 0.0
+
+
+def round_pictures(lenses, side=200, background=4):
+    """Noise as a fisheye camera stores it: in circles, side by side."""
+    v, u = np.indices((side, lenses * side)) + 0.5
+    seen = np.hypot(u % side - side / 2, v - side / 2) < side / 2
+    noise = np.random.default_rng(0).integers(40, 250, (side, lenses * side, 3))
+    return Image.fromarray(np.where(seen[..., None], noise, background).astype(np.uint8))
+
+
+@pytest.mark.parametrize(("lenses", "text"), [(1, "a round picture"), (2, "the round pictures")])
+def test_round_pictures_of_fisheyes_are_refused(tmp_path, lenses, text):
+    """Two have the shape of a panorama, and were placed as one, confidently and wrongly."""
+    round_pictures(lenses).save(tmp_path / "raw.jpg", exif=exif(camera={0xA405: 8}))
+    with pytest.raises(PhotoError, match=f"shows {text} of a fisheye camera"):
+        read_photo(tmp_path / "raw.jpg", KnownByUser(48.0, 11.0, hfov_deg=360.0))
+
+
+def test_dark_edges_make_no_fisheye(tmp_path):
+    """Nights, and panoramas whose top and bottom are missing."""
+    noise = np.asarray(round_pictures(2, background=128))
+    bands = noise.copy()
+    bands[:50] = bands[-50:] = 0
+    for image in (bands, noise // 16):
+        Image.fromarray(image).save(tmp_path / "panorama.jpg")
+        assert isinstance(read_photo(tmp_path / "panorama.jpg", KNOWN_PLACE).camera, EquirectangularCamera)
 
 
 def test_hidden_files_are_no_photos(save, tmp_path):

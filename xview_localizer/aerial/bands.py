@@ -123,6 +123,11 @@ def band_problem(raster: DatasetReader) -> str | None:
         return "holds palette colours; convert it with gdal_translate -expand rgb"
     if other := [colour.name for colour in raster.colorinterp if colour in _OTHER_COLOURS]:
         return f"holds {', '.join(other)}, not red, green and blue; convert it to RGB"
+    if raster.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES":
+        return (
+            "is a negative, in which 0 is white; convert it with gdal_translate -scale 0 255 255 0 "
+            "-co PHOTOMETRIC=MINISBLACK"
+        )
     if len(raster.indexes) == 1 and _alpha_band(raster):
         return "holds opacity only, no colours"
     bands = find_bands(raster)

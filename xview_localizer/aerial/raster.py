@@ -173,7 +173,7 @@ class RasterMap:
         nearest = np.argmin(corner_km)
         return (
             f"whose nearest corner, at latitude {latitude_deg[nearest]:.4f} and longitude "
-            f"{longitude_deg[nearest]:.4f}, is {corner_km[nearest]:.1f} km from the datum"
+            f"{longitude_deg[nearest]:.4f}, is {corner_km[nearest]:.1f} km away"
         )
 
     def _lookup(self, grid: RasterGrid) -> np.ndarray:

@@ -1,6 +1,7 @@
 """`xview-localizer …`: one command for each job. Heavy imports happen inside the command that needs them."""
 
 # typer 0.9, of Ubuntu 24.04, reads neither `X | None` nor annotations that `from __future__ import annotations` delays.
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +32,9 @@ MENDABLE = {
 
 def main() -> None:
     """Entry point: errors that a user can mend are printed without a traceback, with exit code 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Logs and terminals may have an encoding without ° and ±, and names of files may have none.
+        sys.stdout.reconfigure(errors="replace")
     try:
         app()
     except ModuleNotFoundError as error:
@@ -43,8 +47,10 @@ def main() -> None:
 
 def _text(error: Exception) -> str:
     """What is wrong, without the number and the quotes of a plain error of the operating system."""
-    if not (isinstance(error, OSError) and error.strerror and error.filename):
+    if not (isinstance(error, OSError) and error.strerror):
         return str(error)
+    if not error.filename:  # of writing to a file that was opened before
+        return error.strerror
     if isinstance(error, (FileExistsError, NotADirectoryError)):
         return f"{error.filename}: a folder is needed, and there is a file of this name"
     return f"{error.filename}: {error.strerror}"

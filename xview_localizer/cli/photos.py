@@ -56,6 +56,8 @@ def locate(
     else:
         for answer in answers:
             _print_verdict(answer, f": {_place(answer) if answer.verdict == 'accepted' else answer.reason}")
+        for doubts in dict.fromkeys(answer.doubts for answer in answers if answer.doubts):
+            print_line(f"doubtful: {doubts}")
     print_line("table, GeoJSON and pictures:")
     print_open_me(out / "index.html")
 
@@ -65,6 +67,8 @@ def _print_answer(answer: "PhotoAnswer") -> None:
     lines = [answer.reason, _place(answer), *answer.notes.split("; ")]
     for line in filter(None, lines):
         print_line(f"  {line}")
+    if answer.doubts:
+        print_line(f"  doubtful: {answer.doubts}")
 
 
 def _print_verdict(answer: "PhotoAnswer", rest: str = "") -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 import cv2
 
 from xview_localizer.photo.locate import LocatedPhoto, PhotoLocator
-from xview_localizer.photo.metadata import PhotoError
+from xview_localizer.photo.metadata import PhotoError, decoded
 from xview_localizer.photo.photo import KnownByUser, read_photo
 
 # Of HEIC the table shows that it has to be converted.
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif"}
+PHOTO_SUFFIXES = {
+    ".jpg", ".jpeg", ".jfif", ".mpo", ".insp", ".png", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif",
+}  # fmt: skip
 PAGE = Path(__file__).with_name("page.html")
 PROOF_JPEG_QUALITY = 85
 DEGREE_DIGITS = 7  # about a centimetre, finer than any pose
@@ -37,14 +39,15 @@ class PhotoAnswer:
     from_prior_m: float | None = None
     confidence: float | None = None
     notes: str = ""
+    doubts: str = ""
     proof: str = ""
 
     @classmethod
     def of(cls, located: LocatedPhoto, proof: str) -> PhotoAnswer:
-        notes = "; ".join(located.photo.notes)
+        notes, doubts = "; ".join(located.photo.notes), "; ".join(located.doubts)
         verdict = "accepted" if located.accepted else "rejected"
         if not located.found:
-            return cls(located.photo.name, verdict, located.reason, notes=notes, proof=proof)
+            return cls(located.photo.name, verdict, located.reason, notes=notes, doubts=doubts, proof=proof)
         major_m, minor_m = located.position_sigmas_m
         return cls(
             photo=located.photo.name,
@@ -59,6 +62,7 @@ class PhotoAnswer:
             from_prior_m=round(located.distance_from_prior_m, 2),
             confidence=round(float(located.fix.confidence), 3),
             notes=notes,
+            doubts=doubts,
             proof=proof,
         )
 
@@ -83,27 +87,36 @@ def locate_photos(
 ) -> list[PhotoAnswer]:
     """Localize photos and write photos.csv, photos.geojson, index.html and one proof each to `out`.
 
-    An unusable photo becomes an answer with its reason; a single unusable photo raises PhotoError.
-    Raises MapSourceError, ModelPackageError, EngineError.
+    An unusable photo becomes an answer with its reason; a single unusable photo raises PhotoError. What was answered
+    before an interruption or an error is written, too. Raises MapSourceError, ModelPackageError, EngineError, OSError.
     """
     out.mkdir(parents=True, exist_ok=True)
-    answers = []
-    for number, path in enumerate(track(photos)):
-        try:
-            located = locator.locate(read_photo(path, known))
-        except PhotoError as error:
-            if len(photos) == 1:
-                raise
-            answers.append(PhotoAnswer(path.name, "unusable", str(error)))
-            continue
-        proof = f"{number:03d}_{path.stem}_proof.jpg"
-        jpeg = [cv2.IMWRITE_JPEG_QUALITY, PROOF_JPEG_QUALITY]
-        cv2.imwrite(str(out / proof), located.proof()[..., ::-1], jpeg)
-        answers.append(PhotoAnswer.of(located, proof))
-    write_table(out / "photos.csv", answers)
-    write_geojson(out / "photos.geojson", answers)
-    write_page(out / "index.html", answers)
+    answers: list[PhotoAnswer] = []
+    try:
+        for number, path in enumerate(track(photos)):
+            try:
+                located = locator.locate(read_photo(path, known))
+            except PhotoError as error:
+                if len(photos) == 1:
+                    raise
+                answers.append(PhotoAnswer(decoded(path.name), "unusable", decoded(str(error))))
+                continue
+            proof = decoded(f"{number:03d}_{path.stem}_proof.jpg")
+            write_proof(out / proof, located)
+            answers.append(PhotoAnswer.of(located, proof))
+    finally:
+        if answers:
+            write_table(out / "photos.csv", answers)
+            write_geojson(out / "photos.geojson", answers)
+            write_page(out / "index.html", answers)
     return answers
+
+
+def write_proof(path: Path, located: LocatedPhoto) -> None:
+    """Write the proof picture as JPEG. Raises OSError."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, PROOF_JPEG_QUALITY]
+    _, jpeg = cv2.imencode(".jpg", located.proof()[..., ::-1], quality)
+    path.write_bytes(jpeg.tobytes())  # OpenCV's own writing neither tells of a full disk nor takes every name
 
 
 def write_table(path: Path, answers: Sequence[PhotoAnswer]) -> None:

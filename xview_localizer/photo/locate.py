@@ -27,6 +27,8 @@ from xview_localizer.rejection import Reason
 FRAME_REACH_M = 2000.0
 PROOF_HALF_HEIGHT_M, PROOF_MARGIN_M, PROOF_HALF_HEIGHT_PX = 35.0, 10.0, 400
 WIDE_MAP_ASPECT = 1.6
+# A map whose pixels are this much larger than the model's, 0.5 m for the embedded one, makes poses doubtful.
+DOUBTFUL_COARSENESS = 3.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class LocatedPhoto:
     observation: Observation
     matches: Correspondences
     aerial: AerialImage | None  # around the pose, or the prior where none was found; None without imagery
+    map_detail: str  # kind, size and place of the map; empty where it could not be read
+    doubts: tuple[str, ...]  # what makes the pose doubtful, accepted or not, each with a remedy
 
     @property
     def accepted(self) -> bool:
@@ -62,7 +66,7 @@ class LocatedPhoto:
         if rejection and rejection.reason is Reason.NO_IMAGERY:
             photo = self.photo
             place = f"latitude {photo.latitude_deg:.5f}, longitude {photo.longitude_deg:.5f}"
-            return f"the map has no imagery around {place}; is it the right map?"
+            return f"the map has no imagery around {place} ({self.map_detail}); is it the right map?"
         return self.fix.reason
 
     @property
@@ -145,9 +149,14 @@ class PhotoLocator:
         matches = Correspondences(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0))
         if found:
             matches = near.localizer.best_matches(observation, prior, fix.scale)
-        return LocatedPhoto(
-            photo, near.frame, prior, fix, observation, matches, _aerial(near.map_source, prior, photo)
-        )
+        detail, doubts = "", near.localizer.map_warnings
+        if fix.rejection is None or fix.rejection.reason is not Reason.MAP_UNREADABLE:
+            wanted = near.localizer.spec.aerial.metres_per_pixel
+            level = near.map_source.level(prior.x_m, prior.y_m, wanted)
+            detail = level.detail
+            doubts += _doubts_of_resolution(level.metres_per_pixel, wanted) if found else ()
+        aerial = _aerial(near.map_source, prior, photo)
+        return LocatedPhoto(photo, near.frame, prior, fix, observation, matches, aerial, detail, doubts)
 
     def _around(self, photo: Photo) -> Neighbourhood:
         """The last neighbourhood where it covers the photo, else a new one around the photo."""
@@ -166,6 +175,15 @@ class PhotoLocator:
         map_source = open_map(settings)
         self._neighbourhood = Neighbourhood(settings.frame, map_source, build_localizer(settings, map_source))
         return self._neighbourhood
+
+
+def _doubts_of_resolution(metres_per_pixel: float, wanted_metres_per_pixel: float) -> tuple[str, ...]:
+    if metres_per_pixel <= DOUBTFUL_COARSENESS * wanted_metres_per_pixel:
+        return ()
+    return (
+        f"the map has {metres_per_pixel:.2g} m per pixel, the model wants {wanted_metres_per_pixel:.2g}: "
+        "poses are less sure; take a finer map",
+    )
 
 
 def _aerial(map_source: MapSource, prior: Prior, photo: Photo) -> AerialImage | None:

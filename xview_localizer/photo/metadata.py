@@ -87,6 +87,11 @@ def read_photo_file(path: Path) -> tuple[np.ndarray, PhotoMetadata]:
     return np.ascontiguousarray(upright), metadata
 
 
+def decoded(name: str) -> str:
+    """A file's name as text that can be written anywhere: � stands for bytes that are no UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def _rgb(image: Image.Image, path: Path) -> Image.Image:
     """The image in RGB of 8 bits. Raises PhotoError where its values have no known range."""
     if not image.mode.startswith(("I", "F")):

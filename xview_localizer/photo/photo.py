@@ -12,6 +12,7 @@ from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.ground_view import GroundView
+from xview_localizer.photo.fisheye import fisheye_circles
 from xview_localizer.photo.metadata import (
     ASPECT_TOLERANCE,
     FULL_FRAME_DIAGONAL_MM,
@@ -19,6 +20,7 @@ from xview_localizer.photo.metadata import (
     PanoramaTags,
     PhotoError,
     PhotoMetadata,
+    decoded,
     read_photo_file,
 )
 
@@ -106,6 +108,11 @@ def read_photo(path: Path | str, known: KnownByUser = KnownByUser()) -> Photo:
     """
     path = Path(path)
     image, recorded = read_photo_file(path)
+    if circles := fisheye_circles(image):
+        raise PhotoError(
+            f"{path} shows {'a round picture' if circles == 1 else 'the round pictures'} of a fisheye camera, which is "
+            "neither a photo of straight lines nor a panorama; let the camera's own software unroll and stitch it"
+        )
     tags = recorded.panorama
     if tags is not None and not _has_shape(image, (tags.cropped_width_px, tags.cropped_height_px)):
         recorded = replace(recorded, panorama=None)  # edited since it was tagged
@@ -120,7 +127,7 @@ def read_photo(path: Path | str, known: KnownByUser = KnownByUser()) -> Photo:
         notes.append("camera height not given: estimated together with the pose, between 1.2 and 3.2 m")
     tilted = recorded.panorama or recorded.gimbal
     return Photo(
-        name=path.name,
+        name=decoded(path.name),
         image=image,
         camera=camera,
         latitude_deg=position_deg[0],
