@@ -73,6 +73,10 @@ def nees_of(error: np.ndarray, covariance: np.ndarray) -> float:
     return float(error @ np.linalg.solve(covariance, error))
 
 
+# Radius of the widest search; its memory grows with the area.
+MAX_SEARCH_RADIUS_M = 300.0
+
+
 @dataclass(frozen=True)
 class Prior:
     """The prior of a search: base_link lies within `radius_m` of (x, y) in `map`.

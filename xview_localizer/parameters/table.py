@@ -11,6 +11,7 @@ import numpy as np
 
 from xview_localizer.engines.factory import RUNTIMES, EngineConfig
 from xview_localizer.engines.names import PrecisionName
+from xview_localizer.geometry.pose import MAX_SEARCH_RADIUS_M
 from xview_localizer.localizer import LocalizerConfig
 from xview_localizer.tracking.tracker import TrackerConfig
 
@@ -176,7 +177,7 @@ SETTINGS: dict[str, Setting] = {
             "Least search radius around GNSS, metres.", minimum=1.0, maximum=100.0),
         Setting("gnss.max_radius_m", _SEARCH.gnss_max_radius_m,
             "Images with a larger search radius are rejected, metres; memory grows with its square, to some "
-            "0.5 GB per image at 200 m.", minimum=10.0, maximum=300.0),
+            "0.5 GB per image at 200 m.", minimum=10.0, maximum=MAX_SEARCH_RADIUS_M),
         Setting("gnss.max_age_sec", _SEARCH.gnss_max_age_sec,
             "Older GNSS positions are not used, seconds.", minimum=0.1, maximum=60.0),
         Setting("gnss.drift_m", _SEARCH.gnss_drift_m,

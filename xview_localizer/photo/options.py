@@ -6,9 +6,10 @@ import re
 
 import numpy as np
 
+from xview_localizer.geometry.pose import MAX_SEARCH_RADIUS_M
 from xview_localizer.ground_view import MAX_HEIGHT_M
 from xview_localizer.photo.metadata import PhotoError
-from xview_localizer.photo.photo import MAX_RADIUS_M, KnownByUser
+from xview_localizer.photo.photo import KnownByUser
 
 
 def known_by_user(
@@ -24,7 +25,7 @@ def known_by_user(
     latitude_deg, longitude_deg = _position(at) if at else (None, None)
     heading_deg, sigma_deg = _heading(heading) if heading else (None, None)
     for option, value, low, high, unit in (
-        ("--radius", radius_m, 0.0, MAX_RADIUS_M, "metres"),
+        ("--radius", radius_m, 0.0, MAX_SEARCH_RADIUS_M, "metres"),
         ("--height", height_m, 0.0, MAX_HEIGHT_M, "metres"),
         ("--hfov", hfov_deg, 0.0, 360.0, "degrees"),
         ("--pitch", pitch_deg, -90.0, 90.0, "degrees"),

@@ -10,7 +10,7 @@ import numpy as np
 from xview_localizer.geometry.camera import CameraModel, EquirectangularCamera, PinholeCamera
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
-from xview_localizer.geometry.pose import Prior
+from xview_localizer.geometry.pose import MAX_SEARCH_RADIUS_M, Prior
 from xview_localizer.ground_view import GroundView
 from xview_localizer.photo.fisheye import fisheye_circles
 from xview_localizer.photo.metadata import (
@@ -27,7 +27,6 @@ from xview_localizer.photo.metadata import (
 DEFAULT_RADIUS_M = 30.0
 # Phones report the radius that holds the truth with 68 %; a multiple of it is searched, and at least MIN_RADIUS_M.
 MIN_RADIUS_M, POSITION_ERRORS = 15.0, 2.0
-MAX_RADIUS_M = 300.0  # the greatest that a search can cover
 # Accuracy of a phone's compass near cars and steel; also assumed for a user's heading without a given one.
 DEFAULT_HEADING_SIGMA_DEG = 15.0
 # Includes the declination, up to some 15 degrees in inhabited areas.
@@ -146,7 +145,9 @@ def _position(recorded: PhotoMetadata, known: KnownByUser) -> tuple[float, float
     """Rough latitude and longitude, degrees; None where neither is known well enough for a search."""
     if known.latitude_deg is not None and known.longitude_deg is not None:
         return known.latitude_deg, known.longitude_deg
-    too_rough = known.radius_m is None and POSITION_ERRORS * (recorded.position_error_m or 0.0) > MAX_RADIUS_M
+    too_rough = (
+        known.radius_m is None and POSITION_ERRORS * (recorded.position_error_m or 0.0) > MAX_SEARCH_RADIUS_M
+    )
     if recorded.latitude_deg is None or recorded.longitude_deg is None or too_rough:
         return None
     return recorded.latitude_deg, recorded.longitude_deg

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from xview_localizer.aerial.source import AerialImage
 from xview_localizer.geometry.camera import CameraModel, camera_from_dict
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
-from xview_localizer.geometry.pose import Pose2, Prior
+from xview_localizer.geometry.pose import MAX_SEARCH_RADIUS_M, Pose2, Prior
 from xview_localizer.ground_view import GroundView
 
 
@@ -87,13 +88,18 @@ class PairsDataset:
         if not index.is_file():
             raise PairsError(f"{self.folder} is no pairs folder: it has no pairs.jsonl")
         self.records: list[PairRecord] = []
-        for number, line in enumerate(index.read_text().splitlines(), start=1):
+        line_of: dict[str, int] = {}
+        for number, line in enumerate(index.read_text(encoding="utf-8").splitlines(), start=1):
             if not line.strip():
                 continue
             try:
-                self.records.append(_record(self.folder, json.loads(line)))
+                record = _record(self.folder, json.loads(line))
+                if (first := line_of.setdefault(record.id, number)) != number:
+                    raise ValueError(f"its id {record.id} is that of line {first}, too; ids must be unique")
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise PairsError(f"{index}, line {number}: {error!r}") from error
+                why = f"lacks {error}" if isinstance(error, KeyError) else error
+                raise PairsError(f"{index}, line {number}: {why}") from error
+            self.records.append(record)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -116,34 +122,78 @@ def ground_view(record: PairRecord) -> GroundView:
 
 
 def _record(folder: Path, entry: Mapping[str, Any]) -> PairRecord:
-    camera, aerial, prior, truth, odom = (
-        entry["camera"], entry["aerial"], entry["prior"], entry["truth"], entry.get("odom")
-    )  # fmt: skip
-    yaw_deg = prior.get("yaw_deg")
+    metres_per_pixel = _number(entry, "aerial.metres_per_pixel")
+    if metres_per_pixel <= 0:
+        raise ValueError(f"aerial.metres_per_pixel must be positive, got {metres_per_pixel:g}")
     return PairRecord(
         id=str(entry["id"]),
         sequence=entry.get("sequence"),
-        stamp_sec=entry.get("stamp"),
-        image_path=folder / entry["image"],
-        camera=camera_from_dict(camera),
-        camera_height_m=camera.get("height_m"),
-        roll_rad=float(np.radians(camera.get("roll_deg", 0.0))),
-        pitch_rad=float(np.radians(camera.get("pitch_deg", 0.0))),
-        aerial_path=(folder / aerial["image"]).resolve(),
-        metres_per_pixel=float(aerial["metres_per_pixel"]),
-        prior=Prior(
-            prior["x"], prior["y"], prior["sigma_m"],
-            None if yaw_deg is None else float(np.radians(yaw_deg)),
-            None if yaw_deg is None else float(np.radians(prior["yaw_sigma_deg"])),
-        ),
+        stamp_sec=_optional(entry, "stamp"),
+        image_path=_file(folder, "image", entry["image"]),
+        camera=camera_from_dict(entry["camera"]),
+        camera_height_m=_optional(entry, "camera.height_m"),
+        roll_rad=_angle_rad(entry, "camera.roll_deg") or 0.0,
+        pitch_rad=_angle_rad(entry, "camera.pitch_deg") or 0.0,
+        aerial_path=_file(folder, "aerial.image", entry["aerial"]["image"]).resolve(),
+        metres_per_pixel=metres_per_pixel,
+        prior=_prior(entry),
         truth=Truth(
-            truth["x"], truth["y"],
-            None if truth.get("yaw_deg") is None else float(np.radians(truth["yaw_deg"])),
-            float(truth.get("tolerance_m", 0.0)),
+            x_m=_number(entry, "truth.x"),
+            y_m=_number(entry, "truth.y"),
+            yaw_rad=_angle_rad(entry, "truth.yaw_deg"),
+            tolerance_m=_optional(entry, "truth.tolerance_m") or 0.0,
         ),
-        depth_path=folder / entry["depth"] if entry.get("depth") else None,
-        odom=Pose2(odom["x"], odom["y"], float(np.radians(odom["yaw_deg"]))) if odom else None,
-    )  # fmt: skip
+        depth_path=_file(folder, "depth", entry["depth"]) if entry.get("depth") else None,
+        odom=_odom(entry) if entry.get("odom") else None,
+    )
+
+
+def _prior(entry: Mapping[str, Any]) -> Prior:
+    radius_m, yaw_rad = _number(entry, "prior.sigma_m"), _angle_rad(entry, "prior.yaw_deg")
+    if radius_m > MAX_SEARCH_RADIUS_M:
+        raise ValueError(f"prior.sigma_m is at most {MAX_SEARCH_RADIUS_M:g} m, got {radius_m:g}")
+    yaw_sigma_rad = None if yaw_rad is None else float(np.radians(_number(entry, "prior.yaw_sigma_deg")))
+    return Prior(_number(entry, "prior.x"), _number(entry, "prior.y"), radius_m, yaw_rad, yaw_sigma_rad)
+
+
+def _odom(entry: Mapping[str, Any]) -> Pose2:
+    yaw_deg = _number(entry, "odom.yaw_deg")
+    return Pose2(_number(entry, "odom.x"), _number(entry, "odom.y"), float(np.radians(yaw_deg)))
+
+
+def _optional(entry: Mapping[str, Any], path: str) -> float | None:
+    """The number at a dotted `path`, such as truth.x; None where it is absent or null.
+
+    Raises ValueError where it is no finite number: Python writes NaN into JSON, and tables turn numbers into texts.
+    """
+    value: Any = entry
+    for key in path.split("."):
+        value = value.get(key) if value is not None else None
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{path} must be a finite number, got {value!r}")
+    return float(value)
+
+
+def _number(entry: Mapping[str, Any], path: str) -> float:
+    """As _optional; raises ValueError where it is absent, too."""
+    number = _optional(entry, path)
+    if number is None:
+        raise ValueError(f"lacks {path}")
+    return number
+
+
+def _angle_rad(entry: Mapping[str, Any], path: str) -> float | None:
+    angle_deg = _optional(entry, path)
+    return None if angle_deg is None else float(np.radians(angle_deg))
+
+
+def _file(folder: Path, key: str, name: object) -> Path:
+    path = folder / str(name)
+    if not path.is_file():
+        raise ValueError(f"{key} is {path}, and there is no such file")
+    return path
 
 
 def _read_rgb(path: Path) -> np.ndarray:
