@@ -11,6 +11,12 @@ from pathlib import Path
 PART_SUFFIX = ".part"  # of a file that is being written
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file, as a whole or not at all."""
+    with replaced(path) as fresh:
+        fresh.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; it takes the place of `path` at the end, or is removed where writing fails.

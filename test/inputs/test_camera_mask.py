@@ -63,7 +63,7 @@ def test_files_that_are_no_masks_are_refused_by_name(bonnet, tmp_path):
     def read(path):
         return camera_masks(Settings.from_values({**REQUIRED, "camera.mask": str(path)}))
 
-    with pytest.raises(SettingsError, match=r"camera\.mask: .*nowhere\.png is missing or no image"):
+    with pytest.raises(SettingsError, match=r"camera\.mask: .*nowhere\.png is missing or cannot be read"):
         read(tmp_path / "nowhere.png")
     swapped = tmp_path / "swapped.png"
     cv2.imwrite(str(swapped), np.pad(np.full((8, 64), 255, np.uint8), ((0, 40), (0, 0))))

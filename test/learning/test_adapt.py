@@ -226,3 +226,20 @@ def test_training_on_all_of_the_road_must_not_make_it_worse(tmp_path, monkeypatc
     monkeypatch.setattr(adapt, "figures_on", lambda *_: replace(BEFORE, wrong_accepted=wrong_accepted))
     training = SiteTraining(tmp_path, {"judge": None}, candidate, AdaptConfig(SiteDrives(())))
     assert training.finished(candidate, BEFORE).name == taken
+
+
+def test_a_calibration_that_was_broken_off_is_no_result(tmp_path, monkeypatch):
+    """An interrupted adaptation goes on from there; half a package must not pass for its result."""
+
+    def broken_off(package, out, *_):
+        shutil.copytree(default_package_path(), out)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SiteTraining, "_trained", lambda *_: None)
+    monkeypatch.setattr(SiteTraining, "_write", lambda *_: None)
+    monkeypatch.setattr(adapt, "calibrate_package", broken_off)
+    parts = {"learn": [], "calibrate": [], "elsewhere": []}
+    start = ModelPackage.load(default_package_path())
+    with pytest.raises(KeyboardInterrupt):
+        SiteTraining(tmp_path, parts, start, AdaptConfig(SiteDrives((), None, None))).tuned()
+    assert not (tmp_path / "candidate").exists()

@@ -19,7 +19,7 @@ from rasterio.transform import from_origin
 
 import xview_localizer as xl
 from xview_localizer.cli import main as cli
-from xview_localizer.photo.batch import PhotoAnswer, find_photos, locate_photos, write_proof
+from xview_localizer.photo.batch import PhotoAnswer, find_photos, locate_photos
 from xview_localizer.photo.proof import ACCEPTED_RGB, PRIOR_RGB
 
 
@@ -134,12 +134,6 @@ def test_what_was_found_before_an_interruption_is_kept(tmp_path, located, panora
     (row,) = csv.DictReader((tmp_path / "photos.csv").open())
     assert row["verdict"] == "accepted" and row["proof"] in (tmp_path / "index.html").read_text()
     assert (tmp_path / row["proof"]).stat().st_size > 10_000
-
-
-def test_a_full_disk_is_told(tmp_path, located):
-    (tmp_path / "proof.jpg").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left"):
-        write_proof(tmp_path / "proof.jpg", located)
 
 
 def test_names_of_another_encoding(tmp_path, located, panorama):

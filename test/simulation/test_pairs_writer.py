@@ -13,6 +13,7 @@ from xview_localizer.simulation.pairs_writer import (
     PairsConfig,
     make_pairs,
     sample_camera,
+    write_index,
 )
 from xview_localizer.simulation.varied import sample_any_camera
 
@@ -24,6 +25,25 @@ def panoramas(tmp_path_factory):
     out = tmp_path_factory.mktemp("panoramas")
     make_pairs(out, [3], PairsConfig(images_per_town=5, vary_camera=False, town_size_m=TOWN_M))
     return out
+
+
+def test_what_an_interrupted_run_has_written_is_not_written_again(tmp_path):
+    written = []
+
+    def write(job):
+        written.append(job[1])
+        if job[1] == 2 and len(written) == 2:
+            raise KeyboardInterrupt
+        return [{"id": str(job[1])}]
+
+    jobs = [(tmp_path, seed) for seed in (1, 2)]
+    with pytest.raises(KeyboardInterrupt):
+        write_index(tmp_path, write, jobs, 1)
+    assert not (tmp_path / "pairs.jsonl").exists()
+    write_index(tmp_path, write, jobs, 1)
+    assert written == [1, 2, 2]
+    assert [path.name for path in tmp_path.iterdir()] == ["pairs.jsonl"]
+    assert (tmp_path / "pairs.jsonl").read_text() == '{"id": "1"}\n{"id": "2"}\n'
 
 
 @pytest.fixture(scope="module")

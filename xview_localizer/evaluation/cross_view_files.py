@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
+
+from xview_localizer.encoded_image import EncodedImageError
+from xview_localizer.image_file import read_rgb
 
 
 class CrossViewError(ValueError):
@@ -38,7 +40,7 @@ def numbers_of(words: Sequence[str], place: str, expected: str) -> list[float]:
 
 def read_image(path: Path) -> np.ndarray:
     """The image [H, W, 3] uint8 RGB. Raises UnreadableImageError."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise UnreadableImageError(f"{path} is no readable image")
-    return np.ascontiguousarray(image[..., ::-1])
+    try:
+        return read_rgb(path)
+    except EncodedImageError as error:
+        raise UnreadableImageError(str(error)) from error

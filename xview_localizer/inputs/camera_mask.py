@@ -7,6 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from xview_localizer.encoded_image import EncodedImageError
+from xview_localizer.image_file import read_rgb
 from xview_localizer.inputs.mountings import parameter_prefix
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.parameters.table import SettingsError
@@ -25,11 +27,10 @@ def camera_masks(settings: Settings) -> dict[str, np.ndarray]:
 
 def _read(path: Path, camera: str) -> np.ndarray:
     name = f"{parameter_prefix(camera)}.mask"
-    grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if grey is None:
-        raise SettingsError(
-            f"{name}: {path} is missing or no image; give a PNG, black where the robot is seen"
-        )
+    try:
+        grey = cv2.cvtColor(read_rgb(path), cv2.COLOR_RGB2GRAY)
+    except EncodedImageError as error:
+        raise SettingsError(f"{name}: {error}; give a PNG, black where the robot is seen") from error
     shows_world = grey >= COVERED_BELOW
     covered = 1.0 - float(shows_world.mean())
     if covered > MAX_COVERED:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from xview_localizer.aerial.source import AerialImage, MapSource, MapSourceError
+from xview_localizer.atomic import write_whole
 from xview_localizer.belief.hypotheses import OdometryDrift
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.pose import Pose2
+from xview_localizer.image_file import write_image
 from xview_localizer.imaging import NO_DATA_RGB
 from xview_localizer.learning.drive_frames import JPEG_QUALITY, Frame
 from xview_localizer.learning.smoothing import SmoothedPose, smooth_path
@@ -90,12 +91,12 @@ def write_pairs(
         if aerial is None:
             continue
         name = f"aerial_{number:04d}.jpg"
-        cv2.imwrite(str(out / name), aerial.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        write_image(out / name, aerial.image, JPEG_QUALITY)
         for item in group:
             if aerial.grid.bounds.contains(item.xy_m):
                 lines.append(json.dumps(_entry(item, out, name, aerial)))
                 written.append(item)
-    (out / "pairs.jsonl").write_text("".join(line + "\n" for line in lines))
+    write_whole(out / "pairs.jsonl", "".join(line + "\n" for line in lines))
     return written
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from xview_localizer.atomic import replaced
@@ -20,6 +19,7 @@ from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_level_base, rpy
 from xview_localizer.geometry.masked_camera import MaskedCamera
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
+from xview_localizer.image_file import write_image
 from xview_localizer.imaging import NO_DATA_RGB
 from xview_localizer.inputs import messages
 from xview_localizer.inputs.intake import DriveIntake
@@ -151,7 +151,7 @@ class _FrameCutter:
             view = replace(view, gravity_base=None)
         number = len(self.frames)
         name = f"{number:05d}.jpg"
-        cv2.imwrite(str(self._out / name), view.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        write_image(self._out / name, view.image, JPEG_QUALITY)
         camera, in_level = _camera_in_level(view)
         prior = self._intake.tracker.gnss_disc_at(image.stamp_sec)
         id = f"{self._out.name}_{number:05d}"

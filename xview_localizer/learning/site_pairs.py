@@ -11,6 +11,7 @@ import numpy as np
 
 from xview_localizer.aerial.source import MapSource
 from xview_localizer.assembly import build_localizer, open_map
+from xview_localizer.atomic import write_whole
 from xview_localizer.evaluation.reference import read_reference, reference_file
 from xview_localizer.learning.bag_pairs import PosedFrame, posed_frames, write_pairs
 from xview_localizer.learning.drive_frames import cut_frames
@@ -142,7 +143,7 @@ def _write_parts(
     )
     (out / "elsewhere").mkdir(exist_ok=True)
     (out / "elsewhere" / "pairs.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in elsewhere))
-    (out / "split.json").write_text(json.dumps({"road_m": split.road_m, **named}, indent=1))
+    write_whole(out / "split.json", json.dumps({"road_m": split.road_m, **named}, indent=1))
     progress.report(", ".join(f"{len(ids)} images to {name}" for name, ids in named.items()))
 
 

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import cv2
-
+from xview_localizer.image_file import write_image
 from xview_localizer.photo.locate import LocatedPhoto, PhotoLocator
 from xview_localizer.photo.metadata import PhotoError, decoded
 from xview_localizer.photo.photo import KnownByUser, read_photo
@@ -102,7 +101,7 @@ def locate_photos(
                 answers.append(PhotoAnswer(decoded(path.name), "unusable", decoded(str(error))))
                 continue
             proof = decoded(f"{number:03d}_{path.stem}_proof.jpg")
-            write_proof(out / proof, located)
+            write_image(out / proof, located.proof(), PROOF_JPEG_QUALITY)
             answers.append(PhotoAnswer.of(located, proof))
     finally:
         if answers:
@@ -110,13 +109,6 @@ def locate_photos(
             write_geojson(out / "photos.geojson", answers)
             write_page(out / "index.html", answers)
     return answers
-
-
-def write_proof(path: Path, located: LocatedPhoto) -> None:
-    """Write the proof picture as JPEG. Raises OSError."""
-    quality = [cv2.IMWRITE_JPEG_QUALITY, PROOF_JPEG_QUALITY]
-    _, jpeg = cv2.imencode(".jpg", located.proof()[..., ::-1], quality)
-    path.write_bytes(jpeg.tobytes())  # OpenCV's own writing neither tells of a full disk nor takes every name
 
 
 def write_table(path: Path, answers: Sequence[PhotoAnswer]) -> None:

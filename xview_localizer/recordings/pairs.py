@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from xview_localizer.aerial.source import AerialImage
+from xview_localizer.encoded_image import EncodedImageError
 from xview_localizer.geometry.camera import CameraModel, camera_from_dict
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import MAX_SEARCH_RADIUS_M, Pose2, Prior
 from xview_localizer.ground_view import GroundView
+from xview_localizer.image_file import read_rgb, read_unchanged
 
 
 class PairsError(ValueError):
@@ -73,8 +74,11 @@ class PairRecord:
         """Range along the ray [H, W] in metres, 0 where nothing is hit. Raises PairsError."""
         if self.depth_path is None:
             raise PairsError(f"{self.id} has no depth image")
-        millimetres = cv2.imread(str(self.depth_path), cv2.IMREAD_UNCHANGED)
-        if millimetres is None or millimetres.dtype != np.uint16:
+        try:
+            millimetres = read_unchanged(self.depth_path)
+        except EncodedImageError as error:
+            raise PairsError(str(error)) from error
+        if millimetres.dtype != np.uint16:
             raise PairsError(f"{self.depth_path} is no 16-bit PNG")
         return millimetres.astype(np.float32) / 1000
 
@@ -197,7 +201,7 @@ def _file(folder: Path, key: str, name: object) -> Path:
 
 
 def _read_rgb(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise PairsError(f"{path} is missing or no readable image")
-    return np.ascontiguousarray(image[..., ::-1])
+    try:
+        return read_rgb(path)
+    except EncodedImageError as error:
+        raise PairsError(str(error)) from error

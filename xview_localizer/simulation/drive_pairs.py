@@ -10,8 +10,9 @@ import numpy as np
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL
 from xview_localizer.geometry.pose import Pose2
+from xview_localizer.image_file import write_image
 from xview_localizer.simulation.drive_camera import Shot
-from xview_localizer.simulation.pairs_writer import prior_disc, write_depth, write_jpeg
+from xview_localizer.simulation.pairs_writer import prior_disc, write_depth
 
 AERIAL_JPEG_QUALITY = 92
 
@@ -21,7 +22,7 @@ class DrivePairs:
 
     def __init__(self, out: Path, aerial: AerialImage, rng: np.random.Generator) -> None:
         out.mkdir(parents=True, exist_ok=True)
-        write_jpeg(out / "aerial.jpg", aerial.image, AERIAL_JPEG_QUALITY)
+        write_image(out / "aerial.jpg", aerial.image, AERIAL_JPEG_QUALITY)
         bounds = aerial.grid.bounds
         self._middle_m = np.array([bounds.west_m + bounds.width_m / 2, bounds.south_m + bounds.height_m / 2])
         self._out, self._metres_per_pixel, self._rng = out, aerial.grid.spacing_m, rng

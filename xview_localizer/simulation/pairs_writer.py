@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol
@@ -14,10 +15,12 @@ import cv2
 import numpy as np
 
 from xview_localizer.aerial.source import AerialImage
+from xview_localizer.atomic import write_whole
 from xview_localizer.geometry.camera import camera_from_dict
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import Pose2
+from xview_localizer.image_file import write_image
 from xview_localizer.simulation.camera_places import places_of_images, places_of_keyframes
 from xview_localizer.simulation.capture import Capture
 from xview_localizer.simulation.families import CLASSIC, family_names
@@ -82,14 +85,32 @@ def make_pairs(out: Path | str, seeds: Iterable[int], config: PairsConfig, worke
 
 
 def write_index(out: Path, write: Callable[[tuple], list[dict]], jobs: Sequence[tuple], workers: int) -> None:
-    """Run all jobs, each of which writes its images and returns its entries, and write pairs.jsonl."""
+    """Run all jobs, each of which writes its images and returns its entries, and write pairs.jsonl.
+
+    Every job begins with `out`. The entries of each are kept until all are done, so that what an interrupted run has
+    written is not written again.
+    """
+    kept = [out / f"{sha256(repr(job[1:]).encode()).hexdigest()}.entries" for job in jobs]
+    tasks = [(write, job, file) for job, file in zip(jobs, kept, strict=True)]
     if workers > 1:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            written = list(pool.map(write, jobs))
+            written = list(pool.map(_written_once, tasks))
     else:
-        written = [write(job) for job in jobs]
+        written = [_written_once(task) for task in tasks]
     lines = [json.dumps(entry) for entries in written for entry in entries]
-    (out / "pairs.jsonl").write_text("\n".join(lines) + "\n")
+    write_whole(out / "pairs.jsonl", "\n".join(lines) + "\n")
+    for file in kept:
+        file.unlink(missing_ok=True)
+
+
+def _written_once(task: tuple[Callable[[tuple], list[dict]], tuple, Path]) -> list[dict]:
+    """The entries of a job: those in its file, or else what it returns, which is stored there."""
+    write, job, file = task
+    if file.is_file():
+        return json.loads(file.read_text())
+    entries = write(job)
+    write_whole(file, json.dumps(entries))
+    return entries
 
 
 def sample_camera(rng: np.random.Generator, kind: str, vary: bool = True) -> dict:
@@ -209,7 +230,7 @@ def _write_aerial(
         aerial = world.render_orthophoto(bounds, metres_per_pixel, capture, rng)
     if config.varied:
         seam(rng, aerial.image)
-    write_jpeg(path, aerial.image, capture.jpeg_quality)
+    write_image(path, aerial.image, capture.jpeg_quality)
     return centre, metres_per_pixel
 
 
@@ -227,7 +248,7 @@ def _write_ground(
     )
     if config.varied:
         soil_view(rng, image, range_m)
-    write_jpeg(out / f"{stem}_ground.jpg", image, street.jpeg_quality)
+    write_image(out / f"{stem}_ground.jpg", image, street.jpeg_quality)
     write_depth(out / f"{stem}_depth.png", range_m)
     return {**camera, "roll_deg": float(roll_deg), "pitch_deg": float(pitch_deg)}
 
@@ -261,11 +282,6 @@ def _noisy(step: Pose2, rng: np.random.Generator) -> Pose2:
     return Pose2(float(x_m), float(y_m), step.yaw_rad + float(rng.normal(0, np.radians(0.1))))
 
 
-def write_jpeg(path: Path, image: np.ndarray, quality: int) -> None:
-    """Write an RGB image."""
-    cv2.imwrite(str(path), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-
-
 def write_depth(path: Path, range_m: np.ndarray) -> None:
     """Write range along the ray [H, W] as 16-bit millimetres; 0 for sky and beyond MAX_DEPTH_M."""
-    cv2.imwrite(str(path), np.where(range_m < MAX_DEPTH_M, range_m * 1000, 0).astype(np.uint16))
+    write_image(path, np.where(range_m < MAX_DEPTH_M, range_m * 1000, 0).astype(np.uint16))

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
+
+from xview_localizer.encoded_image import EncodedImageError
+from xview_localizer.image_file import read_rgb
 
 SCENE_M = 160.0  # side of the scenes that are made of photos
 FINEST_PHOTO_M = 0.1  # per pixel; finer photos are averaged
@@ -69,10 +71,10 @@ class PhotoFile:
 
     def photo(self, rng: np.random.Generator) -> Photo:
         """See PhotoSource.photo."""
-        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise OrthophotoError(f"{self.path} is missing or not a readable image")
-        return Photo(np.ascontiguousarray(image[..., ::-1]), self.metres_per_pixel, str(self.path))
+        try:
+            return Photo(read_rgb(self.path), self.metres_per_pixel, str(self.path))
+        except EncodedImageError as error:
+            raise OrthophotoError(str(error)) from error
 
 
 def photos_of(index: Path) -> list[PhotoSource]:
@@ -81,7 +83,9 @@ def photos_of(index: Path) -> list[PhotoSource]:
     Raises OrthophotoError.
     """
     try:
-        entries = [json.loads(line) for line in index.read_text().splitlines() if line.strip()]
+        entries = [
+            json.loads(line) for line in index.read_text(encoding="utf-8").splitlines() if line.strip()
+        ]
         return [
             PhotoFile(index.parent / entry["image"], float(entry["metres_per_pixel"])) for entry in entries
         ]
