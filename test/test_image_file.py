@@ -12,12 +12,13 @@ from xview_localizer.image_file import read_rgb, read_unchanged, write_image
 NOISE = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
 
 
-def test_colours_and_values_stay_what_they_are(tmp_path):
+def test_colours_and_values_stay_what_they_are(tmp_path, capfd):
     write_image(tmp_path / "colours.png", NOISE)
     np.testing.assert_array_equal(read_rgb(tmp_path / "colours.png"), NOISE)
     deep = (NOISE[..., 0].astype(np.uint16) + 1) * 200
     write_image(tmp_path / "deep.png", deep)
     np.testing.assert_array_equal(read_unchanged(tmp_path / "deep.png"), deep)
+    assert capfd.readouterr().err == ""  # OpenCV warns of parameters that a format does not have
 
 
 @pytest.mark.parametrize("name", ["straße.jpg", os.fsdecode(b"stra\xdfe.jpg")])

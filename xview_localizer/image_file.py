@@ -37,7 +37,8 @@ def read_unchanged(path: Path) -> np.ndarray:
 def write_image(path: Path, image: np.ndarray, jpeg_quality: int = JPEG_QUALITY) -> None:
     """Write RGB [H, W, 3] uint8 or one channel [H, W] uint8 or uint16 in the format of the suffix. Raises OSError."""
     stored = image[..., ::-1] if image.ndim == 3 else image
-    _, data = cv2.imencode(path.suffix, stored, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
+    quality = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if path.suffix == ".jpg" else []
+    _, data = cv2.imencode(path.suffix, stored, quality)
     path.write_bytes(data.tobytes())
 
 
