@@ -88,6 +88,28 @@ def test_given_values_win_over_recorded_ones(save):
     )  # the recorded error is not that of the given position
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"latitude_deg": 91.0, "longitude_deg": 0.0},
+            "latitude_deg must lie between -90 and 90 degrees, got 91",
+        ),
+        ({"latitude_deg": 48.0}, "latitude_deg and longitude_deg must be given together"),
+        ({"radius_m": 1e4}, "radius_m must lie between 0 and 300 metres, got 10000"),
+        ({"radius_m": 0.0}, "radius_m must lie between 0 and 300 metres, got 0"),
+        ({"heading_deg": float("nan")}, "heading_deg must lie between -720 and 720 degrees, got nan"),
+        ({"heading_sigma_deg": 0.0}, "heading_sigma_deg must lie between 0 and 180 degrees, got 0"),
+        ({"height_m": 1800.0}, "height_m must lie between 0 and 50 metres, got 1800"),
+        ({"hfov_deg": 400.0}, "hfov_deg must lie between 0 and 360 degrees, got 400"),
+    ],
+)
+def test_impossible_values_are_refused_by_name(given, message):
+    with pytest.raises(PhotoError, match=message):
+        KnownByUser(**given)
+    assert KnownByUser(heading_deg=0.0, pitch_deg=0.0, latitude_deg=0.0, longitude_deg=0.0)
+
+
 def test_positive_pitch_looks_down(save):
     down = read_photo(save(), KnownByUser(48.0, 11.0, hfov_deg=90.0, pitch_deg=10.0)).view()
     assert (down.R_base_camera @ (0, 0, 1))[2] == pytest.approx(-np.sin(np.radians(10)))
@@ -105,6 +127,14 @@ def test_focal_length_from_the_sensor_s_resolution(save):
     camera = {0x920A: 5.0, 0xA002: 400, 0xA003: 300, 0xA20E: 100.0, 0xA20F: 100.0, 0xA210: 4}
     photo = read_photo(save(exif=exif(48.0, 11.0, camera=camera)))
     assert photo.camera.fx == pytest.approx(500.0, rel=1e-4)
+
+
+@pytest.mark.parametrize(("zoom", "told"), [(2.0, True), (1.01, False), (0.0, False)])
+def test_a_digital_zoom_is_told(save, zoom, told):
+    """Some cameras include it in the focal length, and some do not."""
+    photo = read_photo(save(exif=exif(48.0, 11.0, camera={0xA405: 26, 0xA404: zoom})))
+    (note,) = (note for note in photo.notes if note.startswith("field of view 67°"))
+    assert note.endswith("(if that leaves out its digital zoom of 2, give --hfov 37)") == told
 
 
 def test_sideways_photos_are_turned_upright(save):
@@ -221,7 +251,7 @@ def test_a_drone_s_height_is_asked_for(save):
     path = save(exif=exif(48.0, 11.0, camera={0xA405: 28}), xmp=dji("+90.0", "-40.0", "+0.00", "+50.30"))
     with pytest.raises(PhotoError, match=r"height of its camera.*50 m over the drone's start.*--height"):
         read_photo(path)
-    assert read_photo(path, KnownByUser(height_m=50.3)).pitch_deg == 40.0
+    assert read_photo(path, KnownByUser(height_m=50.0)).pitch_deg == 40.0
 
 
 def test_values_of_16_bits_keep_their_upper_half(save, tmp_path):

@@ -19,6 +19,8 @@ FULL_FRAME_DIAGONAL_MM = float(np.hypot(36.0, 24.0))
 FOCAL_PLANE_UNIT_MM: Mapping[object, float] = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 # Stitched panoramas keep the lens's focal length, which is not theirs; no lens of a photo is outside of these.
 MIN_FOCAL_35MM, MAX_FOCAL_35MM = 6.0, 1200.0
+# Phones write ratios near 1 for the correction of the lens.
+LEAST_DIGITAL_ZOOM = 1.05
 FULL_SPHERE_ASPECT, ASPECT_TOLERANCE = 2.0, 0.01
 # Files of iPhones, whatever their suffix.
 HEIF_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"hevc", b"avif")
@@ -66,6 +68,7 @@ class PhotoMetadata:
     gimbal: GimbalTags | None = None
     over_start_m: float | None = None  # height of a drone over the place where it took off
     focal_35mm: float | None = None  # focal length of a 36 × 24 mm camera with the same angle of view, mm
+    digital_zoom: float | None = None  # above 1; whether the focal length includes it depends on the camera
     camera: str = ""
     panorama: PanoramaTags | None = None
     projection: str = ""  # GPano's, in lower case, whether or not its other tags can be used
@@ -137,6 +140,7 @@ def _metadata(exif: Image.Exif, xmp: str) -> PhotoMetadata:
         gimbal=_gimbal(xmp),
         over_start_m=_number(_tag(xmp, "drone-dji", "RelativeAltitude")),
         focal_35mm=_focal_35mm(camera),
+        digital_zoom=_digital_zoom(camera),
         camera=" ".join(str(exif.get(tag, "")).strip(" \x00") for tag in (0x010F, 0x0110)).strip(),
         panorama=_panorama(xmp),
         projection=(_tag(xmp, "GPano", "ProjectionType") or "").lower(),
@@ -147,6 +151,11 @@ def _shot_size_px(camera: Mapping[int, object]) -> tuple[float, float] | None:
     tags = ExifTags.Base
     across, down = (_positive(camera.get(tag)) for tag in (tags.ExifImageWidth, tags.ExifImageHeight))
     return (across, down) if across and down else None
+
+
+def _digital_zoom(camera: Mapping[int, object]) -> float | None:
+    ratio = _positive(camera.get(ExifTags.Base.DigitalZoomRatio))
+    return ratio if ratio and ratio > LEAST_DIGITAL_ZOOM else None
 
 
 def _focal_35mm(camera: Mapping[int, object]) -> float | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
-
-from xview_localizer.geometry.pose import MAX_SEARCH_RADIUS_M
-from xview_localizer.ground_view import MAX_HEIGHT_M
 from xview_localizer.photo.metadata import PhotoError
 from xview_localizer.photo.photo import KnownByUser
+
+OPTIONS = {
+    "heading_deg": "--heading", "radius_m": "--radius", "height_m": "--height", "hfov_deg": "--hfov",
+    "pitch_deg": "--pitch", "roll_deg": "--roll",
+}  # fmt: skip
 
 
 def known_by_user(
@@ -24,19 +25,21 @@ def known_by_user(
     """The options as numbers: `at` is "LAT,LON", `heading` "DEG" or "DEG±DEG". Raises PhotoError naming the option."""
     latitude_deg, longitude_deg = _position(at) if at else (None, None)
     heading_deg, sigma_deg = _heading(heading) if heading else (None, None)
-    for option, value, low, high, unit in (
-        ("--radius", radius_m, 0.0, MAX_SEARCH_RADIUS_M, "metres"),
-        ("--height", height_m, 0.0, MAX_HEIGHT_M, "metres"),
-        ("--hfov", hfov_deg, 0.0, 360.0, "degrees"),
-        ("--pitch", pitch_deg, -90.0, 90.0, "degrees"),
-        ("--roll", roll_deg, -180.0, 180.0, "degrees"),
-    ):
-        above_low = value is None or (value > low if low == 0 else value >= low)
-        if not (above_low and (value is None or value <= high)):
-            raise PhotoError(f"{option} must lie between {low:g} and {high:g} {unit}, got {value:g}")
-    return KnownByUser(
-        latitude_deg, longitude_deg, radius_m, heading_deg, sigma_deg, height_m, hfov_deg, pitch_deg, roll_deg
-    )
+    try:
+        return KnownByUser(
+            latitude_deg,
+            longitude_deg,
+            radius_m,
+            heading_deg,
+            sigma_deg,
+            height_m,
+            hfov_deg,
+            pitch_deg,
+            roll_deg,
+        )
+    except PhotoError as error:
+        name, what = str(error).split(maxsplit=1)
+        raise PhotoError(f"{OPTIONS[name]} {what}") from error
 
 
 def _position(text: str) -> tuple[float, float]:
@@ -57,6 +60,6 @@ def _heading(text: str) -> tuple[float, float | None]:
         heading_deg, *sigma_deg = (float(part) for part in parts)
     except ValueError as error:
         raise PhotoError(f"--heading must be degrees, such as 90 or 90±15; got {text!r}") from error
-    if not np.isfinite(heading_deg) or any(not 0 < sigma <= 180 for sigma in sigma_deg):
-        raise PhotoError(f"--heading must be finite, with a number after ± between 0 and 180; got {text!r}")
+    if any(not 0 < sigma <= 180 for sigma in sigma_deg):
+        raise PhotoError(f"--heading must have a number after ± between 0 and 180; got {text!r}")
     return heading_deg, sigma_deg[0] if sigma_deg else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from xview_localizer.geometry.camera import CameraModel, EquirectangularCamera, 
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import MAX_SEARCH_RADIUS_M, Prior
-from xview_localizer.ground_view import GroundView
+from xview_localizer.ground_view import MAX_HEIGHT_M, GroundView
 from xview_localizer.photo.fisheye import fisheye_circles
 from xview_localizer.photo.metadata import (
     ASPECT_TOLERANCE,
@@ -40,6 +41,18 @@ CROPPED_RATIO = 1.02
 MAX_OVER_START_M = 5.0
 # Widest field of view of a rectilinear lens.
 MAX_PINHOLE_FOV_DEG = 150.0
+# Bounds of what the user may give, and their unit; where the lower one is 0, values are above it.
+KNOWN_BOUNDS: Mapping[str, tuple[float, float, str]] = {
+    "latitude_deg": (-90.0, 90.0, "degrees"),
+    "longitude_deg": (-360.0, 360.0, "degrees"),
+    "radius_m": (0.0, MAX_SEARCH_RADIUS_M, "metres"),
+    "heading_deg": (-720.0, 720.0, "degrees"),
+    "heading_sigma_deg": (0.0, 180.0, "degrees"),
+    "height_m": (0.0, MAX_HEIGHT_M, "metres"),
+    "hfov_deg": (0.0, FULL_CIRCLE_DEG, "degrees"),
+    "pitch_deg": (-90.0, 90.0, "degrees"),
+    "roll_deg": (-180.0, 180.0, "degrees"),
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,8 @@ class KnownByUser:
 
     `heading_deg` is the compass heading of the image's middle column (0 north, clockwise). `pitch_deg` is
     positive where the camera looks down, `roll_deg` where it leans to the right. An `hfov_deg` above 150
-    means a panorama of that width, with the horizon in its middle row.
+    means a panorama of that width, with the horizon in its middle row. Raises PhotoError, which begins with the name
+    of the value that is out of its bounds.
     """
 
     latitude_deg: float | None = None
@@ -60,6 +74,14 @@ class KnownByUser:
     hfov_deg: float | None = None
     pitch_deg: float | None = None
     roll_deg: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, (low, high, unit) in KNOWN_BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None and (not low <= value <= high or value == low == 0):
+                raise PhotoError(f"{name} must lie between {low:g} and {high:g} {unit}, got {value:g}")
+        if (self.latitude_deg is None) != (self.longitude_deg is None):
+            raise PhotoError("latitude_deg and longitude_deg must be given together")
 
 
 @dataclass(frozen=True)
@@ -234,15 +256,21 @@ def _camera(
     of_one_shot = not (is_sphere or _is_stitched(image, recorded) or _is_cropped(image, recorded))
     if recorded.focal_35mm is not None and of_one_shot:
         focal_px = recorded.focal_35mm * float(np.hypot(width, height)) / FULL_FRAME_DIAGONAL_MM
-        hfov_deg = float(np.degrees(2 * np.arctan(width / 2 / focal_px)))
-        notes.append(f"field of view {hfov_deg:.0f}°, from the focal length in its EXIF")
+        hfov_deg, zoom = _hfov_deg(width, focal_px), recorded.digital_zoom
+        note = f"field of view {hfov_deg:.0f}°, from the focal length in its EXIF"
+        if zoom:
+            zoomed_deg = _hfov_deg(width, zoom * focal_px)
+            note += f" (if that leaves out its digital zoom of {zoom:.2g}, give --hfov {zoomed_deg:.0f})"
+        notes.append(note)
         return _camera_of_fov(width, height, hfov_deg)
     return None
 
 
+def _hfov_deg(width: int, focal_px: float) -> float:
+    return float(np.degrees(2 * np.arctan(width / 2 / focal_px)))
+
+
 def _camera_of_fov(width: int, height: int, hfov_deg: float) -> CameraModel:
-    if not 0 < hfov_deg <= FULL_CIRCLE_DEG:
-        raise PhotoError(f"a horizontal field of view lies between 0 and 360 degrees, got {hfov_deg:g}")
     if hfov_deg > MAX_PINHOLE_FOV_DEG:
         px_per_rad = float(width / np.radians(hfov_deg))
         return EquirectangularCamera(width, height, px_per_rad, px_per_rad, width / 2, height / 2)
