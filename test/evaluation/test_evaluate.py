@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from xview_localizer.belief.fix import Fix
-from xview_localizer.evaluation.evaluate import T_current_past, windows_of
+from xview_localizer.evaluation.evaluate import T_current_past, evaluate_pairs, windows_of
 from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import write_json
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.recordings.pairs import PairsError, Truth
+from xview_localizer.recordings.pairs import PairsDataset, PairsError, Truth
 from xview_localizer.rejection import Reason, Rejection
 
 PRIOR_XY_M = np.array([3.0, 6.0])
@@ -87,6 +87,12 @@ def test_windows_keep_to_one_sequence_and_aerial_image():
 def test_windows_without_images_are_refused(keyframes):
     with pytest.raises(PairsError, match="keyframes must be at least 1"):
         windows_of(records(("a", "1", 3)), keyframes)
+
+
+def test_a_data_set_without_records_is_refused(tmp_path):
+    (tmp_path / "pairs.jsonl").touch()
+    with pytest.raises(PairsError, match="holds no pairs"):
+        evaluate_pairs(PairsDataset(tmp_path), networks=None)
 
 
 @pytest.mark.parametrize("groups", [[("a", "1", 3)], [("a", "1", 2), ("a", "2", 2)], [(None, "1", 5)]])

@@ -24,13 +24,13 @@ from xview_localizer.learning.matcher import Matcher
 from xview_localizer.learning.progress import Progress
 from xview_localizer.learning.provenance import training_command
 from xview_localizer.learning.recipe import starting_matcher, train_package
-from xview_localizer.learning.recipe_config import RecipeConfig, RecipeError
+from xview_localizer.learning.recipe_config import RecipeConfig
 from xview_localizer.learning.train_config import TrainConfig
 from xview_localizer.learning.work_folder import WorkFolderError, claim
 from xview_localizer.models.export import export_heads
 from xview_localizer.models.manifest import ModelPackageError
 from xview_localizer.models.package import ModelPackage, default_package_path
-from xview_localizer.recordings.pairs import PairsDataset
+from xview_localizer.recordings.pairs import PairsDataset, PairsError
 from xview_localizer.simulation.capture import Capture
 from xview_localizer.simulation.geotiff import write_utm_geotiff
 from xview_localizer.simulation.pairs_writer import PairsConfig, make_pairs
@@ -151,10 +151,18 @@ def test_options_that_cannot_be_used_are_refused_before_the_folder_is_claimed(tm
     assert not (tmp_path / "work").exists()
 
 
-def test_own_pairs_without_an_image_are_refused_before_the_folder_is_claimed(tmp_path):
-    (tmp_path / "pairs.jsonl").write_text("")
-    with pytest.raises(RecipeError, match="holds no pairs"):
-        train_package(tmp_path / "work", default_package_path(), tmp_path, RecipeConfig(pairs=(tmp_path,)))
+def test_pairs_that_cannot_be_learnt_from_are_refused_before_the_folder_is_claimed(pairs, tmp_path):
+    for source in pairs.iterdir():
+        link(source, tmp_path / source.name)
+    (tmp_path / "pairs.jsonl").unlink()
+    entries = [json.loads(line) for line in (pairs / "pairs.jsonl").read_text().splitlines()]
+    del entries[1]["truth"]["yaw_deg"]
+    for lines, message in ((entries, "lacks truth.yaw_deg"), ([], "holds no pairs")):
+        (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        with pytest.raises(PairsError, match=message):
+            train_package(
+                tmp_path / "work", default_package_path(), tmp_path / "out", RecipeConfig(pairs=(tmp_path,))
+            )
     assert not (tmp_path / "work").exists()
 
 

@@ -202,10 +202,9 @@ def _write_recording(path: Path, drive: "Drive", result: "DriveResult", settings
 
 
 def report_metrics(metrics: dict, out: Path) -> None:
-    """Write the metrics to `out`, and print those that people look at first."""
+    """Print the metrics that people look at first, and write all to `out`."""
     from xview_localizer.evaluation.metrics import write_json
 
-    write_json(metrics, out)
     rows = [("images", str(metrics["n"]), str(metrics["n_accepted"]))]
     rows += [(item.name, item.text(metrics), item.text(metrics, "accepted_")) for item in ERRORS]
     rows.append(("off by more than 5 m", "", str(metrics["false_accepts"])))
@@ -219,4 +218,5 @@ def report_metrics(metrics: dict, out: Path) -> None:
         print_line(f"doubtful: {doubt}")
     if metrics.get("map_shift") and metrics["map_shift"]["advice"]:
         print_line(metrics["map_shift"]["advice"])
+    write_json(metrics, out)
     print_line(f"errors of every image: {out}")

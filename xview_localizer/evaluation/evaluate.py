@@ -25,8 +25,11 @@ def evaluate_pairs(
     """Localize every record and return the metrics (see metrics.summarize) with `rate_hz`.
 
     With `keyframes` K > 1, up to K - 1 earlier records of the same sequence and aerial image are joined by
-    their odometry, and only records with a full window are judged. Raises PairsError where there is no such window.
+    their odometry, and only records with a full window are judged. Raises PairsError where there is no record or no
+    such window.
     """
+    if not len(dataset):
+        raise PairsError(f"{dataset.folder} holds no pairs")
     frames: list[Frame] = []
     began = time.perf_counter()
     localizer, aerial_path = None, None

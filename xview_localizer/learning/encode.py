@@ -49,6 +49,7 @@ def encode_pairs(
     Tokens are stored where a `backbone` is given. Existing files are kept. Photometric augmentation of strength
     `augment` is drawn once per image. Raises PairsError where a record lacks what training needs.
     """
+    check_records(dataset)
     out.mkdir(parents=True, exist_ok=True)
     for number, records in enumerate(track(list(_neighbours(dataset)))):
         # Numbered, because aerial images of different folders may have the same name.
@@ -78,12 +79,19 @@ def encode_pairs(
         partial.rename(target)
 
 
-def _neighbours(dataset: PairsDataset) -> Iterable[list[PairRecord]]:
-    """Groups of consecutive records that fit on one aerial crop. Raises PairsError."""
-    group: list[PairRecord] = []
+def check_records(dataset: PairsDataset) -> None:
+    """Raise PairsError where there is nothing to learn from, or a record lacks what training needs."""
+    if not len(dataset):
+        raise PairsError(f"{dataset.folder} holds no pairs")
     for record in dataset:
         if record.truth.yaw_rad is None or record.camera_height_m is None:
             raise PairsError(f"{record.id} lacks truth.yaw_deg or camera.height_m; training needs both")
+
+
+def _neighbours(dataset: PairsDataset) -> Iterable[list[PairRecord]]:
+    """Groups of consecutive records that fit on one aerial crop."""
+    group: list[PairRecord] = []
+    for record in dataset:
         first = group[0] if group else record
         apart_m = np.hypot(record.truth.x_m - first.truth.x_m, record.truth.y_m - first.truth.y_m)
         if len(group) == GROUP_SIZE or apart_m > GROUP_EXTENT_M or record.aerial_path != first.aerial_path:

@@ -18,13 +18,13 @@ from xview_localizer.learning import lora
 from xview_localizer.learning.averaging import averaged
 from xview_localizer.learning.calibrate_package import calibrate_package
 from xview_localizer.learning.device import require_device
-from xview_localizer.learning.encode import encode_pairs
+from xview_localizer.learning.encode import check_records, encode_pairs
 from xview_localizer.learning.features import FeatureFolder
 from xview_localizer.learning.matcher import Matcher
 from xview_localizer.learning.package_writer import copy_package, write_trained
 from xview_localizer.learning.progress import Progress
 from xview_localizer.learning.provenance import LICENCE, provenance, training_command
-from xview_localizer.learning.recipe_config import RecipeConfig, RecipeError
+from xview_localizer.learning.recipe_config import RecipeConfig
 from xview_localizer.learning.train import train
 from xview_localizer.learning.training_data import photo_sources, towns_of, training_sets, validation_sets
 from xview_localizer.learning.work_folder import claim
@@ -84,8 +84,7 @@ def _require_usable(config: RecipeConfig) -> None:
     for kind in config.kinds:
         towns_of(kind, config)
     for path in config.pairs:
-        if not len(PairsDataset(path)):
-            raise RecipeError(f"{path} holds no pairs")
+        check_records(PairsDataset(path))
     for source in photo_sources(config):
         source.photo(np.random.default_rng(0))
 
