@@ -346,6 +346,12 @@ def test_a_sign_beside_the_hemisphere():
     assert _angle_deg((-33.0, 30.0, 0.0), None, "S", 90.0) == -33.5
 
 
+def test_a_heading_of_exactly_0_is_not_known(save):
+    """Programs and cameras without a compass write it; taken for north, the truth is not among what is searched."""
+    data, packet = exif(48.0, 11.0, heading_deg=0.0), gpano(**FULL_SPHERE, PoseHeadingDegrees=0.0)
+    assert read_photo(save(600, 300, exif=data, xmp=packet)).heading_deg is None
+
+
 @pytest.mark.parametrize("heading_deg", [2.0**32 - 90, 655.35])
 def test_a_heading_that_is_no_angle_is_not_used(save, heading_deg):
     """Some cameras write a negative number as an unsigned one."""

@@ -127,14 +127,11 @@ def _metadata(exif: Image.Exif, xmp: str) -> PhotoMetadata:
     if latitude_deg is None or longitude_deg is None or no_fix:
         # Cameras without a fix write zeros, or the last position (status V).
         latitude_deg = longitude_deg = None
-    heading_deg = _number(gps.get(tags.GPSImgDirection))
-    if heading_deg is not None and abs(heading_deg) > 360:
-        heading_deg = None  # such as a negative number that was written as an unsigned one
     return PhotoMetadata(
         latitude_deg=latitude_deg,
         longitude_deg=longitude_deg,
         position_error_m=_positive(gps.get(tags.GPSHPositioningError)),
-        heading_deg=heading_deg,
+        heading_deg=_heading_deg(gps.get(tags.GPSImgDirection)),
         heading_is_magnetic=str(gps.get(tags.GPSImgDirectionRef, "")).upper().startswith("M"),
         shot_size_px=_shot_size_px(camera),
         gimbal=_gimbal(xmp),
@@ -216,7 +213,7 @@ def _panorama(xmp: str) -> PanoramaTags | None:
         cropped_top_px=top,
         cropped_width_px=width,
         cropped_height_px=height,
-        heading_deg=number("PoseHeadingDegrees"),
+        heading_deg=_heading_deg(_tag(xmp, "GPano", "PoseHeadingDegrees")),
         pitch_deg=number("PosePitchDegrees") or 0.0,
         roll_deg=number("PoseRollDegrees") or 0.0,
     )
@@ -242,6 +239,13 @@ def _angle_deg(parts: object, reference: object, negative: str, limit_deg: float
         return None
     # Some write the sign, too.
     return -angle_deg if degrees < 0 or str(reference).upper().startswith(negative) else angle_deg
+
+
+def _heading_deg(value: object) -> float | None:
+    """A compass heading. None for 0, which cameras and programs without a compass write, and where it is no angle,
+    such as a negative number that was written as an unsigned one."""
+    heading_deg = _number(value)
+    return heading_deg if heading_deg and abs(heading_deg) <= 360 else None
 
 
 def _number(value: object) -> float | None:
