@@ -1,5 +1,6 @@
 """The metadata of a photo are read correctly, and missing options are named."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -150,6 +151,22 @@ def test_panorama_by_its_shape(save):
     assert isinstance(photo.camera, EquirectangularCamera)
     assert photo.camera.horizontal_fov_rad == pytest.approx(2 * np.pi)
     assert photo.camera.horizon_row == 150.0
+
+
+def test_a_picture_of_2_to_1_whose_edges_do_not_meet_is_no_panorama(tmp_path):
+    """A phone's, without its EXIF, as messengers send it."""
+    across = np.linspace(0, 250, 600)
+    wave = 125 + 120 * np.sin(np.linspace(0, 2 * np.pi, 600, endpoint=False))
+    for columns, is_panorama in ((across, False), (wave, True)):
+        image = np.broadcast_to(columns[None, :, None], (300, 600, 3)).astype(np.uint8)
+        Image.fromarray(image).save(tmp_path / "sent.jpg")
+        with (
+            nullcontext()
+            if is_panorama
+            else pytest.raises(PhotoError, match="edges do not meet.: give --hfov")
+        ):
+            assert isinstance(read_photo(tmp_path / "sent.jpg", KNOWN_PLACE).camera, EquirectangularCamera)
+    assert read_photo(tmp_path / "sent.jpg", KnownByUser(48.0, 11.0, hfov_deg=360.0))
 
 
 @pytest.mark.parametrize("as_elements", [False, True])

@@ -24,6 +24,7 @@ from xview_localizer.photo.metadata import (
     decoded,
     read_photo_file,
 )
+from xview_localizer.photo.seam import edges_meet
 
 DEFAULT_RADIUS_M = 30.0
 # Phones report the radius that holds the truth with 68 %; a multiple of it is searched, and at least MIN_RADIUS_M.
@@ -250,7 +251,8 @@ def _camera(
         notes.append("panorama, by its XMP tags")
         return _tagged_panorama(width, height, recorded.panorama)
     is_sphere, tagged = _is_sphere(image), recorded.projection == "equirectangular"
-    if is_sphere and (tagged or recorded.focal_35mm is None and not recorded.projection):
+    untold = recorded.focal_35mm is None and not recorded.projection
+    if is_sphere and (tagged or (untold and edges_meet(image))):
         notes.append("panorama of the full sphere, by its shape of 2 : 1")
         return _camera_of_fov(width, height, FULL_CIRCLE_DEG)
     of_one_shot = not (is_sphere or _is_stitched(image, recorded) or _is_cropped(image, recorded))
@@ -306,6 +308,8 @@ def _missing(
         long = width >= (FULL_SPHERE_ASPECT - ASPECT_TOLERANCE) * height
         example = "360 if it is a panorama all around" if long else "a phone's main camera has about 65"
         cause = "its shape is also that of panoramas" if long else "no focal length in its EXIF"
+        if _is_sphere(image) and recorded.focal_35mm is None and not recorded.projection:
+            cause = "it has the shape of a panorama, but its left and right edges do not meet"
         if not long and recorded.focal_35mm is not None and _is_cropped(image, recorded):
             cause = "it was cropped, so that the focal length in its EXIF is not its own"
         missing.append(f"its horizontal field of view ({cause}): give --hfov DEGREES ({example})")
