@@ -41,9 +41,13 @@ def test_an_image_that_a_viewer_turns_is_refused(tmp_path):
 def test_what_is_no_whole_image_is_refused(tmp_path):
     write_image(tmp_path / "whole.jpg", NOISE)
     data = (tmp_path / "whole.jpg").read_bytes()
-    for name, content in (("cut.jpg", data[: len(data) // 2]), ("empty.jpg", b""), ("text.jpg", b"no image")):
+    for name, content, what in (
+        ("cut.jpg", data[: len(data) // 2], "a JPEG image that was cut short"),
+        ("empty.jpg", b"", "no readable image"),
+        ("text.jpg", b"no image", "no readable image"),
+    ):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(EncodedImageError, match=f"{name} is "):
+        with pytest.raises(EncodedImageError, match=f"{name} is {what}"):
             read_rgb(tmp_path / name)
     with pytest.raises(EncodedImageError, match="none.jpg is missing or cannot be read: No such file"):
         read_rgb(tmp_path / "none.jpg")
