@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from xview_localizer.aerial_descriptors import AerialDescriptors
 from xview_localizer.geometry.evidence import Evidence
@@ -13,16 +16,17 @@ from xview_localizer.matching import (
     MatchConfig,
     best_matches,
     cell_weight,
+    draw_cells,
     independent_images,
     match,
     match_cells,
-    select_cells,
 )
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 
 GRID = RasterGrid.centred(0.0, 0.0, 1.2, 30, 30)
 CONFIG = MatchConfig(inverse_temperature=10.0, trained_cells=900, max_cells=600, independence_m=16.0)
 DIMENSIONS = 8
+ranges_m = arrays(np.float64, st.integers(1, 500), elements=st.floats(0.0, 80.0))
 
 
 def unit(rng, count):
@@ -116,7 +120,8 @@ def test_one_image_of_few_cells_counts_as_it_is():
     field = match([PlacedObservation(observation, IDENTITY_POSE)], aerial_of(rng), CONFIG, 0)
     np.testing.assert_array_equal(field.lifted_xy_m, observation.ground_xy_m)
     np.testing.assert_array_equal(field.offset_xy_m, np.tile([2.0, 0.5], (90, 1)))
-    assert field.weight.tolist() == [1.0] * 90 and field.current.all()
+    np.testing.assert_allclose(field.weight, cell_weight(np.linalg.norm(observation.ground_xy_m, axis=1)))
+    assert field.current.all()
     assert field.overlap_discount == 1.0
 
 
@@ -167,21 +172,23 @@ def joined(rng, counts, spacing_m, max_cells=600):
 
 @pytest.mark.parametrize("counts", [[800, 900, 1000], [50, 900, 40]])
 def test_each_image_counts_as_all_of_its_cells(counts):
-    """Up to `max_cells` of them, however few were drawn; all together as the independent images they amount to."""
+    """However few were drawn; all images together as the independent images that they amount to."""
     field, placed = joined(np.random.default_rng(6), counts, spacing_m=4.0)
     independent = 1 + 2 * 4.0 / 16.0
     assert independent_images(placed, 16.0) == independent
     assert field.overlap_discount == pytest.approx(independent / 3)
-    assert field.weight.sum() == pytest.approx(sum(min(600, count) for count in counts) * independent / 3)
-    assert field.weight[field.current].sum() == pytest.approx(min(600, counts[-1]) * independent / 3)
+    of_images = [cell_weight(np.linalg.norm(item.observation.ground_xy_m, axis=1)).sum() for item in placed]
+    assert field.weight.sum() == pytest.approx(sum(of_images) * independent / 3, rel=0.01)
+    assert field.weight[field.current].sum() == pytest.approx(of_images[-1] * independent / 3, rel=0.01)
     assert len(field.weight) <= 600
-    assert np.count_nonzero(field.current) == min(300, counts[-1])
+    assert np.count_nonzero(field.current) == pytest.approx(min(300, counts[-1]), abs=1)
 
 
 def test_images_far_apart_are_independent():
-    field, _ = joined(np.random.default_rng(7), [500, 500], spacing_m=30.0)
+    field, placed = joined(np.random.default_rng(7), [500, 500], spacing_m=30.0)
     assert field.overlap_discount == 1.0
-    assert field.weight.sum() == pytest.approx(1000.0)
+    of_images = [cell_weight(np.linalg.norm(item.observation.ground_xy_m, axis=1)).sum() for item in placed]
+    assert field.weight.sum() == pytest.approx(sum(of_images), rel=0.01)
 
 
 def test_the_way_counts_not_the_distance():
@@ -203,14 +210,45 @@ def test_same_seed_same_cells():
     assert not np.array_equal(first.lifted_xy_m, other.lifted_xy_m)
 
 
-def test_select_cells_keeps_the_far_ones():
+def test_all_cells_are_kept_where_they_are_few():
+    range_m = np.array([2.0, 20.0, 6.0])
+    cells, weight = draw_cells(range_m, 3, np.random.default_rng(0))
+    np.testing.assert_array_equal(cells, [0, 1, 2])
+    np.testing.assert_allclose(weight, cell_weight(range_m))
+
+
+@given(ranges_m, st.integers(1, 400), st.integers(0, 2**32 - 1))
+def test_drawn_cells_stand_for_all(range_m, max_cells, seed):
+    """The sum of the weights is that of all cells, to one cell; no cell counts less than it would in full."""
+    cells, weight = draw_cells(range_m, max_cells, np.random.default_rng(seed))
+    assert len(np.unique(cells)) == len(cells)
+    assert len(cells) == pytest.approx(min(max_cells, len(range_m)), abs=1)
+    assert weight.sum() == pytest.approx(cell_weight(range_m).sum(), abs=1.01 * weight.max())
+    assert np.all(weight >= cell_weight(range_m)[cells] * (1 - 1e-9))
+
+
+def test_a_weighted_mean_over_drawn_cells_is_that_over_all():
+    """Averaged over draws, whatever the quantity; also where the heaviest cells are certain to be drawn."""
+    rng = np.random.default_rng(1)
+    range_m = rng.uniform(1.0, 40.0, 300)
+    value = np.sin(range_m)
+    sums = []
+    for _ in range(2000):
+        cells, weight = draw_cells(range_m, 200, rng)
+        sums.append(weight @ value[cells])
+    spread = np.std(sums) / np.sqrt(len(sums))
+    assert spread > 0
+    assert np.mean(sums) == pytest.approx(cell_weight(range_m) @ value, abs=4 * spread)
+
+
+def test_far_cells_are_drawn_before_near_ones():
     range_m = np.concatenate([np.full(3000, 2.0), np.full(300, 20.0)])
-    chosen = select_cells(range_m, 600, np.random.default_rng(0))
-    assert len(chosen) == len(set(chosen)) == 600
-    assert (range_m[chosen] > 10).mean() > 2 * 300 / 3300
-    np.testing.assert_array_equal(chosen, select_cells(range_m, 600, np.random.default_rng(0)))
-    np.testing.assert_array_equal(select_cells(range_m[:5], 600, np.random.default_rng(0)), np.arange(5))
+    cells, weight = draw_cells(range_m, 800, np.random.default_rng(0))
+    assert np.isin(np.flatnonzero(range_m > 10), cells).all()
+    np.testing.assert_allclose(weight[range_m[cells] > 10], 1.0)
+    again, _ = draw_cells(range_m, 800, np.random.default_rng(0))
+    np.testing.assert_array_equal(cells, again)
 
 
-def test_near_cells_are_drawn_less_often():
+def test_near_cells_weigh_less():
     np.testing.assert_allclose(cell_weight(np.array([0.5, 6.0, 15.0, 40.0])), [0.15, 0.4, 1.0, 1.0])

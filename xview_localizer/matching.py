@@ -12,8 +12,8 @@ from xview_localizer.geometry.match_field import Correspondences, MatchField
 from xview_localizer.geometry.pose import distance_along_m, turned
 from xview_localizer.observation import Observation, PlacedObservation
 
-# A cell at this range or beyond is as likely drawn as any; nearer ones less, as an image's many near cells cover
-# little ground. The least share keeps some of them (as in training).
+# A cell at this range or beyond has the weight 1; nearer ones less, as an image's many near cells cover little ground,
+# repeat each other, and match many places (the same in training).
 FULL_WEIGHT_RANGE_M, LEAST_CELL_WEIGHT = 15.0, 0.15
 # Of the cells matched, the share of the current image where earlier ones are joined to it.
 CURRENT_SHARE = 0.5
@@ -37,20 +37,19 @@ def match(
     """The match distribution of the observations' cells (the last observation is the current one).
 
     At most `max_cells` ground cells are drawn, half of them from the current image. Each image counts as if all of
-    its cells (up to `max_cells`) had been matched, and K images together as `independent_images` of them.
+    its cells had been matched with their `cell_weight`, and K images together as `independent_images` of them.
     """
     chosen = _drawn_cells(placed, config.max_cells, seed)
     overlap_discount = independent_images(placed, config.independence_m) / len(placed)
     lifted, offset, descriptor, dustbin, weight = [], [], [], [], []
-    for item, cells in zip(placed, chosen, strict=True):
+    for item, (cells, cell_weights) in zip(placed, chosen, strict=True):
         observation = item.observation
         lifted.append(turned(observation.ground_xy_m[cells], item.T_current_past.yaw_rad))
         camera_xy_m = item.T_current_past.transform(observation.camera_xy_m)
         offset.append(np.broadcast_to(camera_xy_m, observation.ground_xy_m.shape)[cells])
         descriptor.append(observation.descriptor[cells])
         dustbin.append(observation.dustbin[cells])
-        counted = min(len(observation.ground_xy_m), config.max_cells)
-        weight.append(np.full(len(cells), overlap_discount * counted / max(1, len(cells))))
+        weight.append(overlap_discount * cell_weights)
     likelihood_ratio, inlier_probability = match_cells(
         np.concatenate(descriptor), np.concatenate(dustbin), aerial, config
     )
@@ -62,7 +61,7 @@ def match(
         offset_xy_m=np.concatenate(offset),
         weight=np.concatenate(weight),
         overlap_discount=overlap_discount,
-        current=np.repeat(np.arange(len(placed)) == len(placed) - 1, [len(cells) for cells in chosen]),
+        current=np.repeat(np.arange(len(placed)) == len(placed) - 1, [len(cells) for cells, _ in chosen]),
     )
 
 
@@ -115,24 +114,47 @@ def independent_images(placed: Sequence[PlacedObservation], independence_m: floa
 
 
 def cell_weight(range_m: np.ndarray) -> np.ndarray:
-    """How likely a cell at `range_m` (an array, or a tensor in training) is drawn."""
+    """The weight of a cell at `range_m` (an array, or a tensor in training)."""
     return (range_m / FULL_WEIGHT_RANGE_M).clip(LEAST_CELL_WEIGHT, 1.0)
 
 
-def select_cells(range_m: np.ndarray, max_cells: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of at most `max_cells` cells, drawn with `cell_weight`."""
-    if len(range_m) <= max_cells:
-        return np.arange(len(range_m))
+def draw_cells(
+    range_m: np.ndarray, max_cells: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of at most `max_cells` cells, and weights with which they stand for all cells and their `cell_weight`.
+
+    The chance of a cell is in proportion to its `cell_weight`, but 1 at most. The weight is divided by that chance, so
+    that the weighted sum over the drawn cells is right on average (Horvitz and Thompson, 1952).
+    """
     weight = cell_weight(range_m)
-    return np.sort(rng.choice(len(range_m), max_cells, replace=False, p=weight / weight.sum()))
+    if len(weight) <= max_cells:
+        return np.arange(len(weight)), weight
+    chance = _chances(weight, max_cells)
+    # Systematic sampling: one cell for each whole number that the sum of the chances passes.
+    passed = np.floor(np.cumsum(chance) + rng.random())
+    cells = np.flatnonzero(np.diff(passed, prepend=0.0))
+    return cells, weight[cells] / chance[cells]
 
 
-def _drawn_cells(placed: Sequence[PlacedObservation], max_cells: int, seed: int) -> list[np.ndarray]:
+def _chances(weight: np.ndarray, count: int) -> np.ndarray:
+    """Chances [N] in proportion to `weight` [N], but 1 at most, that add up to `count` < N."""
+    descending = np.sort(weight)[::-1]
+    # Where the k heaviest are certain, the others share the rest in proportion. The least k that keeps all within 1.
+    k = np.arange(count)
+    factor = (count - k) / descending[::-1].cumsum()[::-1][:count]
+    certain = np.argmax(factor * descending[:count] <= 1)
+    return np.minimum(factor[certain] * weight, 1.0)
+
+
+def _drawn_cells(
+    placed: Sequence[PlacedObservation], max_cells: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each observation the indices of its drawn cells, and their weights."""
     rng = np.random.default_rng(seed)
     earlier = len(placed) - 1
     current_cells = round(CURRENT_SHARE * max_cells) if earlier else max_cells
     shares = [(max_cells - current_cells) // earlier] * earlier if earlier else []
     return [
-        select_cells(np.linalg.norm(item.observation.ground_xy_m, axis=1), share, rng)
+        draw_cells(np.linalg.norm(item.observation.ground_xy_m, axis=1), share, rng)
         for item, share in zip(placed, [*shares, current_cells], strict=True)
     ]

@@ -8,7 +8,7 @@ import pytest
 from scipy.interpolate import RegularGridInterpolator
 
 from xview_localizer.evaluation.synthetic_matches import ambiguous_field, likelihood_ratio, random_pose
-from xview_localizer.geometry.dense import DenseSolverConfig, solve_dense
+from xview_localizer.geometry.dense import MAX_IMAGE_WEIGHT, DenseSolverConfig, solve_dense
 from xview_localizer.geometry.evidence import Evidence
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.match_field import MatchField
@@ -128,6 +128,18 @@ def test_a_mode_s_evidence_is_the_score_of_its_pose():
     here = cell_log_ratios_by_scipy(field, solution.modes[0].pose, solution.modes[0].scale)[field.current]
     assert solution.score_per_cell == pytest.approx(here.mean(), abs=1e-3)
     assert solution.inlier_ratio == solution.inliers / 100
+
+
+def test_more_cells_than_enough_make_an_image_no_surer():
+    """The evidence of the current image has MAX_IMAGE_WEIGHT at most; earlier images are scaled alike."""
+    field = keyframe_field(np.random.default_rng(20), Pose2(5.0, -4.0, 1.0), 1.04)
+    field = replace(field, weight=10.0 * field.weight)
+    mode = solve_dense(field, PRIOR, CONFIG, 0).modes[0]
+    log_ratios = cell_log_ratios_by_scipy(field, mode.pose, mode.scale)
+    mean = np.average(log_ratios[field.current], weights=field.weight[field.current])
+    assert mode.log_evidence_current == pytest.approx(MAX_IMAGE_WEIGHT * mean / 4.0, rel=1e-3)
+    scaled = MAX_IMAGE_WEIGHT / (field.weight[field.current].sum() / 0.6)
+    assert mode.log_evidence == pytest.approx(scaled * (field.weight @ log_ratios) / 4.0, rel=1e-3)
 
 
 def test_modes_are_distinct_and_most_probable_first():

@@ -14,8 +14,8 @@ class CalibrationSpec:
     mode and has the head start `none_bias`; after `independence_m` driven an image shows other ground.
     """
 
-    evidence_temperature: float = 6.5
-    mode_weight: float = 0.09
-    none_share: float = 0.85
+    evidence_temperature: float = 3.5
+    mode_weight: float = 0.11
+    none_share: float = 1.0
     none_bias: float = 1.0
     independence_m: float = 16.0

@@ -22,6 +22,9 @@ from xview_localizer.geometry.soft_assignment import refine, soft_assignment
 from xview_localizer.geometry.voting import VotingConfig, vote
 
 NO_EVIDENCE = 1e-3  # log ratio below which a cell is as good as uniform
+# Whichever place an image shows, its cells have errors in common (depth, season, the camera's attitude), so that more
+# cells make it no surer: an image's evidence is that of cells of this total weight at most.
+MAX_IMAGE_WEIGHT = 500.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class DenseSolverConfig:
 class PoseMode:
     """One maximum of the posterior: the level frame's pose in `map`, the scale of its lifted points.
 
-    Evidence is in natural logarithms against chance: score / temperature.
+    Evidence is in natural logarithms against chance: score / temperature, with MAX_IMAGE_WEIGHT for each image.
     """
 
     pose: Pose2
@@ -202,6 +205,8 @@ def _describe(
     scale = float(np.exp(mean[3]))
     at = _complex_pose(pose, scale)
     weighted = evidence.cell_log_ratios(*at)[0] * evidence.weight / posterior.temperature
+    image_weight = float(evidence.weight[evidence.current].sum()) / evidence.overlap_discount
+    weighted *= min(1.0, MAX_IMAGE_WEIGHT / image_weight) if image_weight else 1.0
     return PoseMode(
         pose,
         scale,
