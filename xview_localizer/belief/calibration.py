@@ -15,7 +15,7 @@ class CalibrationSpec:
     """
 
     evidence_temperature: float = 3.5
-    mode_weight: float = 0.11
+    mode_weight: float = 0.13
     none_share: float = 1.0
     none_bias: float = 1.0
     independence_m: float = 16.0
