@@ -96,7 +96,7 @@ def test_a_pose_at_the_limits_is_published():
     ("config", "weight", "sigma_m", "accepted"),
     [
         (GateConfig(), 0.981, 2.9, True), (GateConfig(), 0.979, 2.9, False), (GateConfig(), 0.981, 3.1, False),
-        (SINGLE_IMAGE_GATE, 0.931, 2.9, True), (SINGLE_IMAGE_GATE, 0.929, 2.9, False),
+        (SINGLE_IMAGE_GATE, 0.961, 2.9, True), (SINGLE_IMAGE_GATE, 0.959, 2.9, False),
     ],
 )  # fmt: skip
 def test_limits_by_default_are_those_of_the_documentation(config, weight, sigma_m, accepted):

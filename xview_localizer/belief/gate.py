@@ -29,7 +29,7 @@ class GateConfig:
 
 
 # A single image: no later image can decide, and a wrong pose is not carried on to others.
-SINGLE_IMAGE_GATE = GateConfig(min_confidence=0.93)
+SINGLE_IMAGE_GATE = GateConfig(min_confidence=0.96)
 
 
 def decide(modes: Modes, belief: Belief, config: GateConfig, first: bool = False) -> Fix:
