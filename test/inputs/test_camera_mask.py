@@ -88,4 +88,4 @@ def test_a_masked_robot_does_not_change_where_the_rest_is_found(small_town, loca
     # Under the mask may be whatever there is; pixels on its edge are interpolated.
     image[~shows_world] = 0
     other = localizer.localize(view, prior)
-    assert np.hypot(other.x_m - fix.x_m, other.y_m - fix.y_m) < 0.05
+    assert np.hypot(other.x_m - fix.x_m, other.y_m - fix.y_m) < 0.1

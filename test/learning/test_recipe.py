@@ -73,7 +73,7 @@ def test_the_embedded_package_can_be_gone_on_from(embedded, tmp_path):
 
 def test_another_graph_is_no_head(embedded):
     wrong = replace(embedded, graphs={**embedded.graphs, "ground_head": embedded.graphs["aerial_head"]})
-    with pytest.raises(ModelPackageError, match="is not a GroundHead"):
+    with pytest.raises(ModelPackageError, match="holds no GroundHead of this version"):
         Matcher.of(wrong)
 
 
