@@ -217,6 +217,12 @@ def test_all_cells_are_kept_where_they_are_few():
     np.testing.assert_allclose(weight, cell_weight(range_m))
 
 
+def test_images_that_get_no_cell_are_left_out():
+    """A wide search matches few cells at a time, of the current image and of as many earlier ones as are kept."""
+    field, _ = joined(np.random.default_rng(10), [40] * 20, spacing_m=4.0, max_cells=24)
+    assert len(field.weight) == 12 and field.current.all()
+
+
 @given(ranges_m, st.integers(1, 400), st.integers(0, 2**32 - 1))
 def test_drawn_cells_stand_for_all(range_m, max_cells, seed):
     """The sum of the weights is that of all cells, to one cell; no cell counts less than it would in full."""

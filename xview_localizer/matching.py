@@ -129,6 +129,8 @@ def draw_cells(
     weight = cell_weight(range_m)
     if len(weight) <= max_cells:
         return np.arange(len(weight)), weight
+    if not max_cells:  # more images than cells
+        return np.arange(0), np.zeros(0)
     chance = _chances(weight, max_cells)
     # Systematic sampling: one cell for each whole number that the sum of the chances passes.
     passed = np.floor(np.cumsum(chance) + rng.random())
@@ -137,7 +139,7 @@ def draw_cells(
 
 
 def _chances(weight: np.ndarray, count: int) -> np.ndarray:
-    """Chances [N] in proportion to `weight` [N], but 1 at most, that add up to `count` < N."""
+    """Chances [N] in proportion to `weight` [N], but 1 at most, that add up to `count`, 0 < count < N."""
     descending = np.sort(weight)[::-1]
     # Where the k heaviest are certain, the others share the rest in proportion. The least k that keeps all within 1.
     k = np.arange(count)
