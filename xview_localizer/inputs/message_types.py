@@ -24,3 +24,13 @@ CAMERA_INPUTS = ("image", "camera_info")
 def input_of(camera: str, kind: str) -> str:
     """The input `kind` of a camera; of several, each has its name before its topics."""
     return f"{camera}/{kind}" if camera else kind
+
+
+def kind_of(name: str) -> str:
+    """An input without the camera that has it: image of front/image."""
+    return name.rpartition("/")[2]
+
+
+def camera_of(name: str) -> str:
+    """The camera of an input such as front/image; empty where there is only one."""
+    return name.rpartition("/")[0]

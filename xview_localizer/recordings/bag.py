@@ -13,7 +13,7 @@ from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
 from xview_localizer.inputs.camera_info_file import replaced_inputs
-from xview_localizer.inputs.message_types import CAMERA_INPUTS, ROLES, input_of
+from xview_localizer.inputs.message_types import CAMERA_INPUTS, ROLES, camera_of, input_of, kind_of
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.parameters.table import Value
 
@@ -74,16 +74,6 @@ class BagMessage:
     def kind(self) -> str:
         """The role, of whichever camera."""
         return kind_of(self.role)
-
-
-def kind_of(role: str) -> str:
-    """A role without the camera that has it: image of front/image."""
-    return role.rpartition("/")[2]
-
-
-def camera_of(role: str) -> str:
-    """The camera of a role such as front/image; empty where there is only one."""
-    return role.rpartition("/")[0]
 
 
 def is_compressed(type_name: str) -> bool:

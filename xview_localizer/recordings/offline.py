@@ -9,10 +9,11 @@ from typing import Any
 
 from xview_localizer.inputs import messages
 from xview_localizer.inputs.intake import DriveIntake, NotReadyError
+from xview_localizer.inputs.message_types import camera_of, kind_of
 from xview_localizer.inputs.moments import CameraImage, Moment, MomentCollector
 from xview_localizer.localizer import Localizer
 from xview_localizer.parameters.settings import Settings
-from xview_localizer.recordings.bag import Drive, camera_of, kind_of, open_inputs
+from xview_localizer.recordings.bag import Drive, open_inputs
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason, Rejection
 

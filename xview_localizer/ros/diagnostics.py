@@ -29,7 +29,7 @@ from collections import deque
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
-from xview_localizer.inputs.message_types import CAMERA_INPUTS, input_of
+from xview_localizer.inputs.message_types import CAMERA_INPUTS, input_of, kind_of
 from xview_localizer.inputs.mountings import ONLY_CAMERA
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason
@@ -56,11 +56,6 @@ class InputHealth:
     lost: int = 0
     malformed: int = 0
     problem: str = ""
-
-
-def kind_of(name: str) -> str:
-    """Which input it is, of whichever camera."""
-    return name.rpartition("/")[2]
 
 
 @dataclass(frozen=True)

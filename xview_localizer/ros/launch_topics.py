@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from xview_localizer.inputs.message_types import kind_of
 from xview_localizer.inputs.mountings import ONLY_CAMERA
-from xview_localizer.recordings.bag import TF_ROLES, is_compressed, kind_of
+from xview_localizer.recordings.bag import TF_ROLES, is_compressed
 
 # argument: topic of the node, of each camera
 CAMERA_TOPICS = {"image": "image", "compressed_image": "image/compressed", "camera_info": "camera_info"}

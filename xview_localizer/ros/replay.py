@@ -14,6 +14,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from xview_localizer.inputs.message_types import kind_of
 from xview_localizer.inputs.moments import CameraImage, MomentCollector
 from xview_localizer.inputs.mountings import parameter_prefix
 from xview_localizer.parameters.settings import Settings
@@ -26,7 +27,6 @@ from xview_localizer.recordings.bag import (
     BagReader,
     Drive,
     is_compressed,
-    kind_of,
     open_inputs,
 )
 from xview_localizer.recordings.mountings_of_drive import with_mountings_of
