@@ -11,7 +11,7 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from xview_localizer.atomic import replaced
+from xview_localizer.atomic import write_whole
 from xview_localizer.strict_json import strict_json
 
 Metrics = dict[str, Any]  # for JSON: numbers, None without data, and lists of such objects
@@ -135,5 +135,4 @@ def or_none(reduce: Callable[[Any], SupportsFloat], values: Sequence[float] | np
 
 def write_json(metrics: Mapping[str, Any], path: Path) -> None:
     """Write metrics as JSON; NaN becomes null, which every JSON reader accepts."""
-    with replaced(path) as fresh:
-        fresh.write_text(strict_json(metrics, indent=1) + "\n")
+    write_whole(path, strict_json(metrics, indent=1) + "\n")

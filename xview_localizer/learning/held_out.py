@@ -6,14 +6,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from xview_localizer.atomic import replaced
 from xview_localizer.engines.factory import EngineConfig
 from xview_localizer.evaluation.evaluate import evaluate_pairs
+from xview_localizer.evaluation.metrics import write_json
 from xview_localizer.learning.progress import Progress
 from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage
 from xview_localizer.recordings.pairs import PairsDataset
-from xview_localizer.strict_json import strict_json
 
 # Accepted losses on the held-out road: a little accuracy, and a share of poses that calibration no longer accepts.
 MEDIAN_SLACK_M, ACCEPTED_SLACK = 0.1, 0.1
@@ -63,9 +62,7 @@ def figures_on(
     if not file.is_file():
         progress.report(f"judging {package.folder} on held-out road")
         networks = open_networks(package, EngineConfig(threads=threads))
-        metrics = evaluate_pairs(judge, networks, track=progress.track)
-        with replaced(file) as fresh:
-            fresh.write_text(strict_json(metrics, indent=1))
+        write_json(evaluate_pairs(judge, networks, track=progress.track), file)
     metrics = json.loads(file.read_text())
     return Figures(
         metrics["n"],
