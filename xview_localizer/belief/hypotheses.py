@@ -42,7 +42,7 @@ DULL = 0.1  # chance that an image holds no information about where it was taken
 GATE_SIGMAS = 4.0  # a mode further off a hypothesis is another place
 MERGE_SIGMAS = 2.0  # hypotheses closer to each other than this are the same place
 # Two modes of one place may differ by this much at least, whatever their covariance.
-MERGE_FLOOR_M, MERGE_FLOOR_RAD = 0.5, float(np.radians(2.0))
+MERGE_FLOOR = np.diag([0.5, 0.5, np.radians(2.0)]) ** 2
 HOPELESS = 1e-6  # hypotheses with a smaller share of the whole weight are dropped
 MAX_HYPOTHESES = 16  # the heaviest are kept
 # GNSS's error is heavier in the tail than a Gaussian: Student's t with so many degrees of freedom.
@@ -257,8 +257,9 @@ def _merged(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
 
 def _is_same_place(a: Hypothesis, b: Hypothesis) -> bool:
     """Whether each lies where the other may be. So a wide one does not swallow rivals that lie within it."""
-    floor = np.diag([MERGE_FLOOR_M**2, MERGE_FLOOR_M**2, MERGE_FLOOR_RAD**2])
-    return all(disagreement_sigmas(a.pose, b.pose, item.covariance + floor) < MERGE_SIGMAS for item in (a, b))
+    return all(
+        disagreement_sigmas(a.pose, b.pose, item.covariance + MERGE_FLOOR) < MERGE_SIGMAS for item in (a, b)
+    )
 
 
 def _normalised(hypotheses: Sequence[Hypothesis], log_none: float) -> Belief:

@@ -206,7 +206,7 @@ def _describe(
     at = _complex_pose(pose, scale)
     weighted = evidence.cell_log_ratios(*at)[0] * evidence.weight / posterior.temperature
     image_weight = float(evidence.weight[evidence.current].sum()) / evidence.overlap_discount
-    weighted *= min(1.0, MAX_IMAGE_WEIGHT / image_weight) if image_weight else 1.0
+    weighted *= MAX_IMAGE_WEIGHT / max(image_weight, MAX_IMAGE_WEIGHT)
     return PoseMode(
         pose,
         scale,
