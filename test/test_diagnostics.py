@@ -16,7 +16,7 @@ def clock(monkeypatch):
 
 
 def after_silence_of(clock, silent, received):
-    """Level and text of the report 3.5 s after a message on each of `received`, with another on all but `silent`."""
+    """Level and text of the report where each input of `received` has had a message and `silent` none for 3.5 s."""
     health = Health({})
     for name in received:
         health.received(name)

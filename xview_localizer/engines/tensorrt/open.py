@@ -112,7 +112,5 @@ def _lowering():
 def _lowered(graph: Graph, precision: str):
     try:
         return _lowering().lowered(graph.path, precision)
-    except (
-        Exception
-    ) as error:  # onnx's tools have no common exception for graphs that they cannot read or convert
+    except Exception as error:  # onnx's tools have no common one for graphs that they cannot convert
         raise EngineError(f"{graph.path} cannot be brought into {precision}: {error}") from error
