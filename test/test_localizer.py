@@ -118,7 +118,7 @@ def test_a_wrong_camera_height_moves_nothing(localizer, small_town, prior, given
     fix = joined(localizer, placed, prior)
     # One image fixes the camera; base_link follows from its yaw, which is good to some tenths of a degree.
     camera_error = (small_town.pose).inverse() @ (Pose2(fix.x_m, fix.y_m, fix.yaw_rad) @ lever)
-    assert np.hypot(camera_error.x_m, camera_error.y_m) < 0.2
+    assert np.hypot(camera_error.x_m, camera_error.y_m) < 0.25
     assert error_m(fix, small_town.pose @ lever.inverse()) < 0.3  # a lever that is scaled with the cells: 0.5
     assert fix.scale == pytest.approx(
         1.8 / given_m, rel=0.05

@@ -20,13 +20,13 @@ from xview_localizer.matching import (
     independent_images,
     match,
     match_cells,
+    match_chance,
 )
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 
 GRID = RasterGrid.centred(0.0, 0.0, 1.2, 30, 30)
 CONFIG = MatchConfig(inverse_temperature=10.0, trained_cells=900, max_cells=600, independence_m=16.0)
 DIMENSIONS = 8
-ranges_m = arrays(np.float64, st.integers(1, 500), elements=st.floats(0.0, 80.0))
 
 
 def unit(rng, count):
@@ -211,10 +211,11 @@ def test_same_seed_same_cells():
 
 
 def test_all_cells_are_kept_where_they_are_few():
-    range_m = np.array([2.0, 20.0, 6.0])
-    cells, weight = draw_cells(range_m, 3, np.random.default_rng(0))
+    cells, weight = draw_cells(
+        np.array([0.2, 1.0, 0.4]), np.array([1.0, 0.0, 0.5]), 3, np.random.default_rng(0)
+    )
     np.testing.assert_array_equal(cells, [0, 1, 2])
-    np.testing.assert_allclose(weight, cell_weight(range_m))
+    np.testing.assert_allclose(weight, [0.2, 1.0, 0.4])
 
 
 def test_images_that_get_no_cell_are_left_out():
@@ -223,37 +224,71 @@ def test_images_that_get_no_cell_are_left_out():
     assert len(field.weight) == 12 and field.current.all()
 
 
-@given(ranges_m, st.integers(1, 400), st.integers(0, 2**32 - 1))
-def test_drawn_cells_stand_for_all(range_m, max_cells, seed):
+@given(
+    arrays(np.float64, st.integers(1, 500), elements=st.floats(0.15, 1.0)),
+    st.floats(0.0, 1.0),
+    st.integers(1, 400),
+    st.integers(0, 2**32 - 1),
+)
+def test_drawn_cells_stand_for_all(weight, match_chance, max_cells, seed):
     """The sum of the weights is that of all cells, to one cell; no cell counts less than it would in full."""
-    cells, weight = draw_cells(range_m, max_cells, np.random.default_rng(seed))
+    chances = np.full(len(weight), match_chance)
+    cells, drawn = draw_cells(weight, chances, max_cells, np.random.default_rng(seed))
     assert len(np.unique(cells)) == len(cells)
-    assert len(cells) == pytest.approx(min(max_cells, len(range_m)), abs=1)
-    assert weight.sum() == pytest.approx(cell_weight(range_m).sum(), abs=1.01 * weight.max())
-    assert np.all(weight >= cell_weight(range_m)[cells] * (1 - 1e-9))
+    assert len(cells) == pytest.approx(min(max_cells, len(weight)), abs=1)
+    assert drawn.sum() == pytest.approx(weight.sum(), abs=1.01 * drawn.max())
+    assert np.all(drawn >= weight[cells] * (1 - 1e-9))
 
 
 def test_a_weighted_mean_over_drawn_cells_is_that_over_all():
     """Averaged over draws, whatever the quantity; also where the heaviest cells are certain to be drawn."""
     rng = np.random.default_rng(1)
-    range_m = rng.uniform(1.0, 40.0, 300)
-    value = np.sin(range_m)
+    weight, match_chance = rng.uniform(0.15, 1.0, 300), rng.uniform(0.0, 1.0, 300)
+    value = np.sin(20 * weight) + match_chance
     sums = []
     for _ in range(2000):
-        cells, weight = draw_cells(range_m, 200, rng)
-        sums.append(weight @ value[cells])
+        cells, drawn = draw_cells(weight, match_chance, 200, rng)
+        sums.append(drawn @ value[cells])
     spread = np.std(sums) / np.sqrt(len(sums))
     assert spread > 0
-    assert np.mean(sums) == pytest.approx(cell_weight(range_m) @ value, abs=4 * spread)
+    assert np.mean(sums) == pytest.approx(weight @ value, abs=4 * spread)
 
 
-def test_far_cells_are_drawn_before_near_ones():
-    range_m = np.concatenate([np.full(3000, 2.0), np.full(300, 20.0)])
-    cells, weight = draw_cells(range_m, 800, np.random.default_rng(0))
-    assert np.isin(np.flatnonzero(range_m > 10), cells).all()
-    np.testing.assert_allclose(weight[range_m[cells] > 10], 1.0)
-    again, _ = draw_cells(range_m, 800, np.random.default_rng(0))
+def test_heavy_cells_are_drawn_before_light_ones():
+    weight = np.concatenate([np.full(3000, 0.15), np.full(300, 1.0)])
+    cells, drawn = draw_cells(weight, np.ones(3300), 800, np.random.default_rng(0))
+    assert np.isin(np.flatnonzero(weight == 1.0), cells).all()
+    np.testing.assert_allclose(drawn[weight[cells] == 1.0], 1.0)
+    again, _ = draw_cells(weight, np.ones(3300), 800, np.random.default_rng(0))
     np.testing.assert_array_equal(cells, again)
+
+
+def test_cells_that_cannot_match_are_drawn_rarely():
+    """A tenth as often as those that will, not less: each stands for ten times as many."""
+    match_chance = np.repeat([1.0, 0.0], 1000)
+    cells, drawn = draw_cells(np.ones(2000), match_chance, 550, np.random.default_rng(0))
+    assert np.count_nonzero(cells < 1000) == pytest.approx(500, abs=1)
+    np.testing.assert_allclose(drawn, np.where(cells < 1000, 2.0, 20.0))
+
+
+def test_the_dustbin_foretells_what_will_match():
+    """Against the inlier probability where each ground cell is like one aerial cell and unlike all others."""
+    aerial, dustbin = (
+        AerialDescriptors(np.eye(900, dtype=np.float32), np.ones(900, bool), GRID),
+        np.linspace(20, 40, 50),
+    )
+    config = replace(CONFIG, inverse_temperature=30.0)
+    _, inlier_probability = match_cells(np.eye(50, 900, dtype=np.float32), dustbin, aerial, config)
+    np.testing.assert_allclose(match_chance(dustbin, 30.0), inlier_probability, atol=1e-6)
+
+
+def test_an_image_draws_the_cells_that_its_dustbin_leaves():
+    rng = np.random.default_rng(12)
+    observation = replace(observation_of(rng, 800), dustbin=np.repeat([-5.0, 40.0], 400).astype(np.float32))
+    field = match(
+        [PlacedObservation(observation, IDENTITY_POSE)], aerial_of(rng), replace(CONFIG, max_cells=200), 0
+    )
+    assert np.count_nonzero(field.inlier_probability > 0.5) > 170
 
 
 def test_near_cells_weigh_less():

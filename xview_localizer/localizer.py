@@ -51,7 +51,7 @@ class LocalizerConfig:
     gate: GateConfig = field(default_factory=GateConfig)  # in a drive, where the next image can still decide
     single_image_gate: GateConfig = SINGLE_IMAGE_GATE
     max_range_m: float = 45.0
-    max_cells: int = 900
+    max_cells: int = 600
     assumed_camera_height_m: float = 2.0
     unknown_height_scale_bounds: tuple[float, float] = (0.6, 1.6)
     known_height_scale_bounds: tuple[float, float] = (0.9, 1.1)
