@@ -34,7 +34,7 @@ class DenseSolverConfig:
     scale_bounds: tuple[float, float] = (0.9, 1.1)
     evidence_temperature: float = 4.0  # how many ground cells count as one independent observation
     voting: VotingConfig = field(default_factory=VotingConfig)
-    refined: int = 12  # hypotheses that are refined, beside the expected ones
+    refined: int = 20  # hypotheses that are refined, beside the expected ones
     max_modes: int = 8
     described: int = 3  # modes whose moments are sampled; the others' covariance is that of their assignment
     described_lead: float = 50.0  # greatest log posterior by which a sampled mode may be behind the best one

@@ -17,10 +17,10 @@ from xview_localizer.geometry.prior_gate import PriorGate
 class VotingConfig:
     """Resolution of the search. Finer costs time in proportion; coarser blurs the evidence of far cells."""
 
-    yaw_step_rad: float = float(np.radians(3.0))
+    yaw_step_rad: float = float(np.radians(6.0))
     spacing_m: float = 1.2  # aerial cells are averaged in blocks of about this size
     log_scale_step: float = 0.25
-    max_ground_cells: int = 200
+    max_ground_cells: int = 160
     candidates: int = 64
 
 
