@@ -352,6 +352,13 @@ def test_evaluation_fits_on_a_screen(tmp_path, capsys, narrow):
     assert json.loads((tmp_path / "out.json").read_text())["doubts"] == doubts
 
 
+def test_the_first_pairs_that_cannot_be_read_are_named(tmp_path, capsys):
+    unreadable = {name: f"{name}.jpg was cut short" for name in "abcde"}
+    report_metrics(summarize(frames_of_a_drive()) | {"unreadable": unreadable}, tmp_path / "out.json")
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("unreadable")]
+    assert shown == [f"unreadable: {name}.jpg was cut short" for name in "abc"] + ["unreadable: 2 others"]
+
+
 def test_a_benchmark_is_compared_in_memory_too(tmp_path, monkeypatch):
     from xview_localizer.evaluation import bench
 

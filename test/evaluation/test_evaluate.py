@@ -1,9 +1,11 @@
 """Judging pairs: one frame, the windows of keyframes, and the file that is written."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace as Record
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from xview_localizer.belief.fix import Fix
 from xview_localizer.evaluation.evaluate import T_current_past, evaluate_pairs, windows_of
 from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import write_json
+from xview_localizer.geometry.camera import camera_to_dict
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.recordings.pairs import PairsDataset, PairsError, Truth
 from xview_localizer.rejection import Reason, Rejection
@@ -93,6 +96,50 @@ def test_a_data_set_without_records_is_refused(tmp_path):
     (tmp_path / "pairs.jsonl").touch()
     with pytest.raises(PairsError, match="holds no pairs"):
         evaluate_pairs(PairsDataset(tmp_path), networks=None)
+
+
+@pytest.fixture
+def pairs_on(small_town, tmp_path):
+    """Writes pairs that show the small town, each by the names of its ground and its aerial image."""
+    for name, image in (("street", small_town.image), ("town", small_town.aerial.image)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), image[..., ::-1])
+        whole = (tmp_path / f"{name}.png").read_bytes()
+        (tmp_path / f"{name}_cut.png").write_bytes(whole[: len(whole) // 2])
+
+    def write(*pairs):
+        truth = {"x": small_town.pose.x_m, "y": small_town.pose.y_m}
+        yaw_deg = float(np.degrees(small_town.pose.yaw_rad))
+        camera = {**camera_to_dict(small_town.camera), "height_m": 1.8}
+        entries = [
+            {
+                "id": str(number), "sequence": "s", "image": f"{ground}.png", "camera": camera,
+                "aerial": {"image": f"{aerial}.png", "metres_per_pixel": 0.2},
+                "prior": {**truth, "sigma_m": 10.0}, "truth": {**truth, "yaw_deg": yaw_deg},
+                "odom": {"x": 0.0, "y": 0.0, "yaw_deg": 0.0},
+            }
+            for number, (ground, aerial) in enumerate(pairs)
+        ]  # fmt: skip
+        (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, entries)))
+        return PairsDataset(tmp_path)
+
+    return write
+
+
+def test_damaged_images_count_as_not_answered_and_are_named(pairs_on, networks):
+    whole, cut = ("street", "town"), ("street_cut", "town")
+    metrics = evaluate_pairs(pairs_on(whole, cut, ("street", "town_cut"), whole), networks)
+    assert metrics["n"] == 4
+    assert [frame["has_pose"] for frame in metrics["frames"]] == [True, False, False, True]
+    assert all(frame["error_m"] < 2 for frame in metrics["frames"] if frame["has_pose"])
+    assert list(metrics["unreadable"]) == ["1", "2"]
+    assert re.search(r"street_cut\.png is a PNG image that was cut short", metrics["unreadable"]["1"])
+    assert re.search(r"town_cut\.png is a PNG image that was cut short", metrics["unreadable"]["2"])
+    assert {"reason": "an image of the pair cannot be read", "count": 2} in metrics["rejections"]
+
+
+def test_where_no_pair_can_be_read_the_first_is_named(pairs_on, networks):
+    with pytest.raises(PairsError, match=r"no pair can be read; the first: .*street_cut\.png is a PNG image"):
+        evaluate_pairs(pairs_on(("street_cut", "town"), ("street", "town_cut")), networks)
 
 
 @pytest.mark.parametrize("groups", [[("a", "1", 3)], [("a", "1", 2), ("a", "2", 2)], [(None, "1", 5)]])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from xview_localizer.cli.common import load_package, print_line, tracked
-from xview_localizer.cli.measures import SHOWN_REASONS, print_figures
+from xview_localizer.cli.measures import print_figures, print_unreadable
 from xview_localizer.evaluation.measures import Measure
 
 # The rows of the table: figures of cross_view_table.py.
@@ -58,5 +58,4 @@ def _print_table(figures: dict) -> None:
         f"{figures['n_rejected']} rejected, {figures['n_without_pose']} without a pose, "
         f"{figures['n_unreadable']} unreadable"
     )
-    for reason in list(figures["unreadable"].values())[:SHOWN_REASONS]:
-        print_line(f"unreadable: {reason}")
+    print_unreadable(figures["unreadable"])

@@ -21,7 +21,7 @@ from xview_localizer.cli.common import (
     tracked,
 )
 from xview_localizer.cli.cross_view import judge_data_set
-from xview_localizer.cli.measures import print_figures, print_rejections
+from xview_localizer.cli.measures import print_figures, print_rejections, print_unreadable
 from xview_localizer.evaluation.measures import Measure
 
 if TYPE_CHECKING:
@@ -212,6 +212,7 @@ def report_metrics(metrics: dict, out: Path) -> None:
     rows += [(item.name, item.text(metrics), "") for item in OF_ALL if item.key in metrics]
     print_figures(None, ("", "all", "accepted"), rows)
     print_rejections(metrics["rejections"])
+    print_unreadable(metrics.get("unreadable", {}))
     if metrics.get("n_in_gaps_of_reference"):
         print_line(f"not judged: {metrics['n_in_gaps_of_reference']} images in gaps of the reference")
     for doubt in metrics.get("doubts", ()):

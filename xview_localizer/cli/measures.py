@@ -9,7 +9,7 @@ from rich.table import Table
 
 from xview_localizer.cli.common import console, print_line
 
-SHOWN_REASONS = 3  # most frequent ones; the JSON file has every image's
+SHOWN_REASONS = 3  # the most frequent or first ones; the JSON file has every image's
 
 
 def print_figures(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -31,3 +31,11 @@ def print_rejections(rejections: Sequence[Mapping[str, Any]]) -> None:
     others = sum(entry["count"] for entry in rejections[SHOWN_REASONS:])
     if others:
         print_line(f"rejected {others} × for other reasons")
+
+
+def print_unreadable(unreadable: Mapping[str, str]) -> None:
+    """What is wrong with the first images that could not be read; `unreadable` has it by the image's id."""
+    for reason in list(unreadable.values())[:SHOWN_REASONS]:
+        print_line(f"unreadable: {reason}")
+    if len(unreadable) > SHOWN_REASONS:
+        print_line(f"unreadable: {len(unreadable) - SHOWN_REASONS} others")

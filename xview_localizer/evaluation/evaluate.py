@@ -6,13 +6,24 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from xview_localizer.aerial.memory import InMemoryMap
+from xview_localizer.belief.fix import Fix
 from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import Frame, Metrics, summarize
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.localizer import Localizer, LocalizerConfig
 from xview_localizer.models.contracts import Networks
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
-from xview_localizer.recordings.pairs import PairRecord, PairsDataset, PairsError, ground_view
+from xview_localizer.recordings.pairs import (
+    PairRecord,
+    PairsDataset,
+    PairsError,
+    UnreadablePairError,
+    ground_view,
+)
+from xview_localizer.rejection import Reason, Rejection
+
+# The answer where an image is damaged; which one, and how, is told once, beside the table.
+UNREADABLE = Fix(0.0, rejection=Rejection.of(Reason.BAD_IMAGE, detail="an image of the pair cannot be read"))
 
 
 def evaluate_pairs(
@@ -22,38 +33,60 @@ def evaluate_pairs(
     keyframes: int = 1,
     track: Callable[[Iterable[list[PairRecord]]], Iterable[list[PairRecord]]] = iter,
 ) -> Metrics:
-    """Localize every record and return the metrics (see metrics.summarize) with `rate_hz`.
+    """Localize every record and return the metrics (see metrics.summarize) with `rate_hz` and `unreadable`.
 
     With `keyframes` K > 1, up to K - 1 earlier records of the same sequence and aerial image are joined by
-    their odometry, and only records with a full window are judged. Raises PairsError where there is no record or no
-    such window.
+    their odometry, and only records with a full window are judged. Records with a damaged image count as images without
+    an answer; `unreadable` has what is wrong with them, by their id. Raises PairsError where there is no record or no
+    such window, or none could be read.
     """
     if not len(dataset):
         raise PairsError(f"{dataset.folder} holds no pairs")
     frames: list[Frame] = []
+    unreadable: dict[str, str] = {}
     began = time.perf_counter()
-    localizer, aerial_path = None, None
+    place: _Place | None = None
     for window in track(windows_of(list(dataset), keyframes)):
         current = window[-1]
-        if localizer is None or current.aerial_path != aerial_path:
-            # Records of one aerial image share a localizer, and so its descriptors and observations.
-            aerial_path = current.aerial_path
-            localizer = Localizer(networks, InMemoryMap(current.load_aerial()), config)
-            observed: dict[str, Observation] = {}
-        start = time.perf_counter()
+        try:
+            if place is None or current.aerial_path != place.aerial_path:
+                place = _Place(current, networks, config)
+            start = time.perf_counter()
+            fix, latency_ms = place.localized(window), 1e3 * (time.perf_counter() - start)
+        except UnreadablePairError as error:
+            unreadable[current.id] = str(error)
+            fix, latency_ms = UNREADABLE, None
+        frames.append(judge(current.id, fix, current.truth, current.prior.xy_m, latency_ms))
+    if len(unreadable) == len(frames):
+        raise PairsError(f"no pair can be read; the first: {next(iter(unreadable.values()))}")
+    return {
+        **summarize(frames),
+        "rate_hz": len(frames) / (time.perf_counter() - began),
+        "unreadable": unreadable,
+    }
+
+
+class _Place:
+    """An aerial image with the records on it: they share a localizer, and so its descriptors and observations.
+
+    Raises UnreadablePairError.
+    """
+
+    def __init__(self, record: PairRecord, networks: Networks, config: LocalizerConfig) -> None:
+        self.aerial_path = record.aerial_path
+        self._localizer = Localizer(networks, InMemoryMap(record.load_aerial()), config)
+        self._observed: dict[str, Observation] = {}
+
+    def localized(self, window: Sequence[PairRecord]) -> Fix:
+        """The answer for the last record, with the earlier ones joined to it. Raises UnreadablePairError."""
+        current = window[-1]
         for record in window:
-            if record.id not in observed:
-                observed[record.id] = localizer.observe(ground_view(record))
+            if record.id not in self._observed:
+                self._observed[record.id] = self._localizer.observe(ground_view(record))
         placed = [
-            PlacedObservation(observed[record.id], T_current_past(current, record)) for record in window
+            PlacedObservation(self._observed[record.id], T_current_past(current, record)) for record in window
         ]
-        fix = localizer.judge(localizer.modes(placed, current.prior))
-        frames.append(
-            judge(current.id, fix, current.truth, current.prior.xy_m, 1e3 * (time.perf_counter() - start))
-        )
-    metrics = summarize(frames)
-    metrics["rate_hz"] = len(frames) / (time.perf_counter() - began) if frames else None
-    return metrics
+        return self._localizer.judge(self._localizer.modes(placed, current.prior))
 
 
 def windows_of(records: Sequence[PairRecord], keyframes: int) -> list[list[PairRecord]]:

@@ -25,6 +25,10 @@ class PairsError(ValueError):
     """A pairs folder cannot be read; the message names the file, the line and what is wrong."""
 
 
+class UnreadablePairError(PairsError):
+    """A single image of a pairs folder cannot be read; the other pairs can."""
+
+
 @dataclass(frozen=True)
 class Truth:
     """Position and yaw (None where unknown) of the camera, and how far the label itself can be off."""
@@ -60,26 +64,26 @@ class PairRecord:
     odom: Pose2 | None
 
     def load_image(self) -> np.ndarray:
-        """Ground image [H, W, 3] uint8 RGB. Raises PairsError."""
+        """Ground image [H, W, 3] uint8 RGB. Raises UnreadablePairError."""
         return _read_rgb(self.image_path)
 
     def load_aerial(self) -> AerialImage:
-        """The aerial image on its grid. Raises PairsError."""
+        """The aerial image on its grid. Raises UnreadablePairError."""
         image = _read_rgb(self.aerial_path)
         rows, columns = image.shape[:2]
         grid = RasterGrid.centred(0.0, 0.0, self.metres_per_pixel, rows, columns)
         return AerialImage(image, np.ones((rows, columns), dtype=bool), grid)
 
     def load_range_m(self) -> np.ndarray:
-        """Range along the ray [H, W] in metres, 0 where nothing is hit. Raises PairsError."""
+        """Range along the ray [H, W] in metres, 0 where nothing is hit. Raises UnreadablePairError."""
         if self.depth_path is None:
-            raise PairsError(f"{self.id} has no depth image")
+            raise UnreadablePairError(f"{self.id} has no depth image")
         try:
             millimetres = read_unchanged(self.depth_path)
         except EncodedImageError as error:
-            raise PairsError(str(error)) from error
+            raise UnreadablePairError(str(error)) from error
         if millimetres.dtype != np.uint16:
-            raise PairsError(f"{self.depth_path} is no 16-bit PNG")
+            raise UnreadablePairError(f"{self.depth_path} is no 16-bit PNG")
         return millimetres.astype(np.float32) / 1000
 
 
@@ -204,4 +208,4 @@ def _read_rgb(path: Path) -> np.ndarray:
     try:
         return read_rgb(path)
     except EncodedImageError as error:
-        raise PairsError(str(error)) from error
+        raise UnreadablePairError(str(error)) from error
