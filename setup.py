@@ -26,7 +26,7 @@ TENSORRT_RTX = [
     f"onnxruntime-ep-nv-tensorrt-rtx-cu13==0.5.0; {X86_LINUX}",
     f"tensorrt-rtx-cu13-bindings==1.7.1.116; {X86_LINUX}",
 ]
-LEARN = [*SIMULATION, "torch==2.13.0", "onnx", "safetensors", "transformers>=4.49,<5"]
+LEARN = [*SIMULATION, "torch==2.13.0", "filelock>=3.13", "onnx", "safetensors", "transformers>=4.49,<5"]
 
 setup(
     name=PACKAGE,

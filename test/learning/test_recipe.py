@@ -26,7 +26,7 @@ from xview_localizer.learning.provenance import training_command
 from xview_localizer.learning.recipe import starting_matcher, train_package
 from xview_localizer.learning.recipe_config import RecipeConfig
 from xview_localizer.learning.train_config import TrainConfig
-from xview_localizer.learning.work_folder import WorkFolderError, claim
+from xview_localizer.learning.work_folder import WorkFolderError, alone_in
 from xview_localizer.models.export import export_heads
 from xview_localizer.models.manifest import ModelPackageError
 from xview_localizer.models.package import ModelPackage, default_package_path
@@ -166,21 +166,13 @@ def test_pairs_that_cannot_be_learnt_from_are_refused_before_the_folder_is_claim
     assert not (tmp_path / "work").exists()
 
 
-def test_a_folder_is_claimed_for_its_options(tmp_path):
-    file, options = (
-        tmp_path / "work" / "options.json",
-        {"towns": 3, "styles": ("dry", "works"), "camera": 1.6},
-    )
-    claim(file, options)
-    claim(file, options)
-    for other, complaint in (
-        (options | {"camera": 1.5}, "camera 1.6, not 1.5"),
-        (options | {"more": 2}, "more None, not 2"),
-        ({"towns": 3, "camera": 1.6}, r"styles \['dry', 'works'\], not None"),
+def test_a_work_folder_has_one_training_at_a_time(tmp_path):
+    with (
+        alone_in(tmp_path / "work"),
+        pytest.raises(WorkFolderError, match=f"another run is at work in {tmp_path / 'work'}"),
     ):
-        with pytest.raises(WorkFolderError, match=f"work was made with {complaint}; take the same options"):
-            claim(file, other)
-    assert [path.name for path in file.parent.iterdir()] == ["options.json"]
+        train_package(tmp_path / "work", default_package_path(), tmp_path / "out", RecipeConfig())
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["in_use.lock"]
 
 
 def test_the_first_weights_are_those_of_the_seed():

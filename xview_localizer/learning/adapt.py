@@ -27,10 +27,11 @@ from xview_localizer.learning.progress import Progress
 from xview_localizer.learning.site_pairs import LEAST_IMAGES, SiteDrives, site_pairs
 from xview_localizer.learning.train import train
 from xview_localizer.learning.train_config import TrainConfig
-from xview_localizer.learning.work_folder import claim
+from xview_localizer.learning.work_folder import alone_in, claim
 from xview_localizer.models.manifest import sha256
 from xview_localizer.models.package import ModelPackage, default_package_path
 from xview_localizer.models.xview import XviewSpec
+from xview_localizer.recordings.bag import Drive
 from xview_localizer.recordings.pairs import PairsDataset
 from xview_localizer.strict_json import strict_json
 
@@ -90,15 +91,25 @@ def adapt_package(work: Path, out: Path, config: AdaptConfig, progress: Progress
     torch.set_num_threads(config.threads)
     require_device(config.device)
     start, drives = ModelPackage.load(config.start_path), config.drives.opened()
-    claim(
-        work / "recipe.json",
-        {
-            "start": sha256(config.start_path / "model.yaml"),
-            "steps": config.steps,
-            "start_share": config.start_share,
-            **config.drives.options(drives),
-        },
-    )
+    options = {
+        "start": sha256(config.start_path / "model.yaml"),
+        "steps": config.steps,
+        "start_share": config.start_share,
+        **config.drives.options(drives),
+    }
+    with alone_in(work):
+        claim(work / "recipe.json", options)
+        return _adapted(work, out, start, drives, config, progress)
+
+
+def _adapted(
+    work: Path,
+    out: Path,
+    start: ModelPackage,
+    drives: Sequence[Drive],
+    config: AdaptConfig,
+    progress: Progress,
+) -> Adaptation:
     parts = site_pairs(work, drives, config.drives.reference, start, config.threads, progress)
     training = SiteTraining(work, parts, start, config, progress)
     before = training.judged(start, "before")

@@ -27,7 +27,7 @@ from xview_localizer.learning.provenance import LICENCE, provenance, training_co
 from xview_localizer.learning.recipe_config import RecipeConfig
 from xview_localizer.learning.train import train
 from xview_localizer.learning.training_data import photo_sources, towns_of, training_sets, validation_sets
-from xview_localizer.learning.work_folder import claim
+from xview_localizer.learning.work_folder import alone_in, claim
 from xview_localizer.models.backbone import official_backbone
 from xview_localizer.models.manifest import sha256
 from xview_localizer.models.package import ModelPackage
@@ -51,7 +51,16 @@ def train_package(
     _require_usable(config)
     backbone = ModelPackage.load(backbone_package)
     matcher = starting_matcher(config)
-    claim(work / "recipe.json", _options(backbone_package, config))
+    with alone_in(work):
+        claim(work / "recipe.json", _options(backbone_package, config))
+        _make(work, backbone, matcher, out, config, progress)
+    return ModelPackage.load(out)
+
+
+def _make(
+    work: Path, backbone: ModelPackage, matcher: Matcher, out: Path, config: RecipeConfig, progress: Progress
+) -> None:
+    """Train `matcher` on the data of the recipe and write the calibrated package to `out`."""
     encoder, folders = _encoder(backbone, config), []
     for name, dataset in training_sets(work, config, progress):
         progress.report(f"encoding {dataset.folder}")
@@ -67,14 +76,13 @@ def train_package(
     if start is not None and config.start_share:
         matcher = averaged(start.cpu(), matcher, config.start_share)
     # `out` appears once it is calibrated: without that, its confidence would mean nothing.
-    unfinished, command = work / "package.unfinished", training_command(config, backbone_package)
+    unfinished, command = work / "package.unfinished", training_command(config, backbone.folder)
     write_trained(
-        matcher.eval(), backbone_package, unfinished, XviewSpec(), LICENCE, provenance(config), command
+        matcher.eval(), backbone.folder, unfinished, XviewSpec(), LICENCE, provenance(config), command
     )
     progress.report("calibrating confidence and covariance on held-out towns and windows")
     calibrate_package(unfinished, unfinished, validation_sets(work, config), progress, threads=config.threads)
     copy_package(unfinished, out)
-    return ModelPackage.load(out)
 
 
 def _require_usable(config: RecipeConfig) -> None:

@@ -1,22 +1,44 @@
-"""A folder of intermediate results belongs to the options it was made with: nothing goes on with others unnoticed."""
+"""A folder of intermediate results belongs to one run at a time, and to the options it was made with: nothing goes on
+with others unnoticed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from xview_localizer.atomic import replaced
 
 
 class WorkFolderError(ValueError):
-    """A folder's results were made with other options; the message names the first that differs."""
+    """A folder of intermediate results cannot be used; the message says why, and what to do."""
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a work folder: two would overwrite each other's checkpoints.
+
+    The system ends the lock with the process, so a crash leaves none behind. Raises WorkFolderError where another run
+    holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FileLock(folder / "in_use.lock").acquire(timeout=0)
+    except Timeout as error:
+        raise WorkFolderError(
+            f"another run is at work in {folder}; wait until it has ended, or take another work folder"
+        ) from error
+    with lock:
+        yield
 
 
 def claim(file: Path, options: Mapping[str, object]) -> None:
     """Keep in `file` the `options`, ready for JSON, on which the results beside it depend.
 
-    Raises WorkFolderError where the folder was made with others.
+    Raises WorkFolderError where the folder was made with others, naming the first that differs.
     """
     asked = json.loads(json.dumps(options))  # in the types in which they are read again
     if file.exists():
