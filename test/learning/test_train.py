@@ -92,6 +92,21 @@ def test_an_interrupted_training_goes_on(tmp_path, monkeypatch):
         train(features, tmp_path / "out", replace(CONFIG, cells=20))
 
 
+def test_a_training_that_went_on_gives_the_weights_of_one_that_was_not_interrupted(tmp_path, monkeypatch):
+    for number in range(5):
+        write_group(tmp_path, f"group{number}")
+    features = FeatureFolder([tmp_path])
+    whole = train(features, tmp_path / "whole", CONFIG)
+    with monkeypatch.context() as patch:
+        steps = iter(3 * [batch_loss])
+        patch.setattr("xview_localizer.learning.train.batch_loss", lambda *about: next(steps)(*about))
+        with pytest.raises(StopIteration):
+            train(features, tmp_path / "broken", CONFIG)
+    gone_on = train(FeatureFolder([tmp_path]), tmp_path / "broken", CONFIG)
+    for name, weights in whole.state_dict().items():
+        torch.testing.assert_close(gone_on.state_dict()[name], weights, rtol=0, atol=0)
+
+
 def test_features_written_during_training_are_used(tmp_path):
     write_group(tmp_path, "first")
     features = FeatureFolder([tmp_path])

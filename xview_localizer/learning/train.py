@@ -109,14 +109,16 @@ def train(
     before = depth_of.to(place).eval() if depth_of else None
     run = _Run(matcher, config, out / "checkpoint.pt")
     first = run.resume(place)
-    rng = np.random.default_rng((config.seed, first))
-    generator = torch.Generator(place).manual_seed(config.seed + first)
+    generator = torch.Generator(place)
 
     window: list[dict[str, Tensor]] = []
     began = time.monotonic()
     for step in range(first, config.steps):
         if step and step % config.refresh_every == 0:
             features.refresh()
+        # A step's draws depend on its number alone, so that a training that was interrupted gives the same weights.
+        rng = np.random.default_rng((config.seed, step))
+        generator.manual_seed(int(rng.integers(1 << 63)))
         batch = batch_of(features.draw(config.aerial_per_step, rng), config.ground_per_aerial, rng)
         predicted_share = min(PREDICTED_SHARE_LIMIT, PREDICTED_SHARE_GROWTH * step / config.steps)
         if before is not None and batch.range_m.isnan().any():
