@@ -247,3 +247,9 @@ def test_calibration_needs_right_and_wrong_poses(pairs, tmp_path):
     with pytest.raises(CalibrationError, match="needs right and wrong places"):
         calibrate_package.calibrate_package(default_package_path(), tmp_path, [dataset])
     assert not list(tmp_path.iterdir())
+
+
+def test_calibration_without_pairs_names_the_folder(tmp_path):
+    (tmp_path / "pairs.jsonl").touch()
+    with pytest.raises(PairsError, match=f"{tmp_path} holds no pairs"):
+        calibrate_package.calibrate_package(default_package_path(), tmp_path, [PairsDataset(tmp_path)])

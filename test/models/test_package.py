@@ -55,6 +55,14 @@ def test_embedded_graphs_fit_the_spec():
     np.testing.assert_allclose(np.linalg.norm(out["descriptor"], axis=1), 1, atol=1e-4)
 
 
+def test_a_manifest_in_place_of_its_folder_is_told():
+    manifest = default_package_path() / "model.yaml"
+    with pytest.raises(
+        ModelPackageError, match=r"model\.yaml is a file; a model package is a folder: the one that"
+    ):
+        ModelPackage.load(manifest)
+
+
 def test_spec_survives_yaml():
     spec = ModelPackage.load(default_package_path()).spec
     assert spec_from_dict(yaml.safe_load(yaml.safe_dump(spec_to_dict(spec)))) == spec

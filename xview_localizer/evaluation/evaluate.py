@@ -40,8 +40,7 @@ def evaluate_pairs(
     an answer; `unreadable` has what is wrong with them, by their id. Raises PairsError where there is no record or no
     such window, or none could be read.
     """
-    if not len(dataset):
-        raise PairsError(f"{dataset.folder} holds no pairs")
+    dataset.require_pairs()
     frames: list[Frame] = []
     unreadable: dict[str, str] = {}
     began = time.perf_counter()

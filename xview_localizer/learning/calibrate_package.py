@@ -63,9 +63,11 @@ def calibrate_package(
 
     Each image is also searched for at a wrong place: one of `elsewhere`, or else that of an image with another aerial
     image. The temperature, which scales the covariance, is kept where no truth has a yaw. `threads` are those of ONNX
-    Runtime, 0 its own choice. Raises CalibrationError.
+    Runtime, 0 its own choice. Raises CalibrationError, ModelPackageError and PairsError.
     """
     package = ModelPackage.load(package_folder)
+    for dataset in datasets:
+        dataset.require_pairs()
     networks = open_networks(package, EngineConfig(threads=threads))
     cases = list(_observed(networks, datasets, progress))
     places = list(_observed(networks, [elsewhere], progress)) if elsewhere else cases

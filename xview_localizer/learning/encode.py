@@ -81,8 +81,7 @@ def encode_pairs(
 
 def check_records(dataset: PairsDataset) -> None:
     """Raise PairsError where there is nothing to learn from, or a record lacks what training needs."""
-    if not len(dataset):
-        raise PairsError(f"{dataset.folder} holds no pairs")
+    dataset.require_pairs()
     for record in dataset:
         if record.truth.yaw_rad is None or record.camera_height_m is None:
             raise PairsError(f"{record.id} lacks truth.yaw_deg or camera.height_m; training needs both")

@@ -17,6 +17,7 @@ from xview_localizer.models.manifest import (
     checked_graph,
     count,
     flag,
+    manifest_in,
     number,
     sha256,
 )
@@ -89,9 +90,7 @@ class DepthPackage:
     def load(cls, folder: Path | str) -> DepthPackage:
         """Read `depth.yaml` and verify the graph's checksum. Raises ModelPackageError naming file and remedy."""
         folder = Path(folder)
-        manifest = folder / DEPTH_MANIFEST
-        if not manifest.is_file():
-            raise ModelPackageError(f"{folder} is not a depth package: it has no {DEPTH_MANIFEST}")
+        manifest = manifest_in(folder, "depth package", DEPTH_MANIFEST)
         try:
             entry = Entries(yaml.safe_load(manifest.read_text(encoding="utf-8")))
             spec = _spec_from(entry)

@@ -94,6 +94,15 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def manifest_in(folder: Path, kind: str, name: str) -> Path:
+    """Path of the manifest `name` of a package of this `kind`. Raises ModelPackageError where `folder` is none."""
+    if folder.is_file():
+        raise ModelPackageError(f"{folder} is a file; a {kind} is a folder: the one that holds {name}")
+    if not (folder / name).is_file():
+        raise ModelPackageError(f"{folder} is not a {kind}: it has no {name}")
+    return folder / name
+
+
 def path_inside(folder: Path, name: str) -> Path:
     """Path of what a package names. Raises ModelPackageError where it lies outside of the package."""
     if Path(name).is_absolute() or ".." in Path(name).parts:

@@ -14,7 +14,14 @@ from xview_localizer.engines.engine import Graph
 from xview_localizer.models.depth_package import DEPTH_MANIFEST, DepthPackage
 from xview_localizer.models.families import family_named
 from xview_localizer.models.family import Family
-from xview_localizer.models.manifest import Entries, ModelPackageError, checked_graph, path_inside, sha256
+from xview_localizer.models.manifest import (
+    Entries,
+    ModelPackageError,
+    checked_graph,
+    manifest_in,
+    path_inside,
+    sha256,
+)
 from xview_localizer.models.xview import XVIEW
 
 MANIFEST = "model.yaml"
@@ -41,9 +48,7 @@ class ModelPackage:
         Raises ModelPackageError naming the file and the remedy.
         """
         folder = Path(folder)
-        manifest = folder / MANIFEST
-        if not manifest.is_file():
-            raise ModelPackageError(f"{folder} is not a model package: it has no {MANIFEST}")
+        manifest = manifest_in(folder, "model package", MANIFEST)
         try:
             entry = Entries(yaml.safe_load(manifest.read_text(encoding="utf-8")))
             family = entry("family", family_named, XVIEW)

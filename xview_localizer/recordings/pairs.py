@@ -115,6 +115,11 @@ class PairsDataset:
     def __iter__(self) -> Iterator[PairRecord]:
         return iter(self.records)
 
+    def require_pairs(self) -> None:
+        """Raise PairsError where there are none."""
+        if not self.records:
+            raise PairsError(f"{self.folder} holds no pairs")
+
 
 def ground_view(record: PairRecord) -> GroundView:
     """The record as the localizer takes it: the camera sits at base_link's origin, which is level."""
