@@ -31,7 +31,7 @@ def _nodes(document: object, namespace: str = "") -> Iterator[tuple[str, object]
 
 
 class _ParameterLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML comes without types
-    """Numbers as ROS reads them: 3e-2 and 1e3 are doubles, which YAML 1.1 takes for texts.
+    """Numbers as ROS reads them (see _NUMBERS).
 
     What ROS cannot read is refused here, too: aliases. So are keys that are given twice.
     """
@@ -56,9 +56,19 @@ class _ParameterLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML comes w
         return super().construct_mapping(node, deep)
 
 
-_ParameterLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+# Numbers in ROS, by their YAML tags: 3e-2 is one, which YAML 1.1 takes for a text, and 48:08:13, 1_000 and 0b11 are
+# texts, which YAML 1.1 takes for numbers (48:08:13 for 173293).
+_NUMBERS = {
+    "tag:yaml.org,2002:int": r"[-+]?(0x[0-9a-fA-F]+|0[0-7]*|[1-9]\d*)$",
+    "tag:yaml.org,2002:float": r"[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|\.(inf|Inf|INF))$|\.(nan|NaN|NAN)$",
+}
+_NOT_OF_ROS = (*_NUMBERS, "tag:yaml.org,2002:timestamp")  # dates are texts, too
+_ParameterLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NOT_OF_ROS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _pattern in _NUMBERS.items():
+    _ParameterLoader.add_implicit_resolver(_tag, re.compile(_pattern), list("-+.0123456789"))
 
 
 def read_parameter_file(path: Path | str) -> dict[str, object]:
@@ -71,7 +81,7 @@ def read_parameter_file(path: Path | str) -> dict[str, object]:
         nodes = list(_nodes(document))
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or no such date
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"cannot read {path}: {error}") from error
     values: dict[str, object] = {}
     others: list[str] = []
