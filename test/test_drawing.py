@@ -3,8 +3,12 @@
 import numpy as np
 
 from xview_localizer.aerial.source import AerialImage
-from xview_localizer.drawing import NO_MAP_RGB, map_on
+from xview_localizer.drawing import NO_MAP_RGB, map_on, pixels
 from xview_localizer.geometry.grid import RasterGrid
+
+
+def test_a_point_is_drawn_in_the_pixel_that_holds_it():
+    assert pixels(np.array([[0.0, 0.49], [0.5, 1.5], [2.99, 7.0]])) == [[0, 0], [0, 1], [2, 7]]
 
 
 def test_holes_of_a_map_are_as_grey_as_what_lies_beyond_it():

@@ -17,8 +17,8 @@ BLACK_RGB, WHITE_RGB, NO_MAP_RGB = (0, 0, 0), (255, 255, 255), (230, 230, 230)
 
 
 def pixels(uv: np.ndarray) -> list:
-    """Pixels [..., 2] as the whole numbers that OpenCV draws at."""
-    return np.round(uv).astype(int).tolist()
+    """Pixels [..., 2], whose centres lie at +0.5, as the whole numbers that OpenCV draws at."""
+    return np.floor(uv).astype(int).tolist()
 
 
 def map_picture(aerial: AerialImage) -> np.ndarray:

@@ -84,4 +84,5 @@ def _smooth(image: np.ndarray, valid: np.ndarray, sigma_px: float) -> np.ndarray
         return cv2.GaussianBlur(image, (0, 0), sigma_px)
     weight = valid.astype(np.float32)
     total = cv2.GaussianBlur(image * weight[..., None], (0, 0), sigma_px)
-    return (total / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma_px), 1e-3)[..., None]).astype(np.uint8)
+    mean = total / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma_px), 1e-3)[..., None]
+    return np.rint(mean).astype(np.uint8)  # as OpenCV does where all is valid

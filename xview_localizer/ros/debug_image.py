@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from xview_localizer.aerial.source import MapSource
+from xview_localizer.drawing import pixels
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2
@@ -39,7 +40,7 @@ def render_overlay(
     canvas = np.ascontiguousarray(aerial.image)
 
     def pixel(xy_m: np.ndarray) -> list:
-        return np.round(aerial.grid.uv_from_xy(xy_m)).astype(int).tolist()
+        return pixels(aerial.grid.uv_from_xy(xy_m))
 
     cv2.circle(
         canvas,
@@ -81,8 +82,8 @@ def cell_colours(distance_m: np.ndarray) -> list[list[int]]:
     ].tolist()
 
 
-def _draw_cells(canvas: np.ndarray, pixels: list, distance_m: np.ndarray) -> None:
-    for centre, colour in zip(pixels, cell_colours(distance_m), strict=True):
+def _draw_cells(canvas: np.ndarray, centres: list, distance_m: np.ndarray) -> None:
+    for centre, colour in zip(centres, cell_colours(distance_m), strict=True):
         cv2.circle(canvas, centre, 1, colour, -1)
 
 
