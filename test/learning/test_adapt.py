@@ -211,6 +211,14 @@ def test_a_drive_that_cannot_be_opened_claims_no_folder(tmp_path):
     assert not (tmp_path / "work").exists()
 
 
+def test_topics_of_the_inputs_can_be_given(tmp_path):
+    drives = SiteDrives((recording(tmp_path / "one"),))
+    assert "imu" in drives.opened()[0].topics
+    without_imu = replace(drives, topics={"imu": ""})
+    assert "imu" not in without_imu.opened()[0].topics
+    assert "--topic imu:= " in adapt.adapt_command(AdaptConfig(without_imu))
+
+
 def test_drives_about_different_datums_are_refused(tmp_path):
     other = {"latitude_deg": 48.001, "longitude_deg": 11.0, "altitude_m": 0.0}
     drives = SiteDrives((recording(tmp_path / "one"), recording(tmp_path / "two", datum=other)))

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from xview_localizer.cli.common import Parameters, print_line, training_progress
+from xview_localizer.cli.common import Parameters, Topics, given_topics, print_line, training_progress
 from xview_localizer.cli.measures import print_figures
 from xview_localizer.cli.training import StartShare
 from xview_localizer.evaluation.measures import quantity
@@ -19,6 +19,7 @@ def adapt(
     ],
     out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
     params_file: Parameters = None,
+    topic: Topics = None,
     reference: Annotated[
         Optional[str],
         typer.Option(
@@ -45,7 +46,7 @@ def adapt(
     from xview_localizer.learning.adapt import AdaptConfig, adapt_package
     from xview_localizer.learning.site_pairs import SiteDrives
 
-    drives = SiteDrives(tuple(bag), params_file, reference)
+    drives = SiteDrives(tuple(bag), params_file, reference, given_topics(topic))
     config = AdaptConfig(drives, start, steps, start_share, device, threads)
     work = work or out.with_name(f"{out.name}.work")
     adaptation = adapt_package(work, out, config, training_progress(""))

@@ -93,10 +93,16 @@ def open_recorded(path: Path, params_file: Path | None, topics: list[str] | None
     from xview_localizer.parameters.file import read_parameter_file
     from xview_localizer.recordings.drives import open_drive
 
+    given = given_topics(topics)
+    return open_drive(path, read_parameter_file(params_file) if params_file else None, given)
+
+
+def given_topics(topics: list[str] | None) -> dict[str, str]:
+    """The topics of --topic by their inputs. Raises typer.BadParameter."""
     given = {}
     for topic in topics or []:
         role, separator, name = topic.partition(":=")
         if not separator:
             raise typer.BadParameter(f"{topic} is not INPUT:=TOPIC", param_hint="--topic")
         given[role.strip()] = name.strip()
-    return open_drive(path, read_parameter_file(params_file) if params_file else None, given)
+    return given

@@ -204,15 +204,16 @@ class SiteTraining:
     def _write(self, matcher: Matcher, spec: XviewSpec, out: Path, images: int) -> None:
         start = self.start
         provenance = f"{start.provenance} Heads tuned on {images} images of own drives."
-        command = _adapt_command(self.config)
+        command = adapt_command(self.config)
         write_trained(matcher.eval(), start.folder, out, spec, start.licence, provenance, command)
 
 
-def _adapt_command(config: AdaptConfig) -> str:
+def adapt_command(config: AdaptConfig) -> str:
     """The command that makes this package again."""
     drives = config.drives
     words = ["xview-localizer adapt", *(f"--bag {path}" for path in drives.folders)]
     words += [f"--params-file {drives.params_file}"] if drives.params_file else []
+    words += [f"--topic {role}:={topic}" for role, topic in drives.topics.items()]
     words += [f"--reference {drives.reference}"] if drives.reference else []
     words += [f"--start {config.start_path}"]
     words += [f"--start-share {config.start_share}"] if config.start_share else []

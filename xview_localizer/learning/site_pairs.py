@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +42,14 @@ class SiteDrives:
     """Recorded drives of one site, and what their poses come from.
 
     `params_file`: a parameter file of the node, whose values overrule those of drive.yaml. `reference`: see
-    read_reference; without one, the tracker's most confident poses are the labels.
+    read_reference; without one, the tracker's most confident poses are the labels. `topics` of inputs overrule those of
+    drive.yaml (see open_drive).
     """
 
     folders: tuple[Path, ...]
     params_file: Path | None = None
     reference: str | None = None
+    topics: Mapping[str, str] = field(default_factory=dict)
 
     def opened(self) -> list[Drive]:
         """The drives with the settings of their robots.
@@ -55,7 +57,7 @@ class SiteDrives:
         Raises BagError, SettingsError, and AdaptError where their poses are about different datums.
         """
         parameters = read_parameter_file(self.params_file) if self.params_file else None
-        drives = [open_drive(folder, parameters) for folder in self.folders]
+        drives = [open_drive(folder, parameters, self.topics) for folder in self.folders]
         datums = [{name: value for name, value in drive.values.items() if name in DATUM} for drive in drives]
         for drive, datum in zip(drives, datums, strict=True):
             if datum != datums[0]:
