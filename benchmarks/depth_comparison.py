@@ -11,7 +11,7 @@ import argparse
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from xview_localizer.belief.fix import Fix
 from xview_localizer.engines.factory import EngineConfig
 from xview_localizer.evaluation.bench import machine
 from xview_localizer.evaluation.metrics import write_json
+from xview_localizer.evaluation.spreading import spread
 from xview_localizer.geometry.depth import DepthKind, DepthPrediction, flat_ground_range_m
 from xview_localizer.geometry.lifting import lift_cells
 from xview_localizer.ground_view import LevelView
@@ -212,7 +213,7 @@ def localize(record: PairRecord, networks: Networks, depth: DepthEstimator) -> F
 def main() -> None:
     parser = argparse.ArgumentParser(description="Localize with depth from several sources")
     parser.add_argument("--pairs", type=Path, required=True, help="simulated pairs, which have depth images")
-    parser.add_argument("--images", type=int, default=100, help="how many of them")
+    parser.add_argument("--images", type=int, default=100, help="how many of them, spread over all")
     parser.add_argument("--model", type=Path, help="model package; default: the embedded one")
     parser.add_argument("--depth", type=Path, help="depth package; default: a small one of random weights")
     parser.add_argument("--threads", type=int, default=1)
@@ -222,13 +223,12 @@ def main() -> None:
     package = ModelPackage.load(arguments.model or default_package_path())
     networks = open_networks(package, engines)
     networks = replace(networks, ground=Cached(networks.ground), aerial=Cached(networks.aerial))
-    dataset = list(PairsDataset(arguments.pairs))
-    records = list(islice(dataset, 0, None, max(1, len(dataset) // arguments.images)))[: arguments.images]
+    records = spread(PairsDataset(arguments.pairs).records, arguments.images)
     with tempfile.TemporaryDirectory() as folder:
         depth = DepthPackage.load(arguments.depth) if arguments.depth else random_depth_package(Path(folder))
         separate = open_networks(package, engines, depth).depth
         found = compare(records, networks, separate)
-    moved_m = moved_by_unit(records[:SCALED_IMAGES], networks)
+    moved_m = moved_by_unit(spread(records, SCALED_IMAGES), networks)
     poses = {name: source.row() for name, source in found.items()}
     ranges = {name: source.ranges.table() for name, source in found.items()}
     figures = {"machine": machine(), "model": package.spec.name, "separate": depth.spec.name}

@@ -17,6 +17,7 @@ from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.engines.factory import EngineConfig
 from xview_localizer.evaluation.bench import machine
 from xview_localizer.evaluation.metrics import write_json
+from xview_localizer.evaluation.spreading import spread
 from xview_localizer.localizer import Localizer
 from xview_localizer.models.contracts import Networks
 from xview_localizer.models.networks import open_networks
@@ -92,15 +93,14 @@ def row(answers: Sequence[Answer]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Localize images of an inclined town")
     parser.add_argument("--pairs", type=Path, required=True, help="pairs folder of a level town")
-    parser.add_argument("--images", type=int, default=60, help="how many of them")
+    parser.add_argument("--images", type=int, default=60, help="how many of them, spread over all")
     parser.add_argument("--model", type=Path, help="model package; default: the embedded one")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("slopes.json"))
     arguments = parser.parse_args()
     package = ModelPackage.load(arguments.model or default_package_path())
     networks = open_networks(package, EngineConfig(threads=arguments.threads))
-    dataset = list(PairsDataset(arguments.pairs))
-    records = dataset[:: max(1, len(dataset) // arguments.images)][: arguments.images]
+    records = spread(PairsDataset(arguments.pairs).records, arguments.images)
     rows: dict[str, dict[str, float]] = {}
     for slope_deg in SLOPES_DEG:
         rows |= compare(records, networks, slope_deg)

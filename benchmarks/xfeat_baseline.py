@@ -24,6 +24,7 @@ from xview_localizer.aerial.source import AerialImage, MapSource
 from xview_localizer.belief.fix import Fix
 from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import Frame, summarize, write_json
+from xview_localizer.evaluation.spreading import spread
 from xview_localizer.geometry.grid import Bounds, RasterGrid
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
@@ -179,10 +180,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Ground plane + XFeat, the baseline to beat")
     parser.add_argument("--pairs", type=Path, required=True, help="folder with pairs.jsonl")
     parser.add_argument("--out", type=Path, required=True, help="where to write the figures as JSON")
-    parser.add_argument("--limit", type=int, help="only the first LIMIT images")
+    parser.add_argument("--limit", type=int, help="at most LIMIT images, spread over all")
     arguments = parser.parse_args()
     try:
-        metrics = evaluate(PairsDataset(arguments.pairs).records[: arguments.limit])
+        records = PairsDataset(arguments.pairs).records
+        metrics = evaluate(spread(records, arguments.limit or len(records)))
     except PairsError as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
     write_json(metrics, arguments.out)

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from xview_localizer.cli.main import app
 from xview_localizer.engines.tensorrt.calibration import calibrated_graph
 from xview_localizer.evaluation.engine_check import POSE_LIMITS, PoseCheck
-from xview_localizer.evaluation.spreading import spread_numbers
+from xview_localizer.evaluation.spreading import spread
 from xview_localizer.models.backbone import Backbone, BackboneConfig
 from xview_localizer.models.export import export_backbone, export_heads
 from xview_localizer.models.heads import AerialHead, GroundHead, HeadConfig
@@ -72,10 +72,10 @@ def test_calibrated_graphs_pass_the_check(small_package, pairs, tmp_path):
 
 def test_calibration_takes_images_from_all_of_the_data_set():
     """Before, of up to 31 images the first 16."""
-    numbers = spread_numbers(31, 16)
+    numbers = spread(range(31), 16)
     assert (numbers[0], numbers[-1], len(numbers)) == (0, 30, 16)
     assert set(np.diff(numbers)) == {2}
-    assert spread_numbers(3, 16) == [0, 1, 2] and spread_numbers(0, 16) == []
+    assert spread("abc", 16) == ["a", "b", "c"] and spread([], 16) == []
 
 
 def test_poses_that_the_reference_rejects_are_not_called_different(small_package, pairs):

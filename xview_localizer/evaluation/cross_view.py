@@ -14,7 +14,7 @@ from xview_localizer.aerial.source import AerialImage, MapSource
 from xview_localizer.evaluation.cross_view_files import CrossViewError, UnreadableImageError
 from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import Frame
-from xview_localizer.evaluation.spreading import spread_numbers
+from xview_localizer.evaluation.spreading import spread
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL
@@ -139,7 +139,7 @@ def evenly_spaced(items: Sequence[Item], limit: int | None) -> list[Item]:
         raise CrossViewError(f"the limit must be at least 1 image, got {limit}")
     if not items:
         raise CrossViewError("the lists of the data set name no image")
-    return [items[number] for number in spread_numbers(len(items), len(items) if limit is None else limit)]
+    return spread(items, len(items) if limit is None else limit)
 
 
 def disc_prior(radius_m: float, yaw_rad: float, heading_within_deg: float) -> Prior:

@@ -10,7 +10,7 @@ from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.descriptor_map import DescriptorMap
 from xview_localizer.engines.tensorrt.calibration import calibrate_graph
 from xview_localizer.evaluation.reference_engines import RecordingEngine, reference_engine
-from xview_localizer.evaluation.spreading import spread_numbers
+from xview_localizer.evaluation.spreading import spread
 from xview_localizer.localizer import Localizer
 from xview_localizer.models.contracts import Networks
 from xview_localizer.models.package import ModelPackage
@@ -30,7 +30,7 @@ def calibrate_package(
 
     Raises EngineError, PairsError.
     """
-    records = [dataset.records[number] for number in spread_numbers(len(dataset), CALIBRATION_IMAGES)]
+    records = spread(dataset.records, CALIBRATION_IMAGES)
     with tempfile.TemporaryDirectory() as temporary:
         recorders = {
             name: RecordingEngine(reference_engine(graph, Path(temporary), threads))

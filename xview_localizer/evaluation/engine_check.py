@@ -21,7 +21,7 @@ from xview_localizer.engines.tensorrt.cache import EngineCache
 from xview_localizer.engines.tensorrt.lowering import FP16, FP32, INT8, lowered
 from xview_localizer.engines.tensorrt.open import graph_to_build
 from xview_localizer.evaluation.reference_engines import RecordingEngine, reference_engine
-from xview_localizer.evaluation.spreading import spread_numbers
+from xview_localizer.evaluation.spreading import spread
 from xview_localizer.geometry.camera import PinholeCamera
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import wrap_angle_rad
@@ -126,7 +126,7 @@ class EngineCheck:
         """
         networks = [self._networks(engines) for engines in (self.reference, self.candidate)]
         position_m, yaw_deg = [], []
-        for record in track([dataset.records[number] for number in spread_numbers(len(dataset), POSES)]):
+        for record in track(spread(dataset.records, POSES)):
             world, view = InMemoryMap(record.load_aerial()), ground_view(record)
             one, other = (Localizer(each, world, ALL_CELLS).localize(view, record.prior) for each in networks)
             if not one.accepted:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
 
+Item = TypeVar("Item")
 
-def spread_numbers(count: int, most: int) -> list[int]:
-    """At most `most` indices of `count` items, spread evenly over them; the first and the last are among them."""
-    return np.linspace(0, count - 1, min(most, count)).round().astype(int).tolist()
+
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """At most `most` of the items, spread evenly over them; the first and the last are among them."""
+    return [
+        items[number] for number in np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
+    ]

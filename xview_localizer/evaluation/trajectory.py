@@ -10,7 +10,7 @@ import numpy as np
 
 from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import Frame, Metrics
-from xview_localizer.evaluation.spreading import spread_numbers
+from xview_localizer.evaluation.spreading import spread
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.recordings.pairs import Truth
 from xview_localizer.records import ImageRecord
@@ -77,4 +77,4 @@ class DriveResult:
 def spread_images(images: Sequence[np.ndarray | None], most: int) -> list[tuple[int, np.ndarray]]:
     """At most `most` of the images that are there, each with its index, spread evenly over the drive."""
     present = [(index, image) for index, image in enumerate(images) if image is not None]
-    return [present[number] for number in spread_numbers(len(present), most)]
+    return spread(present, most)
