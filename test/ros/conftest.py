@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from xview_localizer.assembly import build_localizer, open_map
@@ -71,3 +73,34 @@ def client(domain):
 
     with Client() as client:
         yield client
+
+
+@pytest.fixture
+def graph(domain):
+    """A subscriber's node, a publisher's node, and a function that spins both until something holds.
+
+    Each has a DDS participant of its own, as in two processes: within one, a topic has one type.
+    """
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+
+    contexts = [rclpy.Context(), rclpy.Context()]
+    nodes, executors = [], []
+    for name, context in zip(("listener", "driver"), contexts, strict=True):
+        rclpy.init(context=context)
+        nodes.append(rclpy.create_node(name, context=context))
+        executors.append(SingleThreadedExecutor(context=context))
+        executors[-1].add_node(nodes[-1])
+
+    def until(condition):
+        end = time.monotonic() + 30.0
+        while not condition():
+            assert time.monotonic() < end
+            for executor in executors:
+                executor.spin_once(timeout_sec=0.02)
+
+    yield *nodes, until
+    for executor, node, context in zip(executors, nodes, contexts, strict=True):
+        executor.shutdown()
+        node.destroy_node()
+        context.try_shutdown()

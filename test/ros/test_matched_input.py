@@ -1,14 +1,10 @@
 """Subscriptions that follow the QoS of their publishers, over DDS within one process."""
 
-import time
-
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 or its wheels")
 
-import rclpy
 from geometry_msgs.msg import PoseStamped, Twist
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 
@@ -42,34 +38,6 @@ def offer(reliability, durability=VOLATILE):
 def test_strictest_profile_that_receives_from_all(offered, kind, reliability, durability):
     profile = qos.profile_matching(offered, kind)
     assert (profile.reliability, profile.durability, profile.depth) == (reliability, durability, kind.depth)
-
-
-@pytest.fixture
-def graph(domain):
-    """A subscriber's node, a publisher's node, and a function that spins both until something holds.
-
-    Each has a DDS participant of its own, as in two processes: within one, a topic has one type.
-    """
-    contexts = [rclpy.Context(), rclpy.Context()]
-    nodes, executors = [], []
-    for name, context in zip(("listener", "driver"), contexts, strict=True):
-        rclpy.init(context=context)
-        nodes.append(rclpy.create_node(name, context=context))
-        executors.append(SingleThreadedExecutor(context=context))
-        executors[-1].add_node(nodes[-1])
-
-    def until(condition):
-        end = time.monotonic() + 30.0
-        while not condition():
-            assert time.monotonic() < end
-            for executor in executors:
-                executor.spin_once(timeout_sec=0.02)
-
-    yield *nodes, until
-    for executor, node, context in zip(executors, nodes, contexts, strict=True):
-        executor.shutdown()
-        node.destroy_node()
-        context.try_shutdown()
 
 
 def test_message_kept_by_a_publisher_that_comes_later_and_one_that_follows_it(graph, capfd):

@@ -1,6 +1,7 @@
 """The node and TF. Where tf2_msgs is not installed, what needs it is skipped: rclpy from wheels comes without."""
 
 import importlib.util
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -60,6 +61,35 @@ def test_without_tf_or_parameters_the_missing_pair_is_named(client, recorded, va
         record = client.record_with("no transform base_link → camera_optical_frame; publish it or set")
         assert record.reason_code == "NO_MOUNTING"
         assert not client.poses
+
+
+@pytest.mark.parametrize("latched", [True, False])
+def test_static_transforms_come_from_publishers_that_keep_them_and_from_those_that_do_not(
+    graph, monkeypatch, capfd, latched
+):
+    """As robot_state_publisher does, also before the node starts, and as a converted recording is played."""
+    from rclpy.qos import DurabilityPolicy, QoSProfile
+
+    from xview_localizer.ros import tf
+
+    monkeypatch.setattr(tf, "TFMessage", TransformStamped)  # any type does, also where tf2_msgs is missing
+    listener, driver, until = graph
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+    publisher = driver.create_publisher(
+        TransformStamped, "/tf_static", QoSProfile(depth=1, durability=durability)
+    )
+    if latched:
+        publisher.publish(TransformStamped(child_frame_id="camera"))
+    received = []
+    mountings = SimpleNamespace(on_transforms=lambda message, static: received.append((message, static)))
+    settings = SimpleNamespace(mountings=SimpleNamespace(from_tf=()))
+    subscriptions = tf.subscribe(listener, mountings, settings, lambda: None)
+    if not latched:
+        until(publisher.get_subscription_count)
+        publisher.publish(TransformStamped(child_frame_id="camera"))
+    until(lambda: received)
+    assert received[0] == (TransformStamped(child_frame_id="camera"), True)
+    assert len(subscriptions) == 2 and "offering incompatible QoS" not in capfd.readouterr().err
 
 
 def test_broadcast_needs_tf2_msgs(domain, values, monkeypatch, capfd):
@@ -158,8 +188,6 @@ def test_map_to_odom_carries_odometry_into_the_map(client, drive, values, record
 
 
 def test_map_to_odom_is_broadcast_until_it_ends(monkeypatch):
-    from types import SimpleNamespace
-
     from rclpy.time import Time
 
     from xview_localizer.ros import tf

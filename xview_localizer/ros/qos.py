@@ -45,6 +45,7 @@ DEBUG_OUTPUT = _profile(1, reliable=True)
 LATCHED_OUTPUT = _profile(1, reliable=True, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # Each publisher keeps its own static transforms for those that come later.
 STATIC_TF_INPUT = _profile(100, reliable=True, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+VOLATILE_STATIC_TF_INPUT = _profile(100, reliable=True)
 # Many publishers of many kinds: best effort receives from all of them.
 TF_INPUT = _profile(1000, reliable=False)
 TF_OUTPUT = _profile(100, reliable=True)

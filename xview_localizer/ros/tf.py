@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from rclpy.duration import Duration
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 from std_msgs.msg import Header
@@ -50,7 +51,13 @@ def subscribe(
 
         return on_message
 
-    subscriptions = [node.create_subscription(TFMessage, "/tf_static", callback(True), qos.STATIC_TF_INPUT)]
+    # The first is sent what was published before it. Publishers that keep nothing, as when a converted recording is
+    # played, reach the second alone, which is why the first need not be warned of.
+    unwarned = SubscriptionEventCallbacks(incompatible_qos=lambda event: None)
+    subscriptions = [
+        node.create_subscription(TFMessage, "/tf_static", callback(True), profile, event_callbacks=unwarned)
+        for profile in (qos.STATIC_TF_INPUT, qos.VOLATILE_STATIC_TF_INPUT)
+    ]
     if settings.mountings.from_tf:
         subscriptions.append(node.create_subscription(TFMessage, "/tf", callback(False), qos.TF_INPUT))
     return subscriptions
