@@ -9,13 +9,15 @@ from xview_localizer.belief.calibration import CalibrationSpec
 from xview_localizer.geometry.dense import PoseMode
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.learning.calibrate import (
+    TEMPERATURES,
     CalibrationError,
     JudgedModes,
     calibrated,
-    choose_temperature,
     fit_weights,
     judge_modes,
     nees_of_right,
+    search_temperature,
+    worst_nees,
 )
 from xview_localizer.modes import PLACES, Modes
 from xview_localizer.recordings.pairs import Truth
@@ -122,21 +124,45 @@ def test_the_first_right_mode_is_the_true_one():
     assert image.true == 0
 
 
-def test_temperature_brings_nees_to_three():
-    assert choose_temperature({t: [[12.0 / t]] for t in (1.0, 2.0, 4.0, 8.0)}) == 4.0
+@pytest.mark.parametrize("exponent", [1.0, 0.6, 1.4])
+@pytest.mark.parametrize("first", [1.0, 3.5, 40.0])
+@pytest.mark.parametrize("right", TEMPERATURES)
+def test_temperature_brings_nees_to_three(first, exponent, right):
+    tried = []
+
+    def nees_at(temperature):
+        tried.append(temperature)
+        return 3.0 * (right / temperature) ** exponent
+
+    assert search_temperature(nees_at, first) == right
+    assert len(tried) == len(set(tried)) <= 5
+    if exponent == 1.0:
+        assert len(tried) <= 2
+
+
+@pytest.mark.parametrize(("right", "limit"), [(400.0, TEMPERATURES[-1]), (0.01, TEMPERATURES[0])])
+def test_the_search_for_a_temperature_ends_at_the_limits(right, limit):
+    assert search_temperature(lambda temperature: 3.0 * right / temperature, 7.0) == limit
+
+
+def test_of_two_temperatures_that_lead_to_each_other_the_better_one_is_taken():
+    assert search_temperature({3.0: 4.0, 4.5: 2.1}.__getitem__, 3.0) == 3.0
+
+
+def image_of(nees):
+    return JudgedModes(np.array([9.0]), np.zeros(1), None if nees is None else 0, nees)
 
 
 def test_the_covariance_holds_where_it_is_worst():
-    assert choose_temperature({t: [[6.0 / t], [24.0 / t]] for t in (2.0, 4.0, 8.0)}) == 8.0
+    assert worst_nees([[image_of(2.0), image_of(1.0)], [image_of(4.0), image_of(6.0)]]) == 5.0
 
 
 def test_wrong_poses_do_not_enter_the_covariance():
-    right = JudgedModes(np.array([9.0]), np.zeros(1), 0, 2.5)
-    wrong = JudgedModes(np.array([9.0]), np.zeros(1), None, None)
+    right, wrong = image_of(2.5), image_of(None)
     assert nees_of_right([right, wrong, right]) == [2.5, 2.5]
-    assert choose_temperature({2.0: [[3.0], []], 4.0: [[], []]}) == 2.0
+    assert worst_nees([[right, wrong], [wrong], []]) == 2.5
     with pytest.raises(CalibrationError, match="nothing to calibrate"):
-        choose_temperature({2.0: [[]]})
+        worst_nees([[wrong], []])
 
 
 def test_how_far_images_repeat_each_other_is_kept(judged):

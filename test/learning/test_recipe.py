@@ -18,7 +18,7 @@ from xview_localizer.geometry.dense import PoseMode
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.learning import calibrate_package, recipe, training_data
+from xview_localizer.learning import calibrate, calibrate_package, recipe, training_data
 from xview_localizer.learning.calibrate import CalibrationError
 from xview_localizer.learning.matcher import Matcher
 from xview_localizer.learning.progress import Progress
@@ -90,7 +90,7 @@ def site(tmp_path_factory):
 
 @pytest.mark.slow
 def test_train_on_own_pairs_and_an_orthophoto_from_a_package(pairs, site, embedded, tmp_path, monkeypatch):
-    monkeypatch.setattr(calibrate_package, "TEMPERATURES", (10.0, 22.0))
+    monkeypatch.setattr(calibrate, "TEMPERATURES", (10.0, 22.0))
     monkeypatch.setattr(training_data, "make_pairs", lambda out, *_: link(pairs, out))  # validation towns
     config = RecipeConfig(
         towns=0, validation_towns=1, images_per_town=1, kinds=("equirectangular",), pairs=(pairs,),
@@ -222,7 +222,7 @@ def mode_of(log_evidence, x_m):
 def test_calibrated_confidence_grows_with_the_lead_over_the_second_best(
     pairs, embedded, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(calibrate_package, "TEMPERATURES", (10.0, 22.0))
+    monkeypatch.setattr(calibrate, "TEMPERATURES", (10.0, 22.0))
     package = calibrate_package.calibrate_package(default_package_path(), tmp_path, [PairsDataset(pairs)])
     calibration = package.spec.calibration
     assert calibration.evidence_temperature in (10.0, 22.0)

@@ -8,7 +8,7 @@ since the covariance must hold for every camera.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from xview_localizer.recordings.pairs import Truth
 RIGHT_WITHIN_M, RIGHT_WITHIN_RAD = 2.0, float(np.radians(10.0))  # errors of a mode that counts as the truth
 # The candidates for the evidence temperature.
 TEMPERATURES = (2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 22.0, 33.0)
+IDEAL_NEES = 3.0  # of (x, y, yaw) on average, where the covariance is right
 # Greatest negative log likelihood of one image, so that an outlier does not dominate the fit.
 MAX_LOSS = 12.0
 # Standard deviations of the Gaussian prior on log mode_weight, none_share and none_bias: how models differ.
@@ -98,21 +99,32 @@ def nees_of_right(judged: Sequence[JudgedModes]) -> list[float]:
     return [image.nees for image in judged if image.nees is not None]
 
 
-def choose_temperature(nees_at: Mapping[float, Sequence[Sequence[float]]]) -> float:
-    """The temperature at which the greatest mean NEES of a data set comes nearest to 3 (on a log scale).
-
-    `nees_at` holds the NEES of each data set by temperature. Raises CalibrationError where there is none.
-    """
-    worst = {
-        t: max((np.mean(nees) for nees in of_sets if len(nees)), default=None)
-        for t, of_sets in nees_at.items()
-    }
-    distance = {t: abs(np.log(nees / 3)) for t, nees in worst.items() if nees is not None}
-    if not distance:
+def worst_nees(judged: Sequence[Sequence[JudgedModes]]) -> float:
+    """The greatest mean NEES of right modes of a data set. Raises CalibrationError where no set has any."""
+    of_sets = [nees for images in judged if (nees := nees_of_right(images))]
+    if not of_sets:
         raise CalibrationError(
             f"no pose was found within {RIGHT_WITHIN_M:g} m of the truth: there is nothing to calibrate"
         )
-    return min(distance, key=distance.__getitem__)
+    return max(float(np.mean(nees)) for nees in of_sets)
+
+
+def search_temperature(worst_nees_at: Callable[[float], float], first: float) -> float:
+    """The temperature at which the worst NEES comes nearest to IDEAL_NEES, of those tried from `first` on.
+
+    Covariances are about proportional to the temperature, so the NEES at one tells which to try next. Two or three are
+    enough, where trying all of TEMPERATURES would take most of a calibration's time.
+    """
+    tried: dict[float, float] = {}
+    temperature = _nearest_temperature(first)
+    while temperature not in tried:
+        tried[temperature] = worst_nees_at(temperature)
+        temperature = _nearest_temperature(temperature * tried[temperature] / IDEAL_NEES)
+    return min(tried, key=lambda t: abs(np.log(tried[t] / IDEAL_NEES)))
+
+
+def _nearest_temperature(wanted: float) -> float:
+    return min(TEMPERATURES, key=lambda temperature: abs(np.log(temperature / wanted)))
 
 
 def calibrated(before: CalibrationSpec, judged: Sequence[JudgedModes], temperature: float) -> CalibrationSpec:

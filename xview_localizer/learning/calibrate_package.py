@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -15,12 +16,11 @@ from xview_localizer.belief.calibration import CalibrationSpec
 from xview_localizer.engines.factory import EngineConfig
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.learning.calibrate import (
-    TEMPERATURES,
     JudgedModes,
     calibrated,
-    choose_temperature,
     judge_modes,
-    nees_of_right,
+    search_temperature,
+    worst_nees,
 )
 from xview_localizer.learning.package_writer import copy_package
 from xview_localizer.learning.progress import Progress
@@ -94,27 +94,28 @@ def _fitted(
 ) -> CalibrationSpec:
     """The calibration by the images of `cases`, at their own places and at wrong ones out of `places`."""
 
+    @cache
     def judged_at(temperature: float) -> list[list[JudgedModes]]:
-        """Of each data set, the modes of its images at their own places."""
-        calibration = replace(before, evidence_temperature=temperature)
-        judged: dict[int, list[JudgedModes]] = {}
-        for case in cases:
-            for prior in _priors(case.record):
-                modes = case.modes_at(case, prior, calibration)
-                if modes.modes:
-                    judged.setdefault(case.dataset, []).append(judge_modes(modes, case.record.truth))
-        return list(judged.values())
+        return _searched_at_own_places(cases, replace(before, evidence_temperature=temperature), progress)
 
-    yaw_known = any(case.record.truth.yaw_rad is not None for case in cases)
-    temperatures = TEMPERATURES if yaw_known else (before.evidence_temperature,)
-    judged = {temperature: judged_at(temperature) for temperature in progress.track(temperatures)}
     temperature = before.evidence_temperature
-    if yaw_known:
-        temperature = choose_temperature(
-            {t: [nees_of_right(images) for images in of_datasets] for t, of_datasets in judged.items()}
-        )
+    if any(case.record.truth.yaw_rad is not None for case in cases):
+        temperature = search_temperature(lambda tried: worst_nees(judged_at(tried)), temperature)
     wrong = _searched_elsewhere(cases, places, replace(before, evidence_temperature=temperature))
-    return calibrated(before, [*chain(*judged[temperature]), *wrong], temperature)
+    return calibrated(before, [*chain(*judged_at(temperature)), *wrong], temperature)
+
+
+def _searched_at_own_places(
+    cases: Sequence[_Case], calibration: CalibrationSpec, progress: Progress
+) -> list[list[JudgedModes]]:
+    """Of each data set, the modes of its images at their own places."""
+    judged: dict[int, list[JudgedModes]] = {}
+    for case in progress.track(cases):
+        for prior in _priors(case.record):
+            modes = case.modes_at(case, prior, calibration)
+            if modes.modes:
+                judged.setdefault(case.dataset, []).append(judge_modes(modes, case.record.truth))
+    return list(judged.values())
 
 
 def _searched_elsewhere(
