@@ -105,6 +105,11 @@ def test_train_on_own_pairs_and_an_orthophoto_from_a_package(pairs, site, embedd
             train_package(work, default_package_path(), tmp_path / "out", config, progress)
     assert not (tmp_path / "out").exists()  # its confidence would mean nothing
     package = train_package(work, default_package_path(), tmp_path / "out", config, progress)
+    assert [line for line in lines if line.startswith(("rendering", "raising"))] == [
+        f"raising 1 scenes (equirectangular) from photos in {work / 'scenes_equirectangular'}",
+        f"rendering 1 towns (equirectangular) into {work / 'validation_equirectangular'}",
+        f"raising 1 scenes (equirectangular) from photos in {work / 'validation_scenes_equirectangular'}",
+    ]
     assert package.spec.inverse_temperature == pytest.approx(embedded.spec.inverse_temperature, rel=0.02)
     assert f"the pairs of {pairs}" in package.provenance
     assert "a mean, 25% from the start" in package.provenance

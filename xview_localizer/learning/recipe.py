@@ -81,7 +81,9 @@ def _make(
         matcher.eval(), backbone.folder, unfinished, XviewSpec(), LICENCE, provenance(config), command
     )
     progress.report("calibrating confidence and covariance on held-out towns and windows")
-    calibrate_package(unfinished, unfinished, validation_sets(work, config), progress, threads=config.threads)
+    calibrate_package(
+        unfinished, unfinished, validation_sets(work, config, progress), progress, threads=config.threads
+    )
     copy_package(unfinished, out)
 
 

@@ -35,44 +35,43 @@ def towns_of(kind: str, config: RecipeConfig) -> PairsConfig:
 def training_sets(work: Path, config: RecipeConfig, progress: Progress) -> Iterator[tuple[str, PairsDataset]]:
     """The training data sets, each with a unique name; scenes and towns are rendered where missing."""
     for number, kind in enumerate(config.kinds if config.scenes_of_each_kind else ()):
-        scenes = work / f"scenes_{kind}"
-        progress.report(f"raising {config.scenes} scenes ({kind}) from photos in {scenes}")
-        _raise_scenes(scenes, config, kind, range(number * config.scenes, (number + 1) * config.scenes))
-        yield f"scenes_{kind}", PairsDataset(scenes)
+        seeds = range(number * config.scenes, (number + 1) * config.scenes)
+        yield f"scenes_{kind}", _scenes(work / f"scenes_{kind}", config, kind, seeds, progress)
     for number, kind in enumerate(config.kinds if config.towns else ()):
-        pairs = work / f"pairs_{kind}"
         first = config.first_seed + number * config.towns
-        if not (pairs / "pairs.jsonl").exists():
-            progress.report(f"rendering {config.towns} towns ({kind}) into {pairs}")
-            seeds = range(first, first + config.towns)
-            make_pairs(pairs, seeds, towns_of(kind, config), config.workers)
-        yield kind, PairsDataset(pairs)
+        seeds = range(first, first + config.towns)
+        yield kind, _towns(work / f"pairs_{kind}", config, kind, seeds, progress)
     for number, path in enumerate(config.pairs):
         yield f"pairs_{number}", PairsDataset(path)
 
 
-def validation_sets(work: Path, config: RecipeConfig) -> list[PairsDataset]:
+def validation_sets(work: Path, config: RecipeConfig, progress: Progress) -> list[PairsDataset]:
     """Data sets of towns of other seeds and of held-out windows of the orthophotos, rendered where missing."""
     seeds = range(VALIDATION_FIRST_SEED, VALIDATION_FIRST_SEED + config.validation_towns)
     datasets = []
     for kind in config.kinds:
-        pairs = work / f"validation_{kind}"
-        if not (pairs / "pairs.jsonl").exists():
-            make_pairs(pairs, seeds, towns_of(kind, config), config.workers)
-        datasets.append(PairsDataset(pairs))
+        datasets.append(_towns(work / f"validation_{kind}", config, kind, seeds, progress))
         if config.orthophotos:
             scenes = work / f"validation_scenes_{kind}"
-            _raise_scenes(scenes, config, kind, seeds, held_out=True)
-            datasets.append(PairsDataset(scenes))
+            datasets.append(_scenes(scenes, config, kind, seeds, progress, held_out=True))
     return datasets
 
 
-def _raise_scenes(out: Path, config: RecipeConfig, kind: str, seeds: range, held_out: bool = False) -> None:
+def _towns(out: Path, config: RecipeConfig, kind: str, seeds: range, progress: Progress) -> PairsDataset:
     if not (out / "pairs.jsonl").exists():
-        make_orthophoto_pairs(
-            out,
+        progress.report(f"rendering {len(seeds)} towns ({kind}) into {out}")
+        make_pairs(out, seeds, towns_of(kind, config), config.workers)
+    return PairsDataset(out)
+
+
+def _scenes(
+    out: Path, config: RecipeConfig, kind: str, seeds: range, progress: Progress, held_out: bool = False
+) -> PairsDataset:
+    if not (out / "pairs.jsonl").exists():
+        progress.report(f"raising {len(seeds)} scenes ({kind}) from photos in {out}")
+        sources, pairs = (
             photo_sources(config, held_out),
-            seeds,
             PairsConfig(kind, config.images_per_town, varied=True),
-            config.workers,
         )
+        make_orthophoto_pairs(out, sources, seeds, pairs, config.workers)
+    return PairsDataset(out)
