@@ -131,6 +131,7 @@ def test_towns_by_default_are_no_training_towns():
         (["replay", "EMPTY/none.mcap"], "there is no such file or folder"),
         (["replay", "DRIVE"], "correct `bag` in drive.yaml"),
         (["evaluate", "--pairs", "EMPTY"], "it has no pairs.jsonl"),
+        (["evaluate", "--pairs", "FILE"], "FILE is a file; pairs are given as the folder"),
         (["evaluate", "--vigor", "EMPTY"], "EMPTY has no labels of VIGOR"),
         (["evaluate", "--kitti", "EMPTY"], "there is no EMPTY/test1_files.txt"),
         (["check-config", "EMPTY/none.yaml"], "none.yaml"),
@@ -154,6 +155,21 @@ def test_what_a_user_can_mend_is_one_line(run, tmp_path, monkeypatch, words, mes
     assert code == 1
     assert err.startswith("error: ") and message in err and err.count("\n") == 1
     assert not (tmp_path / "runs").exists()  # nothing was begun
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "--work", "work"), ("calibrate", "--pairs", "pairs"), ("adapt", "--bag", "drive"),
+        ("models", "update", "package"), ("models", "import", "depth", "graph.onnx"),
+        ("models", "import", "loc2", "--head", "h", "--backbone", "b", "--variant", "vigor"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_file_in_place_of_the_folder_to_write_is_refused_at_once(tmp_path, words):
+    (tmp_path / "FILE").touch()
+    done = RUNNER.invoke(cli.app, [*words, "--out", str(tmp_path / "FILE")], env={"COLUMNS": "300"})
+    assert done.exit_code == 2 and "is a file" in done.output
 
 
 def test_town_without_a_route_is_one_line(run, tmp_path, monkeypatch):

@@ -6,7 +6,14 @@ from typing import Annotated, Optional
 
 import typer
 
-from xview_localizer.cli.common import Parameters, Topics, given_topics, print_line, training_progress
+from xview_localizer.cli.common import (
+    PackageOut,
+    Parameters,
+    Topics,
+    given_topics,
+    print_line,
+    training_progress,
+)
 from xview_localizer.cli.measures import print_figures
 from xview_localizer.cli.training import StartShare
 from xview_localizer.evaluation.measures import quantity
@@ -17,7 +24,7 @@ def adapt(
         list[Path],
         typer.Option(help="Drive folder (with drive.yaml), or any recording; may be repeated, of one site."),
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
+    out: PackageOut,
     params_file: Parameters = None,
     topic: Topics = None,
     reference: Annotated[

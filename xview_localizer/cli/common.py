@@ -57,8 +57,11 @@ TrueTrack = Annotated[
         "default truth.tum beside the recording.",
     ),
 ]
-# A folder of this name is refused at once, not when the work is done.
+# What cannot be written, a folder for a file or a file for a folder, is refused at once, not when the work is done.
 Out = Annotated[Path, typer.Option("--out", dir_okay=False, help="JSON file to write.")]
+PackageOut = Annotated[
+    Path, typer.Option("--out", file_okay=False, help="Folder of the model package to make.")
+]
 
 
 def tracked(description: str) -> Callable[[Iterable], Iterable]:

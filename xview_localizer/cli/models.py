@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from xview_localizer.cli.common import load_package, print_line
+from xview_localizer.cli.common import PackageOut, load_package, print_line
 
 models = typer.Typer(no_args_is_help=True, help="Model packages.")
 imports = typer.Typer(no_args_is_help=True, help="Published weights as model packages.")
@@ -62,7 +62,7 @@ def check_model(
 @models.command("update")
 def update_model(
     folder: Annotated[Path, typer.Argument(help="Package folder.")],
-    out: Annotated[Path, typer.Option(help="Folder to write; may be the same.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder to write; may be the same.")],
 ) -> None:
     """Bring a package of an earlier version to today's graphs: faster views, depth on its own; same weights.
 
@@ -86,7 +86,7 @@ def loc2(
         Path, typer.Option(help="DINOv2 weights with official names, as dinov2_vitl14_pretrain.pth.")
     ],
     variant: Annotated[str, typer.Option(help="vigor (panoramas) or kitti (pinhole images).")],
-    out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
+    out: PackageOut,
 ) -> None:
     """Make a package of the paper's released networks.
 
@@ -118,7 +118,7 @@ def dinov2_weights(
 @imports.command()
 def depth(
     network: Annotated[Path, typer.Argument(help="ONNX graph, or weights (.safetensors, .pth).")],
-    out: Annotated[Path, typer.Option(help="Folder of the depth package to make.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the depth package to make.")],
     rows: Annotated[int, typer.Option(min=1, help="Rows of the image that it takes.")],
     columns: Annotated[int, typer.Option(min=1, help="Columns of the image that it takes.")],
     architecture: Annotated[

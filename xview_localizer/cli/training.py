@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from xview_localizer.cli.common import Package, print_line, training_progress
+from xview_localizer.cli.common import Package, PackageOut, print_line, training_progress
 
 # What to learn from.
 PairsFolders = Annotated[
@@ -52,7 +52,7 @@ def train(
     work: Annotated[
         Path, typer.Option(help="Folder of intermediate results; an interrupted training goes on from there.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
+    out: PackageOut,
     towns: Annotated[
         int, typer.Option(min=0, help="Simulated towns of each camera kind to learn from.")
     ] = 200,
@@ -104,7 +104,7 @@ def train(
 
 def calibrate(
     pairs: Annotated[list[Path], typer.Option(help="Folder in the pairs format; may be repeated.")],
-    out: Annotated[Path, typer.Option(help="Folder of the model package to make.")],
+    out: PackageOut,
     model: Package = None,
 ) -> None:
     """Fit a model's confidence and covariance to images of your own, without training it.

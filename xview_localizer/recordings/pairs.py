@@ -93,6 +93,8 @@ class PairsDataset:
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         index = self.folder / "pairs.jsonl"
+        if self.folder.is_file():
+            raise PairsError(f"{self.folder} is a file; pairs are given as the folder that holds pairs.jsonl")
         if not index.is_file():
             raise PairsError(f"{self.folder} is no pairs folder: it has no pairs.jsonl")
         self.records: list[PairRecord] = []
