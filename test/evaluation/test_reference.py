@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xview_localizer.evaluation.reference import read_reference
+from xview_localizer.evaluation.reference import Reference, read_reference
+from xview_localizer.evaluation.reference_doubts import doubts_of_reference
+from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
 from xview_localizer.parameters.settings import Settings
@@ -75,3 +77,20 @@ def test_candidates_are_named(drive):
     assert "  --reference /ground_truth/pose" in lines and "  --reference /gnss/fix" not in lines
     with pytest.raises(BagError, match="neither a TUM file, here or in"):
         read_reference("rtk.tum", drive, Settings.from_values(VALUES))
+
+
+def judged_by(sigma_m, off_m):
+    xy_m = np.zeros((3, 2))
+    reference = Reference("/rtk", np.arange(3.0), xy_m, np.array([0.01, sigma_m, sigma_m]), np.zeros(3), xy_m)
+    truth = [Pose2(0.0, 0.0, 0.0)] * 3
+    return doubts_of_reference(
+        reference, DriveResult([], truth, np.array([[90.0, 0.0], [0.0, off_m], [off_m, 0.0]]), 1.0)
+    )
+
+
+def test_a_rough_reference_and_one_in_another_frame_are_doubted():
+    assert judged_by(0.49, 19.0) == []
+    (rough,) = judged_by(4.0, 8.0)
+    assert "/rtk has a standard deviation of 4.0 m by its own account" in rough
+    (elsewhere,) = judged_by(0.05, 21.0)
+    assert "/rtk lies 21 m from GNSS (median): it has to be in map" in elsewhere

@@ -163,6 +163,7 @@ def _evaluate_drive(
     from xview_localizer.evaluation.map_shift import estimate_map_shift
     from xview_localizer.evaluation.metrics import summarize
     from xview_localizer.evaluation.reference import read_reference
+    from xview_localizer.evaluation.reference_doubts import doubts_of_reference
     from xview_localizer.parameters.settings import Settings
     from xview_localizer.recordings.offline import localize_drive
 
@@ -183,7 +184,7 @@ def _evaluate_drive(
         **summarize(result.frames),
         **result.drive_metrics(),
         "n_in_gaps_of_reference": len(records) - len(result.records),
-        "doubts": doubts,
+        "doubts": [*doubts, *doubts_of_reference(reference, result)],
         "map_shift": None if shift is None else shift.record(),
     }
 
