@@ -254,6 +254,19 @@ def test_calibration_needs_right_and_wrong_poses(pairs, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_pairs_with_a_damaged_image_are_left_out_of_a_calibration(pairs, networks, tmp_path):
+    dataset, lines = PairsDataset(pairs), []
+    whole = dataset.records[0]
+    (tmp_path / "cut.jpg").write_bytes(whole.image_path.read_bytes()[:500])
+    damaged = replace(whole, image_path=tmp_path / "cut.jpg")
+    dataset.records = [damaged, whole, replace(whole, aerial_path=tmp_path / "cut.jpg")]
+    cases = list(calibrate_package._observed(networks, [dataset], Progress(lines.append)))
+    assert [case.record for case in cases] == [whole]
+    assert len(lines) == 2 and lines[0].startswith(
+        f"left out: {tmp_path / 'cut.jpg'} is a JPEG image that was"
+    )
+
+
 def test_calibration_without_pairs_names_the_folder(tmp_path):
     (tmp_path / "pairs.jsonl").touch()
     with pytest.raises(PairsError, match=f"{tmp_path} holds no pairs"):

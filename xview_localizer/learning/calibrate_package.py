@@ -30,7 +30,7 @@ from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage, write_manifest
 from xview_localizer.modes import Modes
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
-from xview_localizer.recordings.pairs import PairRecord, PairsDataset, ground_view
+from xview_localizer.recordings.pairs import PairRecord, PairsDataset, UnreadablePairError, ground_view
 
 HEADING_SIGMA_DEG = 10.0  # of the heading that is added to priors without one, as from odometry and course
 
@@ -140,14 +140,22 @@ def _priors(record: PairRecord) -> list[Prior]:
 
 
 def _observed(networks: Networks, datasets: list[PairsDataset], progress: Progress) -> Iterable[_Case]:
-    """Every record, encoded once; records on the same aerial image share a localizer and its descriptors."""
+    """Every record, encoded once; records on the same aerial image share a localizer and its descriptors.
+
+    Those with a damaged image are reported and left out.
+    """
     for number, dataset in enumerate(datasets):
         localizers: dict[Path, Localizer] = {}
         for record in progress.track(list(dataset)):
-            if record.aerial_path not in localizers:
-                localizers[record.aerial_path] = Localizer(networks, InMemoryMap(record.load_aerial()))
-            localizer = localizers[record.aerial_path]
-            yield _Case(number, localizer, record, localizer.observe(ground_view(record)))
+            try:
+                if record.aerial_path not in localizers:
+                    localizers[record.aerial_path] = Localizer(networks, InMemoryMap(record.load_aerial()))
+                localizer = localizers[record.aerial_path]
+                observation = localizer.observe(ground_view(record))
+            except UnreadablePairError as error:
+                progress.report(f"left out: {error}")
+            else:
+                yield _Case(number, localizer, record, observation)
 
 
 def with_heading(prior: Prior, true_yaw_rad: float, seed: int) -> Prior:
