@@ -23,8 +23,10 @@ from xview_localizer.cli.evaluation import report_metrics
 from xview_localizer.cli.simulation import TOWN_SEED
 from xview_localizer.evaluation.measures import quantity
 from xview_localizer.evaluation.metrics import Frame, summarize
+from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.models.package import default_package_path
 from xview_localizer.simulation.families import FAMILIES
+from xview_localizer.simulation.geotiff import write_utm_geotiff
 
 PACKAGE = Path(cli.__file__).parents[1]
 RUNNER = CliRunner()
@@ -230,6 +232,24 @@ def test_check_config_doubts_a_height_and_a_map_that_is_not_there(tmp_path):
     lines = checked.output.splitlines()
     assert [line.split(":")[0] for line in lines[:-1]] == ["doubtful", "doubtful"]
     assert "camera.height_m" in lines[0] and "no such file" in lines[1] and lines[-1].endswith("valid")
+
+
+@pytest.mark.parametrize(("swapped", "verdict"), [(False, "fine"), (True, "valid")])
+def test_check_config_looks_at_the_map_at_the_datum(tmp_path, small_town, swapped, verdict):
+    """Latitude and longitude in each other's place leave the map thousands of kilometres away."""
+    write_utm_geotiff(tmp_path / "ortho.tif", small_town.aerial, LocalFrame(48.0, 11.0))
+    datum = dict(
+        zip(("latitude_deg", "longitude_deg"), (11.0, 48.0) if swapped else (48.0, 11.0), strict=True)
+    )
+    model = {"package": str(tmp_path / "none")} if swapped else {}
+    values = {"datum": datum, "map": {"source": str(tmp_path / "ortho.tif")}, "model": model}
+    file = tmp_path / "robot.yaml"
+    file.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}))
+    *doubts, last = RUNNER.invoke(cli.app, ["check-config", str(file)]).output.splitlines()
+    assert last == f"{file} is {verdict}"
+    assert [doubt.split(": ")[1] for doubt in doubts] == (["model.package", "map.source"] if swapped else [])
+    if swapped:
+        assert "is not a model package" in doubts[0] and "no imagery within 20 m" in doubts[1]
 
 
 def test_check_config_makes_the_camera_of_a_calibration_file(tmp_path, calibration_file):

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from xview_localizer.cli.adapt import adapt
 from xview_localizer.cli.bench import bench
-from xview_localizer.cli.common import print_line
+from xview_localizer.cli.config import check_config
 from xview_localizer.cli.engines import engines
 from xview_localizer.cli.evaluation import evaluate
 from xview_localizer.cli.models import models
@@ -73,33 +73,6 @@ def map_server(
     from xview_localizer.aerial.map_server import serve
 
     serve(path, host, port)
-
-
-def check_config(path: Annotated[Path, typer.Argument(help="ROS parameter file of the node.")]) -> None:
-    """Check a parameter file: unknown names, missing and invalid values, and those that an expert would doubt.
-
-    Example: xview-localizer check-config localizer.yaml
-    """
-    from xview_localizer.aerial.open import is_on_a_server
-    from xview_localizer.aerial.source import MapSourceError
-    from xview_localizer.assembly import open_map
-    from xview_localizer.inputs.calibrations import Calibrations
-    from xview_localizer.inputs.doubts import DriveDoubts
-    from xview_localizer.parameters.file import read_parameter_file
-    from xview_localizer.parameters.settings import Settings
-
-    settings = Settings.from_values(read_parameter_file(path))
-    drive_doubts = DriveDoubts(settings.values)
-    Calibrations(settings, drive_doubts)  # refuses masks and calibration files that cannot be used
-    doubts = drive_doubts.current()
-    if not is_on_a_server(settings.values["map.source"]):  # a check of a file does not wait for a network
-        try:
-            open_map(settings)
-        except MapSourceError as error:
-            doubts.append(f"map.source: {error}")
-    for doubt in doubts:
-        print_line(f"doubtful: {doubt}")
-    print_line(f"{path} is {'valid' if doubts else 'fine'}")
 
 
 app = typer.Typer(
