@@ -53,6 +53,16 @@ def test_what_may_be_left_out(write):
     assert record.image_path.name == "straße.jpg"
 
 
+def test_a_byte_order_mark_is_passed_over_and_other_encodings_are_told(write):
+    index = write({}) / "pairs.jsonl"
+    text = index.read_text(encoding="utf-8")
+    index.write_text(text, encoding="utf-8-sig")
+    assert len(PairsDataset(index.parent)) == 1
+    index.write_text(text, encoding="latin-1")
+    with pytest.raises(PairsError, match=r"pairs\.jsonl is not in UTF-8 .*; save it in UTF-8"):
+        PairsDataset(index.parent)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -97,9 +97,15 @@ class PairsDataset:
             raise PairsError(f"{self.folder} is a file; pairs are given as the folder that holds pairs.jsonl")
         if not index.is_file():
             raise PairsError(f"{self.folder} is no pairs folder: it has no pairs.jsonl")
+        try:
+            lines = index.read_text(
+                encoding="utf-8-sig"
+            ).splitlines()  # editors on Windows put a mark in front
+        except UnicodeDecodeError as error:
+            raise PairsError(f"{index} is not in UTF-8 ({error}); save it in UTF-8") from error
         self.records: list[PairRecord] = []
         line_of: dict[str, int] = {}
-        for number, line in enumerate(index.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             try:
