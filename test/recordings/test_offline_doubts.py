@@ -24,6 +24,19 @@ VALUES = {
 }
 
 
+def test_images_are_taken_at_the_rate_of_the_parameters(tmp_path):
+    """As the node does: a camera of 30 Hz would take hours."""
+    with DriveBag(tmp_path / "bag", 1000.0) as bag:
+        for number in range(60):
+            bag.add_image(number / 30.0, b"no image, so that no localizer is asked", DISTORTED)
+        bag.add_gnss(GnssSample(0.0, np.zeros(3), 1.0), LocalFrame(48.0, 11.0, 0.0))
+        bag.write()
+    drive = Drive(tmp_path / "bag", DriveBag.TOPICS, VALUES, tmp_path, "bag")
+    for rate_hz, count in ((0.0, 60), (5.0, 11)):
+        settings = Settings.from_values(VALUES | {"inputs.rate_hz": rate_hz})
+        assert len(list(localize_drive(drive, None, settings))) == count
+
+
 def test_rectified_images_with_the_camera_info_of_the_raw_ones(tmp_path, monkeypatch):
     topics = DriveBag.TOPICS | {"image": "/camera/image_rect/compressed"}
     monkeypatch.setattr(DriveBag, "TOPICS", topics)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from xview_localizer.inputs import messages
+from xview_localizer.inputs.image_pace import ImagePace
 from xview_localizer.inputs.intake import DriveIntake, NotReadyError
 from xview_localizer.inputs.message_types import camera_of, kind_of
 from xview_localizer.inputs.moments import CameraImage, Moment, MomentCollector
@@ -24,10 +25,9 @@ def localize_drive(
     settings: Settings,
     on_doubt: Callable[[str], None] = lambda doubt: None,
 ) -> Iterator[ImageRecord]:
-    """One record for each image of the drive, in order; `on_doubt` receives what is doubtful at its end, and which
-    messages were not used.
+    """One record for each image of the drive that `inputs.rate_hz` takes, in order.
 
-    Raises BagError.
+    `on_doubt` receives what is doubtful at the drive's end, and which messages were not used. Raises BagError.
     """
     intake = DriveIntake(localizer, settings)
     for role, topic in drive.topics.items():
@@ -38,8 +38,10 @@ def localize_drive(
     def on_bad(role: str, why: str) -> None:
         refused[role].append(why)
 
+    pace = ImagePace(settings.values["inputs.rate_hz"])
     for moment in moments_of_drive(drive, intake, settings, on_bad):
-        yield _localized(intake, moment, on_bad)
+        if pace.takes(moment[-1].stamp_sec):
+            yield _localized(intake, moment, on_bad)
     for role, reasons in refused.items():
         on_doubt(f"{len(reasons)} messages of {role} were not used, such as: {reasons[-1]}")
     for doubt in intake.current_doubts():

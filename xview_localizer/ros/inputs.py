@@ -11,6 +11,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from xview_localizer.inputs.camera_info_file import replaced_inputs
+from xview_localizer.inputs.image_pace import ImagePace
 from xview_localizer.inputs.intake import DriveIntake
 from xview_localizer.inputs.message_types import ROLES, input_of
 from xview_localizer.inputs.messages import MessageError
@@ -19,7 +20,6 @@ from xview_localizer.parameters.settings import Settings
 from xview_localizer.ros import qos, tf
 from xview_localizer.ros.diagnostics import Health
 from xview_localizer.ros.image_job import ReceivedMoment
-from xview_localizer.ros.image_pace import ImagePace
 from xview_localizer.ros.matched_input import MatchedInput
 from xview_localizer.ros.worker import NewestItemWorker
 

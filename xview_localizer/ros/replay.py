@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import rclpy
@@ -14,6 +14,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from xview_localizer.inputs.image_pace import ImagePace
 from xview_localizer.inputs.message_types import kind_of
 from xview_localizer.inputs.moments import CameraImage, MomentCollector
 from xview_localizer.inputs.mountings import parameter_prefix
@@ -39,12 +40,8 @@ from xview_localizer.ros.node_process import NodeProcess
 START_TIMEOUT_SEC, ANSWER_TIMEOUT_SEC = 60.0, 60.0
 # A replay comes in bursts; however slow the machine, the sensors' messages are to count.
 PATIENT_WAIT_SEC = 5.0
-# Whatever the robot's own parameters are: every image is answered, as offline.
-REPLAY_VALUES: dict[str, Value] = {
-    "inputs.wait_sec": PATIENT_WAIT_SEC,
-    "inputs.rate_hz": 0.0,
-    "autostart": True,
-}
+# Whatever the robot's own parameters are: every image that is taken is answered, as offline.
+REPLAY_VALUES: dict[str, Value] = {"inputs.wait_sec": PATIENT_WAIT_SEC, "autostart": True}
 
 
 class ReplayError(RuntimeError):
@@ -90,7 +87,7 @@ def replay_drive(
             ):
                 player.publish_static_transforms(bag)
                 player.await_node()
-                player.play(bag, pace, settings.cameras)
+                player.play(bag, pace, settings)
                 return player.records
     finally:
         context.try_shutdown()
@@ -180,8 +177,13 @@ class _Player:
         reliable = all(one.qos_profile.reliability == ReliabilityPolicy.RELIABLE for one in of_node)
         return bool(of_node) and reliable and publisher.get_subscription_count() >= len(found)
 
-    def play(self, bag: BagReader, pace: ReplayPace, cameras: Sequence[str]) -> None:
-        began_at, began_ns, moments, collector = time.monotonic(), None, 0, MomentCollector(cameras)
+    def play(self, bag: BagReader, pace: ReplayPace, settings: Settings) -> None:
+        began_at, began_ns, taken = time.monotonic(), None, 0
+        # As the node collects the images of a moment, and takes moments.
+        collector, image_pace = (
+            MomentCollector(settings.cameras),
+            ImagePace(settings.values["inputs.rate_hz"]),
+        )
         for message in bag.messages():
             if message.role == "tf_static":
                 continue  # published already
@@ -192,11 +194,12 @@ class _Player:
                 )
             if message.kind == "image":
                 if pace.rate is None:
-                    self._await_answers(moments)
-                moments += len(collector.add(CameraImage(message.camera, bag.decode(message))))
+                    self._await_answers(taken)
+                moments = collector.add(CameraImage(message.camera, bag.decode(message)))
+                taken += sum(image_pace.takes(moment[-1].stamp_sec) for moment in moments)
             self._publish(message)
         if pace.rate is None:
-            self._await_answers(moments)
+            self._await_answers(taken)
         else:
             self._spin_for(3.0)  # the last answers
 

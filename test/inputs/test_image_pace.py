@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xview_localizer.ros.image_pace import ImagePace
+from xview_localizer.inputs.image_pace import ImagePace
 
 
 def taken(rate_hz, stamps_sec):
