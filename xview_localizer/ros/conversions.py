@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.inputs import messages
 from xview_localizer.inputs.image_messages import ENCODINGS, rgb_from_image
-from xview_localizer.tracking.track import PoseEstimate
+from xview_localizer.tracking.pose_estimate import PoseEstimate
 
 # The method does not estimate height, roll and pitch; large but finite keeps filters well-conditioned.
 UNKNOWN_HEIGHT_VARIANCE_M2 = 1e4

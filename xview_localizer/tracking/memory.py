@@ -9,8 +9,8 @@ from xview_localizer.belief.hypotheses import Belief, OdometryDrift
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.tracking.keyframes import Keyframes
 from xview_localizer.tracking.motion import OdometryBuffer
+from xview_localizer.tracking.pose_estimate import PoseEstimate, carry
 from xview_localizer.tracking.search import LOST_AFTER_M
-from xview_localizer.tracking.track import PoseEstimate, carry
 
 # When asked to relocalize, the next image searches so many times as far around GNSS, and each one more by as much.
 RELOCALIZE_FACTOR = 3.0

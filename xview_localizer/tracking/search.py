@@ -13,6 +13,8 @@ from xview_localizer.tracking.sensors import Sensors
 
 # A leading hypothesis of this weight gives the heading, and the middle of the search.
 SETTLED = 0.98
+# The search holds a hypothesis out to this many standard deviations of its position.
+SPREAD_SIGMAS = 3.0
 # Hypotheses lighter than this need not lie within the search.
 NEGLIGIBLE = 0.01
 # Once the robot has driven LOST_AFTER_M without a pose and "none of these" holds more than the weight LOST, the search
@@ -70,7 +72,7 @@ def search_around(
     `unlocalized_m` is how far the robot has driven without a pose. None where nothing is known.
     """
     leader = belief.hypotheses[0] if belief.hypotheses else None
-    spread_m = 3 * leader.position_sigma_m if leader is not None else 0.0
+    spread_m = SPREAD_SIGMAS * leader.position_sigma_m if leader is not None else 0.0
     # Without odometry a leader's covariance grows soon; from then on GNSS is the sharper prior.
     sharper = disc is None or spread_m <= disc.radius_m
     if leader is not None and belief.confidence >= SETTLED and sharper:

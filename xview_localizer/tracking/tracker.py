@@ -28,9 +28,9 @@ from xview_localizer.tracking.gnss import GnssSample
 from xview_localizer.tracking.keyframes import KeyframeConfig, of_one_moment
 from xview_localizer.tracking.memory import RELOCALIZE_FACTOR, DriveMemory
 from xview_localizer.tracking.motion import Motion, PathPose
+from xview_localizer.tracking.pose_estimate import PoseEstimate
 from xview_localizer.tracking.search import SearchConfig, gnss_disc, search_around
 from xview_localizer.tracking.sensors import Sensors
-from xview_localizer.tracking.track import PoseEstimate
 
 # Hypotheses below this weight are not passed to the search as expected poses, nor more than so many.
 EXPECTED_WEIGHT, MAX_EXPECTED = 1e-3, 6

@@ -1,4 +1,4 @@
-"""The best pose for a stamp."""
+"""A pose at a stamp with its covariance, and how odometry carries it on."""
 
 from __future__ import annotations
 
