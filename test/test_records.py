@@ -33,7 +33,7 @@ def test_files_are_strict_json(tmp_path):
     assert documents[0].keys() == asdict(RECORD).keys()
 
 
-def test_nested_values():
+def test_numbers_that_are_not_finite_become_null_at_any_depth():
     assert strict_json({"a": [1.0, float("nan")], "b": (float("-inf"), "x", None, True)}) == (
         '{"a": [1.0, null], "b": [null, "x", null, true]}'
     )
