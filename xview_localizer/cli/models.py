@@ -74,11 +74,6 @@ def update_model(
     print_line(f"{', '.join(package.graphs)} in {package.folder}")
 
 
-@imports.callback()
-def about() -> None:
-    """Published weights as model packages."""
-
-
 @imports.command()
 def loc2(
     head: Annotated[Path, typer.Option(help="The authors' checkpoint of the heads (.pt or .safetensors).")],
