@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 # Pillow identifies these by their headers alone; OpenCV decodes them.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
-# Cameras of more pixels than this are not known; a picture that claims to be larger is meant to fill the memory.
+# 300 MB at 8 bits. Cameras of robots have far fewer pixels, and a small file can claim any number of them.
 MAX_IMAGE_PX = 100_000_000
 # Encoders and drivers may append padding, so the end mark is looked for near the end.
 _PADDING_BYTES = 64
@@ -23,7 +23,7 @@ class EncodedImageError(ValueError):
 
 
 class TooLargeImageError(EncodedImageError):
-    """It has more pixels than the caller takes; it was not decoded."""
+    """An encoded image has more pixels than the caller takes; it was not decoded."""
 
 
 def image_format(data: bytes) -> str | None:
@@ -64,7 +64,7 @@ def encoded_size(data: bytes) -> tuple[int, int]:
                 return image.size
         except Image.DecompressionBombError as error:
             raise EncodedImageError(
-                "claims to have more pixels than any camera; it was not decoded"
+                f"claims to be far larger than {MAX_IMAGE_PX / 1e6:g} megapixels; it was not decoded"
             ) from error
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
             raise EncodedImageError(
