@@ -18,9 +18,20 @@ from xview_localizer.models.spec import AerialSpec
 from xview_localizer.models.weights import load_exactly, read_weights
 
 CELLS = 41  # of the aerial grid, each way
-# KITTI's left colour camera: 1242 × 375 px, focal length 721.5 px, principal point (609.6, 172.9); images are
-# stretched to 1232 × 364 px, so that one focal length serves both axes within 2 %.
-KITTI_FOCAL_PX = 721.5 * 1232 / 1242
+INVERSE_TEMPERATURE = 10.0  # 1 / τ of the authors' matching
+# KITTI's left colour camera: 1242 × 375 px, focal length 721.5 px, principal point (609.6, 172.9).
+KITTI_COLUMNS_PX, KITTI_ROWS_PX = 1242, 375
+# Its images are stretched to whole patches, so that one focal length serves both axes within 2 %.
+STRETCHED_COLUMNS_PX, STRETCHED_ROWS_PX = 1232, 364
+KITTI_STRETCH = STRETCHED_COLUMNS_PX / KITTI_COLUMNS_PX
+KITTI_GROUND = GroundImageSpec(
+    PINHOLE,
+    STRETCHED_ROWS_PX,
+    STRETCHED_COLUMNS_PX,
+    focal_px=721.5 * KITTI_STRETCH,
+    centre_column_px=609.6 * KITTI_STRETCH,
+    centre_row_px=172.9 * STRETCHED_ROWS_PX / KITTI_ROWS_PX,
+)
 LICENCE = (
     "Weights: as their authors license them (Loc² code: AGPL-3.0; DINOv2: Apache-2.0). "
     "This package's code is Apache-2.0."
@@ -28,15 +39,14 @@ LICENCE = (
 
 
 def _aerial(image_m: float, image_px: int) -> AerialSpec:
+    """The grid whose outermost cells lie on the image's edges."""
     return AerialSpec(image_m / (CELLS - 1), CELLS, image_px, image_m)
 
 
+# Ground image and aerial image of each, as the authors' data loaders cut them (docs/field_data_sets.md).
 VARIANTS: dict[str, tuple[GroundImageSpec, AerialSpec]] = {
     "vigor": (GroundImageSpec(), _aerial(71.0, 630)),
-    "kitti": (
-        GroundImageSpec(PINHOLE, 364, 1232, KITTI_FOCAL_PX, 609.6 * 1232 / 1242, 172.9 * 364 / 375),
-        _aerial(100.26, 504),
-    ),
+    "kitti": (KITTI_GROUND, _aerial(100.26, 504)),
 }
 
 
@@ -50,7 +60,9 @@ def import_loc2(head_file: Path, backbone_file: Path, variant: str, out: Path) -
     ground, aerial = VARIANTS[variant]
     out.mkdir(parents=True, exist_ok=True)
     _export(backbone, heads.eval(), ground, aerial, out)
-    spec = Loc2Spec(f"loc2-{variant}", 10.0, aerial, ground=ground, dustbin=heads.dustbin_score.item())
+    spec = Loc2Spec(
+        f"loc2-{variant}", INVERSE_TEMPERATURE, aerial, ground=ground, dustbin=heads.dustbin_score.item()
+    )
     command = f"xview-localizer models import loc2 --head HEAD --backbone BACKBONE --variant {variant} --out PACKAGE"
     provenance = f"Imported from {head_file.name} and {backbone_file.name}; not calibrated."
     write_manifest(out, LOC2, spec, LICENCE, provenance, command)
