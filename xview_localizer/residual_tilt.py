@@ -1,8 +1,8 @@
 """How far the ground is tilted against what mounting and IMU say, by how well an image matches at its accepted pose.
 
-The cells of an image are lifted onto ground that is tilted a little more, to either side about either axis, and solved
-again near the pose; the vertex of the parabola through the log evidences is the tilt of each axis. One image's answer
-is good to about 0.6°, so many are needed to blame a mounting.
+The cells of an image are lifted onto ground that is tilted a little more, to either side about either axis, and the
+pose is solved for again. The parabola through the three log evidences of an axis has its vertex at the tilt that
+matches best. One image's answer is good to about 0.6°, so only the median of many shows that a mounting is wrong.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from xview_localizer.localizer import Localizer
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 
 STEP_RAD = float(np.radians(1.0))
-# A parabola says little about what is further from its middle than so many steps.
+# A parabola through three points says little about places further from its middle than this many steps.
 FARTHEST_STEPS = 2.0
-# Where the pose is searched for anew, as tilted cells move it.
+# Tilted cells move the pose, so it is searched for again within this disc and range of headings.
 NEAR_M, NEAR_YAW_RAD = 3.0, float(np.radians(5.0))
-# Cells that the tilt sends to the horizon are left at so many camera heights.
+# A tilt can send far cells to the horizon or above it; they stay at this many camera heights instead.
 FARTHEST_HEIGHTS = 25.0
 
 
