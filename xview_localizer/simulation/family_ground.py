@@ -65,6 +65,7 @@ class _Raster:
         return mask.view(bool)
 
     def lay(self, patch: Patch) -> None:
+        """Draw the patch's pattern in its colour, and mark what kind of surface it is."""
         pixels = self.pixels(patch.polygon_xy_m)
         window = self.window(pixels, 1)
         if window is None:
@@ -80,10 +81,14 @@ class _Raster:
         )  # fmt: skip
         channels = [cv2.convertScaleAbs(tile, alpha=patch.contrast, beta=float(tone)) for tone in patch.rgb]
         cv2.copyTo(cv2.merge(channels), mask.view(np.uint8), self.albedo[window])
-        green = patch.pattern in GREEN_PATTERNS
-        self.surface[window][mask] = (
-            Surface.GRASS if green else Surface.ASPHALT if patch.wear else Surface.PAVEMENT
-        )
+        self.surface[window][mask] = _surface_of(patch)
+
+
+def _surface_of(patch: Patch) -> Surface:
+    """Only carriageways wear, and they count as asphalt whatever their pattern."""
+    if patch.pattern in GREEN_PATTERNS:
+        return Surface.GRASS
+    return Surface.ASPHALT if patch.wear else Surface.PAVEMENT
 
 
 def _add_unevenness(rng: np.random.Generator, albedo: np.ndarray, roughness: float) -> None:
@@ -117,10 +122,10 @@ def _repairs(rng: np.random.Generator, raster: _Raster, street: Street, amount: 
         i = int(rng.integers(0, n - 4))
         return street.offset(rng.uniform(-0.9, 0.9) * half_m)[i : i + int(rng.uniform(2, longest_m))]
 
-    for lateral in (-0.55, -0.2, 0.2, 0.55):
+    for lateral in (-0.55, -0.2, 0.2, 0.55):  # tyre tracks
         for i in range(0, n - 10, 9):
             darken(street.offset(lateral * half_m)[i : i + 10], 0.55, rng.normal(-1, 4))
-    for _ in range(round(amount * n / 18)):
+    for _ in range(round(amount * n / 18)):  # patches along the road
         darken(piece(18), rng.uniform(0.4, 2.4), rng.normal(-4, 17))
     for _ in range(round(amount * n / 14)):
         crack = piece(12)

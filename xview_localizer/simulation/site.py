@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 from shapely.geometry import LineString, Point, Polygon
 
 from xview_localizer.simulation.elements import House, Part, Patch, Plant, Plot
-from xview_localizer.simulation.family import Palette
+from xview_localizer.simulation.family import Palette, Range
 from xview_localizer.simulation.layout import Rectangle, beside
 
 CELL_M = 0.5  # resolution of the occupancy raster
@@ -57,12 +60,19 @@ class Site:
         sides = np.diff(box, axis=0)
         self.yaw_rad = float(np.arctan2(sides[0, 1], sides[0, 0]))
 
-    def cover(self, pattern: str, rgb, contrast: float = 10.0) -> None:
+    def cover(self, pattern: str, rgb: ArrayLike, contrast: float = 10.0) -> None:
         """Lay one pattern over the whole block."""
         self.lay(np.array(self.ground.exterior.coords)[:-1], pattern, rgb, contrast)
 
-    def lay(self, xy_m, pattern: str, rgb, contrast: float = 10.0, yaw_rad: float | None = None) -> None:
-        """Lay a pattern of textures.py over a polygon [N, 2], along the block or at `yaw_rad`."""
+    def lay(
+        self,
+        xy_m: ArrayLike,
+        pattern: str,
+        rgb: ArrayLike,
+        contrast: float = 10.0,
+        yaw_rad: float | None = None,
+    ) -> None:
+        """Lay a pattern of textures.py over a polygon [N, 2], along the block or at `yaw_rad` in `map`."""
         yaw_rad = self.yaw_rad if yaw_rad is None else yaw_rad
         self.plot.patches.append(Patch(np.asarray(xy_m), pattern, np.asarray(rgb, float), contrast, yaw_rad))
 
@@ -76,17 +86,19 @@ class Site:
         return xy
 
     def place(
-        self, length_m: float, width_m: float, yaw_rad: float | None = None, tries: int = 12
+        self, length_m: float, width_m: float, yaw_rad: float = 0.0, tries: int = 12
     ) -> Rectangle | None:
-        """A free rectangle of that size inside the block, or None."""
+        """A free rectangle of that size inside the block, lengthwise or across, `yaw_rad` off it; or None."""
         for _ in range(tries):
-            yaw = self.yaw_rad + (0 if yaw_rad is None else yaw_rad) + np.pi / 2 * self.rng.integers(2)
-            place = Rectangle(*self.point(), float(yaw), length_m, width_m)
+            place_yaw_rad = self.yaw_rad + yaw_rad + np.pi / 2 * self.rng.integers(2)
+            place = Rectangle(*self.point(), float(place_yaw_rad), length_m, width_m)
             if self.ground.contains(Polygon(place.corners)) and self.taken.claim(place.corners):
                 return place
         return None
 
-    def fronts(self, setback_m: float, least_m: float, most_m: float, gap_m: tuple[float, float], depth_m):
+    def fronts(
+        self, setback_m: float, least_m: float, most_m: float, gap_m: Range, depth_m: Range
+    ) -> Iterator[Rectangle]:
         """Free rectangles along the block's edge: their length is along the edge, their side 2 faces the street."""
         inner = self.ground.buffer(-setback_m).simplify(0.6)
         for piece in getattr(inner, "geoms", [inner]):
@@ -100,7 +112,16 @@ class Site:
             for start, end in zip(ring[:-1], ring[1:], strict=True):
                 yield from self._along_edge(start, end, piece, least_m, most_m, gap_m, depth_m)
 
-    def _along_edge(self, start, end, inside, least_m, most_m, gap_m, depth_m):
+    def _along_edge(
+        self,
+        start: np.ndarray,
+        end: np.ndarray,
+        inside: Polygon,
+        least_m: float,
+        most_m: float,
+        gap_m: Range,
+        depth_m: Range,
+    ) -> Iterator[Rectangle]:
         length_m = float(np.linalg.norm(end - start))
         along = (end - start) / max(length_m, 1e-6)
         right = np.array([along[1], -along[0]])
@@ -111,10 +132,10 @@ class Site:
         at_m = 0.2
         while at_m + least_m < length_m:
             front_m = min(self.rng.uniform(least_m, most_m), length_m - at_m)
-            depth = self.rng.uniform(*depth_m)
-            middle = start + (at_m + front_m / 2) * along + inward * depth / 2
-            yaw = float(np.arctan2(*(along if inward @ right > 0 else -along)[::-1]))
-            place = Rectangle(*middle.tolist(), yaw, front_m, depth)
+            reach_m = self.rng.uniform(*depth_m)
+            middle = start + (at_m + front_m / 2) * along + inward * reach_m / 2
+            yaw_rad = float(np.arctan2(*(along if inward @ right > 0 else -along)[::-1]))
+            place = Rectangle(*middle.tolist(), yaw_rad, front_m, reach_m)
             if self.taken.claim(place.corners, 0.86):
                 yield place
             at_m += front_m + self.rng.uniform(*gap_m)
@@ -157,19 +178,21 @@ class Site:
         turned = Rectangle(wing.x_m, wing.y_m, wing.yaw_rad + np.pi / 2, reach_m, length_m)
         return Part(turned, height_m, str(self.rng.choice(self.family.roof_kinds)))
 
-    def plant(self, xy_m, shape: str | None = None, scale: float = 1.0, claim: bool = True) -> bool:
+    def plant(
+        self, xy_m: ArrayLike, shape: str | None = None, scale: float = 1.0, claim: bool = True
+    ) -> bool:
         """Add a plant at (x, y) and return True; with `claim` only where its stem's place is free."""
         rng = self.rng
-        x, y = (float(v) for v in xy_m)
-        stem = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]) + (x, y)
+        x_m, y_m = (float(v) for v in xy_m)
+        stem = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]) + (x_m, y_m)
         if claim and not self.taken.claim(stem):
             return False
         shape = shape or str(rng.choice(self.palette.plants))
         radius_m, height_m = plant_size(rng, shape)
         self.plot.plants.append(
             Plant(
-                x,
-                y,
+                x_m,
+                y_m,
                 shape,
                 scale * radius_m,
                 scale * height_m,
@@ -184,7 +207,9 @@ class Site:
         for _ in range(self.rng.poisson(per_100_m2 * self.ground.area / 100)):
             self.plant(self.point(), shape, scale)
 
-    def fence(self, inset_m: float, height_m: float, rgb, leafy: bool = False, thick_m: float = 0.15) -> None:
+    def fence(
+        self, inset_m: float, height_m: float, rgb: ArrayLike, leafy: bool = False, thick_m: float = 0.15
+    ) -> None:
         """Add a fence, wall or hedge with gaps along the block's edge."""
         ring = self.ground.buffer(-inset_m).simplify(0.8)
         for piece in getattr(ring, "geoms", [ring]):
@@ -195,7 +220,15 @@ class Site:
                 if self.rng.random() < 0.85:
                     self.wall(start, end, height_m * self.rng.uniform(0.9, 1.1), rgb, leafy, thick_m)
 
-    def wall(self, start, end, height_m: float, rgb, leafy: bool = False, thick_m: float = 0.15) -> None:
+    def wall(
+        self,
+        start: np.ndarray,
+        end: np.ndarray,
+        height_m: float,
+        rgb: ArrayLike,
+        leafy: bool = False,
+        thick_m: float = 0.15,
+    ) -> None:
         """Add a straight piece of fence, wall or hedge where the ground is free."""
         along = np.asarray(end) - start
         place = Rectangle(
@@ -205,7 +238,7 @@ class Site:
         if self.taken.claim(place.corners):
             self.plot.box(place, 0.0, height_m, rgb, leafy=leafy)
 
-    def path(self, start, end, width_m: float, pattern: str, rgb) -> None:
+    def path(self, start: np.ndarray, end: np.ndarray, width_m: float, pattern: str, rgb: ArrayLike) -> None:
         """Lay a straight path over the existing ground."""
         line = LineString([start, end]).buffer(width_m / 2, cap_style="flat").intersection(self.ground)
         along = np.asarray(end) - start
