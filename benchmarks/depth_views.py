@@ -38,8 +38,8 @@ def view_of(record: PairRecord, rng: np.random.Generator) -> View:
     """One of the cuts that SeparateDepth makes of a pair's image."""
     ground, range_m = ground_view(record), record.load_range_m()
     view = LevelView(ground.image, ground.camera, ground.R_base_camera, record.camera_height_m)
-    canonical, none = canonical_view(view.camera, view.R_level_camera, ViewSpec()), np.zeros(0)
-    cells = GroundCells(canonical.cell_directions, canonical.cell_valid, none, none)
+    canonical, no_values = canonical_view(view.camera, view.R_level_camera, ViewSpec()), np.zeros(0)
+    cells = GroundCells(canonical.cell_directions, canonical.cell_valid, no_values, no_values)
     cuts = cuts_of(view, cells, INPUT, metric=False)
     cut = cuts[rng.integers(len(cuts))]
     rays = cut.rays_level()
