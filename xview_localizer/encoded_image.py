@@ -27,7 +27,7 @@ class TooLargeImageError(EncodedImageError):
 
 
 def image_format(data: bytes) -> str | None:
-    """ "JPEG", "PNG" or "WebP" by the first bytes, None for anything else."""
+    """One of "JPEG", "PNG" and "WebP", by the first bytes; None for anything else."""
     if data[:3] == b"\xff\xd8\xff":
         return "JPEG"
     if data[:8] == b"\x89PNG\r\n\x1a\n":
