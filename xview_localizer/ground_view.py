@@ -10,7 +10,8 @@ from xview_localizer.geometry.camera import CameraModel
 
 # Far below and above the heights of cameras on robots, cars and people.
 MIN_HEIGHT_M, MAX_HEIGHT_M = 0.05, 50.0
-# Standard deviation (grey levels) of what a covered or dark camera sees: its noise. Every so many pixels are looked at.
+# Standard deviation (grey levels) of what a covered or dark camera sees: its noise. One pixel in SAMPLED_PX is looked
+# at, along rows and columns.
 BLANK_LEVELS, SAMPLED_PX = 3.0, 8
 
 

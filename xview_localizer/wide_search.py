@@ -26,7 +26,7 @@ WHOLE_RADIUS_M = 50.0
 # Twice as coarse as a whole search: far cells blur, but the discs are solved finely afterwards.
 COARSE = VotingConfig(yaw_step_rad=float(np.radians(5.0)), spacing_m=2.4, max_ground_cells=240, candidates=64)
 CELLS_AT_ONCE = 24  # ground cells whose matches with the whole search are in memory together
-# At most so many discs are solved finely, each as wide as a coarse vote may be off.
+# At most this many discs are solved finely, each as wide as a coarse vote may be off.
 DISCS, DISC_RADIUS_M, DISC_YAW_SIGMA_RAD = 8, 8.0, float(np.radians(5.0))
 
 

@@ -16,7 +16,7 @@ FREES = {"cudaMalloc": "cudaFree", "cudaMallocHost": "cudaFreeHost"}
 
 
 class Memory:
-    """Stands in for the CUDA runtime: so many allocations succeed."""
+    """Stands in for the CUDA runtime: the first `enough_for` allocations succeed."""
 
     def __init__(self, enough_for: int) -> None:
         self.left, self.held = enough_for, {}

@@ -10,7 +10,7 @@ HEADINGS_DEG = np.linspace(0.0, 90.0, 24)
 
 
 def gravity(front_deg, left_deg):
-    """Down in a base_link whose front and left side are lower by so much."""
+    """Down in a base_link whose front and left side are lower by these angles."""
     return 9.81 * np.array([np.tan(np.radians(front_deg)), np.tan(np.radians(left_deg)), -1.0])
 
 

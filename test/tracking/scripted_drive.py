@@ -52,7 +52,7 @@ def distance_m(a: Pose2 | Prior, b: Pose2) -> float:
 
 @dataclass(frozen=True)
 class Place:
-    """A mode at the true pose moved by so much: it moves along with the robot."""
+    """A mode at the true pose, moved by a constant offset: it moves along with the robot."""
 
     log_evidence: float = CLEAR
     east_m: float = 0.0

@@ -27,7 +27,7 @@ _WORDS = {
 }
 # Letters name a band where they are all of its description.
 _LETTERS = {"r": "red", "g": "green", "b": "blue", "n": "nir", "ir": "nir"}
-# Whether an alpha band holds opacity is seen in so many windows across and down, of so many pixels.
+# Whether an alpha band holds opacity is judged in this many windows across and down, each this many pixels wide.
 _WINDOWS, _WINDOW_PX = 3, 64
 
 NO_BLUE = (

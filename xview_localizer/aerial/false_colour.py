@@ -8,9 +8,9 @@ INFRARED = (
     "the map shows infrared in place of red (a CIR photo), which models were not trained with: poses come seldom and "
     "are less sure; take the photo in true colours"
 )
-# Red exceeds green by so many grey levels, and blue does by so many, but by less than this share of that. Plants
-# in infrared photos are like that: they reflect near infrared most, and green somewhat more than red. Soil and roofs in
-# true colours have less blue than green.
+# Plants in infrared photos reflect near infrared most, and green somewhat more than red. So in the picture red exceeds
+# green by RED_ABOVE_GREEN grey levels, and blue exceeds green by BLUE_ABOVE_GREEN, but by less than VIOLET_SHARE of
+# that. Soil and roofs in true colours have less blue than green.
 RED_ABOVE_GREEN, BLUE_ABOVE_GREEN, VIOLET_SHARE = 40, 4, 0.5
 # Flowers, cars and courts cover less of a crop than this.
 LEAST_SHARE = 0.15

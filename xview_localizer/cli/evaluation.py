@@ -71,7 +71,7 @@ HeadingWithin = Annotated[
 Limit = Annotated[
     Optional[int],
     typer.Option(
-        min=1, help="At most so many images, evenly spread over the list.", rich_help_panel=DATA_SETS
+        min=1, help="At most this many images, evenly spread over the list.", rich_help_panel=DATA_SETS
     ),
 ]
 Keyframes = Annotated[int, typer.Option(min=1, help="Images of a sequence solved together (pairs).")]

@@ -12,9 +12,9 @@ from xview_localizer.geometry.pose import turned
 
 # The errors of fewer stretches of road give no standard error to rely on.
 LEAST_STRETCHES = 6
-# A shift is reported where it exceeds the usual error of poses, and so many standard errors. They are many because a
-# standard error from few stretches is itself uncertain by a third (of 4000 random drives without a shift, 0.2 % report
-# one).
+# A shift is reported where it exceeds SIGNIFICANT_M, the usual error of poses, and SIGNIFICANT_SIGMAS standard errors:
+# that many because a standard error from few stretches is itself uncertain by a third (of 4000 random drives without a
+# shift, 0.2 % report one).
 SIGNIFICANT_SIGMAS, SIGNIFICANT_M = 5.5, 0.3
 # Of normal errors in the plane, the median length over the standard deviation of each axis; of medians, the standard
 # deviation over that of means.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from xview_localizer.tracking.sensors import CLOCK_LEAD_SEC, TOPIC
 
-# Images that the least is taken over, and what it has to exceed: no camera takes so long each time.
+# The least lag of this many images has to exceed LAG_SEC: no camera takes that long each time.
 IMAGES, LAG_SEC = 20, 1.0
 
 

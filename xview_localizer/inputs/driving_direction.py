@@ -9,7 +9,7 @@ from xview_localizer.inputs.odometry_check import RESTART_STEP_M
 
 # The direction is taken over this distance, driven at no less than this speed: standing robots may drift sideways.
 STEP_M, LEAST_SPEED_MPS = 0.5, 0.3
-# No wheels roll at a greater angle to the robot's axis for so long, unless they are made for it (see the twist).
+# No wheels roll at a greater angle to the robot's axis over this distance, unless they are made for it (see the twist).
 SIDEWAYS_RAD, SIDEWAYS_PATH_M = float(np.radians(45.0)), 5.0
 # Wheels that drive sideways have a twist along y of more than this share of the speed.
 LATERAL_SHARE = 0.3

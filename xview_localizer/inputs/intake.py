@@ -33,7 +33,7 @@ from xview_localizer.tracking.tracker import DriveTracker, TrackedFix
 
 # Lengths of the map frame shrink by 0.05 % there; what is further off is a mistake.
 MAX_FROM_DATUM_M = 200e3
-# Of the accepted images, one in so many is examined for a tilt of the ground, which takes about as long as to solve it.
+# One accepted image in this many is examined for a tilt of the ground, which takes about as long as solving it.
 TILT_EVERY = 10
 
 

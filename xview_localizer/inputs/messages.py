@@ -23,7 +23,7 @@ MAX_LEAN_RAD = float(np.radians(60.0))
 # No robot drives so high or so deep; the z of geocentric coordinates (ECEF) is larger except near the equator, where
 # their poses lean.
 MAX_Z_M = 20e3
-# A quaternion's length may be off 1 by so much: drivers round.
+# A quaternion's length may differ from 1 by this much: drivers round.
 QUATERNION_ROUNDING = 0.01
 # Lengths of an acceleration that is gravity and little else, m/s²; in g it is about 1.
 LEAST_GRAVITY_MPS2, GREATEST_GRAVITY_MPS2 = 5.0, 15.0

@@ -56,7 +56,7 @@ class MountingConfig:
     cameras: Mapping[str, CameraMounting] = field(default_factory=lambda: {ONLY_CAMERA: CameraMounting()})
     R_base_imu: np.ndarray | None = None
     antenna_in_base_m: np.ndarray | None = None
-    hold_sec: float = 0.5  # GNSS, IMU and odometry do not wait for TF: the newest one stands for so long
+    hold_sec: float = 0.5  # GNSS, IMU and odometry do not wait for TF: the newest one stands for this long
 
     @property
     def from_tf(self) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from xview_localizer.inputs.messages import MessageError, stamp_sec
 
-# While the robot drives so far, no two images are alike to the last byte.
+# Once the robot has driven this far, no camera gives the same image again, to the last byte.
 REPEATED_OVER_M = 2.0
 
 

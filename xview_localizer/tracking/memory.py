@@ -12,7 +12,7 @@ from xview_localizer.tracking.motion import OdometryBuffer
 from xview_localizer.tracking.pose_estimate import PoseEstimate, carry
 from xview_localizer.tracking.search import LOST_AFTER_M
 
-# When asked to relocalize, the next image searches so many times as far around GNSS, and each one more by as much.
+# When asked to relocalize, the next image searches 3 times as far around GNSS, the one after 6 times, and so on.
 RELOCALIZE_FACTOR = 3.0
 
 

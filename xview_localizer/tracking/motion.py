@@ -20,7 +20,7 @@ LARGEST_GAP_SEC = 60.0
 RESET_STEP_M, RESET_TURN_RAD = 1.0, 0.5
 MAX_ACCELERATION_MPS2, MAX_TURN_RADPS = 10.0, 3.0
 # The motion just before is that over the last VELOCITY_SPAN_SEC: long enough for stamps that jitter. Where a path is
-# not that long yet, a step may be so many times what the robot can drive.
+# not that long yet, a step may be RESET_SPEED_RATIO times what the robot can drive.
 VELOCITY_SPAN_SEC, RESET_SPEED_RATIO = 0.2, 3.0
 
 

@@ -15,7 +15,7 @@ from xview_localizer.tracking.motion import OdometryBuffer, SampleError, Stamped
 
 # Longer than odometry bridges and any keyframe window; bounds memory.
 BUFFER_SEC = 120.0
-# Odometry or an IMU without a sample for so long before an image counts as absent until its next one.
+# Odometry or an IMU without a sample for this long before an image counts as absent until its next one.
 ABSENT_AFTER_SEC = 5.0
 # An image waits in queues for a second or so. A sensor whose samples come from further in its future has another
 # clock: GPS time, for one, is 18 s ahead of UTC.
@@ -168,7 +168,7 @@ class Sensors:
 
 
 def _other_clock(off_sec: Mapping[str, float], sending: set[str], sensors_are: str, images_are: str) -> str:
-    """What is wrong where the sensors in `off_sec`, of those `sending`, are off the images by so much."""
+    """What is wrong where the sensors in `off_sec`, of those `sending`, are off the images by that much."""
     topics = " and ".join(TOPIC[name] for name in TOPIC if name in off_sec)
     advice = "let one clock (UTC) stamp all sensors"
     alike = max(off_sec.values()) - min(off_sec.values()) < CLOCK_LEAD_SEC

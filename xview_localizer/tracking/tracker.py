@@ -32,7 +32,7 @@ from xview_localizer.tracking.pose_estimate import PoseEstimate
 from xview_localizer.tracking.search import SearchConfig, gnss_disc, search_around
 from xview_localizer.tracking.sensors import Sensors
 
-# Hypotheses below this weight are not passed to the search as expected poses, nor more than so many.
+# Hypotheses below this weight are not passed to the search as expected poses, nor more than MAX_EXPECTED.
 EXPECTED_WEIGHT, MAX_EXPECTED = 1e-3, 6
 
 
