@@ -36,7 +36,8 @@ from xview_localizer.parameters.settings import Settings
 AROUND = "11.5,48.0,11.7,48.2"
 
 BOUNDS = Bounds(-40.0, -35.0, 45.0, 50.0)
-QUICK = FetchConfig(timeout_sec=1.0, retries=0)
+# The servers here answer or refuse at once, but a busy machine may take its time.
+ONCE = FetchConfig(timeout_sec=30.0, retries=0)
 
 
 def world(zoom: int, x: int, y: int) -> bytes:
@@ -50,7 +51,7 @@ def around(frame: LocalFrame, zoom: int = ZOOM) -> list[tuple[int, int]]:
 
 def read(uri: str, frame: LocalFrame, **options) -> AerialImage:
     matrix = options.pop("matrix", TileMatrix(max_zoom=ZOOM))
-    return open_map_source(uri, frame, matrix, QUICK).read(BOUNDS, 0.2)
+    return open_map_source(uri, frame, matrix, ONCE).read(BOUNDS, 0.2)
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +240,7 @@ def test_a_wms_server_error_is_reported_with_its_text(server, frame) -> None:
         open_map_source(server.url + "/wms?service=WMS&key=SECRET", frame)
     with pytest.raises(MapSourceError, match="asked for EPSG:25832; leave it out"):
         open_map_source(server.url + "/wms?service=WMS&layers=a&crs=EPSG:25832", frame)
-    source = open_map_source(server.url + "/wms?request=GetMap&layers=a&key=SECRET", frame, fetch=QUICK)
+    source = open_map_source(server.url + "/wms?request=GetMap&layers=a&key=SECRET", frame, fetch=ONCE)
     exception_report = (
         b"<ServiceExceptionReport><ServiceException>Layer a is not there, key=SECRET</ServiceException>"
     )
@@ -317,7 +318,7 @@ def cog(tmp_path, frame) -> Path:
 
 def test_a_cog_over_http_equals_the_file(server, frame, cog) -> None:
     server.replies["/map.tif?key=SECRET"] = Reply(cog.read_bytes(), in_parts=True)
-    source = open_map_source(server.url + "/map.tif?key=SECRET", frame, fetch=QUICK)
+    source = open_map_source(server.url + "/map.tif?key=SECRET", frame, fetch=ONCE)
     crop, expected = (s.read(BOUNDS, 0.2) for s in (source, RasterMap(cog, frame)))
     np.testing.assert_array_equal(crop.image, expected.image)
     assert crop.valid.all()
@@ -335,22 +336,27 @@ def test_a_cog_over_http_equals_the_file(server, frame, cog) -> None:
         (Reply(b"x" * 100), "sends no parts of files"),
         (Reply(b"x" * 100, status=206, headers={"Content-Range": "bytes 0-99/*"}), "does not tell its size"),
         (Reply(b"rubbish" * 100, in_parts=True), "cannot open the map"),
-        (Reply(b"x" * 100, pause_per_byte_sec=0.2, in_parts=True), "no answer within 1 s"),
     ],
-    ids=["absent", "whole", "whole and small", "without a size", "rubbish", "trickling"],
+    ids=["absent", "whole", "whole and small", "without a size", "rubbish"],
 )
 def test_a_cog_that_cannot_be_read(server, frame, reply, message) -> None:
     server.replies["/map.tif?key=SECRET"] = reply
     with pytest.raises(MapSourceError, match=message) as raised:
-        open_map_source(server.url + "/map.tif?key=SECRET", frame, fetch=QUICK)
+        open_map_source(server.url + "/map.tif?key=SECRET", frame, fetch=ONCE)
     assert "SECRET" not in str(raised.value)
+
+
+def test_a_cog_that_trickles_is_given_up(server, frame) -> None:
+    server.replies["/map.tif"] = Reply(b"x" * 100, pause_per_byte_sec=0.2, in_parts=True)
+    with pytest.raises(MapSourceError, match="no answer within 1 s"):
+        open_map_source(server.url + "/map.tif", frame, fetch=FetchConfig(timeout_sec=1.0, retries=0))
 
 
 def test_no_more_parts_are_kept_than_said_and_a_read_may_be_longer(server, monkeypatch) -> None:
     monkeypatch.setattr(remote_file, "KEPT_BLOCKS", 2)
     whole = np.random.default_rng(0).bytes(5 * remote_file.BLOCK_BYTES)
     server.replies["/map"] = Reply(whole, in_parts=True)
-    file = remote_file.RemoteFile(server.url + "/map", QUICK)
+    file = remote_file.RemoteFile(server.url + "/map", ONCE)
     assert file.read_at(0, len(whole)) == whole
     asked = server.requests.total()
     for number, is_kept in ((4, True), (3, True), (0, False)):
@@ -360,7 +366,7 @@ def test_no_more_parts_are_kept_than_said_and_a_read_may_be_longer(server, monke
 
 def test_a_cog_whose_server_fails_later_raises_instead_of_black_ground(server, frame, cog) -> None:
     server.replies["/map.tif"] = Reply(cog.read_bytes(), in_parts=True)
-    source = open_map_source(server.url + "/map.tif", frame, fetch=QUICK)
+    source = open_map_source(server.url + "/map.tif", frame, fetch=ONCE)
     before = server.requests.total()
     server.replies["/map.tif"] = Reply(status=500)
     with pytest.raises(MapSourceError, match=r"cannot read http://\S+/map.tif: it answered HTTP 500"):
@@ -373,7 +379,7 @@ def test_a_cog_whose_server_fails_later_raises_instead_of_black_ground(server, f
 
 def test_a_file_that_is_replaced_while_it_is_read_is_not_mixed(server, frame, cog) -> None:
     server.replies["/map.tif"] = Reply(cog.read_bytes(), in_parts=True, headers={"ETag": '"1"'})
-    source = open_map_source(server.url + "/map.tif", frame, fetch=QUICK)
+    source = open_map_source(server.url + "/map.tif", frame, fetch=ONCE)
     # What a server answers to If-Range with another tag.
     server.replies["/map.tif"] = Reply(cog.read_bytes(), headers={"ETag": '"2"'})
     with pytest.raises(MapSourceError, match="map.tif"):
@@ -441,4 +447,4 @@ def test_an_address_without_a_server(frame) -> None:
         port = probe.getsockname()[1]
     for name in ("map.tif", "map.pmtiles"):
         with pytest.raises(MapSourceError, match=f"127.0.0.1:{port}/{name}"):
-            open_map_source(f"http://127.0.0.1:{port}/{name}", frame, fetch=QUICK)
+            open_map_source(f"http://127.0.0.1:{port}/{name}", frame, fetch=ONCE)
