@@ -429,10 +429,10 @@ def test_a_scale_that_stays_at_its_bound_is_doubtful_where_the_camera_height_is_
 
 
 def test_one_accepted_image_in_ten_is_examined_for_a_tilt(localizer, small_town):
-    """Here the camera is said to look down by 2°, and looks straight ahead."""
+    """Here the camera is said to look down by 3°, and looks straight ahead."""
     intake = DriveIntake(localizer, SETTINGS)
     known = len(intake.doubts.current())
-    R_base_camera = R_base_optical_from_rpy(0.0, np.radians(2.0), 0.0)
+    R_base_camera = R_base_optical_from_rpy(0.0, np.radians(3.0), 0.0)
     seen = localizer.observe(small_town.view(R_base_camera=R_base_camera))
     pose = small_town.pose
     fix = Fix(7.0, pose.x_m, pose.y_m, pose.yaw_rad, scale=1.0)

@@ -30,12 +30,12 @@ from xview_localizer.ros.replay import replay_drive
 
 @pytest.mark.parametrize("odometry", ["odom", "ground_truth"])
 def test_replay_over_dds_equals_offline(domain, drive, drive_localizer, values, odometry):
-    """With nav_msgs/Odometry, and with a PoseStamped for odometry."""
+    """With nav_msgs/Odometry, and with a PoseStamped for odometry: level, so that one image matches worse."""
     drive = replace(drive, topics=drive.topics | {"odom": drive.topics[odometry]})
     over_dds = replay_drive(drive, values)
     offline = list(localize_drive(drive, drive_localizer, Settings.from_values(values)))
     assert without_timings(over_dds) == without_timings(offline)
-    assert all(record.accepted for record in over_dds)
+    assert sum(record.accepted for record in over_dds) >= len(over_dds) - 1
 
 
 def test_offline_replay_names_at_its_end_what_is_doubtful(drive, drive_localizer, values, monkeypatch):
