@@ -30,7 +30,7 @@ from xview_localizer.ros.replay import replay_drive
 
 @pytest.mark.parametrize("odometry", ["odom", "ground_truth"])
 def test_replay_over_dds_equals_offline(domain, drive, drive_localizer, values, odometry):
-    """With nav_msgs/Odometry, and with a PoseStamped for odometry: level, so that one image matches worse."""
+    """With nav_msgs/Odometry, and with a PoseStamped every 2 s, too rare for odometry: one image is not sure then."""
     drive = replace(drive, topics=drive.topics | {"odom": drive.topics[odometry]})
     over_dds = replay_drive(drive, values)
     offline = list(localize_drive(drive, drive_localizer, Settings.from_values(values)))
