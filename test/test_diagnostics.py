@@ -16,7 +16,10 @@ def clock(monkeypatch):
 
 
 def after_silence_of(clock, silent, received):
-    """Level and text of the report where each input of `received` has had a message and `silent` none for 3.5 s."""
+    """Level and text of the node's report, 3.5 s after the last message of the input `silent`.
+
+    The other inputs of `received` have just had a message.
+    """
     health = Health({})
     for name in received:
         health.received(name)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from xview_localizer.aerial.redact import redacted
 from xview_localizer.aerial.source import MapSourceError
-from xview_localizer.atomic import PART_SUFFIX, replaced
+from xview_localizer.atomic import PART_SUFFIX, replaced, write_whole
 
 _EVICT_TO = 0.9  # of the limit, so that not every new tile evicts
 _ABANDONED_AFTER_SEC = 3600.0  # a file that was begun so long ago was left by a process that died
@@ -66,8 +66,7 @@ class TileCache:
         """Store a tile; the least recently used ones are deleted above the size limit. Raises OSError."""
         tile, note = self._paths(url)
         provenance = Provenance(redacted(url), time.time(), content_type, hashlib.sha256(data).hexdigest())
-        with replaced(note) as fresh:
-            fresh.write_text(json.dumps(asdict(provenance)))
+        write_whole(note, json.dumps(asdict(provenance)))
         with replaced(tile) as fresh:
             fresh.write_bytes(data)
         with self._lock:

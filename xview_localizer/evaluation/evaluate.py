@@ -22,7 +22,7 @@ from xview_localizer.recordings.pairs import (
 )
 from xview_localizer.rejection import Reason, Rejection
 
-# The answer where an image is damaged; which one, and how, is told once, beside the table.
+# The answer to a pair with a damaged image. The damage is described under `unreadable`, once for each pair.
 UNREADABLE = Fix(0.0, rejection=Rejection.of(Reason.BAD_IMAGE, detail="an image of the pair cannot be read"))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from xview_localizer.engines.factory import EngineConfig, engine_for
+from xview_localizer.evaluation.metrics import write_json
 from xview_localizer.learning.averaging import averaged
 from xview_localizer.learning.calibrate_package import calibrate_package
 from xview_localizer.learning.device import require_device
@@ -33,7 +34,6 @@ from xview_localizer.models.package import ModelPackage, default_package_path
 from xview_localizer.models.xview import XviewSpec
 from xview_localizer.recordings.bag import Drive
 from xview_localizer.recordings.pairs import PairsDataset
-from xview_localizer.strict_json import strict_json
 
 # Each image is encoded this many times with different augmentation, because a site has few images.
 ENCODINGS = 3
@@ -116,7 +116,7 @@ def _adapted(
     candidate = training.tuned()
     after = training.judged(candidate, "after")
     adaptation = keep_without_objections(before, after, lambda: training.finished(candidate, before), out)
-    (work / "adaptation.json").write_text(strict_json(asdict(adaptation), indent=1) + "\n")
+    write_json(asdict(adaptation), work / "adaptation.json")
     return adaptation
 
 

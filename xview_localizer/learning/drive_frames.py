@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xview_localizer.atomic import replaced
+from xview_localizer.atomic import write_whole
 from xview_localizer.evaluation.reference import Reference
 from xview_localizer.geometry.camera import camera_to_dict
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_level_base, rpy_from_R_base_body
@@ -91,8 +91,9 @@ def cut_frames(
         cutter.add(moment)
     frames = cutter.frames
     _check(frames, drive, reference, cutter.complaints)
-    with replaced(out / "frames.json") as fresh:
-        fresh.write_text(json.dumps([asdict(frame) for frame in frames], default=np.ndarray.tolist))
+    write_whole(
+        out / "frames.json", json.dumps([asdict(frame) for frame in frames], default=np.ndarray.tolist)
+    )
     return frames
 
 

@@ -69,9 +69,6 @@ def _scenes(
 ) -> PairsDataset:
     if not (out / "pairs.jsonl").exists():
         progress.report(f"raising {len(seeds)} scenes ({kind}) from photos in {out}")
-        sources, pairs = (
-            photo_sources(config, held_out),
-            PairsConfig(kind, config.images_per_town, varied=True),
-        )
-        make_orthophoto_pairs(out, sources, seeds, pairs, config.workers)
+        pairs = PairsConfig(kind, config.images_per_town, varied=True)
+        make_orthophoto_pairs(out, photo_sources(config, held_out), seeds, pairs, config.workers)
     return PairsDataset(out)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from xview_localizer.atomic import replaced
+from xview_localizer.atomic import write_whole
 
 
 class WorkFolderError(ValueError):
@@ -49,5 +49,4 @@ def claim(file: Path, options: Mapping[str, object]) -> None:
                 f"{file.parent} was made with {other} {before.get(other)}, not {asked.get(other)}; take the same "
                 "options, or another work folder, or remove that one"
             )
-    with replaced(file) as fresh:
-        fresh.write_text(json.dumps(asked, indent=2))
+    write_whole(file, json.dumps(asked, indent=2))

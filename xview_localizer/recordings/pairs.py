@@ -97,10 +97,8 @@ class PairsDataset:
             raise PairsError(f"{self.folder} is a file; pairs are given as the folder that holds pairs.jsonl")
         if not index.is_file():
             raise PairsError(f"{self.folder} is no pairs folder: it has no pairs.jsonl")
-        try:
-            lines = index.read_text(
-                encoding="utf-8-sig"
-            ).splitlines()  # editors on Windows put a mark in front
+        try:  # editors on Windows put a byte order mark in front, which utf-8-sig passes over
+            lines = index.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
             raise PairsError(f"{index} is not in UTF-8 ({error}); save it in UTF-8") from error
         self.records: list[PairRecord] = []

@@ -180,10 +180,8 @@ class _Player:
     def play(self, bag: BagReader, pace: ReplayPace, settings: Settings) -> None:
         began_at, began_ns, taken = time.monotonic(), None, 0
         # As the node collects the images of a moment, and takes moments.
-        collector, image_pace = (
-            MomentCollector(settings.cameras),
-            ImagePace(settings.values["inputs.rate_hz"]),
-        )
+        collector = MomentCollector(settings.cameras)
+        image_pace = ImagePace(settings.values["inputs.rate_hz"])
         for message in bag.messages():
             if message.role == "tf_static":
                 continue  # published already
