@@ -21,6 +21,7 @@ from xview_localizer.cli.replay import demo, replay
 from xview_localizer.cli.rerun import rerun
 from xview_localizer.cli.simulation import simulate
 from xview_localizer.cli.training import calibrate, export, train
+from xview_localizer.heap import keep_freed_memory
 
 # Errors that a user can mend; by name, so that no command imports what it does not need.
 MENDABLE = {
@@ -35,6 +36,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Logs and terminals may have an encoding without ° and ±, and names of files may have none.
         sys.stdout.reconfigure(errors="replace")
+    keep_freed_memory()
     try:
         app()
     except ModuleNotFoundError as error:

@@ -14,6 +14,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import TransitionCallbackReturn
 
+from xview_localizer.heap import keep_freed_memory
 from xview_localizer.parameters.table import SettingsError
 from xview_localizer.ros.localizer_node import LocalizerNode
 
@@ -35,6 +36,7 @@ def main(args: list[str] | None = None) -> int:
     if {"-h", "--help"} & set(arguments):
         print(HELP)
         return 0
+    keep_freed_memory()
     try:
         _init(arguments)
         threading.Thread(target=_end_in_time, name="localizer-end", daemon=True).start()
