@@ -102,8 +102,9 @@ class PerspectiveLens:
 
     def points_from_rays(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Normalised points [N, 2] of rays [N, 3], and the mask [N] of the rays that the lens can see."""
-        seen = rays[:, 2] > np.cos(MAX_PERSPECTIVE_ANGLE_RAD) * np.linalg.norm(rays, axis=1)
-        xy = rays[:, :2] / np.where(seen, rays[:, 2], 1.0)[:, None]
+        x, y, z = rays.T
+        seen = z * np.tan(MAX_PERSPECTIVE_ANGLE_RAD) > np.hypot(x, y)
+        xy = rays[:, :2] / np.where(seen, z, 1.0)[:, None]
         seen &= np.hypot(*xy.T) <= self._radius_table[0][-1]
         if self._is_ideal:
             return xy, seen

@@ -1,8 +1,8 @@
 """Projection of a whole raster of rays: exact on a coarse lattice, interpolated in between where it is smooth.
 
 A camera's projection is nearly linear over a few pixels. It is computed for every 4th pixel in both directions. A
-square of the lattice is interpolated where the error in its middle is below `TOLERANCE_PX`, and projected pixel by
-pixel elsewhere: at the image's border, at the seam of a panorama, below the camera.
+square of the lattice is interpolated where its projection bends so little that the error stays below `TOLERANCE_PX`,
+and projected pixel by pixel elsewhere: at the image's border, at the seam of a panorama, below the camera.
 """
 
 from __future__ import annotations
@@ -25,66 +25,75 @@ def project_raster(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Camera pixels [rows, columns, 2] (float32) of a raster's pixels, and the mask [rows, columns] of those seen.
 
-    Unseen pixels are 0. Each of the two planes is contiguous.
+    Unseen pixels are 0.
     """
     # Lattice points at the centres of blocks of STEP_PX, one block beyond the raster on every side.
     row_centres, column_centres = (STEP_PX * (np.arange(-(-n // STEP_PX) + 2) - 0.5) for n in (rows, columns))
-    lattice, seen = _project_grid(camera, rays_at, row_centres, column_centres)
-    middle, middle_seen = _project_grid(
-        camera, rays_at, row_centres[:-1] + STEP_PX / 2, column_centres[:-1] + STEP_PX / 2
-    )
-    corners_seen = [seen[i : i - 1 or None, j : j - 1 or None] for i in (0, 1) for j in (0, 1)]
-    error_px = np.abs(_middles(lattice) - middle).max(axis=0)
-    smooth = np.logical_and.reduce([*corners_seen, middle_seen, error_px <= TOLERANCE_PX])
-    rough = np.logical_or.reduce([*corners_seen, middle_seen]) & ~smooth
+    shape = len(row_centres), len(column_centres)
+    row, column = (axis.ravel() for axis in np.meshgrid(row_centres, column_centres, indexing="ij"))
+    projected, seen = (array.T.reshape(-1, *shape) for array in camera.project(rays_at(column, row)))
+    smooth = _all_corners(seen[0] & _is_flat(projected))
+    rough = ~_all_corners(~seen[0]) & ~smooth
 
-    uv = _interpolated(lattice, rows, columns)
-    valid = _by_pixel(smooth, rows, columns)
-    uv *= valid
-    row, column = np.nonzero(_by_pixel(rough, rows, columns))
+    # All of the squares' pixels; they reach half a step beyond the raster.
+    uv = np.zeros((2, *(STEP_PX * n for n in smooth.shape)), np.float32)
+    valid = _by_pixel(smooth)
+    i, j = _extent(smooth.any(axis=1)), _extent(smooth.any(axis=0))  # of a camera's plan, one half or less
+    lattice = np.where(seen, projected, 0.0)[:, i.start : i.stop + 1, j.start : j.stop + 1]
+    block = np.s_[STEP_PX * i.start : STEP_PX * i.stop, STEP_PX * j.start : STEP_PX * j.stop]
+    np.multiply(_interpolated(lattice), valid[block], out=uv[(slice(None), *block)])
+
+    half = STEP_PX // 2
+    inside = np.s_[half : half + rows, half : half + columns]
+    uv, valid, rough = uv[(slice(None), *inside)], valid[inside], _by_pixel(rough)[inside]
+    row, column = np.nonzero(rough)
     exact, exact_seen = camera.project(rays_at(column + 0.5, row + 0.5))
     uv[:, row, column] = np.where(exact_seen, exact.T, 0.0)
     valid[row, column] = exact_seen
     return np.moveaxis(uv, 0, -1), valid
 
 
-def _project_grid(
-    camera: CameraModel, rays_at: RaysAt, rows: np.ndarray, columns: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels [2, R, C], 0 where unseen, and the mask [R, C] of the points of a grid."""
-    row, column = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing="ij"))
-    uv, seen = camera.project(rays_at(column, row))
-    shape = (len(rows), len(columns))
-    return np.where(seen, uv.T, 0.0).reshape(2, *shape), seen.reshape(shape)
+def _is_flat(lattice: np.ndarray) -> np.ndarray:
+    """Where interpolation of the lattice [2, R, C] between neighbours errs by no more than TOLERANCE_PX, [R, C].
+
+    Its error in a square's middle is an eighth of the sum of the second differences in both directions.
+    """
+    twice = 2 * lattice[:, 1:-1, 1:-1]
+    down = lattice[:, 2:, 1:-1] + lattice[:, :-2, 1:-1] - twice
+    across = lattice[:, 1:-1, 2:] + lattice[:, 1:-1, :-2] - twice
+    flat = np.abs(down + across) <= 8 * TOLERANCE_PX
+    return np.pad(flat[0] & flat[1], 1, mode="edge")
 
 
-def _middles(lattice: np.ndarray) -> np.ndarray:
-    """The interpolated value in the middle of every square, [2, R - 1, C - 1] of [2, R, C]."""
-    across = lattice[:, :, 1:] + lattice[:, :, :-1]
-    return (across[:, 1:] + across[:, :-1]) / 4
+def _all_corners(points: np.ndarray) -> np.ndarray:
+    """Whether all four corners of the lattice's squares have a property of its points [R, C]: [R - 1, C - 1]."""
+    across = points[:, 1:] & points[:, :-1]
+    return across[1:] & across[:-1]
 
 
-def _interpolated(lattice: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """The lattice [2, R, C] at the raster's pixels, float32 [2, rows, columns].
+def _extent(some: np.ndarray) -> slice:
+    """From the first to the last True; empty where there is none."""
+    where = np.flatnonzero(some)
+    return slice(int(where[0]), int(where[-1]) + 1) if len(where) else slice(0, 0)
+
+
+def _interpolated(lattice: np.ndarray) -> np.ndarray:
+    """The lattice [2, R, C] at the pixels of its squares, float32 [2, STEP_PX (R - 1), STEP_PX (C - 1)].
 
     Matrix products would be slower on a busy robot, because linear algebra libraries wait for all cores.
     """
     columns_first = np.ascontiguousarray(lattice.swapaxes(1, 2), dtype=np.float32)
-    by_column = np.ascontiguousarray(_refined(columns_first, columns).swapaxes(1, 2))
-    return _refined(by_column, rows)
+    return _refined(np.ascontiguousarray(_refined(columns_first).swapaxes(1, 2)))
 
 
-def _refined(lattice: np.ndarray, pixels: int) -> np.ndarray:
-    """Linear interpolation of [2, R, C] along R at `pixels` pixel centres: [2, pixels, C]."""
+def _refined(lattice: np.ndarray) -> np.ndarray:
+    """Linear interpolation of [2, R, C] along R at STEP_PX pixel centres in each interval: [2, STEP_PX (R - 1), C]."""
     share = ((np.arange(STEP_PX, dtype=np.float32) + 0.5) / STEP_PX)[:, None]
     fine = (lattice[:, 1:] - lattice[:, :-1])[:, :, None] * share
     fine += lattice[:, :-1, None]
-    half = STEP_PX // 2
-    return fine.reshape(2, -1, lattice.shape[2])[:, half : half + pixels]
+    return fine.reshape(2, STEP_PX * fine.shape[1], lattice.shape[2])
 
 
-def _by_pixel(squares: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """A property of the lattice's squares, repeated for each of the raster's pixels: [rows, columns]."""
-    half = STEP_PX // 2  # the first square's middle is the raster's corner
-    spread = squares.repeat(STEP_PX, axis=0)[half : half + rows].repeat(STEP_PX, axis=1)
-    return spread[:, half : half + columns]
+def _by_pixel(squares: np.ndarray) -> np.ndarray:
+    """A property of the lattice's squares [R, C], for each of their pixels: [STEP_PX R, STEP_PX C]."""
+    return squares.repeat(STEP_PX, axis=0).repeat(STEP_PX, axis=1)
