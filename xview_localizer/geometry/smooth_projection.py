@@ -32,7 +32,7 @@ def project_raster(
     shape = len(row_centres), len(column_centres)
     row, column = (axis.ravel() for axis in np.meshgrid(row_centres, column_centres, indexing="ij"))
     projected, seen = (array.T.reshape(-1, *shape) for array in camera.project(rays_at(column, row)))
-    smooth = _all_corners(seen[0] & _is_flat(projected))
+    smooth: np.ndarray = _all_corners(seen[0] & _is_flat(projected))
     rough = ~_all_corners(~seen[0]) & ~smooth
 
     # All of the squares' pixels; they reach half a step beyond the raster.
@@ -40,12 +40,12 @@ def project_raster(
     valid = _by_pixel(smooth)
     i, j = _extent(smooth.any(axis=1)), _extent(smooth.any(axis=0))  # of a camera's plan, one half or less
     lattice = np.where(seen, projected, 0.0)[:, i.start : i.stop + 1, j.start : j.stop + 1]
-    block = np.s_[STEP_PX * i.start : STEP_PX * i.stop, STEP_PX * j.start : STEP_PX * j.stop]
-    np.multiply(_interpolated(lattice), valid[block], out=uv[(slice(None), *block)])
+    i, j = (slice(STEP_PX * squares.start, STEP_PX * squares.stop) for squares in (i, j))
+    np.multiply(_interpolated(lattice), valid[i, j], out=uv[:, i, j])
 
     half = STEP_PX // 2
-    inside = np.s_[half : half + rows, half : half + columns]
-    uv, valid, rough = uv[(slice(None), *inside)], valid[inside], _by_pixel(rough)[inside]
+    i, j = slice(half, half + rows), slice(half, half + columns)
+    uv, valid, rough = uv[:, i, j], valid[i, j], _by_pixel(rough)[i, j]
     row, column = np.nonzero(rough)
     exact, exact_seen = camera.project(rays_at(column + 0.5, row + 0.5))
     uv[:, row, column] = np.where(exact_seen, exact.T, 0.0)
