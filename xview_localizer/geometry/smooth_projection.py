@@ -32,13 +32,13 @@ def project_raster(
     shape = len(row_centres), len(column_centres)
     row, column = (axis.ravel() for axis in np.meshgrid(row_centres, column_centres, indexing="ij"))
     projected, seen = (array.T.reshape(-1, *shape) for array in camera.project(rays_at(column, row)))
-    smooth: np.ndarray = _all_corners(seen[0] & _is_flat(projected))
+    smooth = _all_corners(seen[0] & _is_flat(projected))
     rough = ~_all_corners(~seen[0]) & ~smooth
 
     # All of the squares' pixels; they reach half a step beyond the raster.
     uv = np.zeros((2, *(STEP_PX * n for n in smooth.shape)), np.float32)
     valid = _by_pixel(smooth)
-    i, j = _extent(smooth.any(axis=1)), _extent(smooth.any(axis=0))  # of a camera's plan, one half or less
+    i, j = _extent(smooth, 0), _extent(smooth, 1)  # of a camera's plan, one half or less
     lattice = np.where(seen, projected, 0.0)[:, i.start : i.stop + 1, j.start : j.stop + 1]
     i, j = (slice(STEP_PX * squares.start, STEP_PX * squares.stop) for squares in (i, j))
     np.multiply(_interpolated(lattice), valid[i, j], out=uv[:, i, j])
@@ -71,10 +71,10 @@ def _all_corners(points: np.ndarray) -> np.ndarray:
     return across[1:] & across[:-1]
 
 
-def _extent(some: np.ndarray) -> slice:
-    """From the first to the last True; empty where there is none."""
-    where = np.flatnonzero(some)
-    return slice(int(where[0]), int(where[-1]) + 1) if len(where) else slice(0, 0)
+def _extent(squares: np.ndarray, axis: int) -> slice:
+    """From the first to the last index along `axis` at which any of the squares [R, C] is True; empty for none."""
+    some = np.flatnonzero(squares.any(axis=1 - axis))
+    return slice(int(some[0]), int(some[-1]) + 1) if len(some) else slice(0, 0)
 
 
 def _interpolated(lattice: np.ndarray) -> np.ndarray:
