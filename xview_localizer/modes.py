@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from xview_localizer.geometry.dense import PoseMode
+from xview_localizer.geometry.dense import PoseMode, distinct_places
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.rejection import Rejection
 
@@ -58,3 +58,9 @@ class Modes:
         found = (1 - outside) * self.covered
         odds = found / (1 - found)
         return np.array([mode.log_prior for mode in self.modes]) + np.log(odds / places)
+
+
+def with_rivals(best: Modes, others: Sequence[Modes]) -> Modes:
+    """`best`, with the modes of other readings of its image, such as at another pitch, as rivals: one of each place."""
+    modes = [mode for reading in (best, *others) for mode in reading.modes]
+    return replace(best, modes=distinct_places(modes)) if modes else best

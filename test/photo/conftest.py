@@ -55,18 +55,28 @@ def panorama(small_town, rough, tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def phone_photo(small_town, place, rough, tmp_path_factory) -> Path:
-    """A 26 mm phone photo along the street, held level, with position, heading and focal length in its EXIF."""
+def _phone_photo(path: Path, small_town, place, rough, focal_35mm: int, pitch_deg: float) -> Path:
+    """A phone's photo along the street, with position, heading and focal length in its EXIF."""
     width, height = 800, 600
-    focal_px = 26 * np.hypot(width, height) / np.hypot(36, 24)
+    focal_px = focal_35mm * np.hypot(width, height) / np.hypot(36, 24)
     camera = PinholeCamera(width, height, focal_px, focal_px, width / 2, height / 2)
     rng = np.random.default_rng(3)
-    level = R_base_optical_from_rpy(0.0, 0.0, 0.0)
+    held = R_base_optical_from_rpy(0.0, np.radians(pitch_deg), 0.0)
     image, _ = Town.generate(77, 130.0).render_view(
-        camera, small_town.pose, level, 1.7, Capture.sample(rng), rng
+        camera, small_town.pose, held, 1.7, Capture.sample(rng), rng
     )
-    data = exif(*rough, heading_deg=place.heading_deg + 4, error_m=8.0, camera={0xA405: 26})
-    path = tmp_path_factory.mktemp("photos") / "phone.jpg"
+    data = exif(*rough, heading_deg=place.heading_deg + 4, error_m=8.0, camera={0xA405: focal_35mm})
     Image.fromarray(image).save(path, exif=data, quality=92)
     return path
+
+
+@pytest.fixture(scope="session")
+def phone_photo(small_town, place, rough, tmp_path_factory) -> Path:
+    """Of the main camera, held level."""
+    return _phone_photo(tmp_path_factory.mktemp("photos") / "phone.jpg", small_town, place, rough, 26, 0.0)
+
+
+@pytest.fixture(scope="session")
+def photo_held_down(small_town, place, rough, tmp_path_factory) -> Path:
+    """Of the wide camera, held 8° down."""
+    return _phone_photo(tmp_path_factory.mktemp("photos") / "down.jpg", small_town, place, rough, 15, 8.0)

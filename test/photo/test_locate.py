@@ -51,6 +51,26 @@ def test_panorama_is_located(located, place):
     assert 5.0 < located.distance_from_prior_m < 9.0
 
 
+def test_the_pitch_of_a_photo_is_found_with_its_pose(locator, photo_held_down, place):
+    located = locator.locate(xl.read_photo(photo_held_down))
+    assert offset_m(located, place) < 1.5 and turn_deg(located.heading_deg, place) < 4.0
+    assert abs(located.photo.pitch_deg - 8.0) <= 2.5
+    assert f"found with the pose, {located.photo.pitch_deg:g}° down" in located.photo.notes[-1]
+
+
+def test_a_given_pitch_is_kept(locator, photo_held_down):
+    located = locator.locate(xl.read_photo(photo_held_down, xl.KnownByUser(pitch_deg=0.0)))
+    assert located.photo.pitch_deg == 0.0
+    assert not any("pitch" in note for note in located.photo.notes)
+
+
+def test_poses_at_other_pitches_are_rivals(locator, phone_photo):
+    """Another place that fits at another pitch costs confidence, as any rival does."""
+    photo = xl.read_photo(phone_photo)
+    level = locator.locate(replace(photo, pitch_known=True))
+    assert len(locator.locate(photo).fix.rivals) >= len(level.fix.rivals) > 0
+
+
 def test_proof_shows_prior_pose_and_alike_colours(located):
     proof = located.proof()
     assert proof.shape[1] == 1400 and proof.shape[0] > 900

@@ -33,7 +33,10 @@ def locate(
     hfov: Annotated[
         Optional[float], typer.Option(help="Horizontal field of view, degrees; 360: panorama.")
     ] = None,
-    pitch: Annotated[Optional[float], typer.Option(help="Degrees by which the camera looks down.")] = None,
+    pitch: Annotated[
+        Optional[float],
+        typer.Option(help="Degrees by which the camera looks down; found with the pose if not given."),
+    ] = None,
     roll: Annotated[Optional[float], typer.Option(help="Degrees by which it leans to the right.")] = None,
     model: Package = None,
     threads: Annotated[int, typer.Option(min=0, help="Threads of ONNX Runtime; 0: its own choice.")] = 0,

@@ -65,6 +65,11 @@ class PoseMode:
     log_evidence_current: float  # of the current image alone, as if it stood alone
     log_prior: float  # of the prior's soft edge and heading, 0 where the prior does not penalise the pose
 
+    @property
+    def log_posterior(self) -> float:
+        """Up to a constant."""
+        return self.log_evidence + self.log_prior
+
 
 @dataclass(frozen=True)
 class PoseModes:
@@ -119,7 +124,7 @@ def solve_dense(
         _describe(posterior, a[mode], t[mode], covariance, config, sample)
         for mode, covariance, sample in zip(kept, covariances, sampled, strict=True)
     ]
-    return _summary(evidence, _distinct(described, config))
+    return _summary(evidence, distinct_places(described, config))
 
 
 def joined(solutions: Sequence[PoseModes], config: DenseSolverConfig) -> PoseModes:
@@ -130,14 +135,20 @@ def joined(solutions: Sequence[PoseModes], config: DenseSolverConfig) -> PoseMod
     found = [solution for solution in solutions if solution.modes]
     if not found:
         return solutions[0]
-    best = max(found, key=lambda solution: _worth(solution.modes[0]))
+    best = max(found, key=lambda solution: solution.modes[0].log_posterior)
     modes = [mode for solution in found for mode in solution.modes]
-    return replace(best, modes=_distinct(modes, config))
+    return replace(best, modes=distinct_places(modes, config))
 
 
-def _worth(mode: PoseMode) -> float:
-    """Log posterior of a mode, up to a constant."""
-    return mode.log_evidence + mode.log_prior
+def distinct_places(
+    modes: Sequence[PoseMode], config: DenseSolverConfig = DenseSolverConfig()
+) -> tuple[PoseMode, ...]:
+    """The best mode of each place, most probable first."""
+    a = np.array([np.exp(1j * mode.pose.yaw_rad) for mode in modes])
+    t = np.array([mode.pose.x_m + 1j * mode.pose.y_m for mode in modes])
+    worth = np.array([mode.log_posterior for mode in modes])
+    order = distinct_modes(a, t, worth, config.mode_separation_m, config.mode_separation_rad)
+    return tuple(modes[number] for number in order)
 
 
 def _candidates(
@@ -177,15 +188,6 @@ def _kept(
         if distance_m[nearest] <= config.mode_separation_m and modes[nearest] not in kept:
             kept.append(modes[nearest])
     return kept
-
-
-def _distinct(modes: Sequence[PoseMode], config: DenseSolverConfig) -> tuple[PoseMode, ...]:
-    """Modes that remain distinct after their moments were sampled, most probable first."""
-    a = np.array([np.exp(1j * mode.pose.yaw_rad) for mode in modes])
-    t = np.array([mode.pose.x_m + 1j * mode.pose.y_m for mode in modes])
-    worth = np.array([_worth(mode) for mode in modes])
-    order = distinct_modes(a, t, worth, config.mode_separation_m, config.mode_separation_rad)
-    return tuple(modes[number] for number in order)
 
 
 def _describe(

@@ -21,6 +21,7 @@ from xview_localizer.observation import Observation
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.photo.photo import Photo
 from xview_localizer.photo.proof import draw_proof, is_wide
+from xview_localizer.photo.tilt import best_reading
 from xview_localizer.rejection import Reason
 
 # A local frame is used for photos within this distance of its origin, where its lengths are exact to a millimetre.
@@ -143,8 +144,9 @@ class PhotoLocator:
         """
         near = self._around(photo)
         prior = photo.prior(near.frame)
-        fix = near.localizer.localize(photo.view(), prior)
-        observation = near.localizer.observe(photo.view())
+        reading = best_reading(near.localizer, photo, prior)
+        photo, observation = reading.photo, reading.observation
+        fix = near.localizer.judge(reading.modes)
         found = bool(np.isfinite(fix.x_m))
         matches = Correspondences(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0))
         if found:

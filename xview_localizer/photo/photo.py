@@ -100,6 +100,7 @@ class Photo:
     height_m: float | None
     pitch_deg: float
     roll_deg: float
+    pitch_known: bool = True  # else it is found together with the pose (tilt.py)
     notes: tuple[str, ...] = ()
 
     def view(self) -> GroundView:
@@ -148,6 +149,10 @@ def read_photo(path: Path | str, known: KnownByUser = KnownByUser()) -> Photo:
     if known.height_m is None:
         notes.append("camera height not given: estimated together with the pose, between 1.2 and 3.2 m")
     tilted = recorded.panorama or recorded.gimbal
+    # Panoramas are stitched level.
+    pitch_known = (
+        known.pitch_deg is not None or tilted is not None or isinstance(camera, EquirectangularCamera)
+    )
     return Photo(
         name=decoded(path.name),
         image=image,
@@ -160,6 +165,7 @@ def read_photo(path: Path | str, known: KnownByUser = KnownByUser()) -> Photo:
         height_m=known.height_m,
         pitch_deg=_given_or(known.pitch_deg, -tilted.pitch_deg if tilted else 0.0),
         roll_deg=_given_or(known.roll_deg, tilted.roll_deg if tilted else 0.0),
+        pitch_known=pitch_known,
         notes=tuple(notes),
     )
 

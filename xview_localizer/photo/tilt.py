@@ -1,0 +1,75 @@
+"""The pitch at which a photo was taken by hand: found with the pose.
+
+A few degrees of pitch move the ground a lot, and cells that are lifted at a wrong pitch match far worse. So a photo of
+unknown pitch is read at several ones, and the poses of all of them are rivals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xview_localizer.geometry.pose import Prior
+from xview_localizer.localizer import Localizer
+from xview_localizer.modes import Modes, with_rivals
+from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
+from xview_localizer.photo.photo import Photo
+from xview_localizer.rejection import Reason
+
+# By hand, a camera is held level to about 5° (one sigma). Within half of FINE_STEP_DEG a pose hardly suffers.
+TILTED_PITCHES_DEG, FINE_STEP_DEG = (-10.0, -5.0, 5.0, 10.0), 2.5
+WITHOUT_MAP = (Reason.MAP_UNREADABLE, Reason.NO_IMAGERY)
+
+
+@dataclass(frozen=True)
+class PhotoReading:
+    """A photo at one pitch, what is observed in it, and where that fits."""
+
+    photo: Photo
+    observation: Observation
+    modes: Modes
+
+    @property
+    def log_posterior(self) -> float:
+        """That of the best pose; -inf without any."""
+        return max((mode.log_posterior for mode in self.modes.modes), default=-np.inf)
+
+
+def best_reading(localizer: Localizer, photo: Photo, prior: Prior) -> PhotoReading:
+    """The photo at its pitch, or, where that is not known, at the one that fits best.
+
+    The poses at other pitches are then among the modes, and the photo's notes have the pitch.
+    """
+    as_given = _read(localizer, photo, prior)
+    rejection = as_given.modes.rejection
+    if photo.pitch_known or (rejection is not None and rejection.reason in WITHOUT_MAP):
+        return as_given
+    readings = [as_given, *_at_pitches(localizer, photo, prior, TILTED_PITCHES_DEG)]
+    middle_deg = _best(readings).photo.pitch_deg
+    readings += _at_pitches(localizer, photo, prior, (middle_deg - FINE_STEP_DEG, middle_deg + FINE_STEP_DEG))
+    best = _best(readings)
+    pitch_deg = best.photo.pitch_deg
+    where = f"{abs(pitch_deg):g}° {'down' if pitch_deg > 0 else 'up'}" if pitch_deg else "level"
+    note = f"pitch not given: found with the pose, {where} (--pitch makes the result more certain)"
+    return PhotoReading(
+        replace(best.photo, notes=(*photo.notes, note)),
+        best.observation,
+        with_rivals(best.modes, [reading.modes for reading in readings]),
+    )
+
+
+def _best(readings: list[PhotoReading]) -> PhotoReading:
+    return max(readings, key=lambda reading: reading.log_posterior)
+
+
+def _at_pitches(
+    localizer: Localizer, photo: Photo, prior: Prior, pitches_deg: tuple[float, ...]
+) -> list[PhotoReading]:
+    return [_read(localizer, replace(photo, pitch_deg=pitch_deg), prior) for pitch_deg in pitches_deg]
+
+
+def _read(localizer: Localizer, photo: Photo, prior: Prior) -> PhotoReading:
+    observation = localizer.observe(photo.view())
+    modes = localizer.modes([PlacedObservation(observation, IDENTITY_POSE)], prior)
+    return PhotoReading(photo, observation, modes)
