@@ -11,7 +11,8 @@ from xview_localizer.aerial_descriptors import AerialDescriptors
 from xview_localizer.geometry.dense import DenseSolverConfig
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.pose import Pose2, Prior
-from xview_localizer.localizer import MIN_MAP_HALF_EXTENT_M, Localizer
+from xview_localizer.localizer import Localizer
+from xview_localizer.localizer_config import MIN_MAP_HALF_EXTENT_M
 from xview_localizer.matching import MatchConfig
 from xview_localizer.models.contracts import Networks
 from xview_localizer.models.spec import ModelSpec

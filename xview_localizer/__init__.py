@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from xview_localizer.geometry.local_frame import LocalFrame
     from xview_localizer.geometry.pose import Pose2, Prior
     from xview_localizer.ground_view import GroundView
-    from xview_localizer.localizer import Localizer, LocalizerConfig
+    from xview_localizer.localizer import Localizer
+    from xview_localizer.localizer_config import LocalizerConfig
     from xview_localizer.models.manifest import ModelPackageError
     from xview_localizer.models.package import ModelPackage
     from xview_localizer.parameters.table import SettingsError
@@ -34,7 +35,7 @@ _HOME = {
     "KnownByUser": "photo.photo",
     "LocalFrame": "geometry.local_frame",
     "Localizer": "localizer",
-    "LocalizerConfig": "localizer",
+    "LocalizerConfig": "localizer_config",
     "LocatedPhoto": "photo.locate",
     "MapSourceError": "aerial.source",
     "ModelPackage": "models.package",

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from xview_localizer.aerial.source import MapSource, MapSourceError
 from xview_localizer.aerial_descriptors import AerialDescriptors
 from xview_localizer.belief.calibration import CalibrationSpec
 from xview_localizer.belief.evidence import ImageEvidence
 from xview_localizer.belief.fix import Fix
-from xview_localizer.belief.gate import SINGLE_IMAGE_GATE, GateConfig, decide
+from xview_localizer.belief.gate import decide
 from xview_localizer.belief.hypotheses import Belief
 from xview_localizer.describe import described_and_lifted
 from xview_localizer.descriptor_map import DescriptorMap
@@ -30,6 +30,7 @@ from xview_localizer.geometry.dense import DenseSolverConfig, PoseModes, joined,
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
+from xview_localizer.localizer_config import MIN_MAP_HALF_EXTENT_M, LocalizerConfig
 from xview_localizer.matching import MatchConfig, best_matches, match
 from xview_localizer.models.contracts import Networks
 from xview_localizer.modes import Modes
@@ -38,25 +39,6 @@ from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.slopes import observed_on_each_ground, on_each_ground
 from xview_localizer.stages import recorded_stages, stage
 from xview_localizer.wide_search import discs_to_solve
-
-# The map is read at least this far around the prior's middle. Cells of the image further out add little, and every
-# metre of map costs time.
-MIN_MAP_HALF_EXTENT_M = 28.8
-
-
-@dataclass(frozen=True)
-class LocalizerConfig:
-    """What a user may tune; what the network fixes stands in its package's model.yaml."""
-
-    gate: GateConfig = field(default_factory=GateConfig)  # in a drive, where the next image can still decide
-    single_image_gate: GateConfig = SINGLE_IMAGE_GATE
-    max_range_m: float = 45.0
-    max_cells: int = 600
-    assumed_camera_height_m: float = 2.0
-    unknown_height_scale_bounds: tuple[float, float] = (0.6, 1.6)
-    known_height_scale_bounds: tuple[float, float] = (0.9, 1.1)
-    map_reach_m: float = 20.0
-    map_sigma_m: float = 0.0  # standard deviation of the imagery's own position, per axis
 
 
 class Localizer:
@@ -192,7 +174,7 @@ class Localizer:
         expected: Sequence[Pose2],
     ) -> PoseModes:
         with stage("match"):
-            near = aerial.around(disc.x_m, disc.y_m, self._map_half_extent_m(disc))
+            near = aerial.around(disc.x_m, disc.y_m, self.config.map_half_extent_m(disc))
             if not near.valid.any():
                 return PoseModes(reason="the map has no imagery around the best coarse votes")
             match_field = match(placed, near, self._match_config, self._seed)
@@ -207,10 +189,7 @@ class Localizer:
         return best_matches(observation, scale, self._aerial_around(prior), self._match_config)
 
     def _aerial_around(self, prior: Prior) -> AerialDescriptors:
-        return self._aerial.read(prior.x_m, prior.y_m, self._map_half_extent_m(prior))
-
-    def _map_half_extent_m(self, prior: Prior) -> float:
-        return max(MIN_MAP_HALF_EXTENT_M, prior.radius_m + self.config.map_reach_m)
+        return self._aerial.read(prior.x_m, prior.y_m, self.config.map_half_extent_m(prior))
 
     @property
     def _match_config(self) -> MatchConfig:
@@ -221,14 +200,9 @@ class Localizer:
             independence_m=self.spec.calibration.independence_m,
         )
 
-    def scale_bounds(self, scale_known: bool) -> tuple[float, float]:
-        """Least and greatest scale that the solver may find."""
-        config = self.config
-        return config.known_height_scale_bounds if scale_known else config.unknown_height_scale_bounds
-
     def _solver_config(self, scale_known: bool) -> DenseSolverConfig:
         return DenseSolverConfig(
-            scale_bounds=self.scale_bounds(scale_known),
+            scale_bounds=self.config.scale_bounds(scale_known),
             evidence_temperature=self.spec.calibration.evidence_temperature,
         )
 

@@ -14,6 +14,7 @@ from xview_localizer.inputs.doubts import TILTS_LEAST
 from xview_localizer.inputs.intake import TILT_EVERY, DriveIntake, NoCameraError, NotMountedError
 from xview_localizer.inputs.messages import MessageError
 from xview_localizer.inputs.moments import CameraImage
+from xview_localizer.localizer_config import LocalizerConfig
 from xview_localizer.observation import empty_observation
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.rejection import Reason, Rejection
@@ -246,7 +247,7 @@ class GravityRecorder:
     """Stands in for the localizer and keeps the gravity vector of each view."""
 
     def __init__(self):
-        self.gravity = []
+        self.gravity, self.config = [], LocalizerConfig()
 
     def observe(self, view):
         self.gravity.append(view.gravity_base)
@@ -414,11 +415,7 @@ def answer(fix, on_slope=False):
 
 
 def test_a_scale_that_stays_at_its_bound_is_doubtful_where_the_camera_height_is_known():
-    class LocalizerWithBounds(GravityRecorder):
-        def scale_bounds(self, scale_known):
-            return (0.9, 1.1) if scale_known else (0.6, 1.6)
-
-    intake = DriveIntake(LocalizerWithBounds(), SETTINGS)
+    intake = DriveIntake(GravityRecorder(), SETTINGS)
     known = len(intake.doubts.current())
     for _ in range(12):
         intake.on_answer(Message(scale_known=True), answer(Fix(7.0, scale=0.9, rejection=NOT_SURE)))
@@ -446,11 +443,7 @@ def test_one_accepted_image_in_ten_is_examined_for_a_tilt(localizer, small_town)
 
 
 def test_an_imu_that_leans_on_every_heading_is_doubtful_until_time_jumps():
-    class LocalizerWithBounds(GravityRecorder):
-        def scale_bounds(self, scale_known):
-            return 0.9, 1.1
-
-    intake = DriveIntake(LocalizerWithBounds(), SETTINGS)
+    intake = DriveIntake(GravityRecorder(), SETTINGS)
     known = len(intake.current_doubts())
     for number in range(9):
         pitched = imu_message(100 + number)

@@ -21,7 +21,7 @@ from xview_localizer.imaging import NO_DATA_RGB
 from xview_localizer.learning.bag_pairs import posed_frames, write_pairs
 from xview_localizer.learning.drive_frames import cut_frames
 from xview_localizer.learning.reference import AdaptError
-from xview_localizer.localizer import LocalizerConfig
+from xview_localizer.localizer_config import LocalizerConfig
 from xview_localizer.modes import Modes
 from xview_localizer.observation import empty_observation
 from xview_localizer.parameters.settings import Settings
@@ -184,9 +184,6 @@ class SureLocalizer:
             depth_source="network",
             on_slope=self.on_slope,
         )
-
-    def scale_bounds(self, scale_known):
-        return 0.5, 2.0
 
 
 @pytest.mark.parametrize("reference", ["truth.tum", "/gnss/fix", None])

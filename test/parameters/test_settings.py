@@ -11,7 +11,7 @@ import yaml
 from xview_localizer.belief.gate import GateConfig
 from xview_localizer.belief.hypotheses import OdometryDrift
 from xview_localizer.inputs.mountings import MountingConfig
-from xview_localizer.localizer import LocalizerConfig
+from xview_localizer.localizer_config import LocalizerConfig
 from xview_localizer.models.package import default_package_path
 from xview_localizer.parameters.file import read_parameter_file
 from xview_localizer.parameters.settings import Settings, find_problems

@@ -20,7 +20,8 @@ from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.ground_view import GroundView
-from xview_localizer.localizer import Localizer, LocalizerConfig
+from xview_localizer.localizer import Localizer
+from xview_localizer.localizer_config import LocalizerConfig
 from xview_localizer.models.contracts import Networks
 from xview_localizer.recordings.pairs import Truth
 

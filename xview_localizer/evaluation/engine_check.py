@@ -26,7 +26,8 @@ from xview_localizer.geometry.camera import PinholeCamera
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.pose import wrap_angle_rad
 from xview_localizer.ground_view import LevelView
-from xview_localizer.localizer import Localizer, LocalizerConfig
+from xview_localizer.localizer import Localizer
+from xview_localizer.localizer_config import LocalizerConfig
 from xview_localizer.models.contracts import Networks
 from xview_localizer.models.manifest import sha256
 from xview_localizer.models.package import ModelPackage

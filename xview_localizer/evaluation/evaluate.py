@@ -10,7 +10,8 @@ from xview_localizer.belief.fix import Fix
 from xview_localizer.evaluation.judging import judge
 from xview_localizer.evaluation.metrics import Frame, Metrics, summarize
 from xview_localizer.geometry.pose import Pose2
-from xview_localizer.localizer import Localizer, LocalizerConfig
+from xview_localizer.localizer import Localizer
+from xview_localizer.localizer_config import LocalizerConfig
 from xview_localizer.models.contracts import Networks
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 from xview_localizer.recordings.pairs import (

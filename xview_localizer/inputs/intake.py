@@ -185,7 +185,7 @@ class DriveIntake:
     def on_answer(self, observation: Observation, tracked: TrackedFix) -> None:
         """What was found for an observation: a scale that never varies is doubtful, and so are lasting tilts."""
         fix = tracked.fix
-        self.doubts.on_scale(fix.scale, self._localizer.scale_bounds(observation.scale_known))
+        self.doubts.on_scale(fix.scale, self._localizer.config.scale_bounds(observation.scale_known))
         if not fix.accepted:
             return
         self._accepted += 1

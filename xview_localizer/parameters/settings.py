@@ -17,7 +17,7 @@ from xview_localizer.engines.factory import EngineConfig
 from xview_localizer.geometry.levelling import R_BODY_OPTICAL, R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.inputs.mountings import ONLY_CAMERA, CameraMounting, MountingConfig
-from xview_localizer.localizer import LocalizerConfig
+from xview_localizer.localizer_config import LocalizerConfig
 from xview_localizer.models.package import default_package_path
 from xview_localizer.parameters.table import OF_A_CAMERA, SETTINGS, SettingsError, Values, settings_table
 from xview_localizer.tracking.keyframes import KeyframeConfig

@@ -12,7 +12,7 @@ import numpy as np
 from xview_localizer.engines.factory import RUNTIMES, EngineConfig
 from xview_localizer.engines.names import PrecisionName
 from xview_localizer.geometry.pose import MAX_SEARCH_RADIUS_M
-from xview_localizer.localizer import LocalizerConfig
+from xview_localizer.localizer_config import LocalizerConfig
 from xview_localizer.tracking.tracker import TrackerConfig
 
 Value = bool | int | float | str | tuple[float, ...] | tuple[str, ...]
