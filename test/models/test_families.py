@@ -1,6 +1,7 @@
 """A package names its family; older ones are xview's, unknown ones and missing graphs are refused by name."""
 
 import shutil
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -71,6 +72,31 @@ class Refusing:
 
     def run(self, inputs):
         raise AssertionError("nothing to encode")
+
+
+@dataclass(frozen=True)
+class CountingCamera:
+    """Counts the rays that are projected."""
+
+    camera: PinholeCamera
+    rays: list[int] = field(default_factory=list, compare=False)
+
+    def __getattr__(self, name):
+        return getattr(self.camera, name)
+
+    def project(self, rays):
+        self.rays.append(len(rays))
+        return self.camera.project(rays)
+
+
+def test_a_camera_of_constant_attitude_is_projected_once(networks):
+    camera = CountingCamera(CAMERA)
+    image = np.zeros((240, 320, 3), np.uint8)
+    views = [LevelView(image, camera, R_base_optical_from_rpy(0, pitch, 0), 1.8) for pitch in (0.1, 0.1, 0.2)]
+    first, again, lower = ((networks.ground.describe(view), len(camera.rays)) for view in views)
+    assert again[1] == first[1] < lower[1]
+    np.testing.assert_array_equal(again[0].descriptor, first[0].descriptor)
+    assert not np.array_equal(lower[0].valid, first[0].valid)
 
 
 def test_a_view_of_sky_only_is_not_encoded():

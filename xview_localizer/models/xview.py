@@ -14,13 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
 from xview_localizer.engines.engine import Engine, InputSizes, SizeRange
+from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.canonical_view import CanonicalView, ViewSpec, canonical_view
 from xview_localizer.geometry.depth import DepthKind, DepthPrediction
-from xview_localizer.geometry.plan_view import PlanSpec, plan_coordinates, plan_view
+from xview_localizer.geometry.plan_view import PlanSpec, PlanView, plan_coordinates, plan_view
 from xview_localizer.ground_view import LevelView
 from xview_localizer.imaging import network_image, render_views
 from xview_localizer.models.contracts import GroundCells, Networks, OwnDepth
@@ -71,10 +73,10 @@ class XviewGround:
         """See GroundEncoder."""
         spec = self._spec
         with stage("view"):
-            canonical = canonical_view(view.camera, view.R_level_camera, spec.view)
+            attitude = tuple(view.R_level_camera.ravel().tolist())
+            canonical, plan = _resampling(view.camera, attitude, view.camera_height_m, spec.view, spec.plan)
             if not canonical.cell_valid.any():
                 return GroundCells.none()
-            plan = plan_view(view.camera, view.R_level_camera, view.camera_height_m, spec.plan)
             plan_xy = plan_coordinates(
                 canonical.cell_azimuth_rad, canonical.cell_elevation_rad, view.camera_height_m, plan.spec
             )
@@ -104,6 +106,18 @@ class XviewGround:
         if "log_range" not in cells:
             return described
         return replace(described, depth=_prediction(cells["log_range"], view, described, spec.depth))
+
+
+@lru_cache(maxsize=4)  # without an IMU the attitude of each of a few cameras is the same from image to image
+def _resampling(
+    camera: CameraModel, attitude: tuple[float, ...], camera_height_m: float, view: ViewSpec, plan: PlanSpec
+) -> tuple[CanonicalView, PlanView]:
+    """Where the pixels of the canonical view and of the plan come from; `attitude` is R_level_camera by rows."""
+    R_level_camera = np.reshape(attitude, (3, 3))
+    return (
+        canonical_view(camera, R_level_camera, view),
+        plan_view(camera, R_level_camera, camera_height_m, plan),
+    )
 
 
 def _within(rows: slice, view: CanonicalView) -> np.ndarray:
