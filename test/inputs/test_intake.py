@@ -88,7 +88,7 @@ def pose_message(sec, x_m=0.0, with_covariance=False):
 
 
 def imu_message(sec, frame_id=""):
-    return Message(header=header(sec, 0, frame_id), orientation=UPRIGHT, orientation_covariance=[0.0])
+    return Message(header=header(sec, 0, frame_id), orientation=UPRIGHT, orientation_covariance=[0.0] * 9)
 
 
 def black(message):

@@ -481,7 +481,7 @@ def test_acceleration_counts_as_gravity_from_5_to_15_mps2(length, gravity):
 def test_an_imu_that_measures_no_tilt_is_named_as_such():
     message = imu(False, (0.0, 0.0, 9.81))
     message.linear_acceleration_covariance = [-1.0] + [0.0] * 8
-    with pytest.raises(MessageError, match="neither an orientation nor an acceleration"):
+    with pytest.raises(MessageError, match="neither roll and pitch nor an acceleration"):
         gravity_from_imu(message)
 
 
@@ -508,7 +508,7 @@ def test_odometry_that_leans_too_far_is_refused():
 
 def imu(orientation_known=True, force=(0.0, 0.0, 9.81), **angles):
     return Message(
-        orientation=quaternion(**angles), orientation_covariance=[0.0 if orientation_known else -1.0],
+        orientation=quaternion(**angles), orientation_covariance=[0.0 if orientation_known else -1.0] + [0.0] * 8,
         linear_acceleration=Message(x=force[0], y=force[1], z=force[2]), linear_acceleration_covariance=[0.0],
     )  # fmt: skip
 
@@ -527,11 +527,30 @@ def test_gravity_comes_from_the_imu_s_orientation_or_else_its_acceleration():
     np.testing.assert_allclose(
         gravity_from_imu(imu(False, force)), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12
     )
-    unset = imu(True, force)
-    unset.orientation = Message(x=0.0, y=0.0, z=0.0, w=0.0)  # of a driver that has none
-    np.testing.assert_allclose(gravity_from_imu(unset), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12)
     with pytest.raises(MessageError, match="not gravity; give it in m/s², not in g"):
         gravity_from_imu(imu(False, (0.0, 0.0, 1.0)))
+
+
+@pytest.mark.parametrize("component", [0.0, np.nan])
+def test_an_orientation_that_a_driver_does_not_have_gives_way_to_the_acceleration(component):
+    """Zeros, or NaN while an INS is not aligned yet (septentrio_gnss_driver)."""
+    unset = imu(True, 9.81 * np.array([-np.sin(0.2), 0, np.cos(0.2)]))
+    unset.orientation = Message(x=component, y=component, z=component, w=component)
+    np.testing.assert_allclose(gravity_from_imu(unset), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12)
+
+
+@pytest.mark.parametrize("unknown", [(1000.0, 1000.0), (0.01, (2 * np.pi) ** 2)])
+def test_headings_of_gnss_receivers_are_not_level(unknown):
+    """Dual antennas as an Imu: navheading of ublox_gps; that of Septentrio receivers knows roll or pitch, too."""
+    heading = imu(True, 9.81 * np.array([-np.sin(0.2), 0, np.cos(0.2)]), yaw_rad=0.5)
+    heading.orientation_covariance[0], heading.orientation_covariance[4] = unknown
+    np.testing.assert_allclose(gravity_from_imu(heading), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12)
+    heading.linear_acceleration_covariance[0] = -1.0
+    with pytest.raises(MessageError, match="as headings of GNSS receivers do; connect another IMU"):
+        gravity_from_imu(heading)
+    heading.linear_acceleration_covariance[0], heading.linear_acceleration = 0.0, Message(x=0.0, y=0.0, z=0.0)
+    with pytest.raises(MessageError, match="no roll and pitch, and its acceleration"):
+        gravity_from_imu(heading)
 
 
 @pytest.mark.parametrize("latitude_deg", [60.0, 48.137, 31.0, -33.9])

@@ -204,7 +204,7 @@ def test_an_image_is_not_taken_as_level_while_the_imu_hangs_somewhere():
     robot = intake(stamped("base_link", "camera_optical_frame", R=DOWN_5_DEG))
     robot.cameras[""] = Message(width=4, height=3)
     upright = Message(x=0.0, y=0.0, z=0.0, w=1.0)
-    imu = Message(header=header("imu_link", 100), orientation=upright, orientation_covariance=[0.0])
+    imu = Message(header=header("imu_link", 100), orientation=upright, orientation_covariance=[0.0] * 9)
     with pytest.raises(
         MessageError, match="no transform base_link → imu_link; publish it or set imu.rpy_deg"
     ):

@@ -158,12 +158,13 @@ def gravity_from_imu(message) -> np.ndarray:
     length = float(np.linalg.norm(force))
     if message.linear_acceleration_covariance[0] < 0:
         raise MessageError(
-            "Imu declares neither an orientation nor an acceleration (-1 in both covariances); connect another IMU, or "
-            "none"
+            "Imu declares neither roll and pitch nor an acceleration (by its covariances), as headings of GNSS "
+            "receivers do; connect another IMU, or none"
         )
     if not LEAST_GRAVITY_MPS2 < length < GREATEST_GRAVITY_MPS2:
         raise MessageError(
-            f"Imu has no orientation and its acceleration ({length:.1f} m/s²) is not gravity; give it in m/s², not in g"
+            f"Imu has no roll and pitch, and its acceleration ({length:.1f} m/s²) is not gravity; give it in m/s², not "
+            "in g, and with gravity, or connect none"
         )
     return -force / length
 
@@ -177,10 +178,14 @@ def has_default_orientation(message) -> bool:
 def is_from_acceleration(message) -> bool:
     """Whether `gravity_from_imu` has only the acceleration to go by, which holds the robot's own as well.
 
-    Drivers without an orientation set its covariance to -1, or leave the quaternion at 0.
+    Drivers without an orientation set its covariance to -1, or leave the quaternion at 0 or NaN; those that know the
+    heading alone give roll and pitch a variance that says nothing.
     """
-    q = message.orientation
-    return message.orientation_covariance[0] < 0 or not any((q.x, q.y, q.z, q.w))
+    q, covariance = message.orientation, message.orientation_covariance
+    components = (q.x, q.y, q.z, q.w)
+    if covariance[0] < 0 or not any(components) or np.any(np.isnan(components)):
+        return True
+    return max(covariance[0], covariance[4]) > MAX_LEAN_RAD**2
 
 
 def _planar_pose(pose, frames: tuple[str, ...], name: str, T_child_base: Transform = IDENTITY) -> Pose2:
