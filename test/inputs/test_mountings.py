@@ -171,6 +171,17 @@ def test_odometry_of_another_frame_is_refused_unless_it_is_the_footprint():
     intake(**{"frames.base": "zed_camera_link"}).on_odom(odometry("zed_camera_link"))
 
 
+def test_odometry_with_its_frames_swapped_is_refused_though_tf_knows_them():
+    """TF's motion and the pose's would cancel each other, and the robot seem to stand."""
+    robot = intake()
+    robot.mountings.on_transforms(
+        Message(transforms=[stamped("robot1/odom", "base_link", (3.0, 0.0, 0.0), sec=100)]), static=False
+    )
+    with pytest.raises(MessageError, match="pose of robot1/odom in odom: .* are swapped, or it is the inverse"):
+        robot.on_odom(odometry("/robot1/odom"))
+    assert robot.tracker.odometry_at(100.0) is None
+
+
 def test_a_footprint_has_the_prefix_of_its_robot():
     """As with robot_state_publisher's frame_prefix, and in Gazebo."""
     robot = intake(**{"frames.base": "robot1/base_link"})

@@ -158,7 +158,7 @@ class Mountings:
             raise MountingError(
                 f"{what} names no frame_id to look up on TF; let its driver fill it in, or set {unset}"
             )
-        if frame.rpartition("/")[2] in WORLD_FRAMES:
+        if is_of_the_world(frame):
             raise MountingError(
                 f"{what} is in {frame}, which the robot moves in; let its driver name the frame of the sensor, or set "
                 f"{unset}"
@@ -173,6 +173,11 @@ class Mountings:
                 f"sensor's frame is fixed to the robot; correct the transform, or set {unset}"
             )
         return T
+
+
+def is_of_the_world(frame: str) -> bool:
+    """Whether a frame is one that the robot moves in, of whatever robot."""
+    return frame.rpartition("/")[2] in WORLD_FRAMES
 
 
 def parameter_prefix(camera: str) -> str:
