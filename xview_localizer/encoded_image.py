@@ -13,9 +13,9 @@ from PIL import Image, UnidentifiedImageError
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 # 300 MB at 8 bits. Cameras of robots have far fewer pixels, and a small file can claim any number of them.
 MAX_IMAGE_PX = 100_000_000
-# Encoders and drivers may append padding, so the end mark is looked for near the end.
-_PADDING_BYTES = 64
-_END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+# A PNG's last chunk; some writers append padding, so it is looked for near the end.
+_PNG_END, _PNG_PADDING_BYTES = b"IEND\xaeB`\x82", 64
+_JPEG_START_OF_SCAN, _JPEG_END = 0xDA, b"\xff\xd9"
 
 
 class EncodedImageError(ValueError):
@@ -43,15 +43,29 @@ def check_whole(data: bytes) -> None:
     Some decoders fill the rest of a cut image with grey, which must not pass for what a camera saw.
     """
     kind = image_format(data)
-    if kind == "WebP":
+    whole = True
+    if kind == "JPEG":
+        whole = data.find(_JPEG_END, _jpeg_scan(data)) >= 0
+    elif kind == "PNG":
+        whole = _PNG_END in data.rstrip(b"\0")[-_PNG_PADDING_BYTES:]
+    elif kind == "WebP":
         whole = len(data) >= 8 + int.from_bytes(data[4:8], "little")
-    else:
-        # Drivers that hand over a fixed buffer leave zeros behind the picture.
-        whole = kind is None or _END_MARKS[kind] in data.rstrip(b"\0")[-_PADDING_BYTES:]
     if not whole:
         raise EncodedImageError(
             f"is a {kind} image that was cut short ({len(data)} bytes) and cannot be decoded"
         )
+
+
+def _jpeg_scan(data: bytes) -> int:
+    """Where the pixels of a JPEG begin, or its end: the segments before them may hold a preview with an end of its own.
+
+    Behind the end, drivers that hand over a fixed buffer leave what earlier pictures had there.
+    """
+    at = 2
+    while at + 4 <= len(data) and data[at + 1] != _JPEG_START_OF_SCAN:
+        is_fill = data[at + 1] == 0xFF
+        at += 1 if is_fill else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return at
 
 
 def encoded_size(data: bytes) -> tuple[int, int]:

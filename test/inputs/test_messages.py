@@ -247,12 +247,24 @@ def test_images_too_large_by_their_header_are_refused_before_they_are_decoded(
         rgb_from_compressed_image(Message(format="png", data=png_of(side_px, side_px)), camera_size)
 
 
-def test_cut_jpegs_are_refused_and_padded_ones_taken():
+@pytest.mark.parametrize("behind", [bytes(5000), b"\xff" * 5000, bytes(range(1, 256)) * 20])
+def test_cut_jpegs_are_refused_and_those_in_a_larger_buffer_taken(behind):
+    """Drivers that hand over their whole buffer leave in it what earlier pictures had there (usb_cam)."""
     jpeg = cv2.imencode(".jpg", picture()[..., ::-1])[1].tobytes()
     with pytest.raises(MessageError, match="cut short"):
         rgb_from_compressed_image(Message(format="jpeg", data=jpeg[: len(jpeg) * 2 // 3]))
-    padded = rgb_from_compressed_image(Message(format="jpeg", data=jpeg + bytes(5000)))
-    np.testing.assert_array_equal(padded, rgb_from_compressed_image(Message(format="jpeg", data=jpeg)))
+    in_buffer = rgb_from_compressed_image(Message(format="jpeg", data=jpeg + behind))
+    np.testing.assert_array_equal(in_buffer, rgb_from_compressed_image(Message(format="jpeg", data=jpeg)))
+
+
+@pytest.mark.parametrize("fill_bytes", [0, 1])
+def test_the_end_of_a_preview_is_not_that_of_its_picture(fill_bytes):
+    jpeg = cv2.imencode(".jpg", picture()[..., ::-1])[1].tobytes()
+    segment = b"\xff" * fill_bytes + b"\xff\xe1" + (2 + len(jpeg)).to_bytes(2, "big") + jpeg
+    with_preview = jpeg[:2] + segment + jpeg[2:]
+    rgb_from_compressed_image(Message(format="jpeg", data=with_preview))
+    with pytest.raises(MessageError, match="cut short"):
+        rgb_from_compressed_image(Message(format="jpeg", data=with_preview[:-100]))
 
 
 def test_compressed_depth_images_are_refused_by_name():
