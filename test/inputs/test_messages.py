@@ -293,6 +293,10 @@ def test_broken_compressed_images_are_refused(data):
     [
         ({"encoding": "32FC1"}, "encoding '32FC1' is not supported"),
         ({"data": b"123"}, "cut off"),
+        (
+            {"encoding": "mono8", "step": WIDTH},
+            f"has {3 * WIDTH * HEIGHT} bytes, and .* of mono8 have {WIDTH * HEIGHT}:",
+        ),
         ({"step": 3}, "impossible for .*: step is the bytes of a row, at least"),
         ({"width": 0}, "impossible"),
         ({"width": 1, "height": MAX_IMAGE_PX + 1, "step": 3}, "impossible"),
@@ -304,6 +308,17 @@ def test_broken_images_are_refused(change, complaint):
     message = image("rgb8", picture())
     message.__dict__.update(change)
     with pytest.raises(MessageError, match=complaint):
+        rgb_from_image(message)
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [(".jpg", "JPEG"), (".png", "PNG"), (".webp", "WebP")])
+def test_a_picture_in_place_of_pixels_is_named(suffix, kind):
+    """usb_cam's raw_mjpeg puts the camera's JPEG into a buffer as large as the pixels would be."""
+    message = image("rgb8", picture())
+    message.data = (
+        cv2.imencode(suffix, np.zeros((2, 2, 3), np.uint8))[1].tobytes().ljust(len(message.data), b"\0")
+    )
+    with pytest.raises(MessageError, match=f"is a {kind} picture, not pixels of rgb8; .*CompressedImage"):
         rgb_from_image(message)
 
 

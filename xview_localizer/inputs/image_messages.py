@@ -6,7 +6,13 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from xview_localizer.encoded_image import MAX_IMAGE_PX, EncodedImageError, TooLargeImageError, decode_image
+from xview_localizer.encoded_image import (
+    MAX_IMAGE_PX,
+    EncodedImageError,
+    TooLargeImageError,
+    decode_image,
+    image_format,
+)
 from xview_localizer.inputs.messages import MessageError
 
 # Channels of the message, and OpenCV's conversion to RGB (None: it is RGB). Bayer names differ: OpenCV
@@ -42,6 +48,8 @@ ENCODINGS = (*_TO_RGB, *_OF_16_BITS)
 _SEMI_PLANAR = ("nv12", "nv21")
 # Two or four pixels share a colour, so that there is no odd number of them.
 _SUBSAMPLED = (*_SEMI_PLANAR, "yuv422", "uyvy", "yuv422_yuy2", "yuyv")
+# Enough of a picture's bytes to know JPEG, PNG and WebP by.
+_SIGNATURE_BYTES = 12
 # Encodings of depth images (REP 118), which some transports compress as ordinary pictures.
 _DEPTH = ("16UC1", "32FC1")
 
@@ -63,6 +71,16 @@ def rgb_from_image(message) -> np.ndarray:
     needed = (rows - 1) * step + row_bytes  # drivers may leave out the padding of the last row
     if data.size < needed:
         raise MessageError(f"image data is cut off: {data.size} of {needed} bytes")
+    if picture := image_format(data[:_SIGNATURE_BYTES].tobytes()):
+        raise MessageError(
+            f"image data is a {picture} picture, not pixels of {message.encoding}; let the driver decode it, or publish "
+            "it as a CompressedImage"
+        )
+    if data.size >= 2 * rows * step:
+        raise MessageError(
+            f"image data has {data.size} bytes, and {width} × {height} px of {message.encoding} have {rows * step}: "
+            "the encoding or the size is another one; correct the driver"
+        )
     pixels = np.ascontiguousarray(as_strided(data, (rows, row_bytes), (step, 1)))
     if deep:
         pixels = pixels.view(">u2" if message.is_bigendian else "<u2")
