@@ -88,6 +88,8 @@ class RecordingFetcher(Fetcher):
             ["http://t1.h/9/2/1@2x.png", "http://t0.h/9/3/1@2x.png", "http://t1.h/9/4/1@2x.png"],
         ),
         ("http://h/{z}/{x}/{y}{r}.png", 256, [f"http://h/9/{x}/1.png" for x in (2, 3, 4)]),
+        ("http://{a-c}.h/{z}/{x}/{y}", 256, ["http://a.h/9/2/1", "http://b.h/9/3/1", "http://c.h/9/4/1"]),
+        ("http://t{2-3}.h/{z}/{x}/{y}", 256, ["http://t3.h/9/2/1", "http://t2.h/9/3/1", "http://t3.h/9/4/1"]),
     ],
 )
 def test_sub_domains_and_retina(template, tile_px, urls) -> None:
@@ -187,6 +189,10 @@ TILE = "&tilematrix={z}&tilerow={y}&tilecol={x}"
         ("http://h/wmts?tilematrixset=DE_EPSG_25832_ADV" + TILE, "EPSG:25832"),
         ("http://h/wmts/ortho/EPSG:3006/{TileMatrix}/{TileRow}/{TileCol}.png", "EPSG:3006"),
         ("http://h/tms/1.0.0/ortho@EPSG:4326@png/{z}/{x}/{-y}.png", "EPSG:4326"),
+        ("http://h/v1/tiles/aerial/NZTM2000Quad/{z}/{x}/{y}.webp?api=key", "NZTM2000Quad"),
+        ("http://h/cog/tiles/WorldCRS84Quad/{z}/{x}/{y}.png?url=a.tif", "WorldCRS84Quad"),
+        ("http://h/1.0.0/swissimage/default/current/2056/{z}/{x}/{y}.jpeg", "2056"),
+        ("http://h/v1/wmts/1.0.0/topo/default/utm33n/{TileMatrix}/{TileRow}/{TileCol}.png", "utm33n"),
     ],
 )
 def test_tiles_in_another_crs_are_refused(template, name, frame) -> None:
@@ -200,6 +206,11 @@ def test_tiles_in_another_crs_are_refused(template, name, frame) -> None:
 )
 def test_tiles_in_web_mercator_by_any_name(name, frame) -> None:
     open_map_source(f"http://h/wmts?tilematrixset={name}{TILE.replace('={z}', f'={name}:{{z}}')}", frame)
+
+
+@pytest.mark.parametrize("folder", ["3857", "900913", "WebMercatorQuad", "2021", "1998", "autumn"])
+def test_a_folder_before_the_zoom_may_be_a_year_or_web_mercator(folder, frame) -> None:
+    open_map_source(f"http://h/ortho/{folder}/{{z}}/{{x}}/{{y}}.png", frame)
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,16 @@ _SCHEMES = ("http", "https", "file")
 # OpenLayers writes ${z}.
 _PLACEHOLDER = re.compile(r"\$?(\{-?\w+\})")
 _SWITCH = re.compile(r"\{switch:([^{}]+)\}")
+# OpenLayers' sub-domains: {a-c}, {0-3}.
+_RANGE = re.compile(r"\{(\w)-(\w)\}")
 # Web Mercator's codes; names of a WMTS's tile matrix sets hold others, or one of these words.
 _MERCATOR_CODES = ("3857", "900913", "3785", "3587", "102100", "102113")
 _EPSG = re.compile(r"EPSG[:_]*(\d{4,6})", re.IGNORECASE)
 _MATRIX_SET = re.compile(r"tilematrixset=([^&]*)", re.IGNORECASE)
+# In a path a set stands before the zoom. Alone there, a number of four digits may also be the year of the imagery.
+_SET_IN_PATH = re.compile(
+    r"/(utm\d\d[ns]?|wgs84|\w+Quad|(?!19\d\d/|20[0-4]\d/)\d{4,6})/\$?\{(?:z|zoom|tilematrix)\}", re.IGNORECASE
+)
 _OTHER_CRS = re.compile(r"(?:WGS|CRS|ETRS)_?(?:84|89|1984)|global_?geodetic|UTM|\d{4,6}", re.IGNORECASE)
 
 
@@ -35,8 +41,8 @@ def template_tiles(template: str, fetcher: Fetcher, tile_px: int = 256) -> Calla
     """Tile function `tile(zoom, x, y)` (y from the north) of a URL template (http, https or file).
 
     Placeholders: {z} {x} {y} (XYZ), {-y} (TMS, y from the south), WMTS's {TileMatrix} {TileCol} {TileRow} in a path
-    (REST) or a query (KVP), or {q} ({quadkey}, as Bing has it) alone; besides, {switch:a,b,c} for sub-domains, {s}
-    for a, b and c, and {r}, which is @2x for tiles of 512 px and nothing else. Raises MapSourceError naming what is
+    (REST) or a query (KVP), or {q} ({quadkey}, as Bing has it) alone; besides, {switch:a,b,c} or {a-c} for sub-domains,
+    {s} for a, b and c, and {r}, which is @2x for tiles of 512 px and nothing else. Raises MapSourceError naming what is
     wrong with the template, such as a tile matrix set of another CRS.
     """
     if parsed_url(template).scheme not in _SCHEMES:
@@ -48,7 +54,7 @@ def template_tiles(template: str, fetcher: Fetcher, tile_px: int = 256) -> Calla
             f"the tile template {redacted(template)!r} is of the tile matrix set {other}, and tiles are taken in Web "
             "Mercator: choose the service's set of EPSG:3857, often GoogleMapsCompatible, or its WMS"
         )
-    names = _PLACEHOLDER.sub(_own_name, template)
+    names = _RANGE.sub(_sub_domains, _PLACEHOLDER.sub(_own_name, template))
     names = names.replace("{r}", "@2x" if tile_px == 512 else "")
     fixed = _SWITCH.sub("", names)
     found = set(re.findall(r"\{[^{}]*\}", fixed))
@@ -83,7 +89,16 @@ def _other_matrix_set(template: str) -> str:
             return f"EPSG:{code}"
     named = _MATRIX_SET.search(template)
     found = _OTHER_CRS.search(named[1]) if named else None
-    return named[1] if named and found and found[0] not in _MERCATOR_CODES else ""
+    if named and found and found[0] not in _MERCATOR_CODES:
+        return named[1]
+    in_path = _SET_IN_PATH.search(template)
+    return in_path[1] if in_path and in_path[1] not in (*_MERCATOR_CODES, "WebMercatorQuad") else ""
+
+
+def _sub_domains(ends: re.Match[str]) -> str:
+    """A range of letters or digits as {switch:...} lists them."""
+    first, last = map(ord, ends.groups())
+    return f"{{switch:{','.join(map(chr, range(first, last + 1)))}}}"
 
 
 def _own_name(placeholder: re.Match[str]) -> str:
