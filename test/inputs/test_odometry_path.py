@@ -59,6 +59,26 @@ def test_a_path_of_another_scale_is_doubted(scale):
     assert float(doubt.split()[6]) == pytest.approx(scale, abs=0.06)
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-3, 1e-5])
+def test_odometry_that_stands_while_gnss_drives_is_doubted(scale):
+    """A driver of wheels that lost its motors, kilometres, degrees."""
+    check, path_m = PathCheck(), corner()
+    drive(check, scale * path_m, path_m + np.random.default_rng(0).normal(0.0, 1.0, path_m.shape))
+    (doubt,) = check.doubts()
+    assert doubt.startswith("by fix the robot has driven 3") and "by odom less than 2 m" in doubt
+    drive(check, path_m, path_m, start_sec=100.0)
+    assert check.doubts() == []  # it moves again
+
+
+@pytest.mark.parametrize("sigma_m", [1.0, 15.0])
+def test_a_robot_that_stands_is_not_doubted_for_gnss_that_strays(sigma_m):
+    rng, check = np.random.default_rng(0), PathCheck()
+    strays_m = rng.normal(0.0, sigma_m, (200, 2))
+    strays_m[::10] += 100.0  # reflections
+    drive(check, np.zeros((200, 2)), strays_m, sigma_m)
+    assert check.doubts() == []
+
+
 def test_a_position_that_is_repeated_while_the_robot_drives_is_refused():
     path_m = corner()
     with pytest.raises(MessageError, match="repeats a position to the last digit, and by odom .* driven 8 m"):

@@ -1,4 +1,4 @@
-"""Odometry whose path is not the one that GNSS shows: its mirror image, or of another scale; and GNSS that stands."""
+"""Odometry whose path is not the one that GNSS shows: its mirror image, or of another scale; and either that stands."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ MAX_AGE_SEC = 0.3
 BETTER_BY, MISSES_BY_SIGMAS, MISSES_BY_M = 4.0, 3.0, 2.0
 # Receivers that measure change the last digits of a position; one that is repeated while this is driven is an old one.
 REPEATED_OVER_M = 5.0
+# Odometry that has not moved on by SPACING_M while positions did, by more than this and than GNSS can be off, stands still
+# or is in kilometres or degrees. Medians of the first and last few are compared, as single ones are reflections.
+LEFT_BEHIND_M, FEW = 20.0, 5
 
 
 class PathCheck:
@@ -31,12 +34,15 @@ class PathCheck:
         # GNSS's position, and odometry's when it came first.
         self._repeated: tuple[complex, complex] | None = None
         self._scale = 1.0  # of odometry's path against GNSS's, where they differ
+        # GNSS's positions and sigmas since odometry moved on: the first and last FEW.
+        self._here: list[tuple[np.ndarray, float]] = []
 
     def on_odometry(self, stamp_sec: float, pose: Pose2) -> None:
         """Take the next pose. Raises MessageError where the path so far is a mirror image."""
         at = complex(pose.x_m, pose.y_m)
         if self._last is not None and abs(at - self._last[1]) > RESTART_STEP_M:
             self._pairs.clear()
+            self._here.clear()
             self._mirrored, self._repeated = False, None
         self._last = (stamp_sec, at)
         if self._mirrored:
@@ -60,15 +66,32 @@ class PathCheck:
         if not self._pairs or abs(at - self._pairs[-1][0]) >= SPACING_M:
             self._pairs.append((at, position, sigma_m))
             self._compare()
+            self._here.clear()
+        self._here.append((xy_m, sigma_m))
+        del self._here[FEW:-FEW]
 
     def doubts(self) -> list[str]:
-        """A sentence with the remedy while the odometry of the last positions has another scale."""
+        """A sentence with the remedy while the odometry of the last positions stands still or has another scale."""
+        if left_behind_m := self._left_behind_m():
+            return [
+                f"by fix the robot has driven {left_behind_m:.0f} m, and by odom less than {SPACING_M:g} m, so that few "
+                "poses are found, if any: check that the wheels' driver runs, and that odometry is in metres"
+            ]
         if self._scale == 1.0:
             return []
         return [
             f"by odom the robot has driven {self._scale:.2g} times as far as by fix, and few poses are found, if any: "
             "check the wheels' radius, the gear ratio, and that odometry is in metres"
         ]
+
+    def _left_behind_m(self) -> float:
+        """How far GNSS has gone since odometry moved on; 0 where that is no more than GNSS can be off."""
+        if len(self._here) < 2 * FEW:
+            return 0.0
+        positions_m, sigmas_m = (np.array(values) for values in zip(*self._here, strict=True))
+        first_m, last_m = (np.median(few_m, axis=0) for few_m in (positions_m[:FEW], positions_m[-FEW:]))
+        gone_m = float(np.linalg.norm(last_m - first_m))
+        return gone_m if gone_m > max(LEFT_BEHIND_M, MISSES_BY_SIGMAS * float(np.median(sigmas_m))) else 0.0
 
     def _compare(self) -> None:
         if len(self._pairs) < POSITIONS_LEAST:
