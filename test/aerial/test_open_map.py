@@ -85,6 +85,15 @@ def test_broken_mbtiles_are_refused(tmp_path, frame) -> None:
             open_map_source(str(path), frame)
 
 
+def test_mbtiles_in_wal_mode_are_read_where_nothing_can_be_written_beside_them(tmp_path, frame) -> None:
+    """As on a read-only volume; for root, only a folder of the journal's name is in the way."""
+    path = write_mbtiles(tmp_path / "m.mbtiles", frame)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+    (tmp_path / "m.mbtiles-wal").mkdir()
+    assert probe_map(open_map_source(str(path), frame), 0.0, 0.0, 0.25).valid_ratio == 1.0
+
+
 def test_mbtiles_of_texts_are_refused(tmp_path, frame) -> None:
     """Scripts take the numbers from the names of files."""
     with closing(sqlite3.connect(tmp_path / "a.mbtiles")) as database, database:

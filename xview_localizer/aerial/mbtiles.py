@@ -37,7 +37,7 @@ def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], Ti
         raise MapSourceError(f"there is no MBTiles file {path}")
     lock = threading.Lock()
     try:
-        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        database = _connected(path)
         lowest, highest = database.execute("SELECT min(zoom_level), max(zoom_level) FROM tiles").fetchone()
         if isinstance(highest, str):
             raise MapSourceError(
@@ -72,6 +72,18 @@ def open_mbtiles(path: Path | str) -> tuple[Callable[[int, int, int], bytes], Ti
             raise MapSourceError(f"cannot read tile {zoom}/{x}/{y} of {path}: {error}") from error
 
     return tile, TileMatrix(tile_px, lowest, highest)
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """The database for reading. In WAL mode it can be read only where files may be written beside it, unless it is said
+    not to change. Raises sqlite3.Error."""
+    address = f"{path.resolve().as_uri()}?mode=ro"
+    database = sqlite3.connect(address, uri=True, check_same_thread=False)
+    try:
+        database.execute("PRAGMA schema_version")
+    except sqlite3.OperationalError:
+        return sqlite3.connect(f"{address}&immutable=1", uri=True, check_same_thread=False)
+    return database
 
 
 def _unpacked(data: bytes) -> bytes:
