@@ -359,8 +359,39 @@ def test_the_last_position_of_a_receiver_without_a_fix_is_not_used(save):
 
 def test_a_sign_beside_the_hemisphere():
     """Some phones write signed numbers, which Pillow reads and does not write."""
-    assert _angle_deg((-33.0, 30.0, 0.0), "S", "S", 90.0) == -33.5
-    assert _angle_deg((-33.0, 30.0, 0.0), None, "S", 90.0) == -33.5
+    assert _angle_deg((-33.0, 30.0, 0.0), "S", "NS", 90.0) == -33.5
+    assert _angle_deg((-33.0, 30.0, 0.0), None, "NS", 90.0) == -33.5
+
+
+@pytest.mark.parametrize(
+    ("reference", "angle_deg"),
+    [
+        ("W", -70.5),
+        ("west", -70.5),
+        (b"W\0", -70.5),
+        ("E", 70.5),
+        (" E", 70.5),
+        ("N", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_hemisphere_is_not_guessed(reference, angle_deg):
+    """Some cameras leave it out (ODM#1465, a Sony ILCE-5100), and 70° east is on the other side of the Earth."""
+    assert _angle_deg((70.0, 30.0, 0.0), reference, "EW", 180.0) == angle_deg
+
+
+@pytest.mark.parametrize(
+    ("parts", "angle_deg"),
+    [
+        ((48.0, 8.0, 60.0), 48.15),
+        ((48.0, 8.0, 4537.0), None),
+        ((48.0, 75.0, 0.0), None),
+        ((48.0, -8.0, 0.0), None),
+    ],
+)
+def test_minutes_and_seconds_are_below_60(parts, angle_deg):
+    assert _angle_deg(parts, "N", "NS", 90.0) == angle_deg
 
 
 def test_a_heading_of_exactly_0_is_not_known(save):

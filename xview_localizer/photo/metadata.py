@@ -121,8 +121,8 @@ def _advice(path: Path) -> str:
 def _metadata(exif: Image.Exif, xmp: str) -> PhotoMetadata:
     gps, camera = exif.get_ifd(ExifTags.IFD.GPSInfo), exif.get_ifd(ExifTags.IFD.Exif)
     tags = ExifTags.GPS
-    latitude_deg = _angle_deg(gps.get(tags.GPSLatitude), gps.get(tags.GPSLatitudeRef), "S", 90.0)
-    longitude_deg = _angle_deg(gps.get(tags.GPSLongitude), gps.get(tags.GPSLongitudeRef), "W", 180.0)
+    latitude_deg = _angle_deg(gps.get(tags.GPSLatitude), gps.get(tags.GPSLatitudeRef), "NS", 90.0)
+    longitude_deg = _angle_deg(gps.get(tags.GPSLongitude), gps.get(tags.GPSLongitudeRef), "EW", 180.0)
     no_fix = latitude_deg == longitude_deg == 0 or str(gps.get(tags.GPSStatus, "")).upper().startswith("V")
     if latitude_deg is None or longitude_deg is None or no_fix:
         # Cameras without a fix write zeros, or the last position (status V).
@@ -226,8 +226,11 @@ def _gimbal(xmp: str) -> GimbalTags | None:
     return GimbalTags(*known) if len(known) == len(angles) and any(known) else None
 
 
-def _angle_deg(parts: object, reference: object, negative: str, limit_deg: float) -> float | None:
-    """Degrees of a (degrees, minutes, seconds) triple; None where it is absent or impossible."""
+def _angle_deg(parts: object, reference: object, hemispheres: str, limit_deg: float) -> float | None:
+    """Degrees of a (degrees, minutes, seconds) triple; None where it is absent or impossible, or on either side of 0.
+
+    `hemispheres` are the letters of the positive and the negative side, which the reference begins with.
+    """
     if not (isinstance(parts, tuple) and len(parts) == 3):
         return None
     numbers = [number for part in parts if (number := _number(part)) is not None]
@@ -235,10 +238,14 @@ def _angle_deg(parts: object, reference: object, negative: str, limit_deg: float
         return None
     degrees, minutes, seconds = numbers
     angle_deg = abs(degrees) + minutes / 60 + seconds / 3600
-    if not 0 <= angle_deg <= limit_deg:
+    # Rounding makes 60 of 59.99; some programs write seconds a hundred times as large.
+    if not (0 <= minutes <= 60 and 0 <= seconds <= 60 and angle_deg <= limit_deg):
         return None
-    # Some write the sign, too.
-    return -angle_deg if degrees < 0 or str(reference).upper().startswith(negative) else angle_deg
+    text = reference.decode("latin-1") if isinstance(reference, bytes) else str(reference)
+    side = hemispheres.find(text.strip()[:1].upper() or " ")
+    if degrees < 0 or side == 1:  # some write the sign, too
+        return -angle_deg
+    return angle_deg if side == 0 else None
 
 
 def _heading_deg(value: object) -> float | None:
