@@ -61,6 +61,13 @@ def test_an_address_that_is_no_map_is_refused(uri, message, frame) -> None:
         open_map_source(uri, frame)
 
 
+@pytest.mark.parametrize("name", ["ortho.ecw", "ortho.img"])
+def test_rasters_of_other_kinds_can_be_converted(name, tmp_path, frame) -> None:
+    (tmp_path / name).write_bytes(b"raster")
+    with pytest.raises(MapSourceError, match=f"cannot tell what map .*{name}' is .*gdal_translate FILE map.tif"):
+        open_map_source(str(tmp_path / name), frame)
+
+
 def test_broken_mbtiles_are_refused(tmp_path, frame) -> None:
     rubbish, empty, blank, vector = (
         tmp_path / f"{name}.mbtiles" for name in ("rubbish", "empty", "blank", "vector")

@@ -53,7 +53,7 @@ def open_map_source(
         uri = re.sub("%7[bB]", "{", re.sub("%7[dD]", "}", uri))
     if "{" in uri and not is_wms(uri):
         return TiledMap(template_tiles(uri, Fetcher(fetch, cache), matrix.tile_px), frame, matrix)
-    parsed, absent = parsed_url(uri), ""
+    parsed, remark = parsed_url(uri), ""
     if parsed.scheme in ("http", "https"):
         return _open_url(uri, parsed.path, frame, matrix, fetch, cache)
     if parsed.scheme in ("", "file"):
@@ -69,9 +69,11 @@ def open_map_source(
             return RasterMap(path, frame)
         if uri and path.is_dir():
             return FolderMap(path, RASTER_SUFFIXES, frame)
-        absent = "" if path.exists() else " (there is no such file or folder)"
+        remark = " (there is no such file or folder)"
+        if path.exists():
+            remark = " (of most other rasters `gdal_translate FILE map.tif` makes one that is read)"
     raise MapSourceError(
-        f"cannot tell what map {redacted(uri)!r} is{absent}: give a tile template such as "
+        f"cannot tell what map {redacted(uri)!r} is{remark}: give a tile template such as "
         "http://localhost:8080/{z}/{x}/{y}.png, a WMS with its LAYERS, an .mbtiles or .pmtiles file, "
         f"a raster or a folder of rasters on this machine ({', '.join(RASTER_SUFFIXES)}), or the URL of a .tif (COG) "
         "or .pmtiles"

@@ -35,6 +35,8 @@ REFERENCE_ROLES = {
     ),
 }
 
+# What is opened, with suffixes in lower case.
+KINDS = "a rosbag2 folder, .mcap, .db3 or .bag"
 # Recordings as people send them.
 PACKED = (".zstd", ".zst", ".gz", ".tgz", ".bz2", ".xz", ".lz4", ".zip", ".7z", ".tar")
 
@@ -258,7 +260,7 @@ def _advice(bag: Path, error: Exception) -> str:
         if not [*bag.glob("*.mcap*"), *bag.glob("*.db3*")]:
             if inside := sorted(path.parent.name for path in bag.glob("*/metadata.yaml")):
                 return f"recordings are in it: {', '.join(inside)}; give one of them"
-            return "it has no drive.yaml, and is no recording (a rosbag2 folder, .mcap, .db3 or .bag)"
+            return f"it has no drive.yaml, and is no recording ({KINDS})"
         unpack = "unpack its .zstd files, then " if [*bag.glob("*.zstd")] else ""
         return f"the recording was not ended properly and has no metadata.yaml; {unpack}run `ros2 bag reindex` on it"
     if bag.suffix.lower() in PACKED:
@@ -267,6 +269,8 @@ def _advice(bag: Path, error: Exception) -> str:
         return "if recording was broken off, run `rosbag reindex` on it"
     if bag.suffix == ".active":
         return "recording was broken off; rename it to .bag and run `rosbag reindex` on it"
+    if bag.is_file() and bag.suffix not in (".mcap", ".db3"):
+        return f"recordings are {KINDS}; other formats have to be converted, and suffixes in capitals renamed"
     if "Profile is not ros2" in str(error):
         return (
             "its header does not name ROS 2: of messages of ROS 2, `ros2 bag convert` writes one that does; of ROS 1, "
