@@ -178,7 +178,7 @@ def test_odometry_with_its_frames_swapped_is_refused_though_tf_knows_them():
         Message(transforms=[stamped("robot1/odom", "base_link", (3.0, 0.0, 0.0), sec=100)]), static=False
     )
     with pytest.raises(
-        MessageError, match="pose of robot1/odom in odom: .* are swapped, or it is the inverse"
+        MessageError, match="pose of robot1/odom, which the robot moves in: .* are swapped, or it is"
     ):
         robot.on_odom(odometry("/robot1/odom"))
     assert robot.tracker.odometry_at(100.0) is None

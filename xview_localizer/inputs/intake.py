@@ -18,13 +18,7 @@ from xview_localizer.inputs.image_messages import rgb_from_compressed_image, rgb
 from xview_localizer.inputs.lean_check import LeanCheck
 from xview_localizer.inputs.message_types import input_of
 from xview_localizer.inputs.moments import CameraImage, Moment
-from xview_localizer.inputs.mountings import (
-    ONLY_CAMERA,
-    MountingError,
-    Mountings,
-    is_of_the_world,
-    parameter_prefix,
-)
+from xview_localizer.inputs.mountings import ONLY_CAMERA, MountingError, Mountings, parameter_prefix
 from xview_localizer.inputs.odometry_check import OdometryCheck
 from xview_localizer.inputs.odometry_path import PathCheck
 from xview_localizer.inputs.odometry_source import OdometrySource
@@ -131,11 +125,6 @@ class DriveIntake:
             raise messages.MessageError(
                 f"Odometry is the pose of {child} in {frame} itself; let the driver set child_frame_id to {base}, or "
                 "leave it empty"
-            )
-        if is_of_the_world(child) and child != base:
-            raise messages.MessageError(
-                f"Odometry is the pose of {child} in {frame or 'a frame without a name'}: header.frame_id and "
-                f"child_frame_id are swapped, or it is the inverse; let the driver publish the pose of {base} in {child}"
             )
 
     def on_imu(self, message) -> None:

@@ -141,6 +141,11 @@ class Mountings:
         child, base = _frame(child_frame_id), self._config.base_frame
         if child in ("", base):
             return IDENTITY
+        if _is_of_the_world(child):  # TF's motion and the pose's would cancel each other
+            raise MountingError(
+                f"Odometry is the pose of {child}, which the robot moves in: header.frame_id and child_frame_id are "
+                f"swapped, or it is the inverse; let the driver publish the pose of {base} in {child}"
+            )
         try:
             return self._tree.lookup(child, base, stamp_sec, self._config.hold_sec)
         except TransformError as error:
@@ -158,7 +163,7 @@ class Mountings:
             raise MountingError(
                 f"{what} names no frame_id to look up on TF; let its driver fill it in, or set {unset}"
             )
-        if is_of_the_world(frame):
+        if _is_of_the_world(frame):
             raise MountingError(
                 f"{what} is in {frame}, which the robot moves in; let its driver name the frame of the sensor, or set "
                 f"{unset}"
@@ -175,14 +180,13 @@ class Mountings:
         return T
 
 
-def is_of_the_world(frame: str) -> bool:
-    """Whether a frame is one that the robot moves in, of whatever robot."""
-    return frame.rpartition("/")[2] in WORLD_FRAMES
-
-
 def parameter_prefix(camera: str) -> str:
     """What the names of a camera's parameters begin with."""
     return f"camera.{camera}" if camera else "camera"
+
+
+def _is_of_the_world(frame: str) -> bool:
+    return frame.rpartition("/")[2] in WORLD_FRAMES
 
 
 def _R_base_optical(R_base_frame: np.ndarray, frame: str) -> np.ndarray:
