@@ -270,6 +270,29 @@ def test_a_ros_1_bag_is_read_as_its_ros_2_twin(tmp_path):
     assert stamp_sec(messages["fix"][1]) == pytest.approx(1002.000000005)
 
 
+@pytest.mark.parametrize("package", ["tf2_msgs/msg/TFMessage", "tf/msg/tfMessage"])
+def test_transforms_of_ros_1_have_either_name(tmp_path, package):
+    """Those of the package tf, before tf2, are in recordings of ten years ago."""
+    store = get_typestore(Stores.ROS1_NOETIC)
+    store.register(get_types_from_msg("geometry_msgs/TransformStamped[] transforms", package))
+    t = store.types
+    stamp = t["builtin_interfaces/msg/Time"](sec=1000, nanosec=5)
+    transform = t["geometry_msgs/msg/Transform"](
+        t["geometry_msgs/msg/Vector3"](0.4, 0.0, 1.6), t["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.0, 1.0)
+    )
+    header = t["std_msgs/msg/Header"](seq=1, stamp=stamp, frame_id="base_link")
+    message = t[package]([t["geometry_msgs/msg/TransformStamped"](header, "gps", transform)])
+    with Ros1Writer(tmp_path / "drive.bag") as bag:
+        connection = bag.add_connection("/tf", package, typestore=store)
+        bag.write(connection, 1000 * 10**9, store.serialize_ros1(message, package))
+    with BagReader(tmp_path / "drive.bag", TF_TOPICS, ROLES_AND_TF, required=()) as bag:
+        (recorded,) = bag.messages()
+        assert bag.types["tf"] == recorded.type_name == "tf2_msgs/msg/TFMessage"
+        (decoded,) = bag.decode(recorded).transforms
+    assert (decoded.header.frame_id, decoded.child_frame_id) == ("base_link", "gps")
+    assert decoded.transform.translation.x == 0.4
+
+
 @pytest.mark.parametrize(
     ("damage", "advice"),
     [

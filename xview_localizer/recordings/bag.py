@@ -21,7 +21,8 @@ from xview_localizer.parameters.table import Value
 IMAGE_DELAY_SEC = 0.5
 
 # Transforms, read where the caller wants them, and their topics unless drive.yaml names others.
-TF_ROLES = {"tf_static": ("tf2_msgs/msg/TFMessage",), "tf": ("tf2_msgs/msg/TFMessage",)}
+TF_TYPES = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
+TF_ROLES = {"tf_static": TF_TYPES, "tf": TF_TYPES}
 ROLES_AND_TF = ROLES | TF_ROLES
 TF_TOPICS = {"tf_static": "/tf_static", "tf": "/tf"}
 REQUIRED_ROLES = ("image", "camera_info", "fix")
@@ -37,6 +38,8 @@ REFERENCE_ROLES = {
 
 # What is opened, with suffixes in lower case.
 KINDS = "a rosbag2 folder, .mcap, .db3 or .bag"
+# Earlier names of types, of ROS 1.
+RENAMED = {TF_TYPES[1]: TF_TYPES[0]}
 # Recordings as people send them.
 PACKED = (".zstd", ".zst", ".gz", ".tgz", ".bz2", ".xz", ".lz4", ".zip", ".7z", ".tar")
 
@@ -176,7 +179,7 @@ class BagReader:
     @property
     def types(self) -> dict[str, str]:
         """ROS type of each role that the recording has."""
-        return {role: connection.msgtype for role, connection in self._connections.values()}
+        return {role: _type_name(connection) for role, connection in self._connections.values()}
 
     @property
     def recorded_topics(self) -> list[tuple[str, str]]:
@@ -217,7 +220,7 @@ class BagReader:
                 role = self._connections[connection.id][0]
                 cdr = bytes(data) if self._reader.is2 else self._cdr_of_ros1(data, connection.msgtype)
                 empty.discard(connection.topic)
-                yield BagMessage(role, connection.msgtype, cdr, recorded_ns)
+                yield BagMessage(role, _type_name(connection), cdr, recorded_ns)
         except Exception as error:
             raise BagError(f"{self._bag} is damaged: {error!r}") from error
         if empty:  # rosbags passes over topics that metadata.yaml gives another QoS than the recording itself
@@ -228,11 +231,16 @@ class BagReader:
 
     def _cdr_of_ros1(self, data: bytes, type_name: str) -> bytes:
         """A message of ROS 1 as ROS 2 has it: fields of other names (D, K) and none of `seq`."""
-        message = self._reader.deserialize(data, type_name)
+        message, ros2_name = self._reader.deserialize(data, type_name), RENAMED.get(type_name, type_name)
         migrated = migrate_message(
-            self._reader.typestore, _STORE, type_name, type_name, self._migrations, message
+            self._reader.typestore, _STORE, type_name, ros2_name, self._migrations, message
         )
-        return bytes(_STORE.serialize_cdr(migrated, type_name))
+        return bytes(_STORE.serialize_cdr(migrated, ros2_name))
+
+
+def _type_name(connection: Connection) -> str:
+    """The ROS 2 type of a connection's messages."""
+    return RENAMED.get(connection.msgtype, connection.msgtype)
 
 
 def open_inputs(drive: Drive, settings: Settings) -> BagReader:
