@@ -55,6 +55,13 @@ def test_missing_pairs_are_named(tree):
         tree.lookup("base_link", "imu_link", 1.0)
 
 
+@pytest.mark.parametrize("frame", ["robot1/camera", "robot/base_link/camera", "Camera", "camera "])
+def test_a_frame_of_a_similar_name_is_shown(tree, frame):
+    """Gazebo writes the whole path to a sensor, robot_state_publisher a prefix."""
+    with pytest.raises(TransformError, match=rf"^no transform base_link → {frame} \(there is camera\)$"):
+        tree.lookup("base_link", frame, 1.0)
+
+
 def test_frames_in_a_circle_end():
     tree = TransformTree()
     tree.set_static("a", "b", transform())

@@ -119,9 +119,15 @@ class TransformTree:
     def _unconnected(self, parent: str, child: str) -> str:
         known = set(self._edges) | {edge.parent for edge in self._edges.values()}
         if child not in known:
-            return f"no transform {parent} → {child}"
+            # Drivers and simulators write other prefixes or another case than the URDF.
+            alike = sorted(frame for frame in known if _last_part(frame) == _last_part(child))
+            return f"no transform {parent} → {child}" + (f" (there is {', '.join(alike)})" if alike else "")
         root = list(self._ancestors(child))[-1]
         return f"no transform {parent} → {child} ({child} is in the tree of {root})"
+
+
+def _last_part(frame: str) -> str:
+    return frame.strip().lower().rpartition("/")[2]
 
 
 def _at(edge: _Edge, frame: str, stamp_sec: float, hold_sec: float) -> Transform:
