@@ -111,6 +111,16 @@ def test_messages_without_a_stamp_are_refused_and_change_nothing():
     assert intake.tracker.awaits(102.0) == ["odometry", "gravity"]
 
 
+def test_nanoseconds_of_more_than_a_second_are_no_time():
+    """Drivers put the nanoseconds since 1970 there (bno08x_ros2_driver#20): stamps are then up to 4.3 s ahead."""
+    message = imu_message(100)
+    message.header = header(100, 1_000_000_000)
+    with pytest.raises(MessageError, match="has 1000000000 ns beside its seconds"):
+        DriveIntake(None, SETTINGS).on_imu(message)
+    message.header = header(100, 999_999_999)
+    DriveIntake(None, SETTINGS).on_imu(message)
+
+
 def test_an_image_before_the_first_camera_info_is_not_malformed():
     with pytest.raises(NoCameraError, match="no CameraInfo yet"):
         DriveIntake(None, SETTINGS).observe(Message(header=header(1)))

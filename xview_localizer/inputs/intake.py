@@ -268,8 +268,13 @@ def _refusals_as_message_errors() -> Iterator[None]:
 
 
 def _stamp_sec(message) -> float:
-    """The header's stamp. Raises MessageError for a driver that sets none, whose zeros would pass for a time."""
-    stamp_sec = messages.stamp_sec(message)
+    """The header's stamp. Raises MessageError for a driver that sets none, or one that is no time."""
+    stamp_sec, nanosec = messages.stamp_sec(message), message.header.stamp.nanosec
     if stamp_sec <= 0:
         raise messages.MessageError("header.stamp is not set (0)")
+    if nanosec >= 1e9:
+        raise messages.MessageError(
+            f"header.stamp has {nanosec} ns beside its seconds, a second or more: the driver fills in all of the time, "
+            "cut to 32 bits; let it take the rest of a second (% 1000000000)"
+        )
     return stamp_sec
