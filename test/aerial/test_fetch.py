@@ -127,6 +127,20 @@ def test_tiles_marked_as_none_are_holes(server: TileServer, header) -> None:
         Fetcher().fetch(server.url + "/1")
 
 
+def test_tiles_beyond_the_range_of_a_wmts_are_holes(server: TileServer) -> None:
+    """As GeoWebCache and MapCache answer at the border of a layer; other exceptions are failures."""
+    exception = (
+        '<ows:Exception exceptionCode="%s" locator="TILEROW"><ows:ExceptionText>Row 90</ows:ExceptionText>'
+    )
+    server.replies["/1"] = Reply((exception % "TileOutOfRange").encode(), status=400)
+    with pytest.raises(TileMissing):
+        Fetcher().fetch(server.url + "/1")
+    server.replies["/2"] = Reply((exception % "InvalidParameterValue").encode(), status=400)
+    with pytest.raises(MapSourceError, match="answered HTTP 400; check the template") as error:
+        Fetcher().fetch(server.url + "/2")
+    assert not isinstance(error.value, TileMissing)
+
+
 def test_a_body_that_the_server_packs_against_the_request_is_unpacked(server: TileServer) -> None:
     server.replies["/1"] = Reply(gzip.compress(TILE), headers={"Content-Encoding": "gzip"})
     assert Fetcher().fetch(server.url + "/1") == TILE

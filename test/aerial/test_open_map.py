@@ -64,7 +64,9 @@ def test_an_address_that_is_no_map_is_refused(uri, message, frame) -> None:
 @pytest.mark.parametrize("name", ["ortho.ecw", "ortho.img"])
 def test_rasters_of_other_kinds_can_be_converted(name, tmp_path, frame) -> None:
     (tmp_path / name).write_bytes(b"raster")
-    with pytest.raises(MapSourceError, match=f"cannot tell what map .*{name}' is .*gdal_translate FILE map.tif"):
+    with pytest.raises(
+        MapSourceError, match=f"cannot tell what map .*{name}' is .*gdal_translate FILE map.tif"
+    ):
         open_map_source(str(tmp_path / name), frame)
 
 

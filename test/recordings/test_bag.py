@@ -345,7 +345,9 @@ def test_packed_recordings_have_to_be_unpacked(tmp_path):
 @pytest.mark.parametrize("name", ["drive.ulg", "drive.csv", "drive.MCAP"])
 def test_files_of_other_formats_are_named_as_such(tmp_path, name):
     (tmp_path / name).write_bytes(b"recorded")
-    with pytest.raises(BagError, match="recordings are a rosbag2 folder, .mcap, .db3 or .bag; .*converted.*renamed"):
+    with pytest.raises(
+        BagError, match="recordings are a rosbag2 folder, .mcap, .db3 or .bag; .*converted.*renamed"
+    ):
         BagReader(tmp_path / name, {})
 
 

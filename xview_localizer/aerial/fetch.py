@@ -27,6 +27,8 @@ from xview_localizer.aerial.tile_image import check_tile
 
 # Esri and Bing send a grey picture with one of these where they have no imagery: "no-tile".
 _NO_TILE_HEADERS = ("X-Tile-Info", "X-VE-Tile-Info")
+# A WMTS whose tiles end before the pyramid answers HTTP 400 and an exception of this code (OGC 07-057r7, table 23).
+_OUT_OF_RANGE = b"TileOutOfRange"
 _RETRIED_STATUSES = (429, 500, 502, 503, 504)
 _FIRST_PAUSE_SEC = 0.2  # before the first retry; doubles with every further one
 
@@ -49,7 +51,9 @@ class FetchConfig:
 
 
 class TileMissing(Exception):
-    """The map has no such tile (HTTP 204 or 404, nothing sent, "no-tile", or no file): a hole, not a failure."""
+    """The map has no such tile: a hole, not a failure.
+
+    HTTP 204 or 404, a WMTS's TileOutOfRange, nothing sent, "no-tile", or no file."""
 
 
 class Fetcher:
@@ -89,9 +93,7 @@ class Fetcher:
             if answer.status not in _RETRIED_STATUSES or too_late:
                 break
             time.sleep(pause_sec)
-        if answer.status in (204, 404) or any(
-            answer.headers.get(name, "").lower() == "no-tile" for name in _NO_TILE_HEADERS
-        ):
+        if _is_hole(answer):
             raise TileMissing(redacted(url))
         if (status := answer.status) != 200:
             raise MapSourceError(f"{redacted(url)} answered HTTP {status}; {_advice(status)}")
@@ -142,6 +144,12 @@ def parsed_url(url: str) -> ParseResult:
         return urlparse(url)
     except ValueError as error:  # such as a bracket that is not closed
         raise MapSourceError(f"{redacted(url)!r} is not a valid address: {error}; correct it") from error
+
+
+def _is_hole(answer: HttpAnswer) -> bool:
+    """Whether the server says that its map has no tile there."""
+    marked = any(answer.headers.get(name, "").lower() == "no-tile" for name in _NO_TILE_HEADERS)
+    return answer.status in (204, 404) or marked or (answer.status != 200 and _OUT_OF_RANGE in answer.body)
 
 
 def _advice(status: int) -> str:

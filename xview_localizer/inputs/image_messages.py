@@ -73,8 +73,8 @@ def rgb_from_image(message) -> np.ndarray:
         raise MessageError(f"image data is cut off: {data.size} of {needed} bytes")
     if picture := image_format(data[:_SIGNATURE_BYTES].tobytes()):
         raise MessageError(
-            f"image data is a {picture} picture, not pixels of {message.encoding}; let the driver decode it, or publish "
-            "it as a CompressedImage"
+            f"image data is a {picture} picture, not pixels of {message.encoding}; let the driver decode it, or "
+            "publish it as a CompressedImage"
         )
     if data.size >= 2 * rows * step:
         raise MessageError(

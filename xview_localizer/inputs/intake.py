@@ -139,7 +139,8 @@ class DriveIntake:
             raise messages.MessageError(
                 f"Imu makes base_link lean by {np.degrees(np.arccos(np.clip(-gravity_base[2], -1, 1))):.0f}° (down is "
                 f"{np.round(gravity_base, 2).tolist()} in it), which no driving robot does; check the sign of the "
-                "acceleration (+9.81 along up at rest), the IMU's mounting, and that the attitude is ENU (REP 145)"
+                "acceleration (+9.81 along up at rest), the IMU's mounting, the quaternion's order (w last), and that "
+                "the attitude is ENU (REP 145)"
             )
         with _refusals_as_message_errors():
             self.tracker.on_gravity(stamp_sec, gravity_base, messages.is_from_acceleration(message))

@@ -19,8 +19,8 @@ MAX_AGE_SEC = 0.3
 BETTER_BY, MISSES_BY_SIGMAS, MISSES_BY_M = 4.0, 3.0, 2.0
 # Receivers that measure change the last digits of a position; one that is repeated while this is driven is an old one.
 REPEATED_OVER_M = 5.0
-# Odometry that has not moved on by SPACING_M while positions did, by more than this and than GNSS can be off, stands still
-# or is in kilometres or degrees. Medians of the first and last few are compared, as single ones are reflections.
+# Odometry that has not moved on by SPACING_M while positions did, by more than this and than GNSS can be off, stands
+# still or is in kilometres or degrees. Medians of the first and last few are compared, as single ones are reflections.
 LEFT_BEHIND_M, FEW = 20.0, 5
 
 
@@ -74,7 +74,7 @@ class PathCheck:
         """A sentence with the remedy while the odometry of the last positions stands still or has another scale."""
         if left_behind_m := self._left_behind_m():
             return [
-                f"by fix the robot has driven {left_behind_m:.0f} m, and by odom less than {SPACING_M:g} m, so that few "
+                f"by fix the robot has driven {left_behind_m:.0f} m, and by odom less than {SPACING_M:g} m, and few "
                 "poses are found, if any: check that the wheels' driver runs, and that odometry is in metres"
             ]
         if self._scale == 1.0:
