@@ -126,11 +126,11 @@ def test_all_rejected():
 
 
 def test_reasons_of_rejections_are_counted_without_their_numbers():
-    reasons = ["confidence 0.31 is below 0.8", "blank", "confidence 0.7 is below 0.8"]
+    reasons = ["confidence 0.31 is below 0.8", "take rgb8", "confidence 0.7 is below 0.8"]
     frames = [frame(1.0, accepted=False, reason=reason) for reason in reasons] + [frame(1.0)]
     assert summarize(frames)["rejections"] == [
         {"reason": "confidence … is below …", "count": 2},
-        {"reason": "blank", "count": 1},
+        {"reason": "take rgb8", "count": 1},
     ]
 
 

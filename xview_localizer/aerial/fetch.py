@@ -53,7 +53,8 @@ class FetchConfig:
 class TileMissing(Exception):
     """The map has no such tile: a hole, not a failure.
 
-    HTTP 204 or 404, a WMTS's TileOutOfRange, nothing sent, "no-tile", or no file."""
+    HTTP 204 or 404, a WMTS's TileOutOfRange, nothing sent, "no-tile", or no file.
+    """
 
 
 class Fetcher:

@@ -65,8 +65,11 @@ def summarize(frames: Sequence[Frame]) -> Metrics:
 
 
 def rejections(frames: Sequence[Frame]) -> list[dict[str, str | int]]:
-    """The `reason` of rejected images and their `count`, most frequent first; numbers in reasons are left out."""
-    reasons = Counter(re.sub(r"-?\d+(\.\d+)?", "…", frame.reason) for frame in frames if not frame.accepted)
+    """The `reason` of rejected images and their `count`, most frequent first; numbers in reasons are left out, but
+    those in names, such as rgb8."""
+    reasons = Counter(
+        re.sub(r"(?<!\w)-?\d+(\.\d+)?(?!\w)", "…", frame.reason) for frame in frames if not frame.accepted
+    )
     return [{"reason": reason, "count": count} for reason, count in reasons.most_common()]
 
 
