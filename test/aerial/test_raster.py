@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -199,15 +200,51 @@ def test_a_damaged_file_is_named(tmp_path) -> None:
         RasterMap(path, FRAME).read(Bounds.around(0, 0, 40), 0.25)
 
 
-def test_a_vrt_that_names_another_machine_is_refused(tmp_path) -> None:
+SERVICE = (
+    '<GDAL_WMS><Service name="TMS"><ServerUrl>http://127.0.0.1:9/${z}/${x}/${y}</ServerUrl></Service><DataWindow>'
+    "<UpperLeftX>0</UpperLeftX><UpperLeftY>9</UpperLeftY><LowerRightX>9</LowerRightX><LowerRightY>0</LowerRightY>"
+    "<SizeX>400</SizeX><SizeY>400</SizeY></DataWindow><Projection>EPSG:4326</Projection></GDAL_WMS>"
+)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "/vsicurl/http://127.0.0.1:9/map.tif",
+        "http://127.0.0.1:9/map.tif",
+        "/vsis3/bucket/map.tif",
+        "/vsizip//vsicurl/http://127.0.0.1:9/map.zip/map.tif",
+        SERVICE,
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_vrt_that_names_another_machine_is_refused(tmp_path, source, nested) -> None:
     path = write(tmp_path / "map.tif", halves())
-    vrt = tmp_path / "map.vrt"
+    vrt, around = tmp_path / "map.vrt", tmp_path / "around.vrt"
     rasterio.shutil.copy(path, vrt, driver="VRT")
-    assert RasterMap(vrt, FRAME).read(Bounds.around(0, 0, 10), 0.25).valid.all()
+    rasterio.shutil.copy(vrt, around, driver="VRT")
+    assert RasterMap(around, FRAME).read(Bounds.around(0, 0, 10), 0.25).valid.all()
+    around.write_text(around.read_text().replace(">map.tif<", ">map.vrt<"))
     remote = vrt.read_text().replace('relativeToVRT="1"', 'relativeToVRT="0"')
-    vrt.write_text(remote.replace(">map.tif<", ">/vsicurl/http://127.0.0.1:9/map.tif<"))
-    with pytest.raises(MapSourceError, match="refers to /vsicurl/http.*download it"):
-        RasterMap(vrt, FRAME)
+    vrt.write_text(remote.replace(">map.tif<", f">{escape(source)}<"))
+    with pytest.raises(
+        MapSourceError, match=f"refers to {re.escape(source[:40])}.*another machine; download it"
+    ):
+        RasterMap(around if nested else vrt, FRAME)
+
+
+def test_a_vrt_of_itself_is_refused(tmp_path) -> None:
+    rasterio.shutil.copy(write(tmp_path / "map.tif", halves()), tmp_path / "map.vrt", driver="VRT")
+    text = (tmp_path / "map.vrt").read_text()
+    (tmp_path / "map.vrt").write_text(text.replace(">map.tif<", ">map.vrt<"))
+    with pytest.raises(MapSourceError, match="cannot read the map"):
+        RasterMap(tmp_path / "map.vrt", FRAME).read(Bounds.around(0, 0, 10), 0.25)
+
+
+def test_the_description_of_a_service_is_no_raster(tmp_path) -> None:
+    (tmp_path / "map.tif").write_text(SERVICE)
+    with pytest.raises(MapSourceError, match=r"refers to a service \(WMS\), which is on another machine"):
+        RasterMap(tmp_path / "map.tif", FRAME)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])

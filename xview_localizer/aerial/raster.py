@@ -210,7 +210,7 @@ def _opened_remote(remote: RemoteFile) -> rasterio.DatasetReader:
 def _checked(raster: rasterio.DatasetReader, path: Path) -> CRS:
     """The CRS of a usable map raster. Raises MapSourceError with the remedy where it is not usable, and CRSError."""
     crs = None
-    problem = georeference_problem(raster) or band_problem(raster) or storage_problem(raster)
+    problem = georeference_problem(raster) or storage_problem(raster) or band_problem(raster)
     if not problem:
         crs = raster_crs(raster, path)
         if crs is None:

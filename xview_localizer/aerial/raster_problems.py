@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rasterio import DatasetReader
 
+from xview_localizer.aerial.raster_sources import remote_source
+
 # GDAL decodes whole blocks; larger ones would fill the memory for a single pixel.
 MAX_BLOCK_PX = 64_000_000
 
@@ -48,9 +50,6 @@ def storage_problem(raster: DatasetReader) -> str | None:
             f"is stored in blocks of {columns} × {rows} px, which have to be read whole; "
             "convert it with gdal_translate -co TILED=YES -co COMPRESS=JPEG"
         )
-    # A VRT may refer to any address, but only hosts that the user configures are contacted.
-    if remote := [
-        name for name in raster.files if name.startswith(("/vsi", "http:", "https:")) and "curl" in name
-    ]:
-        return f"refers to {remote[0]}, which is on another machine; download it"
+    if remote := remote_source(raster):
+        return f"refers to {remote:.200}, which is on another machine; download it, or give a service's own address"
     return None
