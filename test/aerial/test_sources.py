@@ -339,6 +339,14 @@ def test_a_cog_over_http_equals_the_file(server, frame, cog) -> None:
     assert "700 × 700 px in EPSG:32632" in str(probe_map(source, 0.0, 0.0, 0.2))
 
 
+# It would show a file of the robot.
+VRT = (
+    b'<VRTDataset rasterXSize="9" rasterYSize="9"><SRS>EPSG:4326</SRS><GeoTransform>11,1,0,48,0,-1</GeoTransform>'
+    b'<VRTRasterBand dataType="Byte" band="1"><SimpleSource><SourceFilename>/home/robot/map.tif</SourceFilename>'
+    b"</SimpleSource></VRTRasterBand></VRTDataset>"
+)
+
+
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
@@ -347,8 +355,9 @@ def test_a_cog_over_http_equals_the_file(server, frame, cog) -> None:
         (Reply(b"x" * 100), "sends no parts of files"),
         (Reply(b"x" * 100, status=206, headers={"Content-Range": "bytes 0-99/*"}), "does not tell its size"),
         (Reply(b"rubbish" * 100, in_parts=True), "cannot open the map"),
+        (Reply(VRT, in_parts=True), "cannot open the map"),
     ],
-    ids=["absent", "whole", "whole and small", "without a size", "rubbish"],
+    ids=["absent", "whole", "whole and small", "without a size", "rubbish", "vrt"],
 )
 def test_a_cog_that_cannot_be_read(server, frame, reply, message) -> None:
     server.replies["/map.tif?key=SECRET"] = reply

@@ -201,10 +201,13 @@ def _opened(place: Path | str | RemoteFile) -> rasterio.DatasetReader:
 
 
 def _opened_remote(remote: RemoteFile) -> rasterio.DatasetReader:
-    """A dataset whose bytes are read by RemoteFile: GDAL's own HTTP client has no deadline for a whole request."""
+    """A dataset whose bytes are read by RemoteFile: GDAL's own HTTP client has no deadline for a whole request.
+
+    Only as a TIFF: other formats, such as a VRT, may name further files.
+    """
     if "opener" in inspect.signature(rasterio.open).parameters:
-        return rasterio.open(PATH, opener=remote.open)
-    return FilePath(RemoteReader(remote)).open()  # rasterio 1.3
+        return rasterio.open(PATH, opener=remote.open, driver="GTiff")
+    return FilePath(RemoteReader(remote)).open(driver="GTiff")  # rasterio 1.3
 
 
 def _checked(raster: rasterio.DatasetReader, path: Path) -> CRS:
