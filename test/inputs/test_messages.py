@@ -566,6 +566,13 @@ def test_an_orientation_that_a_driver_does_not_have_gives_way_to_the_acceleratio
     np.testing.assert_allclose(gravity_from_imu(unset), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12)
 
 
+def test_an_attitude_with_a_rough_variance_counts():
+    """MAVROS gives 1 rad² for sound ones."""
+    attitude = imu(True, (0.0, 0.0, 9.81), pitch_rad=0.2)
+    attitude.orientation_covariance[0] = attitude.orientation_covariance[4] = 1.0
+    np.testing.assert_allclose(gravity_from_imu(attitude), [np.sin(0.2), 0, -np.cos(0.2)], atol=1e-12)
+
+
 @pytest.mark.parametrize("unknown", [(1000.0, 1000.0), (0.01, (2 * np.pi) ** 2)])
 def test_headings_of_gnss_receivers_are_not_level(unknown):
     """Dual antennas as an Imu: navheading of ublox_gps; that of Septentrio receivers knows roll or pitch, too."""
