@@ -38,6 +38,8 @@ REFERENCE_ROLES = {
 
 # What is opened, with suffixes in lower case.
 KINDS = "a rosbag2 folder, .mcap, .db3 or .bag"
+# What rosbags says where it does not understand the definition of a type, of whichever topic.
+BAD_DEFINITION = "Could not parse"
 # Earlier names of types, of ROS 1.
 RENAMED = {TF_TYPES[1]: TF_TYPES[0]}
 # Recordings as people send them.
@@ -123,7 +125,7 @@ class BagReader:
             self._reader.open()
         except Exception as error:
             raise BagError(
-                f"{bag} is no readable recording: {error!r}; {_advice(self._bag, error)}"
+                f"{bag} is no readable recording: {error!r:.300}; {_advice(self._bag, error)}"
             ) from error
         self._connections = {}
         self._migrations: dict[str, object] = {}
@@ -288,8 +290,11 @@ def _advice(bag: Path, error: Exception) -> str:
         mend = "if it was cut off, mend it with `sqlite3 FILE.db3 .recover` and `ros2 bag reindex`"
     else:
         mend = "if it was cut off, mend it with `mcap recover` and `ros2 bag reindex`"
-    if isinstance(error, (KeyError, UnicodeDecodeError)):
-        mend += "; if it has topics that are not of ROS 2 (protobuf, JSON), leave them out with `mcap filter`"
+    if isinstance(error, (KeyError, UnicodeDecodeError)) or BAD_DEFINITION in str(error):
+        mend += (
+            "; if it has topics that are not of ROS 2 (protobuf, JSON), or whose definition is not understood (IDL), "
+            "leave them out with `mcap filter`"
+        )
     if bag.is_dir():
         mend += "; if only its metadata.yaml is wrong, or of a newer ROS, give the .mcap or .db3 file itself"
     return mend
