@@ -237,6 +237,14 @@ def test_odometry_that_moves_mainly_along_z_is_refused():
             intake.on_odom(odometry_message(10 + step, x_m=0.1 * step, z_m=2.0 * step))
 
 
+def test_odometry_that_jumps_to_its_altitude_has_not_climbed():
+    """GNSS/INS receivers begin at z = 0 and go on at the altitude once they have it."""
+    intake = DriveIntake(None, SETTINGS)
+    for step in range(20):
+        intake.on_odom(odometry_message(10 + step, x_m=0.5 * step, z_m=0.0 if step < 3 else 520.0))
+    assert intake.tracker.odometry_at(29.0).pose.x_m == 9.5
+
+
 @pytest.mark.parametrize(
     ("rpy_deg", "accelerated"), [((0.0, 0.0, 0.0), -9.9), ((180.0, 0.0, 0.0), None), ((0.0, 90.0, 0.0), None)]
 )
