@@ -293,10 +293,6 @@ def test_broken_compressed_images_are_refused(data):
     [
         ({"encoding": "32FC1"}, "encoding '32FC1' is not supported"),
         ({"data": b"123"}, "cut off"),
-        (
-            {"encoding": "mono8", "step": WIDTH},
-            f"has {3 * WIDTH * HEIGHT} bytes, and .* of mono8 have {WIDTH * HEIGHT}:",
-        ),
         ({"step": 3}, "impossible for .*: step is the bytes of a row, at least"),
         ({"width": 0}, "impossible"),
         ({"width": 1, "height": MAX_IMAGE_PX + 1, "step": 3}, "impossible"),

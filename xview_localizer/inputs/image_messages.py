@@ -76,11 +76,6 @@ def rgb_from_image(message) -> np.ndarray:
             f"image data is a {picture} picture, not pixels of {message.encoding}; let the driver decode it, or "
             "publish it as a CompressedImage"
         )
-    if data.size >= 2 * rows * step:
-        raise MessageError(
-            f"image data has {data.size} bytes, and {width} × {height} px of {message.encoding} have {rows * step}: "
-            "the encoding or the size is another one; correct the driver"
-        )
     pixels = np.ascontiguousarray(as_strided(data, (rows, row_bytes), (step, 1)))
     if deep:
         pixels = pixels.view(">u2" if message.is_bigendian else "<u2")
