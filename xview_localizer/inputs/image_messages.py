@@ -68,14 +68,14 @@ def rgb_from_image(message) -> np.ndarray:
         )
     rows = height * 3 // 2 if encoding in _SEMI_PLANAR else height
     data = np.frombuffer(message.data, np.uint8)
-    needed = (rows - 1) * step + row_bytes  # drivers may leave out the padding of the last row
-    if data.size < needed:
-        raise MessageError(f"image data is cut off: {data.size} of {needed} bytes")
     if picture := image_format(data[:_SIGNATURE_BYTES].tobytes()):
         raise MessageError(
             f"image data is a {picture} picture, not pixels of {message.encoding}; let the driver decode it, or "
             "publish it as a CompressedImage"
         )
+    needed = (rows - 1) * step + row_bytes  # drivers may leave out the padding of the last row
+    if data.size < needed:
+        raise MessageError(f"image data is cut off: {data.size} of {needed} bytes")
     pixels = np.ascontiguousarray(as_strided(data, (rows, row_bytes), (step, 1)))
     if deep:
         pixels = pixels.view(">u2" if message.is_bigendian else "<u2")
