@@ -5,6 +5,7 @@ from types import SimpleNamespace as Message
 import numpy as np
 import pytest
 
+from xview_localizer.inputs.calibrations import Calibrations
 from xview_localizer.inputs.doubts import (
     DEFAULT_ORIENTATIONS,
     TILTS,
@@ -14,6 +15,7 @@ from xview_localizer.inputs.doubts import (
     doubt_of_principal_point,
     doubts_of_settings,
 )
+from xview_localizer.parameters.settings import Settings
 
 SOUND = {
     "camera.position_in_base_m": (0.4, 0.0, 1.6),
@@ -83,7 +85,7 @@ def test_principal_point_off_the_middle_in_both_directions(message, doubtful):
 @pytest.mark.parametrize(("model", "doubtful"), [("plumb_bob", True), ("", True), ("fisheye", False)])
 def test_only_a_fisheye_sees_half_the_world(model, doubtful):
     doubts = DriveDoubts(SOUND)
-    doubts.on_camera_info(camera_info(model=model), np.radians(178.0), "")
+    doubts.on_camera_info(camera_info(model=model), np.radians(178.0), 0.0, "")
     assert ["more than a lens that is no fisheye can" in doubt for doubt in doubts.current()] == [
         True
     ] * doubtful
@@ -102,12 +104,12 @@ def test_only_a_fisheye_sees_half_the_world(model, doubtful):
 def test_rectified_images_with_the_camera_info_of_the_raw_ones(topic, rectified):
     doubts, raw = DriveDoubts(SOUND), camera_info()
     doubts.on_image_topic(topic, "")
-    doubts.on_camera_info(raw, np.radians(90.0), "")
+    doubts.on_camera_info(raw, np.radians(90.0), 0.0, "")
     assert not doubts.current()
     raw.d = [-0.3, 0.1, 0.0, 0.0, 0.0]
-    doubts.on_camera_info(raw, np.radians(90.0), "")
+    doubts.on_camera_info(raw, np.radians(90.0), 0.0, "")
     assert [f"{topic} has rectified images" in doubt for doubt in doubts.current()] == [True] * rectified
-    doubts.on_camera_info(camera_info(), np.radians(90.0), "")
+    doubts.on_camera_info(camera_info(), np.radians(90.0), 0.0, "")
     assert not doubts.current()
 
 
@@ -149,6 +151,26 @@ def test_lens_of_a_few_degrees():
     assert doubt_of_lens(np.radians(40.0)) == ""
 
 
+def test_a_distortion_that_turns_back_before_the_edges(tmp_path):
+    """A fisheye whose polynomial fits the middle only (ros2_calib#6): beyond 46° it would see everything twice."""
+    (tmp_path / "ost.yaml").write_text(
+        "{image_width: 1920, image_height: 1200, distortion_model: equidistant, "
+        "camera_matrix: {rows: 3, cols: 3, data: [1133.1, 4.3, 960.7, 0.0, 1128.0, 600.8, 0.0, 0.0, 1.0]}, "
+        "distortion_coefficients: {rows: 1, cols: 4, data: [-1.152516, 2.913204, -2.482336, 0.178503]}}"
+    )
+    doubts = DriveDoubts(SOUND)
+    settings = Settings.from_values(
+        {
+            "datum.latitude_deg": 48.0, "datum.longitude_deg": 11.0, "map.source": "map.tif",
+            "camera.info_file": str(tmp_path / "ost.yaml"),
+        }
+    )  # fmt: skip
+    Calibrations(settings, doubts)
+    assert "no directions for 20% of the image's width" in doubts.current()[0]
+    doubts.on_camera_info(camera_info(model="equidistant"), np.radians(185.0), 0.2, "")
+    assert doubts.current() == []  # a round picture
+
+
 def test_status_that_the_driver_never_sets():
     doubts = DriveDoubts(SOUND)
     doubts.on_status(-2)
@@ -179,12 +201,12 @@ def test_scale_that_stays_at_its_bound(scales, stuck):
 def test_each_of_several_cameras_is_doubted_by_its_name():
     values = {"camera.left.rpy_deg": (-90.0, 0.0, -90.0), "camera.rear.height_m": 0.4}
     doubts = DriveDoubts(values)
-    doubts.on_camera_info(camera_info(), np.radians(4.0), "left")
+    doubts.on_camera_info(camera_info(), np.radians(4.0), 0.0, "left")
     found = doubts.current()
     assert [doubt.split(" ")[0] for doubt in found] == [
         "camera.left.rpy_deg",
         "camera.rear.height_m",
         "left:",
     ]
-    doubts.on_camera_info(camera_info(), np.radians(90.0), "left")
+    doubts.on_camera_info(camera_info(), np.radians(90.0), 0.0, "left")
     assert doubts.current() == found[:2]

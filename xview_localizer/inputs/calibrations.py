@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.masked_camera import MaskedCamera
 from xview_localizer.inputs import messages
@@ -43,4 +45,11 @@ class Calibrations:
                     "its topic"
                 ) from error
         self.models[camera] = model
-        self._doubts.on_camera_info(message, model.horizontal_fov_rad, camera)
+        self._doubts.on_camera_info(message, model.horizontal_fov_rad, _blind_share(model), camera)
+
+
+def _blind_share(model: CameraModel) -> float:
+    """Share of the pixels of the middle row that have no ray."""
+    columns = np.arange(model.width) + 0.5
+    rays = model.rays(np.column_stack([columns, np.full(model.width, model.height / 2)]))
+    return float(np.isnan(rays[:, 0]).mean())

@@ -19,6 +19,9 @@ NARROW_RAD = float(np.radians(20.0))
 # No lens that keeps straight lines straight sees further across; with another unit of the focal length it seems to.
 WIDE_PERSPECTIVE_RAD = float(np.radians(160.0))
 PERSPECTIVE = ("", "none", "plumb_bob", "rational_polynomial")
+# Share of the image's width for which a lens has no directions, since its distortion turns back before: a calibration
+# that was made in the image's middle only. Fisheyes that see half the world have dark edges there.
+BLIND_SHARE, HALF_THE_WORLD_RAD = 0.1, float(np.radians(160.0))
 # Distance of the principal point from the image's middle, in both directions, in image sizes. Lenses are centred
 # better; a k of an image that is a fifth larger, or turned by 90°, is not. What is further off is refused
 # (MAX_OFF_CENTRE).
@@ -69,6 +72,16 @@ def doubt_of_lens(horizontal_fov_rad: float, perspective: bool = False) -> str:
         f"by its CameraInfo the camera sees only {np.degrees(horizontal_fov_rad):.1f}° across, too little to tell "
         "places apart: is k of a larger image, or fx in another unit than pixels? Calibrate it at the size that it "
         "publishes, or mount a wider lens"
+    )
+
+
+def doubt_of_blind_edges(blind_share: float, horizontal_fov_rad: float) -> str:
+    """What is odd about a lens that has no directions for this share of the image's width, or an empty string."""
+    if blind_share < BLIND_SHARE or horizontal_fov_rad > HALF_THE_WORLD_RAD:
+        return ""
+    return (
+        f"by its CameraInfo the lens has no directions for {blind_share:.0%} of the image's width, which is not used: "
+        "its distortion turns back before the edges; calibrate it with the board there, too, or as equidistant"
     )
 
 
@@ -124,10 +137,17 @@ class DriveDoubts:
             ),
         ]
 
-    def on_camera_info(self, message, horizontal_fov_rad: float, camera: str) -> None:
-        """A CameraInfo that was taken, and the field of view by it; an only camera has an empty name."""
+    def on_camera_info(self, message, horizontal_fov_rad: float, blind_share: float, camera: str) -> None:
+        """A CameraInfo that was taken, the field of view by it, and the share of the image's width without directions.
+
+        An only camera has an empty name.
+        """
         perspective = message.distortion_model.strip().lower() in PERSPECTIVE
-        doubt = doubt_of_lens(horizontal_fov_rad, perspective) or doubt_of_principal_point(message)
+        doubt = (
+            doubt_of_lens(horizontal_fov_rad, perspective)
+            or doubt_of_principal_point(message)
+            or doubt_of_blind_edges(blind_share, horizontal_fov_rad)
+        )
         self._of_camera_info[camera] = f"{camera}: {doubt}" if camera and doubt else doubt
         self._distorted[camera] = bool(np.any(message.d))
 
