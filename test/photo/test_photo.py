@@ -381,6 +381,10 @@ def test_the_hemisphere_is_not_guessed(reference, angle_deg):
     assert _angle_deg((70.0, 30.0, 0.0), reference, "EW", 180.0) == angle_deg
 
 
+def test_a_latitude_without_a_hemisphere_is_not_taken_for_north():
+    assert _angle_deg((48.0, 0.0, 0.0), None, "NS", 90.0) is None
+
+
 @pytest.mark.parametrize(
     ("parts", "angle_deg"),
     [

@@ -88,9 +88,8 @@ class OdometryCheck:
     def _check_climb(self, moved_m: np.ndarray) -> None:
         if not np.all(np.isfinite(moved_m)):
             return
-        if (
-            np.linalg.norm(moved_m) > RESTART_STEP_M
-        ):  # such as from 0 to the altitude, with the first GNSS fix
+        if np.linalg.norm(moved_m) > RESTART_STEP_M:
+            # Such as from 0 to the altitude, with the first GNSS fix.
             self._across_m = self._climbed_m = 0.0
             return
         self._across_m += float(np.hypot(*moved_m[:2]))

@@ -241,7 +241,7 @@ def _angle_deg(parts: object, reference: object, hemispheres: str, limit_deg: fl
     # Rounding makes 60 of 59.99; some programs write seconds a hundred times as large.
     if not (0 <= minutes <= 60 and 0 <= seconds <= 60 and angle_deg <= limit_deg):
         return None
-    text = reference.decode("latin-1") if isinstance(reference, bytes) else str(reference)
+    text = reference.decode("latin-1") if isinstance(reference, bytes) else str(reference or "")
     side = hemispheres.find(text.strip()[:1].upper() or " ")
     if degrees < 0 or side == 1:  # some write the sign, too
         return -angle_deg
