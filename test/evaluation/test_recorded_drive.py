@@ -118,6 +118,17 @@ def test_receiver_without_a_position_is_skipped(tmp_path):
     np.testing.assert_allclose(result.gnss_xy_m, [(3.0, 4.0)], atol=1e-3)
 
 
+def test_why_no_position_is_usable_is_told(tmp_path):
+    folder = write_drive(tmp_path, raw_image)
+    write_tum(folder / "truth.tum", [(100.0, 3.0, 4.0, np.pi / 2)])
+    description = (folder / "drive.yaml").read_text().replace("antenna_in_base_m", "antenna")
+    (folder / "drive.yaml").write_text(description)
+    with pytest.raises(
+        BagError, match="no GNSS position on /fix to compare with: the NavSatFix names no frame_id"
+    ):
+        judged(folder, [ImageRecord(100.0, False, "")])
+
+
 def test_missing_truth_is_asked_for(tmp_path):
     with pytest.raises(
         BagError, match=r"(?s)truth.tum is missing, .* add one of\n  --reference FILE.tum \(stamp"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -39,9 +39,11 @@ def judge_drive(
     if not judged:
         raise BagError(_no_truth(reference, records))
     truth = [pose for _, pose in judged]
-    fixes = antenna_samples(drive, settings)
+    refused: list[str] = []
+    fixes = antenna_samples(drive, settings, refused.append)
     if not fixes:
-        raise BagError(f"{drive.bag} has no GNSS position on {drive.topics['fix']} to compare with")
+        why = f": {refused[-1]}" if refused else ""
+        raise BagError(f"{drive.bag} has no GNSS position on {drive.topics['fix']} to compare with{why}")
     # The newest position at each image; during an outage a robot has only the last one.
     stamps = [record.stamp_sec for record, _ in judged]
     newest = np.clip(np.searchsorted([fix[0] for fix in fixes], stamps, side="right") - 1, 0, None)
@@ -59,8 +61,13 @@ def _no_truth(reference: Reference, records: Sequence[ImageRecord]) -> str:
     return f"reference {reference.name} from {first:.1f} to {last:.1f} s has no pose for {images}; {advice}"
 
 
-def antenna_samples(drive: Drive, settings: Settings) -> list[tuple[float, GnssSample]]:
-    """Stamp and sample of each GNSS position that the node would accept, by stamp. Raises BagError."""
+def antenna_samples(
+    drive: Drive, settings: Settings, on_bad: Callable[[str], None] = lambda why: None
+) -> list[tuple[float, GnssSample]]:
+    """Stamp and sample of each GNSS position that the node would accept, by stamp; `on_bad` gets why others are not.
+
+    Raises BagError.
+    """
     mountings, found = Mountings(settings.mountings), []
     with BagReader(drive.bag, drive.topics, ROLES_AND_TF, required=()) as bag:
         for recorded in bag.messages():
@@ -73,8 +80,8 @@ def antenna_samples(drive: Drive, settings: Settings) -> list[tuple[float, GnssS
                 else:
                     sample = antenna_sample(message, settings, mountings)
                     found.append((messages.stamp_sec(message), sample))
-            except (messages.MessageError, MountingError):
-                continue
+            except (messages.MessageError, MountingError) as error:
+                on_bad(str(error))
     return sorted(found, key=lambda stamped: stamped[0])
 
 
