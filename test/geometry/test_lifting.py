@@ -41,6 +41,22 @@ def test_without_a_camera_height_only_metric_depth_keeps_its_unit(name):
     np.testing.assert_allclose(lifted.range_m, TRUE_M * (1.0 if metric else 2.0 / HEIGHT_M), rtol=0.06)
 
 
+@pytest.mark.parametrize("height_m", [HEIGHT_M, None])
+def test_cells_near_the_ground_plane_are_put_on_it(height_m):
+    """The network's error of 2 % is gone where the ground is seen, and stays where something stands on it."""
+    noisy_m = TRUE_M * np.exp(np.random.default_rng(1).normal(0, 0.02, TRUE_M.shape))
+    lifted = lift_cells(DepthPrediction(noisy_m, DepthKind.RELATIVE), RAYS, height_m, 2.0, MAX_RANGE_M)
+    error = np.abs(np.log(lifted.range_m / TRUE_M * HEIGHT_M / (height_m or 2.0)))
+    ground = -RAYS[..., 2] > HEIGHT_M / WALL_M
+    assert np.mean(error[ground] < 1e-9) > 0.98
+    assert 0.01 < np.median(error[RAYS[..., 2] > 0]) < 0.03
+
+
+def test_metric_depth_without_a_camera_height_is_not_put_on_assumed_ground():
+    lifted = lift_cells(PREDICTIONS["metric"], RAYS, None, 1.03 * HEIGHT_M, MAX_RANGE_M)
+    np.testing.assert_allclose(lifted.range_m, TRUE_M)
+
+
 def test_depth_that_contradicts_the_ground_is_replaced_by_flat_ground():
     noise = np.exp(np.random.default_rng(0).normal(0, 1, TRUE_M.shape))
     lifted = lift_cells(DepthPrediction(noise, DepthKind.RELATIVE), RAYS, HEIGHT_M, 2.0, MAX_RANGE_M)
