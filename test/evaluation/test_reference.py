@@ -77,6 +77,12 @@ def test_candidates_are_named(drive):
     assert "  --reference /ground_truth/pose" in lines and "  --reference /gnss/fix" not in lines
     with pytest.raises(BagError, match="neither a TUM file, here or in"):
         read_reference("rtk.tum", drive, Settings.from_values(VALUES))
+    for wrong in ("/rtk/odometry", "/imu/data"):
+        with pytest.raises(
+            BagError, match=f"has no topic {wrong} of poses or positions; add one of\n"
+        ) as error:
+            read_reference(wrong, drive, Settings.from_values(VALUES))
+        assert "  --reference /ground_truth/pose" in str(error.value).splitlines()
 
 
 def judged_by(sigma_m, off_m):

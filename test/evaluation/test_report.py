@@ -33,7 +33,7 @@ def test_numbers_appear(tmp_path, drive, aerial, images):
     metrics = write_report(tmp_path, drive, aerial, images, ABOUT)
     page = (tmp_path / "report.html").read_text()
     assert "<b>6.0 m</b>GNSS, RMSE" in page
-    assert f"<b>{np.sqrt(54 / 5):.2f} m</b>published trajectory, RMSE" in page
+    assert f"<b>{np.sqrt(54 / 5):.2f} m</b>published trajectory (GNSS before it), RMSE" in page
     assert "<b>1.8 ×</b>closer to the truth" in page
     shown = dict(re.findall(r'<tr><td>([^<]*)</td><td class="value">([^<]*)</td>', page))
     assert shown["accepted poses"] == "2 of 5 images"

@@ -124,6 +124,8 @@ def test_readable_on_a_phone(browser, page):
             browser.find_element(By.CLASS_NAME, "steps").rect,
         )
         assert map_area["width"] > 340 and map_area["height"] < 844 * 0.6
+        layers = browser.find_element(By.CLASS_NAME, "leaflet-control-layers").rect
+        assert layers["width"] < map_area["width"] / 5  # it does not cover the drive
         assert steps["y"] >= map_area["y"] + map_area["height"]  # below, not beside
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

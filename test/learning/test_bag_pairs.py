@@ -150,7 +150,7 @@ def test_truth_is_the_camera_s_pose(folder, localizer, tmp_path, reference):
     ("reference", "values", "message"),
     [
         ("/ground_truth/pose", {"camera.height_m": 0.0}, "the camera is not surveyed"),
-        ("/none", {}, "has no topic for reference"),
+        ("/none", {}, "has no topic /none of poses or positions"),
         ("none.tum", {}, "neither a TUM file"),
         ("/ground_truth/pose", {"datum.latitude_deg": 48.5}, "km from GNSS"),
     ],

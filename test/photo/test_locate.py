@@ -87,7 +87,8 @@ def test_place_off_the_map_is_rejected_by_name(locator, phone_photo):
     assert not located.accepted and not located.found
     assert re.fullmatch(
         r"the map has no imagery around latitude 10\.00000, longitude 20\.00000 \(GTiff of .* in EPSG:32719, whose "
-        r"nearest corner, at latitude -33\.4\d+ and longitude -70\.6\d+, is \d+\.\d km away\); is it the right map\?",
+        r"nearest corner, at latitude -33\.4\d+ and longitude -70\.6\d+, is \d+\.\d km away\); is it the right map, "
+        r"and does latitude come first\?",
         located.reason,
     )
     assert np.isnan(located.latitude_deg)

@@ -22,7 +22,7 @@ from xview_localizer.cli.common import (
 )
 from xview_localizer.cli.cross_view import judge_data_set
 from xview_localizer.cli.measures import print_figures, print_rejections, print_unreadable
-from xview_localizer.evaluation.measures import Measure
+from xview_localizer.evaluation.measures import TRAJECTORY_RMSE, Measure
 
 if TYPE_CHECKING:
     from xview_localizer.evaluation.trajectory import DriveResult
@@ -41,7 +41,7 @@ ERRORS = (
 NEES = Measure("nees_mean", "NEES of (x, y, yaw), ideally 3", "")
 OF_ALL = (
     Measure("confident_70_recall_2m", "most confident 70 % within 2 m", "%"),
-    Measure("trajectory_rmse_m", "RMSE of the published trajectory (GNSS before it)", "m"),
+    TRAJECTORY_RMSE,
     Measure("rate_hz", "images per second", ""),
 )
 

@@ -30,14 +30,16 @@ class Row:
     note: str
 
 
+# Of a short drive mostly the error of GNSS, which its name has to say.
+TRAJECTORY_RMSE = Measure(
+    "trajectory_rmse_m", "RMSE of the published trajectory (GNSS before it)", "m",
+    "accepted poses, odometry between them, GNSS before the first one",
+)  # fmt: skip
 DRIVE_MEASURES = (
     Measure("accepted_position_median_m", "position error of accepted poses, median", "m"),
     Measure("accepted_yaw_median_deg", "heading error of accepted poses, median", "°"),
     Measure("nees_mean", "NEES of accepted poses", "", "ideally 3: squared errors over their variances (x, y, yaw)"),
-    Measure(
-        "trajectory_rmse_m", "RMSE of the published trajectory", "m",
-        "accepted poses, odometry between them, GNSS before the first one",
-    ),
+    TRAJECTORY_RMSE,
     Measure("prior_rmse_m", "RMSE of GNSS", "m", "at the same stamps"),
     Measure("recall_2m", "images within 2 m", "%", "best pose of every image, accepted or not, or else GNSS"),
     Measure("rate_hz", "images per second"),

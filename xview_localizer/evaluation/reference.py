@@ -105,7 +105,9 @@ def read_reference(name: str | None, drive: Drive, settings: Settings) -> Refere
     Raises BagError where there is none.
     """
     if name is None and not (drive.folder / TRUTH_FILE).is_file():
-        raise BagError(_nothing_to_judge_by(drive))
+        raise BagError(
+            _choices(drive, f"{drive.folder / TRUTH_FILE} is missing, and there is nothing else to judge by")
+        )
     name = TRUTH_FILE if name is None else name
     path = reference_file(name, drive)
     if path is not None:
@@ -132,13 +134,14 @@ def _reference(
     return Reference(name, stamp_sec, xy_m, sigma_m, yaw_rad, antenna_m, odometry)
 
 
-def _nothing_to_judge_by(drive: Drive) -> str:
+def _choices(drive: Drive, problem: str) -> str:
+    """The problem, and the options that name a reference."""
     used = set(drive.topics.values())
     with BagReader(drive.bag, drive.topics, required=()) as bag:
         topics = [topic for topic, kind in bag.recorded_topics if kind in REFERENCE_ROLES["reference"]]
     lines = [f"--reference {topic}" for topic in topics if topic not in used]
-    wanted = f"{drive.folder / TRUTH_FILE} is missing, and there is nothing else to judge by; add one of"
-    return "\n  ".join([wanted, "--reference FILE.tum (stamp x y z qx qy qz qw of base_link in map)", *lines])
+    tum = "--reference FILE.tum (stamp x y z qx qy qz qw of base_link in map)"
+    return "\n  ".join([f"{problem}; add one of", tum, *lines])
 
 
 def _tum_rows(path: Path) -> list[tuple[float, ...]]:
@@ -162,7 +165,9 @@ def _topic_rows(
     tracker = settings.tracker
     odometry = OdometryBuffer(np.inf, tracker.odometry_max_gap_sec, tracker.search.max_speed_mps)
     rows, mountings = [], Mountings(settings.mountings)
-    with BagReader(drive.bag, {"reference": topic, **helpers}, roles, ["reference"]) as bag:
+    with BagReader(drive.bag, {"reference": topic, **helpers}, roles, required=()) as bag:
+        if "reference" not in bag.types:
+            raise BagError(_choices(drive, f"{drive.bag} has no topic {topic} of poses or positions"))
         positions = bag.types["reference"].endswith("NavSatFix")
         for recorded in bag.messages():
             message = bag.decode(recorded)

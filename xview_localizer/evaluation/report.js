@@ -34,7 +34,8 @@
     return dot.on("click", () => open(index));
   });
   layers["images"] = L.layerGroup(dots).addTo(map);
-  L.control.layers(null, layers, { collapsed: false }).addTo(map);
+  // As in the page's style, narrow screens have no room for what can be opened by a tap.
+  L.control.layers(null, layers, { collapsed: matchMedia("(max-width: 760px)").matches }).addTo(map);
 
   function ellipse(pose, [major, minor, angle_deg]) {
     const angle = angle_deg * Math.PI / 180;

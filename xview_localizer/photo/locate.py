@@ -67,7 +67,8 @@ class LocatedPhoto:
         if rejection and rejection.reason is Reason.NO_IMAGERY:
             photo = self.photo
             place = f"latitude {photo.latitude_deg:.5f}, longitude {photo.longitude_deg:.5f}"
-            return f"the map has no imagery around {place} ({self.map_detail}); is it the right map?"
+            question = "is it the right map, and does latitude come first?"
+            return f"the map has no imagery around {place} ({self.map_detail}); {question}"
         return self.fix.reason
 
     @property
