@@ -12,7 +12,15 @@ from xview_localizer.geometry.pose import Pose2
 from xview_localizer.inputs import messages
 from xview_localizer.inputs.mountings import MountingError, Mountings
 from xview_localizer.parameters.settings import Settings
-from xview_localizer.recordings.bag import REFERENCE_ROLES, ROLES_AND_TF, TF_ROLES, BagError, BagReader, Drive
+from xview_localizer.recordings.bag import (
+    REFERENCE_ROLES,
+    ROLES,
+    ROLES_AND_TF,
+    TF_ROLES,
+    BagError,
+    BagReader,
+    Drive,
+)
 from xview_localizer.recordings.tum import read_tum
 from xview_localizer.tracking.gnss import GnssSample, base_position, heading_from_course
 from xview_localizer.tracking.motion import OdometryBuffer, SampleError
@@ -136,7 +144,7 @@ def _reference(
 
 def _choices(drive: Drive, problem: str) -> str:
     """The problem, and the options that name a reference."""
-    used = set(drive.topics.values())
+    used = {topic for role, topic in drive.topics.items() if role in ROLES}
     with BagReader(drive.bag, drive.topics, required=()) as bag:
         topics = [topic for topic, kind in bag.recorded_topics if kind in REFERENCE_ROLES["reference"]]
     lines = [f"--reference {topic}" for topic in topics if topic not in used]
