@@ -162,6 +162,7 @@ def _evaluate_drive(
     from xview_localizer.evaluation.drive import judge_drive
     from xview_localizer.evaluation.map_shift import estimate_map_shift
     from xview_localizer.evaluation.metrics import summarize
+    from xview_localizer.evaluation.off_map import doubts_of_map
     from xview_localizer.evaluation.reference import read_reference
     from xview_localizer.evaluation.reference_doubts import doubts_of_reference
     from xview_localizer.parameters.settings import Settings
@@ -170,7 +171,8 @@ def _evaluate_drive(
     options = _given(**{"model.threads": threads, "model.package": str(model) if model else None})
     settings = Settings.from_values({**drive.values, **options})
     reference = read_reference(reference_name, drive, settings)  # what cannot be judged need not be localized
-    localizer = build_localizer(settings, open_map(settings))
+    source = open_map(settings)
+    localizer = build_localizer(settings, source)
     began = time.perf_counter()
     doubts: list[str] = []
     with console.status("localizing"):
@@ -179,12 +181,14 @@ def _evaluate_drive(
     result = judge_drive(drive, reference, settings, records, rate_hz)
     if recording is not None:
         _write_recording(recording, drive, result, settings)
+    doubts += doubts_of_map(records, source, localizer.spec.aerial.metres_per_pixel)
+    doubts += doubts_of_reference(reference, result)
     shift = estimate_map_shift(result, settings.values, localizer.spec.calibration.independence_m)
     return {
         **summarize(result.frames),
         **result.drive_metrics(),
         "n_in_gaps_of_reference": len(records) - len(result.records),
-        "doubts": [*doubts, *doubts_of_reference(reference, result)],
+        "doubts": doubts,
         "map_shift": None if shift is None else shift.record(),
     }
 

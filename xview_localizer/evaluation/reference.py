@@ -10,11 +10,11 @@ import numpy as np
 
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.inputs import messages
+from xview_localizer.inputs.message_types import ROLES
 from xview_localizer.inputs.mountings import MountingError, Mountings
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.recordings.bag import (
     REFERENCE_ROLES,
-    ROLES,
     ROLES_AND_TF,
     TF_ROLES,
     BagError,
