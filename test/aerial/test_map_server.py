@@ -166,7 +166,7 @@ def test_proxies_of_the_environment_are_not_asked(geotiff, frame, monkeypatch) -
 @pytest.mark.parametrize("name", ["map.tif", "map.mbtiles"])
 def test_a_file_that_is_no_map_is_not_served(tmp_path, name) -> None:
     path = tmp_path / name
-    with pytest.raises(MapSourceError, match=f"there is no map file .*{name}"):
+    with pytest.raises(MapSourceError, match=f"the map file .*{name} is not there"):
         serve(path)
     path.write_bytes(b"rubbish" * 100)
     with pytest.raises(MapSourceError, match=name):

@@ -231,5 +231,6 @@ def test_a_transition_that_there_is_not_is_refused_and_the_node_goes_on(client, 
 def test_missing_datum_fails_to_configure_with_its_name(client):
     with NodeProcess({"camera.height_m": 1.6}) as process:
         assert not client.change_state(Transition.TRANSITION_CONFIGURE)
+        assert "waiting for a lifecycle manager" in process.log
         assert "datum.latitude_deg must be given" in process.log
         assert process.stop() == 0, process.log

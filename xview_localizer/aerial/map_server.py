@@ -84,7 +84,8 @@ def serve(path: Path | str, host: str = "127.0.0.1", port: int = 8080) -> None:
 
     path = Path(path)
     if not path.is_file():
-        raise MapSourceError(f"there is no map file {path}")
+        problem = "a folder; give one of its files" if path.is_dir() else "not there"
+        raise MapSourceError(f"the map file {path} is {problem}")
     app = make_app(path)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

@@ -87,7 +87,11 @@ def _run() -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        if node.get_parameter("autostart").value and not _autostart(node):
+        if not node.get_parameter("autostart").value:
+            node.get_logger().info(
+                "waiting for a lifecycle manager to configure and activate this node; autostart: true does both at once"
+            )
+        elif not _autostart(node):
             return 1 if rclpy.ok() else 0
         # spin() can hang on SIGTERM; short turns notice the shutdown.
         while rclpy.ok():
