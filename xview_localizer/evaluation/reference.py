@@ -13,14 +13,7 @@ from xview_localizer.inputs import messages
 from xview_localizer.inputs.message_types import ROLES
 from xview_localizer.inputs.mountings import MountingError, Mountings
 from xview_localizer.parameters.settings import Settings
-from xview_localizer.recordings.bag import (
-    REFERENCE_ROLES,
-    ROLES_AND_TF,
-    TF_ROLES,
-    BagError,
-    BagReader,
-    Drive,
-)
+from xview_localizer.recordings.bag import REFERENCE_ROLES, ROLES_AND_TF, TF_ROLES, BagError, BagReader, Drive
 from xview_localizer.recordings.tum import read_tum
 from xview_localizer.tracking.gnss import GnssSample, base_position, heading_from_course
 from xview_localizer.tracking.motion import OdometryBuffer, SampleError
