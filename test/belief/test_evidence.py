@@ -1,13 +1,11 @@
 """What a mode is worth: by how much it matches better than wrong places do in the same image."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from belief_cases import mode_at
 
 from xview_localizer.belief.calibration import CalibrationSpec
-from xview_localizer.belief.evidence import CARRIED_NONE_SHARE, ImageEvidence
+from xview_localizer.belief.evidence import ImageEvidence
 
 CALIBRATION = CalibrationSpec(mode_weight=0.1, none_share=0.8, none_bias=1.5)
 
@@ -22,14 +20,6 @@ def test_ratio_is_against_the_second_best_mode():
         evidence.log_ratio_joined, [0.1 * (e - 0.8 * 70.0) - 1.5 for e in (90, 60, 70)]
     )
     assert evidence.modes == tuple(modes)
-
-
-def test_a_hypothesis_that_is_carried_is_not_held_against_the_best_of_many_places():
-    """The second best mode is another place in each image; a place that is found is the best of many itself."""
-    modes = [mode_at(0, log_evidence=60.0), mode_at(9, log_evidence=50.0)]
-    evidence = ImageEvidence.of(modes, replace(CALIBRATION, none_share=1.0))
-    assert evidence.log_ratio[0] == pytest.approx(0.1 * (60 - CARRIED_NONE_SHARE * 50))
-    assert evidence.log_ratio_joined[0] == pytest.approx(0.1 * (60 - 50) - 1.5)
 
 
 def test_a_lone_mode_is_weighed_against_chance():

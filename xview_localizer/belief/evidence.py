@@ -10,11 +10,6 @@ import numpy as np
 from xview_localizer.belief.calibration import CalibrationSpec
 from xview_localizer.geometry.dense import PoseMode
 
-# The second best mode is the best of many wrong places, in each image another one. Against a hypothesis that is carried
-# from image to image "none of these" is one place, too, the same in all of them: it matches at most this share as well.
-# With 0.9 confidence is too high along streets that repeat, with 1.0 too low.
-CARRIED_NONE_SHARE = 0.95
-
 
 @dataclass(frozen=True)
 class ImageEvidence:
@@ -30,26 +25,22 @@ class ImageEvidence:
 
     @classmethod
     def of(cls, modes: Sequence[PoseMode], calibration: CalibrationSpec) -> ImageEvidence:
-        """log ratio = mode_weight (e_m - share e_second), less `none_bias` for modes that are found now.
+        """log ratio = mode_weight (e_m - none_share e_second), less `none_bias` for modes that are found now.
 
         How well wrong places match differs from image to image: on a street that repeats nearly as well as the right
-        one. The second best mode is a sample of that, so "none of these" is taken to match `share` times as well.
-        The best modes of a search are the best of many places, which biases their evidence upwards, as it does that of
-        the second best: for them the share is `none_share`, and `none_bias` is taken off. A mode that was found where a
-        hypothesis was expected has no such bias; its share is CARRIED_NONE_SHARE at most.
+        one. The second best mode is a sample of that, so "none of these" is taken to match `none_share` times as well.
+        The best modes of a search are the best of many places, which biases their evidence upwards; `none_bias` takes
+        that off. A mode found where a hypothesis was expected has no such bias.
         """
-        carried_share = min(calibration.none_share, CARRIED_NONE_SHARE)
-        current = [mode.log_evidence_current for mode in modes]
-        joined = [mode.log_evidence for mode in modes]
+        joined = _log_ratio([mode.log_evidence for mode in modes], calibration)
         return cls(
             tuple(modes),
-            calibration.mode_weight * _lead(current, carried_share),
-            calibration.mode_weight * _lead(joined, calibration.none_share) - calibration.none_bias,
+            _log_ratio([mode.log_evidence_current for mode in modes], calibration),
+            joined - calibration.none_bias,
         )
 
 
-def _lead(log_evidence: Sequence[float], none_share: float) -> np.ndarray:
-    """By how much each mode's evidence exceeds that of "none of these"."""
+def _log_ratio(log_evidence: Sequence[float], calibration: CalibrationSpec) -> np.ndarray:
     values = np.asarray(log_evidence, dtype=np.float64)
     second = np.sort(values)[-2] if len(values) > 1 else 0.0
-    return values - none_share * second
+    return calibration.mode_weight * (values - calibration.none_share * second)
