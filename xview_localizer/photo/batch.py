@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from xview_localizer.image_file import write_image
+from xview_localizer.photo.known import KnownByUser
 from xview_localizer.photo.locate import LocatedPhoto, PhotoLocator
 from xview_localizer.photo.metadata import PhotoError, decoded
-from xview_localizer.photo.photo import KnownByUser, read_photo
+from xview_localizer.photo.photo import read_photo
 
 # Of HEIC the table shows that it has to be converted.
 PHOTO_SUFFIXES = {
