@@ -1,4 +1,4 @@
-"""Odometry whose path is not the one that GNSS shows: its mirror image, or of another scale; and either that stands."""
+"""A comparison of odometry's path with GNSS's: one may be mirrored, of another scale, or stand still."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ from xview_localizer.geometry.pose import Pose2
 from xview_localizer.inputs.messages import MessageError
 from xview_localizer.inputs.odometry_check import RESTART_STEP_M
 
-# Positions that are compared, and the distance driven between two of them.
+# The last POSITIONS positions are compared, at least POSITIONS_LEAST, with SPACING_M driven between two of them.
 POSITIONS, POSITIONS_LEAST, SPACING_M = 60, 12, 2.0
-# A position belongs to the last pose of odometry if it is not older.
+# A position is compared with the last pose of odometry before it, if that is no older.
 MAX_AGE_SEC = 0.3
-# The mirrored or scaled path has to fit this much better than the path itself, which misses the positions by more than
-# GNSS does.
+# The mirrored or scaled path has to fit the positions BETTER_BY times better than the path itself, whose misfit has to
+# exceed MISSES_BY_M and MISSES_BY_SIGMAS standard deviations of GNSS.
 BETTER_BY, MISSES_BY_SIGMAS, MISSES_BY_M = 4.0, 3.0, 2.0
-# Receivers that measure change the last digits of a position; one that is repeated while this is driven is an old one.
+# A receiver that measures changes the last digits of its position. One that repeats them while the robot drives this
+# far sends an old position.
 REPEATED_OVER_M = 5.0
-# Odometry that has not moved on by SPACING_M while positions did, by more than this and than GNSS can be off, stands
-# still or is in kilometres or degrees. Medians of the first and last few are compared, as single ones are reflections.
+# Odometry stands still, or is in kilometres or degrees, where it moves by less than SPACING_M while GNSS moves by more
+# than LEFT_BEHIND_M and than its own error. GNSS's motion is that between the medians of the first and the last FEW
+# positions, since a single one may be a reflection.
 LEFT_BEHIND_M, FEW = 20.0, 5
 
 
 class PathCheck:
-    """Compares odometry's path with GNSS's, as rigid shapes; on a straight road the two hands look the same."""
+    """Compares the shapes of both paths. On a straight road a path and its mirror image look the same."""
 
     def __init__(self) -> None:
         self._pairs: deque[tuple[complex, complex, float]] = deque(maxlen=POSITIONS)  # odometry, GNSS, sigma
         self._last: tuple[float, complex] | None = None
         self._mirrored = False
-        # GNSS's position, and odometry's when it came first.
+        # The last position of GNSS, and odometry's position when it was received first.
         self._repeated: tuple[complex, complex] | None = None
         self._scale = 1.0  # of odometry's path against GNSS's, where they differ
         # GNSS's positions and sigmas since odometry moved on: the first and last FEW.
         self._here: list[tuple[np.ndarray, float]] = []
 
     def on_odometry(self, stamp_sec: float, pose: Pose2) -> None:
-        """Take the next pose. Raises MessageError where the path so far is a mirror image."""
+        """Take the next pose. Raises MessageError once the path has been found to be a mirror image."""
         at = complex(pose.x_m, pose.y_m)
         if self._last is not None and abs(at - self._last[1]) > RESTART_STEP_M:
             self._pairs.clear()
@@ -102,7 +104,7 @@ class PathCheck:
         def fits_better(changed: np.ndarray) -> bool:
             return path_m > max(MISSES_BY_M, misses_by_m) and path_m > BETTER_BY * _misfit_m(changed, gnss)
 
-        # For good: the next straight road, on which the hands look alike, shows nothing else.
+        # Once found, this stays: a straight road, which looks the same mirrored, cannot disprove it.
         self._mirrored = self._mirrored or fits_better(odometry.conj())
         self._scale, size_m = 1.0, float(np.std(gnss))
         if size_m > max(MISSES_BY_M, misses_by_m):
