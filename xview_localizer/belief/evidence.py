@@ -1,4 +1,4 @@
-"""What an image's modes are worth against "none of these": calibrated log ratios."""
+"""The evidence of one image: calibrated log likelihood ratios of its modes against "none of these"."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from xview_localizer.belief.calibration import CalibrationSpec
 from xview_localizer.geometry.dense import PoseMode
 
-# The second best mode is the best of many wrong places, in each image another one. Against a hypothesis that is carried
-# from image to image "none of these" is one place, too, the same in all of them: it matches at most this share as well.
-# With 0.9 confidence is too high along streets that repeat, with 1.0 too low.
+# The greatest none_share for a hypothesis that is carried from image to image. The second best mode is the best of many
+# wrong places, another one in each image, whereas "none of these" then stands for one place, the same in all images,
+# which matches less well. With 0.9 confidence is too high along streets that repeat, with 1.0 it is too low.
 CARRIED_NONE_SHARE = 0.95
 
 
@@ -30,13 +30,13 @@ class ImageEvidence:
 
     @classmethod
     def of(cls, modes: Sequence[PoseMode], calibration: CalibrationSpec) -> ImageEvidence:
-        """log ratio = mode_weight (e_m - share e_second), less `none_bias` for modes that are found now.
+        """log ratio = mode_weight (e_m - share e_second), minus `none_bias` for modes that nothing has weighed yet.
 
-        How well wrong places match differs from image to image: on a street that repeats nearly as well as the right
-        one. The second best mode is a sample of that, so "none of these" is taken to match `share` times as well.
-        The best modes of a search are the best of many places, which biases their evidence upwards, as it does that of
-        the second best: for them the share is `none_share`, and `none_bias` is taken off. A mode that was found where a
-        hypothesis was expected has no such bias; its share is CARRIED_NONE_SHARE at most.
+        How well wrong places match differs from image to image; on a street that repeats they match nearly as well as
+        the right place. The second best mode is a sample of that, so "none of these" is taken to match `share` times as
+        well. The modes of a search are the best of many places, which biases their evidence upwards, that of the second
+        best included. So their share is `none_share`, and `none_bias` is subtracted. A mode where a hypothesis was
+        expected has no such bias; its share is at most CARRIED_NONE_SHARE.
         """
         carried_share = min(calibration.none_share, CARRIED_NONE_SHARE)
         current = [mode.log_evidence_current for mode in modes]

@@ -1,4 +1,4 @@
-"""Where the robot may be: a Bayes filter over a few Gaussian hypotheses and "none of these".
+"""The belief of where the robot may be: a Bayes filter over a few Gaussian hypotheses and "none of these".
 
 Hypothesis i has a pose N(mu_i, P_i) and a weight w_i; "none of these", that the robot is where no hypothesis is, has
 w_0; all weights sum to 1.
@@ -17,13 +17,13 @@ mode is born. With d_im the Mahalanobis distance:
 L(l) = (1 - DULL) e^l + DULL: an image may hold no information about where it was taken, behind a lorry for example.
 `share` in [0, 1] is how much of what the image shows is new: images of the same ground repeat their errors, so a
 rival that moves along with the robot gains nothing from being seen again (see `new_ground_share`).
-A hypothesis that odometry carries is so narrow that one mode at most lies where it is. Without odometry it may have
-moved to any of several places: then it becomes one hypothesis for each, of the chance q_im that it moved there, with
-L_im = q_im ((1 - DULL) exp(e_m - e_0) + DULL), and one that stays as it was, L_i0 = (1 - sum q_im) DULL. Which of them
-it is, this image alone decides, so that the whole of its evidence counts.
+A hypothesis that odometry carries is so narrow that at most one mode lies within its reach. Without odometry it may
+have moved to any of several modes. It is then split: into one hypothesis for each mode m that it reaches, where q_im is
+the chance that it moved there and L_im = q_im ((1 - DULL) exp(e_m - e_0) + DULL), and one that stays as it was, with
+L_i0 = (1 - sum q_im) DULL. Only this image can decide between these, so its evidence counts in full there.
 
-Hypotheses that meet are merged, hopeless ones pruned. GNSS is a biased measurement that wanders slowly: it weighs
-hypotheses by where they are now, once, not anew with every sample (see `gnss_log_weight`).
+Hypotheses that meet are merged, and those of negligible weight are pruned. The bias of GNSS changes slowly, so its
+samples are not independent: GNSS weighs hypotheses once, by where they are now (see `gnss_log_weight`).
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ LOSS_PER_M = 1e-4  # share of every weight that goes to "none of these" per metr
 DULL = 0.1  # chance that an image holds no information about where it was taken
 GATE_SIGMAS = 4.0  # a mode further off a hypothesis is another place
 MERGE_SIGMAS = 2.0  # hypotheses closer to each other than this are the same place
-# Two modes of one place may differ by this much at least, whatever their covariance.
+# Covariance that is added before merging: two modes of one place may differ by this much, however sharp they are.
 MERGE_FLOOR = np.diag([0.5, 0.5, np.radians(2.0)]) ** 2
 HOPELESS = 1e-6  # hypotheses with a smaller share of the whole weight are dropped
 MAX_HYPOTHESES = 16  # the heaviest are kept
-# GNSS's error is heavier in the tail than a Gaussian: Student's t with so many degrees of freedom.
+# The error of GNSS has heavier tails than a Gaussian: it follows Student's t with this many degrees of freedom.
 GNSS_TAIL = 3.0
 
 
@@ -116,7 +116,7 @@ class Belief:
         return _normalised(_merged(grown), self.log_none)
 
     def reweighted(self, log_weight: Iterable[float]) -> Belief:
-        """With every hypothesis's weight multiplied, for a decision on this image: not kept as the filter's state."""
+        """With log weights added to the hypotheses' own, to decide on an image; not kept as the filter's state."""
         hypotheses = [
             replace(hypothesis, log_weight=hypothesis.log_weight + extra)
             for hypothesis, extra in zip(self.hypotheses, log_weight, strict=True)
@@ -216,7 +216,7 @@ def _log_likelihood(log_ratio: float) -> float:
 
 
 def _chance_of_place(covariance: np.ndarray) -> float:
-    """Chance of the place in the middle of a Gaussian of covariance [3, 3]; above 1 it has room for one place only."""
+    """Chance of the one place in the middle of a Gaussian with covariance [3, 3]; 1 or more where it holds no other."""
     area_m2 = 2 * np.pi * np.sqrt(np.linalg.det(covariance[:2, :2]))
     return float(np.pi * PLACES_RADIUS_M**2 / PLACES / area_m2)
 
@@ -256,7 +256,7 @@ def _merged(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
 
 
 def _is_same_place(a: Hypothesis, b: Hypothesis) -> bool:
-    """Whether each lies where the other may be. So a wide one does not swallow rivals that lie within it."""
+    """Whether each lies where the other may be; so a wide hypothesis does not absorb the rivals within it."""
     return all(
         disagreement_sigmas(a.pose, b.pose, item.covariance + MERGE_FLOOR) < MERGE_SIGMAS for item in (a, b)
     )

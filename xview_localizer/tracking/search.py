@@ -11,14 +11,14 @@ from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.tracking.gnss import GnssSample, Heading, base_position, heading_from_course
 from xview_localizer.tracking.sensors import Sensors
 
-# A leading hypothesis of this weight gives the heading, and the middle of the search.
+# A leading hypothesis of at least this weight gives the heading and the middle of the search.
 SETTLED = 0.98
 # The search holds a hypothesis out to this many standard deviations of its position.
 SPREAD_SIGMAS = 3.0
 # Hypotheses lighter than this need not lie within the search.
 NEGLIGIBLE = 0.01
-# Once the robot has driven LOST_AFTER_M without a pose and "none of these" holds more than the weight LOST, the search
-# grows by the share WIDENS_PER_M per metre, up to WIDEST times: GNSS may be worse than it reports.
+# GNSS may be worse than it reports. So once the robot has driven LOST_AFTER_M without a pose, and "none of these" has a
+# greater weight than LOST, the search radius grows by the share WIDENS_PER_M per metre, up to WIDEST times.
 LOST, LOST_AFTER_M, WIDENS_PER_M, WIDEST = 0.5, 20.0, 0.05, 3.0
 
 
@@ -73,7 +73,7 @@ def search_around(
     """
     leader = belief.hypotheses[0] if belief.hypotheses else None
     spread_m = SPREAD_SIGMAS * leader.position_sigma_m if leader is not None else 0.0
-    # Without odometry a leader's covariance grows soon; from then on GNSS is the sharper prior.
+    # Without odometry the leader's covariance soon grows, until GNSS is the sharper prior.
     sharper = disc is None or spread_m <= disc.radius_m
     if leader is not None and belief.confidence >= SETTLED and sharper:
         pose = leader.pose

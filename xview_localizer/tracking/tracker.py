@@ -1,7 +1,8 @@
-"""A drive: GNSS, odometry and earlier images around single images.
+"""Localizing the images of a drive one after the other, with GNSS, odometry and earlier images.
 
-No ROS here; the node and the offline replay share it. Each image is searched for (search.py), its modes weigh the
-hypotheses (belief/hypotheses.py), and the gate decides (belief/gate.py). What is left for the next image: memory.py.
+The node and the offline replay both use it; it knows nothing of ROS. For each image the search area is chosen
+(search.py), the image's modes weigh the hypotheses (belief/hypotheses.py), and the gate decides (belief/gate.py). What
+the next image needs to know is kept in memory.py.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from xview_localizer.tracking.pose_estimate import PoseEstimate
 from xview_localizer.tracking.search import SearchConfig, gnss_disc, search_around
 from xview_localizer.tracking.sensors import Sensors
 
-# Hypotheses below this weight are not passed to the search as expected poses, nor more than MAX_EXPECTED.
+# The heaviest MAX_EXPECTED hypotheses of at least this weight are passed to the solver as expected poses.
 EXPECTED_WEIGHT, MAX_EXPECTED = 1e-3, 6
 
 
@@ -114,8 +115,10 @@ class DriveTracker:
         self._add("gnss", stamp_sec, GnssSample(antenna_m, sigma_m, lever_m))
 
     def on_odometry(self, stamp_sec: float, T_odom_base: Pose2) -> None:
-        """T_odom_base. Across a reset of odometry it carries nothing: no hypotheses (they are blurred, as without
-        odometry), no keyframes, no course."""
+        """T_odom_base. Hypotheses, keyframes and the course are not carried across a reset of odometry.
+
+        Hypotheses are then blurred, as without odometry.
+        """
         self._add("odometry", stamp_sec, T_odom_base)
 
     def on_gravity(self, stamp_sec: float, gravity_base: np.ndarray, from_acceleration: bool = False) -> None:
@@ -124,7 +127,7 @@ class DriveTracker:
         self._add("gravity", stamp_sec, GravitySample(down_base, from_acceleration))
 
     def on_image(self, stamp_sec: float) -> None:
-        """Announce an image that is about to be localized; its stamp may confirm a jump back that a sensor's showed."""
+        """Announce an image that is about to be localized; its stamp may confirm a sensor's jump back in time."""
         with self._lock:
             if self._sensors.on_image(stamp_sec):
                 self._forget()
@@ -249,8 +252,8 @@ class DriveTracker:
                 Reason.PRIOR_TOO_WIDE, radius_m=search.radius_m, limit_m=config.gnss_max_radius_m
             )
             return _rejected(observation, too_wide, estimate, search)
-        # An image from too far ahead of the sensors has no prior and was answered above: its stamp must not make
-        # the images after it stale.
+        # The stamp counts from here on only. An image stamped too far ahead of the sensors has no prior and was
+        # answered above, so that it does not make the images after it stale.
         self._memory.searched_sec = stamp_sec
         self._sensors.image_searched(stamp_sec)
         placed = self._memory.keyframes.placed(observation, odometry, self._config.keyframes)
@@ -272,7 +275,7 @@ class DriveTracker:
         share = new_ground_share(travelled_m, calibration.independence_m)
         belief = task.belief.updated(evidence, share, modes.log_prior(first=not task.belief.hypotheses))
         self._memory.on_weighed(belief, modes.stamp_sec)
-        # Without odometry every pose is a first one: the pose before says little about it.
+        # Without odometry every pose has to meet the limit of a first one, since the pose before says little about it.
         first = self._memory.awaits_first_pose or task.travelled_m is None
         fix = decide(modes, self._with_gnss(belief, task.disc), gate, first)
         self._memory.on_decided(fix, travelled_m)
