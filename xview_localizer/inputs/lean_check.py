@@ -8,6 +8,7 @@ springs or under a load, does so on level ground. Only a winding road that climb
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,26 +24,37 @@ SLOPE_SHARE = 0.8  # least share of poses on a slope among those that lean enoug
 LESS_VARIED = 0.6
 
 
+@dataclass(frozen=True)
+class _LeaningPose:
+    """How base_link leans at an accepted pose, and whether the ground was found to lean with it.
+
+    The real part of the lean is positive where the front is lower, its imaginary part where the left side is lower.
+    """
+
+    lean_rad: complex
+    yaw_rad: float
+    on_slope: bool
+
+
 class LeanCheck:
     """Follows the accepted poses of a drive."""
 
     def __init__(self) -> None:
-        # Of each pose: the lean in radians, as a complex number whose real part is positive where the front is lower
-        # and whose imaginary part is positive where the left side is; the yaw in `map`; whether the ground was found
-        # parallel to base_link.
-        self._poses: deque[tuple[complex, float, bool]] = deque(maxlen=POSES)
+        self._poses: deque[_LeaningPose] = deque(maxlen=POSES)
 
     def on_pose(self, gravity_base: np.ndarray | None, pose: Pose2, on_slope: bool) -> None:
         """Take an accepted pose: gravity [3] in base_link, and whether the ground was found parallel to base_link."""
         if gravity_base is not None:
             front_rad, left_rad = np.arctan2(gravity_base[:2], -gravity_base[2])
-            self._poses.append((complex(front_rad, left_rad), pose.yaw_rad, on_slope))
+            self._poses.append(_LeaningPose(complex(front_rad, left_rad), pose.yaw_rad, on_slope))
 
     def doubts(self) -> list[str]:
         """A sentence with the remedy once the ground has leaned with base_link on several headings."""
         if len(self._poses) < POSES_LEAST:
             return []
-        lean_rad, yaw_rad, on_slope = map(np.array, zip(*self._poses, strict=True))
+        lean_rad = np.array([pose.lean_rad for pose in self._poses])
+        yaw_rad = np.array([pose.yaw_rad for pose in self._poses])
+        on_slope = np.array([pose.on_slope for pose in self._poses])
         steep = np.abs(lean_rad) >= SLOPE_FROM_RAD
         mean_rad = lean_rad.mean()
         turns_with_the_robot = np.std(lean_rad) < LESS_VARIED * np.std(lean_rad * np.exp(1j * yaw_rad))

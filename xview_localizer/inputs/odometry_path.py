@@ -30,23 +30,24 @@ class PathCheck:
     """Compares the shapes of both paths. On a straight road a path and its mirror image look the same."""
 
     def __init__(self) -> None:
-        self._pairs: deque[tuple[complex, complex, float]] = deque(maxlen=POSITIONS)  # odometry, GNSS, sigma
-        self._last: tuple[float, complex] | None = None
+        # Positions by odometry and by GNSS, both as x + iy in metres, and the standard deviation of the latter.
+        self._pairs: deque[tuple[complex, complex, float]] = deque(maxlen=POSITIONS)
+        self._last_odometry: tuple[float, complex] | None = None  # stamp and position
         self._mirrored = False
         # The last position of GNSS, and odometry's position when it was received first.
-        self._repeated: tuple[complex, complex] | None = None
+        self._last_position: tuple[complex, complex] | None = None
         self._scale = 1.0  # of odometry's path against GNSS's, where they differ
-        # GNSS's positions and sigmas since odometry moved on: the first and last FEW.
-        self._here: list[tuple[np.ndarray, float]] = []
+        # GNSS's positions and standard deviations since odometry moved on: the first and the last FEW of them.
+        self._since_moved: list[tuple[np.ndarray, float]] = []
 
     def on_odometry(self, stamp_sec: float, pose: Pose2) -> None:
         """Take the next pose. Raises MessageError once the path has been found to be a mirror image."""
         at = complex(pose.x_m, pose.y_m)
-        if self._last is not None and abs(at - self._last[1]) > RESTART_STEP_M:
+        if self._last_odometry is not None and abs(at - self._last_odometry[1]) > RESTART_STEP_M:
             self._pairs.clear()
-            self._here.clear()
-            self._mirrored, self._repeated = False, None
-        self._last = (stamp_sec, at)
+            self._since_moved.clear()
+            self._mirrored, self._last_position = False, None
+        self._last_odometry = (stamp_sec, at)
         if self._mirrored:
             raise MessageError(
                 "Odometry's path is the mirror image of GNSS's: its frame is left-handed. y has to point left, and yaw "
@@ -55,12 +56,12 @@ class PathCheck:
 
     def on_position(self, stamp_sec: float, xy_m: np.ndarray, sigma_m: float) -> None:
         """A position [2] of GNSS in `map`. Raises MessageError where it is repeated though the robot drives."""
-        if self._last is None or not 0 <= stamp_sec - self._last[0] <= MAX_AGE_SEC:
+        if self._last_odometry is None or not 0 <= stamp_sec - self._last_odometry[0] <= MAX_AGE_SEC:
             return
-        at, position = self._last[1], complex(xy_m[0], xy_m[1])
-        if self._repeated is None or self._repeated[0] != position:
-            self._repeated = (position, at)
-        if (driven_m := abs(at - self._repeated[1])) > REPEATED_OVER_M:
+        at, position = self._last_odometry[1], complex(xy_m[0], xy_m[1])
+        if self._last_position is None or self._last_position[0] != position:
+            self._last_position = (position, at)
+        if (driven_m := abs(at - self._last_position[1])) > REPEATED_OVER_M:
             raise MessageError(
                 f"NavSatFix repeats a position to the last digit, and by odom the robot has driven {driven_m:.0f} m: "
                 "the receiver has lost its fix, or holds its position at low speed; let the driver send status -1 then"
@@ -68,9 +69,9 @@ class PathCheck:
         if not self._pairs or abs(at - self._pairs[-1][0]) >= SPACING_M:
             self._pairs.append((at, position, sigma_m))
             self._compare()
-            self._here.clear()
-        self._here.append((xy_m, sigma_m))
-        del self._here[FEW:-FEW]
+            self._since_moved.clear()
+        self._since_moved.append((xy_m, sigma_m))
+        del self._since_moved[FEW:-FEW]
 
     def doubts(self) -> list[str]:
         """A sentence with the remedy while the odometry of the last positions stands still or has another scale."""
@@ -88,9 +89,9 @@ class PathCheck:
 
     def _left_behind_m(self) -> float:
         """How far GNSS has gone since odometry moved on; 0 where that is no more than GNSS can be off."""
-        if len(self._here) < 2 * FEW:
+        if len(self._since_moved) < 2 * FEW:
             return 0.0
-        positions_m, sigmas_m = (np.array(values) for values in zip(*self._here, strict=True))
+        positions_m, sigmas_m = (np.array(values) for values in zip(*self._since_moved, strict=True))
         first_m, last_m = (np.median(few_m, axis=0) for few_m in (positions_m[:FEW], positions_m[-FEW:]))
         gone_m = float(np.linalg.norm(last_m - first_m))
         return gone_m if gone_m > max(LEFT_BEHIND_M, MISSES_BY_SIGMAS * float(np.median(sigmas_m))) else 0.0
