@@ -11,7 +11,7 @@ import numpy as np
 
 from xview_localizer.rejection import Rejection
 from xview_localizer.strict_json import strict_json
-from xview_localizer.tracking.tracker import TrackedFix
+from xview_localizer.tracking.tracked_fix import TrackedFix
 
 NAN = float("nan")
 

@@ -29,7 +29,8 @@ from xview_localizer.parameters.settings import Settings
 from xview_localizer.rejection import Reason
 from xview_localizer.residual_tilt import residual_tilt_rad
 from xview_localizer.tracking.motion import SampleError
-from xview_localizer.tracking.tracker import DriveTracker, TrackedFix
+from xview_localizer.tracking.tracked_fix import TrackedFix
+from xview_localizer.tracking.tracker import DriveTracker
 
 # A position further from the datum is a mistake. Up to there the map frame distorts lengths by at most 0.05 %.
 MAX_FROM_DATUM_M = 200e3

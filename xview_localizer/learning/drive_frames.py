@@ -33,7 +33,8 @@ from xview_localizer.recordings.bag import Drive
 from xview_localizer.recordings.offline import moments_of_drive
 from xview_localizer.records import ImageRecord
 from xview_localizer.tracking.motion import PathPose, SampleError
-from xview_localizer.tracking.tracker import DriveTracker, TrackedFix
+from xview_localizer.tracking.tracked_fix import TrackedFix
+from xview_localizer.tracking.tracker import DriveTracker
 
 # Least distance between two frames, since closer ones show the same ground.
 SPACING_M = 1.5
