@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from xview_localizer.models.manifest import ModelPackageError
     from xview_localizer.models.package import ModelPackage
     from xview_localizer.parameters.table import SettingsError
+    from xview_localizer.photo.known import KnownByUser
     from xview_localizer.photo.locate import LocatedPhoto, PhotoLocator
     from xview_localizer.photo.metadata import PhotoError
-    from xview_localizer.photo.photo import KnownByUser, Photo, read_photo
+    from xview_localizer.photo.photo import Photo, read_photo
 
 __version__ = "0.1.0"
 
@@ -32,7 +33,7 @@ _HOME = {
     "EngineError": "engines.engine",
     "Fix": "belief.fix",
     "GroundView": "ground_view",
-    "KnownByUser": "photo.photo",
+    "KnownByUser": "photo.known",
     "LocalFrame": "geometry.local_frame",
     "Localizer": "localizer",
     "LocalizerConfig": "localizer_config",

@@ -1,4 +1,4 @@
-"""Descriptors of the map's cells on a part of the lattice, and how they are put together from blocks."""
+"""Descriptors of the map's cells on a part of the lattice, and the mosaic that joins them from overlapping blocks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xview_localizer.geometry.grid import RasterGrid
 class AerialDescriptors:
     """Descriptors [rows * columns, D] of the cells of `grid`; zero where `valid` [rows * columns] is False.
 
-    `problems` names what of the map could not be read although it may exist.
+    `problems` names parts of the map that may exist but could not be read.
     """
 
     descriptor: np.ndarray
@@ -29,12 +29,10 @@ class AerialDescriptors:
         return float(self.valid[inside].mean()) if inside.any() else 0.0
 
     def around(self, x_m: float, y_m: float, half_extent_m: float) -> AerialDescriptors:
-        """The part of these within ± half_extent_m of (x, y); all of them where that is no less."""
+        """The part within ± half_extent_m of (x, y), or the whole where that square covers the grid or misses it."""
         grid, cell_m = self.grid, self.grid.spacing_m
-        left, top = (
-            (x_m - half_extent_m - grid.west_m) / cell_m,
-            (grid.north_m - y_m - half_extent_m) / cell_m,
-        )
+        left = (x_m - half_extent_m - grid.west_m) / cell_m
+        top = (grid.north_m - y_m - half_extent_m) / cell_m
         side = 2 * half_extent_m / cell_m
         columns = slice(max(0, math.floor(left)), min(grid.columns, math.ceil(left + side)))
         rows = slice(max(0, math.floor(top)), min(grid.rows, math.ceil(top + side)))
@@ -62,9 +60,9 @@ class Block:
 
 
 class Mosaic:
-    """A window of the lattice, put together from blocks that overlap.
+    """A window of the lattice, joined from overlapping blocks.
 
-    The block in which a cell lies most centrally describes it best.
+    Each cell is taken from the block in which it lies most centrally, since that block shows most of its surroundings.
     """
 
     def __init__(self, rows: np.ndarray, columns: np.ndarray) -> None:

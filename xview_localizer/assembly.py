@@ -1,4 +1,4 @@
-"""From settings to a localizer with its map."""
+"""Building the map source and the localizer that settings ask for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xview_localizer.parameters.settings import Settings
 
 
 def open_map(settings: Settings, interruption: Interruption | None = None) -> MapSource:
-    """The map that the settings name; `interruption` breaks off waiting for its server. Raises MapSourceError."""
+    """The map that the settings name; `interruption` can end waiting for its server. Raises MapSourceError."""
     v = settings.values
     cache_folder = Path(v["map.cache_dir"] or "~/.cache/xview_localizer/tiles").expanduser()
     cache = None

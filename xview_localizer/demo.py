@@ -1,4 +1,4 @@
-"""The main job from end to end: a drive in, poses out, a report to look at."""
+"""A drive from end to end, for the commands demo and replay: simulated or recorded, localized, judged and reported."""
 
 from __future__ import annotations
 
@@ -93,7 +93,10 @@ def replay_and_report(
 
 
 def _rate_hz(began_sec: float, answered_sec: Sequence[float]) -> float:
-    """Images per second; the first one waits for the node and the map, so it counts only where it is alone."""
+    """Images per second, without the time until the first answer, in which the node starts and reads the map.
+
+    Of a single image that time is all there is, so it counts then.
+    """
     if len(answered_sec) == 1:
         return 1 / (answered_sec[0] - began_sec)
     return (len(answered_sec) - 1) / (answered_sec[-1] - answered_sec[0])
@@ -143,9 +146,10 @@ def _report(
 def _new_run(runs: Path) -> Path:
     """A fresh folder runs/<time> and the link runs/latest to it."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = next(
-        path for n in range(1000) if not (path := runs / (stamp if n == 0 else f"{stamp}-{n}")).exists()
-    )
+    folder, number = runs / stamp, 0
+    while folder.exists():
+        number += 1
+        folder = runs / f"{stamp}-{number}"
     folder.mkdir(parents=True)
     link, fresh = runs / "latest", runs / f".latest-{os.getpid()}"
     fresh.symlink_to(folder.name)

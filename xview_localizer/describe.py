@@ -11,7 +11,7 @@ from xview_localizer.models.contracts import Networks
 from xview_localizer.observation import Observation, empty_observation
 from xview_localizer.stages import recorded_stages, stage
 
-MIN_RANGE_M = 0.5  # nearer than this is the robot itself
+MIN_RANGE_M = 0.5  # cells that are nearer show the robot itself
 
 
 def described_and_lifted(

@@ -26,8 +26,8 @@ MIN_VALID_RATIO = 0.25
 class DescriptorMap:
     """Encodes blocks of a map on demand and keeps the most recent ones. Thread-safe.
 
-    At least `capacity` are kept, and twice as many as the widest read needed, so that the next one like it
-    and what is read ahead find theirs. When what the map lacks is requested again, `KeptBlocks` decides.
+    At least `capacity` blocks are kept, and twice as many as the widest read has needed, so that they last for the next
+    such read and for prefetching. `KeptBlocks` decides when blocks that the map failed to give are requested again.
     Raises MapSourceError from `read` when the map cannot be read.
     """
 

@@ -9,9 +9,9 @@ from xview_localizer.aerial.source import AerialImage
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.pose import Pose2
 
-ELLIPSE_SIGMAS = 2.0
-ARROW_M = 4.0
-SHOWN_RIVAL = 0.005  # rivals of less probability are not drawn; their label would read 0 %
+ELLIPSE_SIGMAS = 2.0  # half axes of drawn ellipses, in standard deviations
+ARROW_M = 4.0  # length on the ground of the arrow that shows a heading
+SHOWN_RIVAL = 0.005  # rivals with a lower probability are not drawn; their label would read 0 %
 RGB = tuple[int, int, int]
 BLACK_RGB, WHITE_RGB, NO_MAP_RGB = (0, 0, 0), (255, 255, 255), (230, 230, 230)
 

@@ -1,4 +1,4 @@
-"""Encoded images (JPEG, PNG, WebP …) of untrusted origin: their size is read before they are decoded."""
+"""Decoding of images (JPEG, PNG, WebP …) of untrusted origin: size and completeness are checked before decoding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 # Pillow identifies these by their headers alone; OpenCV decodes them.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
-# 300 MB at 8 bits. Cameras of robots have far fewer pixels, and a small file can claim any number of them.
+# A small file can claim any number of pixels. This many take 300 MB at 8 bits, far more than a robot's camera has.
 MAX_IMAGE_PX = 100_000_000
 # A PNG's last chunk; some writers append padding, so it is looked for near the end.
 _PNG_END, _PNG_PADDING_BYTES = b"IEND\xaeB`\x82", 64
@@ -57,9 +57,10 @@ def check_whole(data: bytes) -> None:
 
 
 def _jpeg_scan(data: bytes) -> int:
-    """Where the pixels of a JPEG begin, or its end: the segments before them may hold a preview with an end of its own.
+    """Index from which the end marker of a JPEG is looked for: where its pixels begin, or the end of the data.
 
-    Behind the end, drivers that hand over a fixed buffer leave what earlier pictures had there.
+    The segments before the pixels may hold a preview, which has an end marker of its own. Looking from the back would
+    be wrong too: drivers that hand over a fixed buffer leave bytes of earlier, longer images behind the end.
     """
     at = 2
     while at + 4 <= len(data) and data[at + 1] != _JPEG_START_OF_SCAN:

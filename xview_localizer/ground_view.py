@@ -8,10 +8,10 @@ import numpy as np
 
 from xview_localizer.geometry.camera import CameraModel
 
-# Far below and above the heights of cameras on robots, cars and people.
+# Bounds far below and above the heights of cameras on robots, cars and people.
 MIN_HEIGHT_M, MAX_HEIGHT_M = 0.05, 50.0
-# Standard deviation (grey levels) of what a covered or dark camera sees: its noise. One pixel in SAMPLED_PX is looked
-# at, along rows and columns.
+# An image whose grey levels have a smaller standard deviation shows nothing but the noise of a covered or dark camera.
+# Every SAMPLED_PX-th pixel of every SAMPLED_PX-th row is examined.
 BLANK_LEVELS, SAMPLED_PX = 3.0, 8
 
 

@@ -1,7 +1,7 @@
-"""The C library's heap: memory that one image has freed is kept for the next.
+"""A setting of the C library's heap that keeps the memory freed after one image for the next image.
 
-Matching and solving fill arrays of some megabytes and free them at once. By default glibc gives such memory back to
-the kernel, and gets every page of it anew, zeroed, for the next image: a third of the time of a solve.
+Matching and solving allocate arrays of some megabytes and free them soon. By default glibc returns such memory to the
+kernel, which has to provide and zero every page again for the next image. That took a third of the time of a solve.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import ctypes
 
 # Options of mallopt(3), by malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-# Larger blocks are mapped on their own and unmapped when freed. It is the most that glibc takes on every platform.
+# Larger blocks are mapped separately and unmapped when freed. This is the greatest value that glibc accepts on all
+# platforms.
 MAPPED_FROM_BYTES = 32 << 20
-# Of free memory at the heap's end, so much is kept.
+# This much free memory is kept at the end of the heap.
 KEPT_BYTES = 128 << 20
 
 
 def keep_freed_memory() -> bool:
-    """Set this process's allocator so; False where the C library has no such setting, as musl and macOS."""
+    """Make this process keep freed memory; False where the C library has no such setting, as on musl and macOS."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:

@@ -1,7 +1,7 @@
-"""Image files, read and written by way of memory.
+"""Reading and writing image files: Python reads and writes the bytes, OpenCV only encodes and decodes them.
 
-OpenCV's own functions for files turn images by their EXIF, fill what was cut short with grey, keep a full disk to
-themselves, and end the process at names that are no UTF-8.
+OpenCV's own file functions turn images by their EXIF orientation, fill the missing part of a truncated file with grey,
+do not report a full disk, and abort the process at file names that are not UTF-8.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from PIL import ExifTags, Image
 from xview_localizer.encoded_image import EncodedImageError, check_whole
 
 JPEG_QUALITY = 95
-_UPRIGHT = (0, 1)  # EXIF's orientations that turn nothing; 0 is not allowed, and frequent
+_UPRIGHT = (0, 1)  # EXIF orientations of images that are stored upright; 0 is invalid but common
 
 
 def read_rgb(path: Path) -> np.ndarray:
     """The image [H, W, 3] uint8 RGB.
 
-    Raises EncodedImageError, naming the file, where it is missing, damaged, cut short, or stored turned: whether
-    cameras and places are meant for what is stored or for what is shown cannot be known.
+    Raises EncodedImageError, naming the file, where it is missing, damaged, cut short, or to be turned by its EXIF
+    orientation: it cannot be known whether camera models and labels refer to the image before or after turning.
     """
     return np.ascontiguousarray(_read(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)[..., ::-1])
 
@@ -63,7 +63,7 @@ def _read(path: Path, flags: int) -> np.ndarray:
 
 
 def _orientation(data: bytes) -> int:
-    """EXIF's orientation; 1, as it is, where there is none."""
+    """The EXIF orientation; 1 (upright) where there is none."""
     with suppress(OSError, ValueError, SyntaxError), Image.open(BytesIO(data)) as image:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     return 1

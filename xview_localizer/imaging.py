@@ -11,9 +11,9 @@ from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.canonical_view import CanonicalView, spans_full_circle
 from xview_localizer.geometry.plan_view import PlanView
 
-# What the network sees where there is no image: the mean colour of photographs.
+# The colour given to the networks where there is no image: the mean colour of photographs.
 NO_DATA_RGB = (124, 116, 104)
-# Source pixels per pixel of the canonical raster that bilinear sampling takes without aliasing.
+# Greatest number of source pixels per canonical pixel that bilinear sampling takes without aliasing.
 MAX_STEP_PX = 1.5
 
 

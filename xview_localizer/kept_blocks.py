@@ -1,6 +1,6 @@
-"""Blocks of the map by their place on the lattice: each is made once and kept, what the map failed to give is not.
+"""A cache of map blocks by their place on the lattice. Blocks that the map failed to give are kept only for a while.
 
-The first thread that asks for a block makes it; others that ask meanwhile wait.
+The first thread that asks for a block makes it; other threads that ask for it meanwhile wait.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from xview_localizer.aerial.source import MapReadInterrupted, MapSourceError
 from xview_localizer.aerial_descriptors import Block
 
-# What the map failed to give is requested again after this long: a dead server is not waited for with every image,
-# and one that is back is noticed soon.
+# A block that could not be read is requested again after this time, so that not every image waits for a dead server,
+# and a server that is back is noticed soon.
 HOLD_OFF_SEC = 1.0
-# Where the map answered that it has no imagery, it is asked again after this long, since a robot beyond the coverage
-# of a server is not to ask it all the time. But a map may have lost its data for a while. So where nothing around the
-# robot has imagery, the block that the robot is in is requested again after HOLD_OFF_SEC; once it has imagery, the
-# other holes are forgotten.
+# A block without imagery (a hole) is requested again after this time, so that a robot beyond the coverage of a server
+# does not ask it all the time. But a map may also have lost its data for a while. So where no block around the robot
+# has imagery, the block in which the robot is gets requested after HOLD_OFF_SEC; once it has imagery, all other holes
+# are forgotten.
 HOLE_SEC = 60.0
 
 Place = tuple[int, int]  # row and column of a block

@@ -26,12 +26,12 @@ from xview_localizer.belief.gate import decide
 from xview_localizer.belief.hypotheses import Belief
 from xview_localizer.describe import described_and_lifted
 from xview_localizer.descriptor_map import DescriptorMap
-from xview_localizer.geometry.dense import DenseSolverConfig, PoseModes, joined, solve_dense
+from xview_localizer.geometry.dense import PoseModes, joined, solve_dense
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
 from xview_localizer.localizer_config import MIN_MAP_HALF_EXTENT_M, LocalizerConfig
-from xview_localizer.matching import MatchConfig, best_matches, match
+from xview_localizer.matching import best_matches, match
 from xview_localizer.models.contracts import Networks
 from xview_localizer.modes import Modes
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
@@ -88,11 +88,12 @@ class Localizer:
 
     def observe(self, view: GroundView) -> Observation:
         """Steps 1 and 3 of the paper: describe every ground cell and lift it with depth, on either ground."""
-        return observed_on_each_ground(self._described, view)
 
-    def _described(self, view: GroundView) -> Observation:
-        config = self.config
-        return described_and_lifted(view, self._networks, config.assumed_camera_height_m, config.max_range_m)
+        def observe_on_level_ground(level: GroundView) -> Observation:
+            height_m, range_m = self.config.assumed_camera_height_m, self.config.max_range_m
+            return described_and_lifted(level, self._networks, height_m, range_m)
+
+        return observed_on_each_ground(observe_on_level_ground, view)
 
     def modes(
         self, placed: Sequence[PlacedObservation], prior: Prior, expected: Sequence[Pose2] = ()
@@ -130,11 +131,8 @@ class Localizer:
             for item in placed
             if not item.observation.reason and item.observation.scale_known == current.scale_known
         ]
-        solver = self._solver_config(current.scale_known)
-        solutions = [
-            self._solve(ground, aerial, prior, solver, expected) for ground in on_each_ground(usable)
-        ]
-        solution = joined(solutions, solver)
+        solutions = [self._solve(ground, aerial, prior, expected) for ground in on_each_ground(usable)]
+        solution = joined(solutions, self.config.solver(self.spec, current.scale_known))
         if solution.reason:
             return replace(nothing, rejection=Rejection.of(Reason.NOTHING_TO_SOLVE, detail=solution.reason))
         return replace(
@@ -153,58 +151,37 @@ class Localizer:
         placed: Sequence[PlacedObservation],
         aerial: AerialDescriptors,
         prior: Prior,
-        solver: DenseSolverConfig,
         expected: Sequence[Pose2],
     ) -> PoseModes:
+        """Match and solve on one ground; a wide search is first reduced to small discs."""
+        matching = self.config.matching(self.spec)
+        solver = self.config.solver(self.spec, placed[-1].observation.scale_known)
+
+        def solve_within(disc: Prior) -> PoseModes:
+            with stage("match"):
+                near = aerial.around(disc.x_m, disc.y_m, self.config.map_half_extent_m(disc))
+                if not near.valid.any():
+                    return PoseModes(reason="the map has no imagery around the best coarse votes")
+                match_field = match(placed, near, matching, self._seed)
+            with stage("solve"):
+                return solve_dense(match_field, prior, solver, self._seed, expected, window=disc)
+
         with stage("match"):
-            discs = discs_to_solve(placed, aerial, prior, solver, self._match_config, self._seed)
+            discs = discs_to_solve(placed, aerial, prior, solver, matching, self._seed)
         if not discs:
             return PoseModes(reason="the coarse votes are not finite")
-        return joined(
-            [self._solve_disc(placed, aerial, prior, disc, solver, expected) for disc in discs], solver
-        )
-
-    def _solve_disc(
-        self,
-        placed: Sequence[PlacedObservation],
-        aerial: AerialDescriptors,
-        prior: Prior,
-        disc: Prior,
-        solver: DenseSolverConfig,
-        expected: Sequence[Pose2],
-    ) -> PoseModes:
-        with stage("match"):
-            near = aerial.around(disc.x_m, disc.y_m, self.config.map_half_extent_m(disc))
-            if not near.valid.any():
-                return PoseModes(reason="the map has no imagery around the best coarse votes")
-            match_field = match(placed, near, self._match_config, self._seed)
-        with stage("solve"):
-            return solve_dense(match_field, prior, solver, self._seed, expected, window=disc)
+        return joined([solve_within(disc) for disc in discs], solver)
 
     def best_matches(self, observation: Observation, prior: Prior, scale: float) -> Correspondences:
         """The likeliest aerial cell of each ground cell, weighted by its probability; to look at, not to solve with.
 
         Empty where the map shows nothing. Raises MapSourceError.
         """
-        return best_matches(observation, scale, self._aerial_around(prior), self._match_config)
+        matching = self.config.matching(self.spec)
+        return best_matches(observation, scale, self._aerial_around(prior), matching)
 
     def _aerial_around(self, prior: Prior) -> AerialDescriptors:
         return self._aerial.read(prior.x_m, prior.y_m, self.config.map_half_extent_m(prior))
-
-    @property
-    def _match_config(self) -> MatchConfig:
-        return MatchConfig(
-            inverse_temperature=self.spec.inverse_temperature,
-            trained_cells=self.spec.aerial.block_cells**2,
-            max_cells=self.config.max_cells,
-            independence_m=self.spec.calibration.independence_m,
-        )
-
-    def _solver_config(self, scale_known: bool) -> DenseSolverConfig:
-        return DenseSolverConfig(
-            scale_bounds=self.config.scale_bounds(scale_known),
-            evidence_temperature=self.spec.calibration.evidence_temperature,
-        )
 
 
 def _no_imagery(aerial: AerialDescriptors, prior: Prior) -> Rejection:

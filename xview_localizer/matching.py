@@ -12,15 +12,16 @@ from xview_localizer.geometry.match_field import Correspondences, MatchField
 from xview_localizer.geometry.pose import distance_along_m, turned
 from xview_localizer.observation import Observation, PlacedObservation
 
-# A cell at this range or beyond has the weight 1; nearer ones less, as an image's many near cells cover little ground,
-# repeat each other, and match many places (the same in training).
+# Cells from this range on have the weight 1, in training too. Nearer cells have less weight, since an image has many of
+# them that cover little ground, repeat each other, and match many places.
 FULL_WEIGHT_RANGE_M, LEAST_CELL_WEIGHT = 15.0, 0.15
-# Cells that can hardly match, such as a car's, are drawn as if their chance of a match were at least this. Each stands
-# for others of its kind: with half of this the sum of the weights varies by 3 % from draw to draw, with this by 2 %.
+# Cells that can hardly match, such as those on a car, are drawn as if their chance of a match were at least this. The
+# few that are drawn stand for all of their kind: with this value the sum of the weights varies by 2 % from draw to
+# draw, with half of it by 3 %.
 LEAST_MATCH_CHANCE = 0.1
-# Of the cells matched, the share of the current image where earlier ones are joined to it.
+# Share of the matched cells that come from the current image where earlier images are joined to it.
 CURRENT_SHARE = 0.5
-CELLS_AT_ONCE = 64  # of a softmax: few enough to stay in a core's cache
+CELLS_AT_ONCE = 64  # rows of one softmax, few enough to stay in a core's cache
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ def match(
 ) -> MatchField:
     """The match distribution of the observations' cells (the last observation is the current one).
 
-    At most `max_cells` ground cells are drawn, half of them from the current image. Each image counts as if all of
-    its cells had been matched with their `cell_weight`, and K images together as `independent_images` of them.
+    At most `max_cells` ground cells are drawn, half of them from the current image. Their weights make each image count
+    as if all of its cells had been matched, and K images together as `independent_images` of them.
     """
     chosen = _drawn_cells(placed, config, seed)
     overlap_discount = independent_images(placed, config.independence_m) / len(placed)
@@ -83,10 +84,10 @@ def match_cells(
         np.exp(logits, out=logits)
         total = logits.sum(axis=1, keepdims=True)
         logits *= shown / total
-        # What the map does not show is as likely as chance: evidence neither for a pose nor against it.
+        # Cells that the map does not show are as likely as chance, so they are evidence neither for nor against a pose.
         logits[:, hidden] = 1.0
         log_total[first : first + CELLS_AT_ONCE] = (highest + np.log(total))[:, 0]
-    # The softmax is over the cells of this crop; the dustbin was trained against another number of them.
+    # The dustbin was trained against another number of aerial cells than this crop has.
     crowding = np.log(shown / config.trained_cells)
     return ratio, 1 / (1 + np.exp(np.clip(dustbin + crowding - log_total, -50, 50)))
 
@@ -151,7 +152,8 @@ def draw_cells(
 def _chances(weight: np.ndarray, count: int) -> np.ndarray:
     """Chances [N] in proportion to `weight` [N], but 1 at most, that add up to `count`, 0 < count < N."""
     descending = np.sort(weight)[::-1]
-    # Where the k heaviest are certain, the others share the rest in proportion. The least k that keeps all within 1.
+    # The k heaviest cells are certain, and the others share the rest in proportion to their weight. The least k is
+    # taken that keeps all chances within 1.
     k = np.arange(count)
     factor = (count - k) / descending[::-1].cumsum()[::-1][:count]
     certain = np.argmax(factor * descending[:count] <= 1)

@@ -11,11 +11,12 @@ from xview_localizer.geometry.dense import PoseMode, distinct_places
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.rejection import Rejection
 
-# Distinct places that a search of this radius offers, about as many as it has modes; more in proportion to its area.
+# A search of this radius offers about PLACES distinct places, as many as it has modes; others in proportion to area.
 PLACES, PLACES_RADIUS_M = 8, 20.0
-# Chance that the robot is outside of the search: GNSS is further off than it reports, or the map shows another place.
+# Chance that the robot is outside of the search, since GNSS is further off than it reports or the map shows another
+# place.
 OUTSIDE_PROBABILITY = 0.05
-# The same where earlier images have hypotheses already: "none of these" is then somewhere else, as likely as not.
+# The same chance once earlier images have left hypotheses: a robot at none of them is outside as likely as not.
 OUTSIDE_LATER_PROBABILITY = 0.5
 
 
@@ -23,7 +24,7 @@ OUTSIDE_LATER_PROBABILITY = 0.5
 class Modes:
     """The modes of one image (with the earlier ones joined to it), most probable first.
 
-    None, and a `rejection`, where the image, the map or the prior gave nothing to solve. Poses are those of
+    There are none, but a `rejection`, where the image, the map or the prior gave nothing to solve. Poses are those of
     base_link in `map`.
     """
 
@@ -48,9 +49,9 @@ class Modes:
     def log_prior(self, first: bool) -> np.ndarray:
         """Log weight [modes] of each mode, before the image, against "none of these".
 
-        Before the `first` image nothing is known but the search, in which the robot is most likely. Afterwards that
-        chance has gone to the hypotheses, and "none of these" is somewhere else. Where the map has no imagery the robot
-        can be as well, but no mode is found there.
+        Before the `first` image the robot is most likely somewhere in the search. Afterwards the hypotheses hold that
+        chance, and "none of these" stands for other places. The robot may also be where the map has no imagery and no
+        mode can be found, so only the `covered` share of the search counts.
         """
         radius_m = self.search.radius_m if self.search else PLACES_RADIUS_M
         places = PLACES * max(1.0, radius_m / PLACES_RADIUS_M) ** 2
@@ -61,6 +62,6 @@ class Modes:
 
 
 def with_rivals(best: Modes, others: Sequence[Modes]) -> Modes:
-    """`best`, with the modes of other readings of its image, such as at another pitch, as rivals: one of each place."""
+    """`best` with the modes of other readings of its image, such as at another pitch, as rivals; one mode per place."""
     modes = [mode for reading in (best, *others) for mode in reading.modes]
     return replace(best, modes=distinct_places(modes)) if modes else best

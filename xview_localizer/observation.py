@@ -1,4 +1,4 @@
-"""What one moment contributes: its images' cells lifted onto the ground, with descriptors to match anywhere."""
+"""The ground cells that the images of one moment show: lifted onto the ground, with descriptors for matching."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ class PlacedObservation:
 
 
 def joined_observation(placed: Sequence[PlacedObservation]) -> Observation:
-    """Observations of several cameras as one of the last one's moment, as if one camera had seen all of it.
+    """The observations of several cameras as a single one, as if one camera had seen it all at the last one's stamp.
 
-    Those that have a reason not to be used are left out; where all have one, so has the result.
+    Unusable observations are left out; where all are unusable, so is the result.
     """
     if len(placed) == 1:
         return placed[0].observation

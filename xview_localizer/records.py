@@ -1,4 +1,4 @@
-"""What became of one image: a flat record that the node publishes, the replays collect and reports read."""
+"""The record of one image: its answer in flat fields, which the node publishes, replays collect and reports read."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 
 from xview_localizer.rejection import Rejection
 from xview_localizer.strict_json import strict_json
-from xview_localizer.tracking.tracker import TrackedFix
+from xview_localizer.tracking.tracked_fix import TrackedFix
 
 NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """What became of one image. Numbers are NaN where there is none.
+    """The answer for one image. Numbers are NaN where there is none.
 
     `x_m`, `y_m` (`map`) and `yaw_rad` are the best pose of base_link found, accepted or not, and `covariance` is that
     of (x, y, yaw), row-major. `prior_…` is the disc that was searched. `estimate_…` is the pose of the trajectory: the

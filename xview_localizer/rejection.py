@@ -14,7 +14,7 @@ class Reason(Enum):
     template: str
 
     def __new__(cls, template: str) -> Reason:
-        # Numbered: Python merges members of equal value, and some templates are equal.
+        # Members are numbered because Python merges members of equal value, and some templates are equal.
         member = object.__new__(cls)
         member._value_ = len(cls.__members__) + 1
         member.template = template
@@ -55,12 +55,14 @@ class Rejection:
 
     @classmethod
     def of(cls, reason: Reason, **values: float | str) -> Rejection:
+        """A rejection whose `values` are those that the reason's template names."""
         return cls(reason, values)
 
     @property
     def text(self) -> str:
+        """The reason as a sentence for people, with its numbers."""
         values = dict(self.values)
-        # Rounded away from the limit: "0.99 is below 0.99" would explain nothing.
+        # Values are rounded away from the limit, since "0.99 is below 0.99" would explain nothing.
         for name, rounded, steps in (("confidence", math.floor, 1000), ("sigma_m", math.ceil, 100)):
             value = values.get(name)
             if isinstance(value, float) and math.isfinite(value):

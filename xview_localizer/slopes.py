@@ -1,9 +1,9 @@
-"""Level ground, or a slope?
+"""Observing an image of a leaning robot twice: with level ground, and with a slope.
 
-Gravity takes the robot's roll and pitch out of an image, which is right where the robot leans on level ground. On a
-slope the ground leans with the robot: it is parallel to base_link, and in a levelled image it is tilted. An IMU cannot
-tell one from the other, but the map can: cells that are lifted onto the wrong ground match far worse (by 10 to 90 in
-log evidence, for 2° to 8°). So an image of a leaning robot is observed on both, and the poses of both are rivals.
+Levelling an image by gravity is right where the robot leans on level ground. On a slope the ground leans with the
+robot: it is parallel to base_link, and tilted in the levelled image. An IMU cannot tell these cases apart, but the map
+can: cells that are lifted onto the wrong ground match far worse (by 10 to 90 in log evidence, for leans of 2° to 8°).
+So such an image is observed on both grounds, and the poses found on them are rivals.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xview_localizer.geometry.levelling import lean_rad
 from xview_localizer.ground_view import GroundView
 from xview_localizer.observation import Observation, PlacedObservation
 
-# Springs and mountings explain less than this, and level ground costs little: 0.2 to 0.3 m on a slope of 2°.
+# A smaller lean may come from springs and mountings. Taking a slope of 2° for level ground costs only 0.2 to 0.3 m.
 SLOPE_FROM_RAD = float(np.radians(2.0))
 
 

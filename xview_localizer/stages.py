@@ -1,4 +1,4 @@
-"""Where the time of an image goes: stages are named where they run and recorded around the whole."""
+"""Timing of the stages of an image: `stage` times a stage where it runs, `recorded_stages` collects the times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _recording: ContextVar[dict[str, float] | None] = ContextVar("recording", defaul
 
 @contextmanager
 def recorded_stages() -> Iterator[dict[str, float]]:
-    """Milliseconds of every `stage` entered by this thread meanwhile."""
+    """Milliseconds by name of every `stage` that this thread enters inside."""
     timings_ms: dict[str, float] = {}
     token = _recording.set(timings_ms)
     try:

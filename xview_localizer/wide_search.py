@@ -1,7 +1,8 @@
-"""A wide search, coarse to fine: which small discs of it are worth solving, within bounded memory.
+"""The coarse stage of a wide search: a vote that finds the small discs worth solving, within bounded memory.
 
-The match field of a whole search would grow with its area. Here a few ground cells at a time are matched against all
-of it and vote on a coarse lattice of poses; only around the highest votes is the full field made (localizer.py).
+The match field of a whole search would grow with its area. Instead a few ground cells at a time are matched with the
+whole map and vote on a coarse lattice of poses. The full match field is made only around the highest votes
+(localizer.py).
 """
 
 from __future__ import annotations

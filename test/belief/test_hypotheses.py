@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xview_localizer.belief.hypotheses import (
-    DULL,
     HOPELESS,
     LOSS_PER_M,
     MAX_HYPOTHESES,
+    UNINFORMATIVE,
     Belief,
     OdometryDrift,
     disagreement_sigmas,
@@ -73,7 +73,9 @@ def test_without_odometry_anything_within_the_speed_may_have_happened():
 
 def likelihood(log_ratio, offset, covariance):
     """Of an image at a place with a mode, against that at "none of these"."""
-    return (1 - DULL) * np.exp(log_ratio - 0.5 * offset @ np.linalg.inv(covariance) @ offset) + DULL
+    return (1 - UNINFORMATIVE) * np.exp(
+        log_ratio - 0.5 * offset @ np.linalg.inv(covariance) @ offset
+    ) + UNINFORMATIVE
 
 
 @pytest.mark.parametrize("share", [1.0, 0.3])
@@ -90,7 +92,7 @@ def test_update_is_bayes_over_an_explicit_list_of_places(share):
     places = {
         0.0: 0.5 * likelihood(3.0, np.array([0.4, 0.2, 0.005]), 2 * COVARIANCE) ** share + born[0],
         20.0: 0.3 * likelihood(2.5, np.array([0.2, 0.0, 0.0]), 2 * COVARIANCE) ** share + born[1],
-        -40.0: 0.15 * DULL**share,
+        -40.0: 0.15 * UNINFORMATIVE**share,
         60.0: born[2],
     }
     total = sum(places.values()) + 0.05
@@ -128,12 +130,12 @@ def test_an_image_of_the_same_ground_weighs_nothing():
 
 
 def test_one_image_may_be_hidden_but_not_all():
-    """Without a mode at the leader, its weight falls to DULL of what it was, image for image."""
+    """Without a mode at the leader, its weight falls to UNINFORMATIVE of what it was, image for image."""
     belief = belief_in(hypothesis_at(0.0, weight=0.99))
     elsewhere = evidence_of([mode_at(70.0)], [0.0])
     for image in range(1, 4):
         belief = belief.updated(elsewhere, 1.0, [-50.0])
-        odds = 99 * DULL**image
+        odds = 99 * UNINFORMATIVE**image
         assert belief.confidence == pytest.approx(odds / (1 + odds))
 
 
@@ -168,9 +170,9 @@ def test_without_odometry_the_image_decides_where_a_hypothesis_has_moved_to(shar
         density = np.exp(-0.5 * offset @ np.linalg.inv(sum_of_both) @ offset)
         density /= 2 * np.pi * np.sqrt(np.linalg.det(sum_of_both[:2, :2]))
         chance = density / places_per_m2
-        likelihoods.append(chance * ((1 - DULL) * np.exp(e) + DULL))
+        likelihoods.append(chance * ((1 - UNINFORMATIVE) * np.exp(e) + UNINFORMATIVE))
         elsewhere -= chance
-    likelihoods.append(elsewhere * DULL)
+    likelihoods.append(elsewhere * UNINFORMATIVE)
     total = sum(likelihoods)
     expected = 0.9 * total**share * np.array(likelihoods) / total
     expected /= expected.sum() + 0.1
@@ -193,7 +195,7 @@ def test_places_that_a_hypothesis_may_have_moved_to_have_no_more_chance_than_it_
     belief = belief_in(hypothesis_at(0.0, weight=0.5, covariance=np.diag([36.0, 36.0, 0.5])))
     modes = [mode_at(2.0), mode_at(-2.0)]
     after = belief.updated(evidence_of(modes, [1.0, 1.0], [-50.0, -50.0]), 1.0, [0.0, 0.0])
-    likelihood_of_both = (1 - DULL) * np.e + DULL
+    likelihood_of_both = (1 - UNINFORMATIVE) * np.e + UNINFORMATIVE
     assert sorted(item.mode for item in after.hypotheses) == [0, 1]
     assert sum(weights(after)) == pytest.approx(likelihood_of_both / (likelihood_of_both + 1))
 

@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 
 from xview_localizer.inputs.calibrations import Calibrations
-from xview_localizer.inputs.doubts import (
-    DEFAULT_ORIENTATIONS,
-    TILTS,
-    TILTS_LEAST,
-    DriveDoubts,
-    doubt_of_lens,
-    doubt_of_principal_point,
-    doubts_of_settings,
-)
+from xview_localizer.inputs.camera_info_doubts import doubt_of_field_of_view, doubt_of_principal_point
+from xview_localizer.inputs.doubts import DEFAULT_ORIENTATIONS, TILTS, TILTS_LEAST, DriveDoubts
+from xview_localizer.inputs.settings_doubts import doubts_of_settings
 from xview_localizer.parameters.settings import Settings
 
 SOUND = {
@@ -147,8 +141,8 @@ def test_tilts_that_differ_from_image_to_image_blame_nobody():
 
 
 def test_lens_of_a_few_degrees():
-    assert "sees only 4.0° across" in doubt_of_lens(np.radians(4.0))
-    assert doubt_of_lens(np.radians(40.0)) == ""
+    assert "sees only 4.0° across" in doubt_of_field_of_view(np.radians(4.0))
+    assert doubt_of_field_of_view(np.radians(40.0)) == ""
 
 
 def test_a_distortion_that_turns_back_before_the_edges(tmp_path):

@@ -18,7 +18,7 @@ from xview_localizer.localizer_config import LocalizerConfig
 from xview_localizer.observation import empty_observation
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.rejection import Reason, Rejection
-from xview_localizer.tracking.tracker import TrackedFix
+from xview_localizer.tracking.tracked_fix import TrackedFix
 
 NOT_SURE = Rejection.of(Reason.TOO_UNCERTAIN, sigma_m=4.0, limit_m=3.0)
 LEVEL = (0.0, 0.0, 0.0)

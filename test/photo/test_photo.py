@@ -11,8 +11,10 @@ from PIL import Image
 from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.photo.batch import PhotoAnswer, find_photos
-from xview_localizer.photo.metadata import XMP_HEADER, PhotoError, _angle_deg
-from xview_localizer.photo.photo import KnownByUser, read_photo
+from xview_localizer.photo.known import KnownByUser
+from xview_localizer.photo.metadata import PhotoError, _angle_deg
+from xview_localizer.photo.photo import read_photo
+from xview_localizer.photo.xmp import XMP_HEADER
 
 KNOWN_PLACE = KnownByUser(latitude_deg=48.0, longitude_deg=11.0)
 

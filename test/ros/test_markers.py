@@ -28,7 +28,7 @@ from xview_localizer.rejection import Reason, Rejection
 from xview_localizer.ros import qos
 from xview_localizer.ros.markers import aerial_grid, markers
 from xview_localizer.ros.outputs import Outputs
-from xview_localizer.tracking.tracker import TrackedFix
+from xview_localizer.tracking.tracked_fix import TrackedFix
 
 HEADER = Header(stamp=Time(sec=7), frame_id="map")
 POSE = Pose2(10.0, -5.0, np.pi / 2)

@@ -17,7 +17,8 @@ from xview_localizer.modes import Modes
 from xview_localizer.observation import Observation, PlacedObservation
 from xview_localizer.rejection import Rejection
 from xview_localizer.tracking.motion import SampleError
-from xview_localizer.tracking.tracker import DriveTracker, TrackedFix, TrackerConfig
+from xview_localizer.tracking.tracked_fix import TrackedFix
+from xview_localizer.tracking.tracker import DriveTracker, TrackerConfig
 
 FRAME = LocalFrame(48.0, 11.0, 500.0)
 SPEED_MPS = 5.0

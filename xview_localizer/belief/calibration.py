@@ -1,4 +1,4 @@
-"""Numbers that turn scores into probabilities, fitted on validation data, never on the data they are judged by."""
+"""The numbers that turn scores into probabilities. They are fitted on validation data (learning/calibrate.py)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CalibrationSpec:
-    """`evidence_temperature`: how many neighbouring ground cells count as one, for a mode's covariance.
+    """How a mode's log evidence (score / evidence_temperature) is weighed against "none of these"; see evidence.py."""
 
-    The others weigh a mode's log evidence (score / temperature), see belief/evidence.py:
-    `mode_weight` per unit of it, against "none of these", which matches `none_share` times as well as the second best
-    mode and has the head start `none_bias`; after `independence_m` driven an image shows other ground.
-    """
-
-    evidence_temperature: float = 3.5
-    mode_weight: float = 0.13
-    none_share: float = 1.0
-    none_bias: float = 1.0
-    independence_m: float = 16.0
+    evidence_temperature: float = 3.5  # how many neighbouring ground cells count as one
+    mode_weight: float = 0.13  # weight of a unit of log evidence
+    none_share: float = 1.0  # "none of these" matches this many times as well as the second best mode
+    none_bias: float = (
+        1.0  # log head start of "none of these" against modes that are found for the first time
+    )
+    independence_m: float = 16.0  # distance after which an image shows other ground

@@ -25,12 +25,12 @@ class ImageEvidence:
 
     @classmethod
     def of(cls, modes: Sequence[PoseMode], calibration: CalibrationSpec) -> ImageEvidence:
-        """log ratio = mode_weight (e_m - none_share e_second), less `none_bias` for modes that are found now.
+        """log ratio = mode_weight (e_m - none_share e_second), minus `none_bias` for modes that nothing has weighed yet.
 
-        How well wrong places match differs from image to image: on a street that repeats nearly as well as the right
-        one. The second best mode is a sample of that, so "none of these" is taken to match `none_share` times as well.
-        The best modes of a search are the best of many places, which biases their evidence upwards; `none_bias` takes
-        that off. A mode found where a hypothesis was expected has no such bias.
+        How well wrong places match differs from image to image; on a street that repeats they match nearly as well as
+        the right place. The second best mode is a sample of that, so "none of these" is taken to match `none_share`
+        times as well. The best modes of a search are the best of many places, which biases their evidence upwards;
+        `none_bias` takes that off. A mode where a hypothesis was expected has no such bias.
         """
         joined = _log_ratio([mode.log_evidence for mode in modes], calibration)
         return cls(

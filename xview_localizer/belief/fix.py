@@ -1,4 +1,4 @@
-"""The answer for one image."""
+"""The answer for one image: a pose with covariance and confidence, accepted or rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a pose is published: the one place that decides, by the hypotheses after an image."""
+"""The gate: the one place that decides whether a pose is published, by the hypotheses after an image."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from xview_localizer.belief.hypotheses import Belief, Hypothesis, position_sigma
 from xview_localizer.modes import Modes
 from xview_localizer.rejection import Reason, Rejection
 
-# A second place with less probability than this is not named in a reason.
+# A second place with a lower probability is not named in a reason.
 RIVAL_PROBABILITY = 0.02
+# A second place whose heading differs by more is described by that turn, and not by its direction.
 TURNED_RAD = float(np.radians(20.0))
 
 
@@ -28,14 +29,14 @@ class GateConfig:
     max_position_sigma_m: float = 3.0
 
 
-# A single image: no later image can decide, and a wrong pose is not carried on to others.
+# The gate of a single image. No later image can decide between places, and a wrong pose is not carried on to others.
 SINGLE_IMAGE_GATE = GateConfig(min_confidence=0.96)
 
 
 def decide(modes: Modes, belief: Belief, config: GateConfig, first: bool = False) -> Fix:
     """The answer for an image: the leading hypothesis's mode, accepted or with the reason why not.
 
-    `first`: no earlier pose supports it. It would be the first of a drive, or after the robot was lost, or there is no
+    `first` where no earlier pose supports this one: the first of a drive, after the robot was lost, or without
     odometry.
 
     The pose and covariance are those of the mode, which the image gave, not of the hypothesis, which holds odometry and
@@ -71,6 +72,7 @@ def decide(modes: Modes, belief: Belief, config: GateConfig, first: bool = False
 def _objection(
     leader: Hypothesis | None, covariance: np.ndarray, belief: Belief, config: GateConfig, first: bool
 ) -> Rejection | None:
+    """The reason against the leading hypothesis's mode, whose covariance is given; None where it is accepted."""
     confidence, limit = belief.confidence, config.min_confidence
     if first:
         limit = max(limit, config.first_min_confidence)
@@ -85,7 +87,7 @@ def _objection(
 
 
 def _doubt(belief: Belief, confidence: float, limit: float) -> Rejection:
-    """Too little weight on the leader: it lies with another place, or with none."""
+    """The rejection where the leader has too little weight: the rest lies with another place, or with none."""
     second = belief.hypotheses[1] if len(belief.hypotheses) > 1 else None
     if second is None or second.log_weight < max(np.log(RIVAL_PROBABILITY), belief.log_none):
         return Rejection.of(Reason.NO_PLACE_FITS, confidence=confidence, limit=limit)

@@ -1,4 +1,4 @@
-"""Where the robot may be: a Bayes filter over a few Gaussian hypotheses and "none of these".
+"""The belief of where the robot may be: a Bayes filter over a few Gaussian hypotheses and "none of these".
 
 Hypothesis i has a pose N(mu_i, P_i) and a weight w_i; "none of these", that the robot is where no hypothesis is, has
 w_0; all weights sum to 1.
@@ -14,16 +14,17 @@ mode is born. With d_im the Mahalanobis distance:
     hypothesis with several:    w_im' = w_i * (L_i0 + sum L_im)^share * L_im / (L_i0 + sum L_im)
     mode born from w_0:         w_m' = w_0 * share * exp(e_m - e_0) * prior
     none of these:              w_0' = w_0
-L(l) = (1 - DULL) e^l + DULL: an image may hold no information about where it was taken, behind a lorry for example.
+L(l) = (1 - u) e^l + u, where u is the chance that the image holds no information about where it was taken, for example
+behind a lorry (UNINFORMATIVE below).
 `share` in [0, 1] is how much of what the image shows is new: images of the same ground repeat their errors, so a
 rival that moves along with the robot gains nothing from being seen again (see `new_ground_share`).
-A hypothesis that odometry carries is so narrow that one mode at most lies where it is. Without odometry it may have
-moved to any of several places: then it becomes one hypothesis for each, of the chance q_im that it moved there, with
-L_im = q_im ((1 - DULL) exp(e_m - e_0) + DULL), and one that stays as it was, L_i0 = (1 - sum q_im) DULL. Which of them
-it is, this image alone decides, so that the whole of its evidence counts.
+A hypothesis that odometry carries is so narrow that at most one mode lies within its reach. Without odometry it may
+have moved to any of several modes. It is then split: into one hypothesis for each mode m that it reaches, where q_im is
+the chance that it moved there and L_im = q_im ((1 - u) exp(e_m - e_0) + u), and one that stays as it was, with
+L_i0 = (1 - sum q_im) u. Only this image can decide between these, so its evidence counts in full there.
 
-Hypotheses that meet are merged, hopeless ones pruned. GNSS is a biased measurement that wanders slowly: it weighs
-hypotheses by where they are now, once, not anew with every sample (see `gnss_log_weight`).
+Hypotheses that meet are merged, and those of negligible weight are pruned. The bias of GNSS changes slowly, so its
+samples are not independent: GNSS weighs hypotheses once, by where they are now (see `gnss_log_weight`).
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ from xview_localizer.geometry.pose import Pose2, wrap_angle_rad
 from xview_localizer.modes import PLACES, PLACES_RADIUS_M
 
 LOSS_PER_M = 1e-4  # share of every weight that goes to "none of these" per metre driven
-DULL = 0.1  # chance that an image holds no information about where it was taken
+UNINFORMATIVE = 0.1  # chance that an image holds no information about where it was taken
 GATE_SIGMAS = 4.0  # a mode further off a hypothesis is another place
 MERGE_SIGMAS = 2.0  # hypotheses closer to each other than this are the same place
-# Two modes of one place may differ by this much at least, whatever their covariance.
+# Covariance that is added before merging: two modes of one place may differ by this much, however sharp they are.
 MERGE_FLOOR = np.diag([0.5, 0.5, np.radians(2.0)]) ** 2
 HOPELESS = 1e-6  # hypotheses with a smaller share of the whole weight are dropped
 MAX_HYPOTHESES = 16  # the heaviest are kept
-# GNSS's error is heavier in the tail than a Gaussian: Student's t with so many degrees of freedom.
+# The error of GNSS has heavier tails than a Gaussian: it follows Student's t with this many degrees of freedom.
 GNSS_TAIL = 3.0
 
 
@@ -103,20 +104,18 @@ class Belief:
 
     def updated(self, evidence: ImageEvidence, share: float, log_prior: Iterable[float]) -> Belief:
         """After an image. `log_prior` [modes] weighs the modes that are born from "none of these"."""
-        grown = [child for hypothesis in self.hypotheses for child in _seen(hypothesis, evidence, share)]
+        hypotheses = [child for parent in self.hypotheses for child in _weighed(parent, evidence, share)]
         if share > 0:
-            grown += [
-                Hypothesis(
-                    mode.pose, mode.covariance, self.log_none + np.log(share) + log_ratio + prior, number
-                )
-                for number, (mode, log_ratio, prior) in enumerate(
-                    zip(evidence.modes, evidence.log_ratio_joined, log_prior, strict=True)
-                )
+            log_weights = self.log_none + np.log(share) + evidence.log_ratio_joined + list(log_prior)
+            born = zip(evidence.modes, log_weights, strict=True)
+            hypotheses += [
+                Hypothesis(mode.pose, mode.covariance, log_weight, number)
+                for number, (mode, log_weight) in enumerate(born)
             ]
-        return _normalised(_merged(grown), self.log_none)
+        return _normalised(_merged(hypotheses), self.log_none)
 
     def reweighted(self, log_weight: Iterable[float]) -> Belief:
-        """With every hypothesis's weight multiplied, for a decision on this image: not kept as the filter's state."""
+        """With log weights added to the hypotheses' own, to decide on an image; not kept as the filter's state."""
         hypotheses = [
             replace(hypothesis, log_weight=hypothesis.log_weight + extra)
             for hypothesis, extra in zip(self.hypotheses, log_weight, strict=True)
@@ -171,7 +170,7 @@ def _difference(a: Pose2, b: Pose2) -> np.ndarray:
     return np.array([a.x_m - b.x_m, a.y_m - b.y_m, float(wrap_angle_rad(a.yaw_rad - b.yaw_rad))])
 
 
-def _seen(hypothesis: Hypothesis, evidence: ImageEvidence, share: float) -> list[Hypothesis]:
+def _weighed(hypothesis: Hypothesis, evidence: ImageEvidence, share: float) -> list[Hypothesis]:
     """A hypothesis weighed by, and fused with, the image's modes that lie where it may be."""
     sums = [hypothesis.covariance + mode.covariance for mode in evidence.modes]
     sigmas = [
@@ -180,16 +179,16 @@ def _seen(hypothesis: Hypothesis, evidence: ImageEvidence, share: float) -> list
     ]
     reached = [number for number in range(len(sigmas)) if sigmas[number] < GATE_SIGMAS]
     if not reached:
-        return [_without_mode(hypothesis, share * float(np.log(DULL)))]
+        return [_without_mode(hypothesis, share * float(np.log(UNINFORMATIVE)))]
     nearest = min(reached, key=sigmas.__getitem__)
     if _chance_of_place(sums[nearest]) >= 1.0:
         log_ratio = evidence.log_ratio[nearest] - 0.5 * sigmas[nearest] ** 2
         return [_at_mode(hypothesis, evidence, nearest, share * _log_likelihood(log_ratio))]
     log_chance = [float(np.log(_chance_of_place(sums[k])) - 0.5 * sigmas[k] ** 2) for k in reached]
-    return _spread(hypothesis, evidence, share, reached, np.array(log_chance))
+    return _split_among_modes(hypothesis, evidence, share, reached, np.array(log_chance))
 
 
-def _spread(
+def _split_among_modes(
     hypothesis: Hypothesis,
     evidence: ImageEvidence,
     share: float,
@@ -199,24 +198,24 @@ def _spread(
     """A hypothesis for each of the modes `reached`, with the log chances that it moved there, and one for elsewhere."""
     log_chance = log_chance - max(0.0, float(np.logaddexp.reduce(log_chance)))  # together 1 at most
     chance_elsewhere = max(-float(np.expm1(np.logaddexp.reduce(log_chance))), HOPELESS)
-    log_elsewhere = float(np.log(chance_elsewhere * DULL))
+    log_elsewhere = float(np.log(chance_elsewhere * UNINFORMATIVE))
     log_joint = log_chance + [_log_likelihood(evidence.log_ratio[number]) for number in reached]
     # The image's evidence for the hypothesis counts by `share`, that for where it moved in full.
-    old_evidence = (share - 1) * float(np.logaddexp.reduce([*log_joint, log_elsewhere]))
+    log_gain_of_old = (share - 1) * float(np.logaddexp.reduce([*log_joint, log_elsewhere]))
     moved = [
-        _at_mode(hypothesis, evidence, number, old_evidence + float(gained))
+        _at_mode(hypothesis, evidence, number, log_gain_of_old + float(gained))
         for number, gained in zip(reached, log_joint, strict=True)
     ]
-    return [*moved, _without_mode(hypothesis, old_evidence + log_elsewhere)]
+    return [*moved, _without_mode(hypothesis, log_gain_of_old + log_elsewhere)]
 
 
 def _log_likelihood(log_ratio: float) -> float:
     """log L, see the module's docstring."""
-    return float(np.logaddexp(np.log1p(-DULL) + log_ratio, np.log(DULL)))
+    return float(np.logaddexp(np.log1p(-UNINFORMATIVE) + log_ratio, np.log(UNINFORMATIVE)))
 
 
 def _chance_of_place(covariance: np.ndarray) -> float:
-    """Chance of the place in the middle of a Gaussian of covariance [3, 3]; above 1 it has room for one place only."""
+    """Chance of the one place in the middle of a Gaussian with covariance [3, 3]; 1 or more where it holds no other."""
     area_m2 = 2 * np.pi * np.sqrt(np.linalg.det(covariance[:2, :2]))
     return float(np.pi * PLACES_RADIUS_M**2 / PLACES / area_m2)
 
@@ -256,7 +255,7 @@ def _merged(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
 
 
 def _is_same_place(a: Hypothesis, b: Hypothesis) -> bool:
-    """Whether each lies where the other may be. So a wide one does not swallow rivals that lie within it."""
+    """Whether each lies where the other may be; so a wide hypothesis does not absorb the rivals within it."""
     return all(
         disagreement_sigmas(a.pose, b.pose, item.covariance + MERGE_FLOOR) < MERGE_SIGMAS for item in (a, b)
     )

@@ -26,10 +26,10 @@ from xview_localizer.geometry.pose import Pose2
 
 WIDTH_PX, CAMERA_HEIGHT_PX, MAP_HEIGHT_PX, GAP_PX = 600, 170, 260, 4
 MAP_METRES_PER_PIXEL = 0.25
-# The rows of a panorama that are shown, as shares of its height: between the sky and the robot's bonnet.
+# Shares of a panorama's height between which it is shown: below the sky and above the robot's bonnet.
 BAND = (0.28, 0.85)
-WIDE_ASPECT = 1.7
-QUALITY = 55
+WIDE_ASPECT = 1.7  # width over height from which an image is cut like a panorama
+QUALITY = 55  # of WebP, in percent
 FRAME_MS, LAST_FRAME_MS = 200, 2000
 OURS_RGB, GNSS_RGB, REJECTED_RGB = (40, 130, 220), (225, 70, 90), (150, 150, 150)
 

@@ -59,7 +59,7 @@ def run_bench(package: ModelPackage, repeats: int, engines: EngineConfig = Engin
     networks = networks_over(opened, package, engines)
     for name, record in CAMERAS.items():
         stages.update(_image_stages(name, camera_from_dict(record), networks, repeats))
-    stages["engines opened"] = spread([opening_ms])
+    stages["engines opened"] = latency_figures([opening_ms])
     return {
         "machine": machine(),
         "model": package.spec.name,
@@ -130,14 +130,14 @@ def _graph_figures(graph: Graph, engine: Engine, repeats: int) -> dict[str, Any]
     return {
         "file_mb": graph.path.stat().st_size / 1e6,
         "inputs": {name: list(array.shape) for name, array in inputs.items()},
-        **spread([timed(lambda: engine.run(inputs)) for _ in range(repeats)]),
+        **latency_figures([timed(lambda: engine.run(inputs)) for _ in range(repeats)]),
     }
 
 
 def _image_stages(
     name: str, camera: CameraModel, networks: Networks, repeats: int
 ) -> dict[str, dict[str, float]]:
-    """Latencies by stage, of noise images: they take as long as photographs, only the poses have no meaning."""
+    """Latencies by stage on noise images, which take as long as photographs; their poses have no meaning."""
     rng = np.random.default_rng(0)
     grid = RasterGrid.centred(0.0, 0.0, METRES_PER_PIXEL, MAP_PX, MAP_PX)
     pixels = rng.integers(0, 255, (MAP_PX, MAP_PX, 3), dtype=np.uint8)
@@ -152,9 +152,9 @@ def _image_stages(
         began = time.perf_counter()
         runs.append(localizer.localize(view, PRIOR).timings_ms)
         totals.append(1e3 * (time.perf_counter() - began))
-    rows = {f"{name}: {stage}": spread([run[stage] for run in runs]) for stage in runs[0]}
-    rows[f"{name}: whole image"] = spread(totals)
-    rows[f"{name}: first image, map encoded"] = spread([first_ms])
+    rows = {f"{name}: {stage}": latency_figures([run[stage] for run in runs]) for stage in runs[0]}
+    rows[f"{name}: whole image"] = latency_figures(totals)
+    rows[f"{name}: first image, map encoded"] = latency_figures([first_ms])
     return rows
 
 
@@ -165,7 +165,7 @@ def timed(run: Callable[[], object]) -> float:
     return 1e3 * (time.perf_counter() - began)
 
 
-def spread(values_ms: list[float]) -> dict[str, float]:
+def latency_figures(values_ms: list[float]) -> dict[str, float]:
     """Median, 5th and 95th percentile."""
     low, median, high = np.percentile(values_ms, [5, 50, 95])
     return {"median_ms": float(median), "p5_ms": float(low), "p95_ms": float(high)}

@@ -1,4 +1,4 @@
-"""The data sets of the field: single images, each with its aerial image, judged one by one."""
+"""Evaluation on published data sets of cross-view localization: single images, each with its own aerial image."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from xview_localizer.localizer_config import LocalizerConfig
 from xview_localizer.models.contracts import Networks
 from xview_localizer.recordings.pairs import Truth
 
-SAME, CROSS = "same", "cross"  # areas: tested where it was trained, or elsewhere
+SAME, CROSS = "same", "cross"  # test areas: those that networks of the field are trained on, or others
 UNKNOWN_HEADING_DEG = 180.0
-# Headings that a data set gives as exact are accurate to a few degrees.
+# Even headings that a data set gives as exact are accurate only to a few degrees.
 LEAST_HEADING_SIGMA_DEG = 2.0
-# A network whose image spans this share of the aerial image takes it as a whole.
+# A network whose input image spans at least this share of the aerial image takes it as a whole.
 WHOLE_SHARE = 0.9
 
 Item = TypeVar("Item")
@@ -106,9 +106,9 @@ def evaluate_cross_view(
 
 
 class WholeImageMap(InMemoryMap):
-    """A map of one aerial image about the origin that the network sees whole and once, as in the field.
+    """A map of one aerial image about the origin that the network sees once and as a whole, as in the field.
 
-    Crops beside it are empty: otherwise the rim would be described a second time, in crops that show hardly anything.
+    Crops beside it are empty. Otherwise the image's rim would be described again, in crops that show hardly anything.
     """
 
     def read(self, bounds: Bounds, metres_per_pixel: float) -> AerialImage:

@@ -1,4 +1,4 @@
-"""Reading the lists and images of the field's data sets, with errors that name the place and what is expected."""
+"""Reading lists and images of published data sets, with errors that name the place and what is expected there."""
 
 from __future__ import annotations
 

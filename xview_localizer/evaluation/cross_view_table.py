@@ -1,4 +1,4 @@
-"""The figures by which the field compares methods: errors of all images, accepted by the gate or not."""
+"""The figures by which methods are compared on published data sets: errors of all images, accepted or not."""
 
 from __future__ import annotations
 

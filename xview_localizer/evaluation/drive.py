@@ -21,8 +21,10 @@ from xview_localizer.recordings.bag import ROLES_AND_TF, TF_ROLES, BagError, Bag
 from xview_localizer.records import ImageRecord
 from xview_localizer.tracking.gnss import GnssSample, base_position
 
+# The displayed map: its finest resolution, and how far it extends beyond the positions. A long drive, whose map would
+# exceed MAX_MAP_PIXELS, is shown at a coarser resolution.
 MAP_METRES_PER_PIXEL, MAP_MARGIN_M = 0.25, 40.0
-MAX_MAP_PIXELS = 16_000_000  # of a displayed map: a long drive is shown at a coarser resolution
+MAX_MAP_PIXELS = 16_000_000
 
 
 def judge_drive(
@@ -44,7 +46,7 @@ def judge_drive(
     if not fixes:
         why = f": {refused[-1]}" if refused else ""
         raise BagError(f"{drive.bag} has no GNSS position on {drive.topics['fix']} to compare with{why}")
-    # The newest position at each image; during an outage a robot has only the last one.
+    # The newest position at each image: during an outage a robot has only the last one.
     stamps = [record.stamp_sec for record, _ in judged]
     newest = np.clip(np.searchsorted([fix[0] for fix in fixes], stamps, side="right") - 1, 0, None)
     base_xy_m = [

@@ -1,4 +1,4 @@
-"""Calibrating a package's graphs for INT8 on images, as its own encoders see them."""
+"""Calibration of a package's graphs for INT8, with the inputs that its own encoders give them on images."""
 
 from __future__ import annotations
 

@@ -33,8 +33,8 @@ from xview_localizer.models.manifest import sha256
 from xview_localizer.models.package import ModelPackage
 from xview_localizer.recordings.pairs import PairRecord, PairsDataset, ground_view
 
-POSES = 50  # images compared
-# All cells are used: one usable cell more or less would change the random draw, and with it the pose by a decimetre.
+POSES = 50  # images whose poses are compared
+# All cells are matched. In a random draw, one usable cell more or less would move the pose by a decimetre.
 ALL_CELLS = LocalizerConfig(max_cells=100_000)
 PROBE_CAMERA = PinholeCamera(640, 480, 320.0, 320.0, 320.0, 240.0)
 PROBE_HEIGHT_M = 1.8  # of the camera of the image by which graphs are compared
@@ -155,22 +155,25 @@ class EngineCheck:
         return {name: (engine.recorded or [{}])[-1] for name, engine in recording.items()}
 
     def _worst_layer(self, graph: Graph, inputs: Mapping[str, np.ndarray]) -> OutputError:
-        def opened(model: onnx.ModelProto, name: str, as_candidate: bool) -> Engine:
+        """The layer with the greatest error: both engines are opened anew with all layers as outputs."""
+
+        def saved(model: onnx.ModelProto, name: str) -> Path:
             path = self.folder / f"{graph.name}_{name}.onnx"
             onnx.save(model, str(path))
-            exposed = replace(graph, path=path, sha256=sha256(path))
-            return _candidate(exposed, self.config, self.folder) if as_candidate else OnnxEngine(path)
+            return path
+
+        def reference(exposed: onnx.ModelProto) -> Engine:
+            return OnnxEngine(saved(exposed, "layers"))
 
         def candidate(exposed: onnx.ModelProto) -> Engine:
-            if self.config.precision != INT8:
-                return opened(exposed, "layers", True)
-            # What quantization does shows in ONNX Runtime as well.
-            built_from = _graph_to_build(graph, self.config)
-            return opened(with_layer_outputs(onnx.load(str(built_from.path))), "int8_layers", False)
+            if self.config.precision == INT8:
+                # The effect of quantization shows in ONNX Runtime as well.
+                quantized = onnx.load(str(_graph_to_build(graph, self.config).path))
+                return OnnxEngine(saved(with_layer_outputs(quantized), "int8_layers"))
+            path = saved(exposed, "layers")
+            return _candidate(replace(graph, path=path, sha256=sha256(path)), self.config, self.folder)
 
-        return worst_layer(
-            lowered(graph.path, FP32), inputs, lambda model: opened(model, "layers", False), candidate
-        )
+        return worst_layer(lowered(graph.path, FP32), inputs, reference, candidate)
 
 
 @contextmanager
@@ -196,7 +199,7 @@ def _candidate(graph: Graph, config: EngineConfig, folder: Path) -> Engine:
 
 def _within(differences: list[float], share: float) -> float:
     """The least difference that `share` of them do not exceed."""
-    # One of the differences, not one between two, which would be NaN beside inf.
+    # This method takes one of the differences. Interpolation between two of them would give NaN beside inf.
     return float(np.quantile(differences, share, method="inverted_cdf")) if differences else 0.0
 
 

@@ -47,7 +47,7 @@ from xview_localizer.recordings.pairs import Truth
 ZOOM, TILE_PX = 18, 512  # of the aerial images: about 0.2 m/px
 PART_PX = 512  # side of the part in which an image is localized: 100 m
 SHIFT_M = 20.0  # what LONGITUDINAL and LATERAL are shares of
-# The left colour camera, from the GPS receiver: 1.08 m ahead and 0.26 m to the right, as the field uses it.
+# The left colour camera seen from the GPS receiver, as the field uses it: 1.08 m ahead and 0.26 m to the right.
 T_GPS_CAMERA = Pose2(1.08, -0.26, 0.0)
 CAMERA_HEIGHT_M = 1.65
 TEST_LISTS = {SAME: "test1_files.txt", CROSS: "test2_files.txt"}
@@ -57,7 +57,7 @@ OXTS_FIELDS = 6  # of 30: latitude, longitude, altitude, roll, pitch, yaw
 
 @dataclass(frozen=True)
 class Intrinsics:
-    """Of the rectified left colour camera, pixel centres at +0.5."""
+    """Intrinsics of the rectified left colour camera in pixels, whose centres lie at +0.5."""
 
     fx: float
     fy: float
@@ -177,7 +177,7 @@ def _pose(path: Path) -> tuple[float, float]:
 
 
 def _intrinsics(path: Path) -> Intrinsics:
-    """Those of the rectified left colour camera, of a calibration file."""
+    """The intrinsics of the rectified left colour camera, from a calibration file."""
     expected = "KITTI's calibration with the 12 numbers of P_rect_02"
     for _, words in read_lines(path, expected):
         if words[0] == "P_rect_02:":

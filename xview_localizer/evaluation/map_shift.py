@@ -1,4 +1,4 @@
-"""How far a map lies off, from the poses found on a drive whose truth is known."""
+"""An estimate of how far the map is shifted, from the poses found on a drive whose truth is known."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ import numpy as np
 from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.geometry.pose import turned
 
-# The errors of fewer stretches of road give no standard error to rely on.
+# A standard error from fewer stretches of road is not reliable.
 LEAST_STRETCHES = 6
-# A shift is reported where it exceeds SIGNIFICANT_M, the usual error of poses, and SIGNIFICANT_SIGMAS standard errors:
-# that many because a standard error from few stretches is itself uncertain by a third (of 4000 random drives without a
-# shift, 0.2 % report one).
+# A shift is reported where it exceeds SIGNIFICANT_M, the usual error of poses, and SIGNIFICANT_SIGMAS standard errors.
+# So many are needed because a standard error from few stretches is itself uncertain by a third: of 4000 random drives
+# without a shift, 0.2 % report one.
 SIGNIFICANT_SIGMAS, SIGNIFICANT_M = 5.5, 0.3
-# Of normal errors in the plane, the median length over the standard deviation of each axis; of medians, the standard
-# deviation over that of means.
+# For normal errors: the median length in the plane over the standard deviation of an axis, sqrt(2 ln 2), and the
+# standard deviation of a median over that of a mean, sqrt(pi / 2).
 MEDIAN_LENGTH_PER_SIGMA, MEDIAN_PER_MEAN = 1.1774, 1.2533
-# A shift of the map or a wrong mounting: one explains the errors where it leaves less than this share of the other's.
-CLEARLY = 0.7
+# Of a shifted map and a wrong mounting, one explains the errors clearly better than the other where the error that it
+# leaves is smaller than this share of the other's.
+CLEARLY_SMALLER = 0.7
 
 
 @dataclass(frozen=True)
 class MapShift:
-    """`map.shift_east_m` and `map.shift_north_m` that mend the map, and the standard deviation of each.
+    """The `map.shift_east_m` and `map.shift_north_m` that correct the map, and the standard deviation of each.
 
-    `unexplained_m` is the mean error left by a shift of the map, `by_mounting_m` that left by a shift along the robot's
-    own axes, as a wrong mounting makes.
+    `unexplained_m` is the mean error that remains after a shift of the map. `by_mounting_m` is the one that remains
+    after a shift along the robot's own axes, such as a wrong mounting causes.
     """
 
     east_m: float
@@ -44,13 +45,13 @@ class MapShift:
         """Whether the shift is beyond doubt; False where a wrong mounting explains the errors better."""
         return (
             self.change_m > max(SIGNIFICANT_M, SIGNIFICANT_SIGMAS * self.sigma_m)
-            and self.by_mounting_m >= CLEARLY * self.unexplained_m
+            and self.by_mounting_m >= CLEARLY_SMALLER * self.unexplained_m
         )
 
     @property
     def could_be_mounting(self) -> bool:
         """Whether the drive's headings are too much alike to tell a shifted map from a wrong mounting."""
-        return self.unexplained_m >= CLEARLY * self.by_mounting_m
+        return self.unexplained_m >= CLEARLY_SMALLER * self.by_mounting_m
 
     def record(self) -> dict[str, float | bool | str]:
         """The fields for JSON, with the advice."""
@@ -74,7 +75,7 @@ class MapShift:
 def estimate_map_shift(
     result: DriveResult, values: Mapping[str, object], independence_m: float
 ) -> MapShift | None:
-    """The shift that takes the median error off the accepted poses; None where too little road has any.
+    """The shift that removes the median error of the accepted poses; None where too few stretches of road have any.
 
     `values` are the settings that the drive was localized with. Errors repeat over the ground that images share, so
     that each `independence_m` of road counts once, by its median.
@@ -91,7 +92,7 @@ def estimate_map_shift(
         turned(error_m, np.array([-result.truth[n].yaw_rad for n in number])), stretch
     )
     now_m = np.array([values["map.shift_east_m"], values["map.shift_north_m"]], dtype=float)
-    # Poses are found where the map shows things: what it shows too far west has to be moved east.
+    # Poses lie where the map shows the ground: a map that shows it too far west has to be moved east.
     east_m, north_m = (now_m - median_m).tolist()
     return MapShift(
         east_m,

@@ -30,7 +30,7 @@ class Row:
     note: str
 
 
-# Of a short drive mostly the error of GNSS, which its name has to say.
+# On a short drive this is mostly the error of GNSS, so the name mentions it.
 TRAJECTORY_RMSE = Measure(
     "trajectory_rmse_m", "RMSE of the published trajectory (GNSS before it)", "m",
     "accepted poses, odometry between them, GNSS before the first one",

@@ -27,7 +27,7 @@ RELIABILITY_BINS = 5
 
 @dataclass(frozen=True)
 class Frame:
-    """The errors of one image. `error_m` is that of the best pose found, or of the prior without a pose."""
+    """The errors of one image. `error_m` is that of the best pose found, or of the prior where no pose was found."""
 
     id: str
     error_m: float
@@ -65,8 +65,10 @@ def summarize(frames: Sequence[Frame]) -> Metrics:
 
 
 def rejections(frames: Sequence[Frame]) -> list[dict[str, str | int]]:
-    """The `reason` of rejected images and their `count`, most frequent first; numbers in reasons are left out, but
-    those in names, such as rgb8."""
+    """Each `reason` of rejected images with its `count`, most frequent first.
+
+    Reasons that differ only in their numbers are counted together; numbers in names, such as rgb8, are kept.
+    """
     reasons = Counter(
         re.sub(r"(?<!\w)-?\d+(\.\d+)?(?!\w)", "…", frame.reason) for frame in frames if not frame.accepted
     )
@@ -107,8 +109,10 @@ def _confident(frames: Sequence[Frame]) -> dict[str, float | None]:
 
 
 def reliability(frames: Sequence[Frame]) -> list[dict[str, float | None]]:
-    """Mean confidence and share of poses within CONFIDENCE_RADIUS_M, in equal bins of confidence, over the frames with
-    a pose and a known true yaw."""
+    """Mean confidence and share of poses within CONFIDENCE_RADIUS_M, in equal bins of confidence.
+
+    Only frames with a pose and a known true yaw are counted.
+    """
     found = [frame for frame in frames if frame.yaw_error_deg is not None]
     edges = np.linspace(0, 1, RELIABILITY_BINS + 1)
     number = np.digitize([frame.confidence for frame in found], edges[1:-1])

@@ -1,4 +1,4 @@
-"""A recording of a robot that holds the node's `~/status`: one record for each image, without a reference."""
+"""Reading what the node answered during a recording, from its topic `~/status`: one record for each image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A drive that the map does not show: where the map lies instead."""
+"""A doubt about a map that shows none of the drive, with where that map lies instead."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from xview_localizer.evaluation.metrics import CONFIDENCE_RADIUS_M, reliability
 from xview_localizer.evaluation.trajectory import DriveResult
 
 OURS, GNSS, TRUTH, REJECTED = "#1769aa", "#d1495b", "#222222", "#8f9aa6"
+MARGIN_M = 12.0  # of the map around the trajectories
 
 
 def trajectory(result: DriveResult, aerial: AerialImage) -> Figure:
@@ -27,12 +28,11 @@ def trajectory(result: DriveResult, aerial: AerialImage) -> Figure:
     axes.plot(*truth.T, color=TRUTH, lw=1.8, label="truth")
     axes.plot(*result.gnss_xy_m.T, ".-", color=GNSS, lw=1, ms=4, label="GNSS")
     axes.plot(*estimate.T, color=OURS, lw=2, label="published trajectory")
-    accepted = np.array([(record.x_m, record.y_m) for record in result.records if record.accepted]).reshape(
-        -1, 2
-    )
-    axes.plot(*accepted.T, "o", color=OURS, mec="white", ms=5, label="accepted poses")
+    accepted = [(record.x_m, record.y_m) for record in result.records if record.accepted]
+    axes.plot(*np.reshape(accepted, (-1, 2)).T, "o", color=OURS, mec="white", ms=5, label="accepted poses")
     everything = np.concatenate([truth, result.gnss_xy_m])
-    centre, reach_m = (everything.min(0) + everything.max(0)) / 2, np.ptp(everything, axis=0).max() / 2 + 12
+    centre = (everything.min(axis=0) + everything.max(axis=0)) / 2
+    reach_m = np.ptp(everything, axis=0).max() / 2 + MARGIN_M
     axes.set(
         xlim=centre[0] + np.array([-reach_m, reach_m]),
         ylim=centre[1] + np.array([-reach_m, reach_m]),

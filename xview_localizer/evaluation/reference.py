@@ -19,14 +19,14 @@ from xview_localizer.tracking.gnss import GnssSample, base_position, heading_fro
 from xview_localizer.tracking.motion import OdometryBuffer, SampleError
 
 TRUTH_FILE = "truth.tum"
-# Standard deviation of a reference without covariance, as of RTK or a survey.
+# Standard deviation of a reference without covariance: that of RTK or a survey.
 DEFAULT_SIGMA_M = 0.05
-# Greatest gap that is interpolated: the period of receivers of 1 Hz, with some jitter.
+# Greatest gap that is interpolated: the period of a 1 Hz receiver, with some jitter.
 MAX_GAP_SEC = 1.2
-# Stamps that differ by less are equal, since files round them.
+# Stamps that differ by less are taken for equal, since files round them.
 SAME_STAMP_SEC = 1e-4
-# Positions of an antenna give base_link's yaw by fitting the odometry around an image to them: the time to either side,
-# the drift of the positions over it, and the least distance driven.
+# The positions of an antenna give base_link's yaw where odometry is fitted to them: over this time on either side of an
+# image, with this drift of the positions, and this distance driven at least.
 COURSE_WINDOW_SEC, COURSE_DRIFT_M, COURSE_BASELINE_M = 10.0, 0.1, 3.0
 
 

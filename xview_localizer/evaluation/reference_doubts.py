@@ -1,4 +1,4 @@
-"""Doubts about a reference: figures that it judges would say more of itself than of the localizer."""
+"""Doubts about a reference that is too inaccurate, or too far from GNSS, to judge a localizer by."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import numpy as np
 from xview_localizer.evaluation.reference import Reference
 from xview_localizer.evaluation.trajectory import DriveResult
 
-# A rougher reference decides itself what is within 1 m.
+# With a greater standard deviation, the error of the reference decides whether a pose counts as within 1 m.
 ROUGH_SIGMA_M = 0.5
-# GNSS is rarely off by more, and searches around it are seldom wider.
+# GNSS is rarely further off, and searches around it are seldom wider.
 FAR_M = 20.0
 
 

@@ -1,4 +1,4 @@
-"""A package's graphs in ONNX Runtime and FP32, with which other engines are compared, and what they are given."""
+"""Reference engines, with which others are compared: a package's graphs in ONNX Runtime and FP32."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing a few of many."""
+"""Choosing a few items of a sequence, spread evenly over it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A localized drive with its truth, and the errors of its trajectory."""
+"""The result of a drive: its records beside the truth, and the errors of the published trajectory."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class DriveResult:
     def drive_metrics(self) -> Metrics:
         """Metrics of the drive as a whole: error and coverage of the published trajectory, rate, latency by stage."""
         error_m = self.estimate_error_m
-        # Before the first accepted pose nothing is published, and a robot has GNSS only.
+        # Before the first accepted pose nothing is published, and a robot has only GNSS.
         gnss_error_m = np.linalg.norm(self.gnss_xy_m - self.truth_xy_m, axis=1)
         filled = np.where(np.isfinite(error_m), error_m, gnss_error_m)
         return {

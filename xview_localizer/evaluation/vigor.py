@@ -38,7 +38,7 @@ from xview_localizer.geometry.camera import EquirectangularCamera
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.recordings.pairs import Truth
 
-# Of the original aerial images of 640 px, as the field uses them (Lentsch et al., SliceMatch, CVPR 2023).
+# Resolution of the original aerial images of 640 px, as the field uses it (Lentsch et al., SliceMatch, CVPR 2023).
 METRES_PER_PIXEL = {
     "NewYork": 0.113248,
     "Seattle": 0.100817,
@@ -97,7 +97,7 @@ class VigorRecord:
         px_per_rad = width / (2 * np.pi)
         camera = EquirectangularCamera(width, height, px_per_rad, px_per_rad, width / 2, height / 2)
         rolled_px = round(self.turned_deg / 360 * width)
-        # Images that were made smaller show the same ground.
+        # Copies of the data set with smaller images show the same ground.
         grid = RasterGrid.centred(0.0, 0.0, self.metres_per_pixel * AERIAL_PX / side, side, side)
         return CrossViewSample(
             level_view(np.roll(panorama, rolled_px, axis=1), camera, camera_height_m=None),
@@ -120,7 +120,7 @@ def open_vigor(
         path = labels / city / f"{list_name}{ending}.txt"
         expected = f"a list of test images for each of {', '.join(cities)}"
         lines += [(city, f"{path}, line {number}", words) for number, words in read_lines(path, expected)]
-    # Drawn for all images: an image's orientation does not depend on the limit.
+    # Drawn for all images, so that an image's orientation does not depend on the limit.
     turned_deg = heading_within_deg * np.random.default_rng(ORIENTATION_SEED).uniform(-1, 1, len(lines))
     chosen = evenly_spaced(list(zip(lines, turned_deg, strict=True)), limit)
     records = [_record(folder, *line, float(turn), heading_within_deg) for line, turn in chosen]

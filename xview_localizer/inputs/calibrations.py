@@ -1,4 +1,4 @@
-"""What the robot's cameras are like: by CameraInfo, from messages or files, less what their masks cover."""
+"""The camera models of the robot: from CameraInfo messages or calibration files, with its masks applied."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from xview_localizer.parameters.table import SettingsError
 
 
 class Calibrations:
-    """Models of the cameras whose calibration is known: at once by a file, else when a CameraInfo comes.
+    """The models of those cameras whose calibration is known: from the start by a file, else from a CameraInfo on.
 
-    Raises SettingsError where a camera's mask or file cannot be used; `doubts` gets what is doubtful.
+    Raises SettingsError where a camera's mask or file cannot be used. `doubts` receives every accepted CameraInfo.
     """
 
     def __init__(self, settings: Settings, doubts: DriveDoubts) -> None:

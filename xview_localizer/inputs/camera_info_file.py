@@ -15,9 +15,9 @@ from xview_localizer.inputs.message_types import input_of
 from xview_localizer.inputs.mountings import parameter_prefix
 from xview_localizer.parameters.table import Values
 
-# Without them there is no camera; what a file holds beside them is not used, or may be left out (binning, roi).
+# Keys that a file must have. Of the others only binning and roi are used, and they may be left out.
 KEYS = ("image_width", "image_height", "camera_matrix", "distortion_model", "distortion_coefficients")
-# Files of other tools: what shows them, what they are, and how their numbers get here.
+# Formats of other tools: a pattern that occurs in their files, and the text that names the format and the remedy.
 OTHER_FORMATS = (
     (
         r"^%YAML:|!!opencv-matrix",
@@ -69,7 +69,8 @@ class CameraInfo:
 def replaced_inputs(values: Values, cameras: Sequence[str]) -> set[str]:
     """The CameraInfo inputs of those `cameras` whose parameters name a calibration file.
 
-    The user named it, so it holds, whatever CameraInfo is published or recorded beside it. `values` may be incomplete.
+    A file that the user names takes precedence over any CameraInfo that is published or recorded. `values` may be
+    incomplete.
     """
     return {
         input_of(camera, "camera_info")
@@ -79,9 +80,9 @@ def replaced_inputs(values: Values, cameras: Sequence[str]) -> set[str]:
 
 
 def read_camera_info(path: Path) -> CameraInfo:
-    """The content of a calibration file; whether a camera can be like that is not checked.
+    """The content of a calibration file; whether it describes a possible camera is checked by the caller.
 
-    Raises ValueError with a text that goes behind the file's name.
+    Raises ValueError whose text is meant to follow the file's name.
     """
     document = _read(path)
     missing = [key for key in KEYS if key not in document]
@@ -137,7 +138,7 @@ def _count(entries: Mapping[str, Any], key: str) -> int:
 
 
 def _numbers(document: Mapping[str, Any], key: str) -> tuple[float, ...]:
-    """The data of a matrix, row by row. YAML takes some numbers for texts, such as 1e-05."""
+    """The data of a matrix, row by row. NumPy also converts numbers that YAML reads as text, such as 1e-05."""
     try:
         rows, cols, data = (document[key][name] for name in ("rows", "cols", "data"))
         numbers = np.asarray(data, dtype=np.float64).ravel()

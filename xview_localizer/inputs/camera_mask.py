@@ -13,9 +13,9 @@ from xview_localizer.inputs.mountings import parameter_prefix
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.parameters.table import SettingsError
 
-# Grey values below this are covered: lossy formats and smoothed edges leave no pure black.
+# Pixels with a grey value below this count as covered: lossy formats and smoothed edges leave no pure black.
 COVERED_BELOW = 128
-# No robot hides more of its camera's image than this; a mask with black and white swapped does.
+# No robot covers a greater share of its camera's image; a mask with black and white swapped does.
 MAX_COVERED = 0.75
 
 

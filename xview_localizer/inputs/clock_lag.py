@@ -1,7 +1,8 @@
-"""A camera whose stamps are constantly behind those of the other sensors, by too little to be refused.
+"""A check for a camera clock that lags behind the other sensors' clocks by too little for its images to be refused.
 
-How far a sensor's newest stamp is ahead of an image that has just come in is the image's transport delay and the lag of
-the camera's clock together. Delays vary, down to little; a lag does not. So the least of many counts.
+When an image comes in, a sensor's newest stamp is ahead of the image's stamp by the transport delay of the image plus
+the lag of the camera's clock. The delay varies and is sometimes short; the lag is constant. So the smallest lead over
+many images shows the lag.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 
 from xview_localizer.tracking.sensors import CLOCK_LEAD_SEC, TOPIC
 
-# The least lag of this many images has to exceed LAG_SEC: no camera takes that long each time.
+# The smallest lead over IMAGES images has to exceed LAG_SEC: no camera's images are that late every time.
 IMAGES, LAG_SEC = 20, 1.0
 
 
@@ -33,7 +34,7 @@ class ClockLag:
             leads_sec[sensor].append(newest - stamp_sec)
 
     def doubts(self) -> list[str]:
-        """One sentence for each camera that lags; what is off by more than CLOCK_LEAD_SEC is refused instead."""
+        """One sentence for each camera that lags; beyond CLOCK_LEAD_SEC its images are refused instead."""
         return [
             doubt for camera, leads_sec in self._leads_sec.items() if (doubt := _doubt(camera, leads_sec))
         ]

@@ -1,4 +1,7 @@
-"""Odometry whose yaw is not where the robot drives: clockwise from north, or of a sensor that is mounted turned."""
+"""A check that odometry's yaw points where the robot drives.
+
+It does not where yaw counts clockwise from north, or is that of a sensor that is mounted turned.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ import numpy as np
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.inputs.odometry_check import RESTART_STEP_M
 
-# The direction is taken over this distance, driven at no less than this speed: standing robots may drift sideways.
+# The direction is taken over steps of STEP_M. Slower steps do not count, since the odometry of a standing robot may
+# drift sideways.
 STEP_M, LEAST_SPEED_MPS = 0.5, 0.3
-# No wheels roll at a greater angle to the robot's axis over this distance, unless they are made for it (see the twist).
+# No robot drives SIDEWAYS_PATH_M at a greater angle to its axis, unless its wheels are made for driving sideways.
 SIDEWAYS_RAD, SIDEWAYS_PATH_M = float(np.radians(45.0)), 5.0
-# Wheels that drive sideways have a twist along y of more than this share of the speed.
+# Wheels that are made for it show in a twist along y of more than this share of the speed.
 LATERAL_SHARE = 0.3
 SIDEWAYS = (
     "by odom the robot has driven sideways: yaw has to be that of base_link's x, and to grow counter-clockwise from "
@@ -20,7 +24,7 @@ SIDEWAYS = (
 
 
 class DrivingDirection:
-    """Follows T_odom_base; backwards is as good as forwards."""
+    """Follows T_odom_base and sums up the path that is driven sideways; driving backwards is allowed."""
 
     def __init__(self) -> None:
         self._start: tuple[float, Pose2] | None = None
@@ -28,7 +32,7 @@ class DrivingDirection:
         self._has_driven_sideways = False
 
     def on_odometry(self, stamp_sec: float, pose: Pose2, lateral_mps: float) -> None:
-        """Take the next T_odom_base and the twist along y."""
+        """Take the next T_odom_base, and the speed along base_link's y by the twist."""
         if self._start is None:
             self._start = (stamp_sec, pose)
         started_sec, start = self._start
@@ -40,10 +44,10 @@ class DrivingDirection:
         # Along the chord of an arc the robot points halfway between both ends.
         off_rad = np.arctan2(step.y_m, step.x_m) - step.yaw_rad / 2
         slow = step_m < LEAST_SPEED_MPS * elapsed_sec
-        meant = abs(lateral_mps) * elapsed_sec > LATERAL_SHARE * step_m
-        sideways = (
-            abs(np.sin(off_rad)) > np.sin(SIDEWAYS_RAD) and not slow and not meant and step_m < RESTART_STEP_M
-        )
+        intended = abs(lateral_mps) * elapsed_sec > LATERAL_SHARE * step_m
+        restarted = step_m >= RESTART_STEP_M
+        at_an_angle = abs(np.sin(off_rad)) > np.sin(SIDEWAYS_RAD)
+        sideways = at_an_angle and not (slow or intended or restarted)
         self._sideways_m = self._sideways_m + step_m if sideways else 0.0
         self._has_driven_sideways |= self._sideways_m > SIDEWAYS_PATH_M
 

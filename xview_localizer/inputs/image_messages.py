@@ -1,4 +1,7 @@
-"""Images in ROS messages to RGB; by field names only, so that bag readers' messages fit too."""
+"""Conversion of images in ROS messages to RGB.
+
+Only field names are used, so that the messages of rclpy and of bag readers both fit.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ from xview_localizer.encoded_image import (
 )
 from xview_localizer.inputs.messages import MessageError
 
-# Channels of the message, and OpenCV's conversion to RGB (None: it is RGB). Bayer names differ: OpenCV
-# names the second row's pixels, ROS the first row's. 8UC… are OpenCV's own images, blue first.
+# Number of channels of each encoding, and OpenCV's conversion to RGB (None where it is RGB). Bayer patterns are named
+# by their first row in ROS and by their second row in OpenCV. Encodings 8UC… are OpenCV's own images, blue first.
 _TO_RGB = {
     "rgb8": (3, None),
     "bgr8": (3, cv2.COLOR_BGR2RGB),
@@ -37,18 +40,18 @@ _TO_RGB = {
     "nv12": (1, cv2.COLOR_YUV2RGB_NV12),
     "nv21": (1, cv2.COLOR_YUV2RGB_NV21),
 }
-# Encodings of 16 bits a channel, and the 8-bit one with the same channels.
+# Encodings with 16 bits per channel, each with the 8-bit encoding of the same channels.
 _OF_16_BITS = {
     "mono16": "mono8",
     **{f"{order}16": f"{order}8" for order in ("rgb", "bgr", "rgba", "bgra")},
     **{f"bayer_{order}16": f"bayer_{order}8" for order in ("rggb", "bggr", "gbrg", "grbg")},
 }
 ENCODINGS = (*_TO_RGB, *_OF_16_BITS)
-# Below the luminance of these stand half as many rows of chroma.
+# In these encodings half as many rows of chroma follow the rows of luminance.
 _SEMI_PLANAR = ("nv12", "nv21")
-# Two or four pixels share a colour, so that there is no odd number of them.
+# In these encodings two or four pixels share their chroma, so that widths (and heights) have to be even.
 _SUBSAMPLED = (*_SEMI_PLANAR, "yuv422", "uyvy", "yuv422_yuy2", "yuyv")
-# Enough of a picture's bytes to know JPEG, PNG and WebP by.
+# JPEG, PNG and WebP are recognised by this many bytes at the start.
 _SIGNATURE_BYTES = 12
 # Encodings of depth images (REP 118), which some transports compress as ordinary pictures.
 _DEPTH = ("16UC1", "32FC1")
@@ -86,9 +89,9 @@ def rgb_from_image(message) -> np.ndarray:
 def rgb_from_compressed_image(message, camera_size: tuple[int, int] | None = None) -> np.ndarray:
     """sensor_msgs/CompressedImage (JPEG, PNG, …) to RGB [H, W, 3] uint8. Raises MessageError.
 
-    image_transport writes formats such as "rgb8; jpeg compressed bgr8": the encoding of the raw image comes first.
-    Colours are the usual ones all the same; a Bayer mosaic may be compressed as it is, as if it were grey. A picture
-    that claims more pixels than its camera has, `camera_size` (width, height), is refused before it is decoded.
+    image_transport writes formats such as "rgb8; jpeg compressed bgr8": the encoding of the raw image comes first. It
+    matters only for a Bayer mosaic, which may be compressed like a grey image and is converted to colours here. An
+    image that claims more pixels than `camera_size` (width, height) is refused before it is decoded.
     """
     encoding, _, how = (part.strip() for part in message.format.partition(";"))
     if "compressedDepth" in how or encoding in _DEPTH:

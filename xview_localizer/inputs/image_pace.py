@@ -1,12 +1,12 @@
-"""Which images of a fast camera are taken."""
+"""Thinning out the images of a fast camera to a given rate."""
 
 from __future__ import annotations
 
 
 class ImagePace:
-    """Takes at most `rate_hz` images per second, by their stamps and on the average; 0: all of them.
+    """Takes `rate_hz` images per second at most, on average and by their stamps; a rate of 0 takes all images.
 
-    An image that comes up to half a period early is the one that is due: cameras are not in step with the rate.
+    An image may be up to half a period early to be the one that is due, since cameras do not keep step with the rate.
     """
 
     def __init__(self, rate_hz: float) -> None:

@@ -29,16 +29,17 @@ from xview_localizer.parameters.settings import Settings
 from xview_localizer.rejection import Reason
 from xview_localizer.residual_tilt import residual_tilt_rad
 from xview_localizer.tracking.motion import SampleError
-from xview_localizer.tracking.tracker import DriveTracker, TrackedFix
+from xview_localizer.tracking.tracked_fix import TrackedFix
+from xview_localizer.tracking.tracker import DriveTracker
 
-# Lengths of the map frame shrink by 0.05 % there; what is further off is a mistake.
+# A position further from the datum is a mistake. Up to there the map frame distorts lengths by at most 0.05 %.
 MAX_FROM_DATUM_M = 200e3
 # One accepted image in this many is examined for a tilt of the ground, which takes about as long as solving it.
 TILT_EVERY = 10
 
 
 class NotReadyError(messages.MessageError):
-    """What an image needs beside it is missing; there is nothing wrong with the image."""
+    """An image cannot be used yet, because other data that it needs are missing."""
 
     reason = Reason.NO_CAMERA
 
@@ -48,7 +49,7 @@ class NoCameraError(NotReadyError):
 
 
 class NotMountedError(NotReadyError):
-    """It is not known where the camera sits, or the IMU that is to level its images."""
+    """The mounting of the camera, or of the IMU that levels its images, is not known."""
 
     reason = Reason.NO_MOUNTING
 
@@ -118,7 +119,7 @@ class DriveIntake:
         self._odometry_source.on_odometry(stamp_sec, self.odometry_frame)
 
     def _check_child_frame(self, message) -> None:
-        """Raise MessageError where TF, which knows the frame of the poses too, would have the motion counted twice."""
+        """Raise MessageError where the child frame is the frame of the poses, so that TF would add the motion again."""
         frame, child = (name.lstrip("/") for name in (message.header.frame_id, message.child_frame_id))
         base = self._settings.mountings.base_frame
         if child and child == frame != base:
@@ -184,7 +185,7 @@ class DriveIntake:
         return self._localizer.observe(view)
 
     def on_answer(self, observation: Observation, tracked: TrackedFix) -> None:
-        """What was found for an observation: a scale that never varies is doubtful, and so are lasting tilts."""
+        """Take the answer for an observation, for the doubts about scale and mountings that many answers raise."""
         fix = tracked.fix
         self.doubts.on_scale(fix.scale, self._localizer.config.scale_bounds(observation.scale_known))
         if not fix.accepted:
@@ -261,7 +262,7 @@ class DriveIntake:
 
 @contextmanager
 def _refusals_as_message_errors() -> Iterator[None]:
-    """A sample that the tracker refuses, as a MessageError: callers count bad messages, whatever the cause."""
+    """Turn a refusal by the tracker or the mountings into a MessageError, the only error that callers handle."""
     try:
         yield
     except (SampleError, MountingError) as error:
@@ -269,7 +270,7 @@ def _refusals_as_message_errors() -> Iterator[None]:
 
 
 def _stamp_sec(message) -> float:
-    """The header's stamp. Raises MessageError for a driver that sets none, or one that is no time."""
+    """The header's stamp. Raises MessageError where the driver has not set it, or its nanoseconds exceed a second."""
     stamp_sec, nanosec = messages.stamp_sec(message), message.header.stamp.nanosec
     if stamp_sec <= 0:
         raise messages.MessageError("header.stamp is not set (0)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# The usual one comes first.
+# The types that each input may have, the usual one first.
 ROLES = {
     "image": ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image"),
     "camera_info": ("sensor_msgs/msg/CameraInfo",),
@@ -14,8 +14,8 @@ ROLES = {
     ),
     "imu": ("sensor_msgs/msg/Imu",),
 }
-# Taken where a topic is named, but no reason to take one: goals, references and a localizer's answers are poses, and
-# receivers send a GPSFix beside their NavSatFix.
+# A topic of these types is used only where the user names it. Goals, references and localized poses have the types of
+# poses, too, and receivers send a GPSFix beside their NavSatFix.
 ONLY_WHERE_NAMED = (*ROLES["fix"][1:], *ROLES["odom"][1:])
 # Each camera has these of its own.
 CAMERA_INPUTS = ("image", "camera_info")

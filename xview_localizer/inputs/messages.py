@@ -1,6 +1,6 @@
-"""ROS messages into the package's own types; by field names only, so that bag readers' messages fit too.
+"""Conversion of ROS messages to the package's own types, with checks. Images are converted in image_messages.py.
 
-Images: image_messages.py.
+Only field names are used, so that the messages of rclpy and of bag readers both fit.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ from xview_localizer.geometry.transform_tree import IDENTITY, Transform
 
 # Tokens of frame names whose axes are not x forward, y left, z up (REP 103).
 _OTHER_AXES = {"optical": "z forward, y down", "ned": "north, east, down", "frd": "forward, right, down"}
-# No driving robot leans further; beyond it the axes are other ones than they should be.
+# No driving robot leans further; a pose that does has other axes than it should.
 MAX_LEAN_RAD = float(np.radians(60.0))
-# No robot drives so high or so deep; the z of geocentric coordinates (ECEF) is larger except near the equator, where
-# their poses lean.
+# No robot drives higher or deeper. Geocentric coordinates (ECEF) have a greater z except near the equator, where their
+# poses lean instead.
 MAX_Z_M = 20e3
-# A quaternion's length may differ from 1 by this much: drivers round.
+# A quaternion's length may differ from 1 by this much, since drivers round.
 QUATERNION_ROUNDING = 0.01
-# Lengths of an acceleration that is gravity and little else, m/s²; in g it is about 1.
+# Bounds of an acceleration that consists of gravity and little else. Given in g, it would be about 1.
 LEAST_GRAVITY_MPS2, GREATEST_GRAVITY_MPS2 = 5.0, 15.0
-# NavSatStatus.STATUS_NO_FIX
-NO_FIX = -1
+NO_FIX = -1  # NavSatStatus.STATUS_NO_FIX
 
 
 class MessageError(ValueError):
@@ -118,8 +117,8 @@ def odometry_of(message: Any) -> Any:
 def pose_from_odometry(message, T_child_base: Transform = IDENTITY) -> Pose2:
     """nav_msgs/Odometry to the planar T_odom_base; its pose is that of the child frame. Raises MessageError.
 
-    Poses in a frame that is named as an optical, NED or FRD one, or that lean as no driving robot does, are refused:
-    their x and y are not the ground's.
+    A pose is refused where its frame is named as an optical, NED or FRD frame, or where it leans as no driving robot
+    does: its x and y are then not those of the ground.
     """
     return _planar_pose(message.pose.pose, (message.header.frame_id,), "Odometry", T_child_base)
 
@@ -170,16 +169,16 @@ def gravity_from_imu(message) -> np.ndarray:
 
 
 def has_default_orientation(message) -> bool:
-    """Whether the orientation is the one that a message has before anybody fills it in, to the last digit."""
+    """Whether the orientation is exactly that of a new message, which no driver has filled in."""
     q = message.orientation
     return not is_from_acceleration(message) and (q.x, q.y, q.z, q.w) == (0.0, 0.0, 0.0, 1.0)
 
 
 def is_from_acceleration(message) -> bool:
-    """Whether `gravity_from_imu` has only the acceleration to go by, which holds the robot's own as well.
+    """Whether `gravity_from_imu` has to use the acceleration, which includes the robot's own acceleration.
 
-    Drivers without an orientation set its covariance to -1, or leave the quaternion at 0 or NaN; those that know the
-    heading alone give roll and pitch a variance that says nothing.
+    Drivers without an orientation set its covariance to -1, or leave the quaternion at 0 or NaN. Drivers that know only
+    the heading give roll and pitch a very large variance.
     """
     q, covariance = message.orientation, message.orientation_covariance
     components = (q.x, q.y, q.z, q.w)

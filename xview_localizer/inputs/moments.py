@@ -1,4 +1,4 @@
-"""Images of several cameras brought together: one of each, synchronised or not."""
+"""Collecting the images of several cameras into moments: one image of each camera, synchronised or not."""
 
 from __future__ import annotations
 

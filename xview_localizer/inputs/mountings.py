@@ -18,22 +18,19 @@ from xview_localizer.geometry.transform_tree import IDENTITY, Transform, Transfo
 from xview_localizer.ground_view import GroundView
 from xview_localizer.inputs import messages
 
-# A frame whose z points up within this on the robot is no optical frame: its camera would look at the sky.
+ONLY_CAMERA = ""  # the name of the camera of a robot with a single one
+# A frame whose z points up on the robot to within this angle is no optical frame: its camera would look at the sky.
 UPWARD_RAD = float(np.radians(45.0))
-# Frames that the robot moves in (REP 105). TF gives their place in base_link, too: the way the robot has driven.
+# Frames that the robot moves in (REP 105). No sensor's frame can be one of them: TF would give the way driven so far.
 WORLD_FRAMES = ("earth", "map", "odom", "world")
-# No sensor sits further from base_link; parameters are bounded likewise.
+# No sensor sits further from base_link; the parameters have the same bound.
 MAX_ON_ROBOT_M = 50.0
-# By convention (REP 120) it has base_link's x, y and yaw, so that its planar pose is base_link's.
+# By convention (REP 120) this frame has base_link's x, y and yaw, so that its planar pose is base_link's.
 FOOTPRINT_FRAME = "base_footprint"
 
 
 class MountingError(ValueError):
     """It is not known where a sensor sits; the text names what to publish or to set."""
-
-
-# The name of a camera that is alone.
-ONLY_CAMERA = ""
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,9 @@ class MountingConfig:
     cameras: Mapping[str, CameraMounting] = field(default_factory=lambda: {ONLY_CAMERA: CameraMounting()})
     R_base_imu: np.ndarray | None = None
     antenna_in_base_m: np.ndarray | None = None
-    hold_sec: float = 0.5  # GNSS, IMU and odometry do not wait for TF: the newest one stands for this long
+    hold_sec: float = (
+        0.5  # how long the newest transform is used for GNSS, IMU and odometry, which do not wait for TF
+    )
 
     @property
     def from_tf(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Odometry whose pose does not do what it should: faults that no single message shows."""
+"""Checks of odometry over several messages: its position and orientation have to follow the motion that it reports."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import numpy as np
 
 from xview_localizer.inputs.messages import MessageError, stamp_sec
 
-# A pose that stays where it is to the last digit while the twist covers this much ground is not filled in.
+# A driver does not fill in the pose if it stays the same to the last digit while the twist covers this much ground.
 STILL_PATH_M = 0.3
-# Twists below this are noise of a robot that stands.
+# A smaller twist is the noise of a robot that stands.
 STANDING_SPEED_MPS = 0.02
-# Longer gaps between messages are not bridged by the twist.
+# The twist is not integrated over longer gaps between messages.
 MAX_GAP_SEC = 1.0
-# A longer step between two poses is a restart: what was measured before has nothing in common with what follows.
+# A longer step between two poses is a restart of odometry: poses before and after it have nothing in common.
 RESTART_STEP_M = 5.0
-# No driving robot climbs more than it moves ahead, once it has moved by this much.
+# No driving robot climbs more than it moves ahead, once it has climbed this much.
 CLIMB_PATH_M = 3.0
-# A path's direction is taken over this distance. Where it leaves the first one's axis (backwards is no turn) by more
-# than the angle while the orientation stays the same to the last digit, the orientation is not filled in.
+# A driver does not fill in the orientation if it stays the same to the last digit while the direction of the path,
+# taken over DIRECTION_M, turns by more than TURN_RAD. Reversing is no turn.
 DIRECTION_M, TURN_RAD = 1.0, float(np.radians(45.0))
 
 
 class OdometryCheck:
-    """Follows the poses and twists of one source of nav_msgs/Odometry; raises MessageError where they contradict."""
+    """Follows one source of nav_msgs/Odometry; raises MessageError where its poses and twists contradict each other."""
 
     def __init__(self) -> None:
         self._pose: tuple[float, ...] | None = None
@@ -34,7 +34,7 @@ class OdometryCheck:
         self._has_turned = False  # with the present orientation
 
     def check(self, message) -> None:
-        """Take the next message. The first message of a moving robot whose pose is not filled in passes."""
+        """Take the next message. A fault shows only after some messages, so the first of them pass."""
         position, orientation = message.pose.pose.position, message.pose.pose.orientation
         pose = (
             position.x,
@@ -68,7 +68,7 @@ class OdometryCheck:
             )
 
     def _check_turn(self, xy_m: np.ndarray) -> None:
-        """Hold the path's direction against the first one, with the orientation that has not changed since."""
+        """Compare the path's direction with the first one that was seen with the present orientation."""
         if not np.all(np.isfinite(xy_m)):
             return
         if self._corner_m is None:
@@ -89,7 +89,7 @@ class OdometryCheck:
         if not np.all(np.isfinite(moved_m)):
             return
         if np.linalg.norm(moved_m) > RESTART_STEP_M:
-            # Such as from 0 to the altitude, with the first GNSS fix.
+            # Odometry restarts, for instance, when the first GNSS fix lifts z from 0 to the altitude.
             self._across_m = self._climbed_m = 0.0
             return
         self._across_m += float(np.hypot(*moved_m[:2]))

@@ -6,12 +6,12 @@ from collections import deque
 
 import numpy as np
 
-# Steps between messages, of which the median counts.
+# The median of the last STEPS intervals between messages counts, from STEPS_LEAST of them on.
 STEPS, STEPS_LEAST = 20, 10
 
 
 class OdometrySource:
-    """Follows the stamps and the frame of odometry; longer steps than `max_gap_sec` are not bridged by the tracker."""
+    """Follows the stamps and the frame of odometry; the tracker does not bridge intervals above `max_gap_sec`."""
 
     def __init__(self, max_gap_sec: float, map_frame: str) -> None:
         self._max_gap_sec, self._map_frame = max_gap_sec, map_frame
@@ -26,7 +26,7 @@ class OdometrySource:
         self._last_sec, self._frame = stamp_sec, frame
 
     def doubts(self) -> list[str]:
-        """Sentences with the remedy."""
+        """One sentence with its remedy for each doubt."""
         doubts = []
         every_sec = float(np.median(self._steps_sec)) if len(self._steps_sec) >= STEPS_LEAST else 0.0
         if every_sec > self._max_gap_sec:

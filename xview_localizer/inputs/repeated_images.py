@@ -1,4 +1,4 @@
-"""A camera or a driver that has hung: it sends its last image again and again, under new stamps."""
+"""A check for a camera or driver that has hung, so that it sends its last image again and again under new stamps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ REPEATED_OVER_M = 2.0
 
 @dataclass
 class _Image:
-    """The checksum of an image, the stamp of the first one that had it, and whether the robot has driven since."""
+    """The last image of a camera; `first_sec` is the stamp of the first of several equal images.
+
+    `is_stale` where the robot has driven on since then.
+    """
 
     checksum: int
     first_sec: float
@@ -23,7 +26,7 @@ class _Image:
 
 
 class RepeatedImages:
-    """Follows the images of each camera; `driven_m` gives the way by odometry from one stamp to another."""
+    """Follows the images of each camera; `driven_m` gives the distance driven by odometry between two stamps."""
 
     def __init__(self, driven_m: Callable[[float, float], float]) -> None:
         self._driven_m = driven_m

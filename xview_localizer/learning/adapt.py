@@ -1,4 +1,4 @@
-"""A model package adapted to the site of recorded drives, in one resumable command.
+"""Adapting a model package to the site of recorded drives, in one resumable command.
 
     bags → frames → poses → pairs by stretch of road → features → heads → calibration → judged on held-out road
          → heads once more, on all of the road

@@ -12,8 +12,8 @@ TEXTURE_DROPOUT = 0.12  # share of images that are blanked
 TOKEN_DROPOUT = 0.05  # share of images whose tokens are all dropped
 TOKEN_CHANNEL_DROPOUT = 0.1  # share of token channels that are dropped
 BLANK = 0.45  # the grey of a blanked image
-STYLE_SHARE = 0.3  # of photographs that get another one's style
-STYLE_FREQUENCIES = 3  # of the amplitude spectrum on either side of zero that make up the style
+STYLE_SHARE = 0.3  # share of photographs that get the style of another one
+STYLE_FREQUENCIES = 3  # how many frequencies on either side of zero make up the style
 
 
 def augment_photometric(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
@@ -50,7 +50,7 @@ def augment_texture(image: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def augment_tokens(tokens: Tensor, generator: torch.Generator) -> Tensor:
-    """Tokens [B, C, h, w] with some channels of each image dropped, and of a few images all."""
+    """Tokens [B, C, h, w] in which some channels of each image, and all channels of a few images, are dropped."""
     draw = _Draw(tokens, generator)
     kept = (draw.uniform(tokens.shape[1], 1, 1) > TOKEN_CHANNEL_DROPOUT) & ~draw.chance(TOKEN_DROPOUT)
     return tokens * kept / (1 - TOKEN_CHANNEL_DROPOUT)

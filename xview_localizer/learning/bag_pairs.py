@@ -20,11 +20,11 @@ from xview_localizer.imaging import NO_DATA_RGB
 from xview_localizer.learning.drive_frames import JPEG_QUALITY, Frame
 from xview_localizer.learning.smoothing import SmoothedPose, smooth_path
 
-# A label must be clearly better than the poses that the network is to give.
+# A label must be clearly more accurate than the poses that the network is to give.
 MAX_LABEL_SIGMA_M = 1.0
-# Images within this length of road share one aerial image, which extends this far beyond their priors.
+# Images within CROP_EXTENT_M of road share one aerial image, which extends CROP_REACH_M beyond their priors.
 CROP_EXTENT_M, CROP_REACH_M = 60.0, 25.0
-# Edges of a crop with a smaller share of imagery are cut off, TRIM_PX pixels at a time.
+# An edge of a crop that has a smaller share of imagery is cut off, TRIM_PX pixels at a time.
 LEAST_COVER, TRIM_PX = 0.99, 4
 
 
@@ -130,9 +130,9 @@ def _crop(
 
 
 def _trimmed(aerial: AerialImage) -> AerialImage | None:
-    """The image without edges that lack imagery, and with grey holes: the pairs format has no mask of validity.
+    """The image without edges that lack imagery; None where nothing is left.
 
-    None where nothing is left.
+    Holes inside are filled with grey, because the pairs format has no mask of validity.
     """
     top, left = 0, 0
     bottom, right = aerial.valid.shape

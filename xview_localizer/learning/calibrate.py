@@ -25,7 +25,7 @@ TEMPERATURES = (2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 22.0, 33.0)
 IDEAL_NEES = 3.0  # of (x, y, yaw) on average, where the covariance is right
 # Greatest negative log likelihood of one image, so that an outlier does not dominate the fit.
 MAX_LOSS = 12.0
-# Standard deviations of the Gaussian prior on log mode_weight, none_share and none_bias: how models differ.
+# Standard deviations of the Gaussian prior on log mode_weight, none_share and none_bias, by how models have differed.
 PRIOR_SIGMAS = np.array([1.0, 0.2, 2.0])
 
 

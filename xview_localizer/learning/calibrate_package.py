@@ -32,12 +32,13 @@ from xview_localizer.modes import Modes
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 from xview_localizer.recordings.pairs import PairRecord, PairsDataset, UnreadablePairError, ground_view
 
-HEADING_SIGMA_DEG = 10.0  # of the heading that is added to priors without one, as from odometry and course
+# Accuracy of the heading that is added to priors without one: that of a heading from odometry and the course driven.
+HEADING_SIGMA_DEG = 10.0
 
 
 @dataclass(frozen=True)
 class _Case:
-    """An image of calibration: the number of its data set, the localizer on its aerial image, what it observed."""
+    """An image to calibrate on: the number of its data set, the localizer on its aerial image, and its observation."""
 
     dataset: int
     localizer: Localizer
@@ -58,12 +59,12 @@ def calibrate_package(
     elsewhere: PairsDataset | None = None,
     threads: int = 0,
 ) -> ModelPackage:
-    """Fit the weight of evidence and the evidence temperature on `datasets` and write the package to `out`, which may
-    be its own folder.
+    """Fit the weight of evidence and the evidence temperature on `datasets`, and write the package to `out`.
 
-    Each image is also searched for at a wrong place: one of `elsewhere`, or else that of an image with another aerial
-    image. The temperature, which scales the covariance, is kept where no truth has a yaw. `threads` are those of ONNX
-    Runtime, 0 its own choice. Raises CalibrationError, ModelPackageError and PairsError.
+    `out` may be the package's own folder. Each image is also searched for at a wrong place: one of `elsewhere`, or else
+    that of an image with another aerial image. The temperature, which scales the covariance, is kept where no truth has
+    a yaw. `threads` are those of ONNX Runtime, which chooses by itself for 0. Raises CalibrationError,
+    ModelPackageError and PairsError.
     """
     package = ModelPackage.load(package_folder)
     for dataset in datasets:

@@ -17,6 +17,6 @@ def require_device(name: str) -> None:
         raise DeviceError(f"--device must be {' or '.join(DEVICES)}, got {name!r}")
     try:
         torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without it
+    except (RuntimeError, AssertionError) as error:  # AssertionError where torch was built without CUDA
         why = str(error).partition("\n")[0]
         raise DeviceError(f"--device {name} cannot be used: {why}; take cpu, or mend the driver") from error

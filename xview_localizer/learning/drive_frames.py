@@ -33,13 +33,14 @@ from xview_localizer.recordings.bag import Drive
 from xview_localizer.recordings.offline import moments_of_drive
 from xview_localizer.records import ImageRecord
 from xview_localizer.tracking.motion import PathPose, SampleError
-from xview_localizer.tracking.tracker import DriveTracker, TrackedFix
+from xview_localizer.tracking.tracked_fix import TrackedFix
+from xview_localizer.tracking.tracker import DriveTracker
 
-# Least distance between two frames: closer ones show the same ground.
+# Least distance between two frames, since closer ones show the same ground.
 SPACING_M = 1.5
-# Least confidence of the tracker's poses that replace a reference: more than the gate demands.
+# Least confidence of those poses of the tracker that replace a reference; the gate demands less.
 SURE_CONFIDENCE = 0.99
-# A reference that lies this far outside of the priors' discs is in another frame.
+# A reference that lies this far outside of the priors' discs must be in another frame.
 REFERENCE_FAR_M = 100.0
 JPEG_QUALITY = 95
 
@@ -98,7 +99,10 @@ def cut_frames(
 
 
 class _FrameCutter:
-    """Keeps the images of each camera that lie SPACING_M apart, as files and frames; `complaints` are of the others."""
+    """Keeps the images of each camera that lie SPACING_M apart, as files and frames.
+
+    `complaints` tells why other images could not be used.
+    """
 
     def __init__(self, intake: DriveIntake, reference: Reference | None, out: Path) -> None:
         self._intake, self._reference, self._out = intake, reference, out
@@ -187,7 +191,7 @@ def _sure_anchor(record: ImageRecord) -> Anchor | None:
 
 
 def _without_mask(view: GroundView) -> GroundView:
-    """Pairs have no masks: the robot itself is painted over in the colour that networks see where there is no image."""
+    """The view with the robot's own body painted over in the colour of missing data: the pairs format has no masks."""
     if not isinstance(view.camera, MaskedCamera):
         return view
     image = np.where(view.camera.shows_world[..., None], view.image, np.uint8(NO_DATA_RGB))

@@ -14,10 +14,11 @@ from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage
 from xview_localizer.recordings.pairs import PairsDataset
 
-# Accepted losses on the held-out road: a little accuracy, and a share of poses that calibration no longer accepts.
+# What may get worse on the held-out road: the median error by MEDIAN_SLACK_M, and the number of accepted poses by the
+# share ACCEPTED_SLACK of the images.
 MEDIAN_SLACK_M, ACCEPTED_SLACK = 0.1, 0.1
-# Where even after training fewer are right than on the hardest streets by far, the network cannot be the reason. By
-# chance about 1 % of the images come out within 2 m.
+# A trained network has a far greater share of images within 2 m on even the hardest streets, so a smaller share has
+# another cause than the network. By chance it would be about 1 %.
 LEAST_WITHIN_2M = 0.1
 
 
@@ -33,7 +34,7 @@ class Figures:
 
 
 def objections(before: Figures, after: Figures) -> tuple[str, ...]:
-    """The figures that got worse, or are as bad as where pairs are wrong; empty for a package that may be used.
+    """The figures that got worse, or are so bad that the pairs must be wrong; empty for a package that may be used.
 
     Fewer accepted poses count only where no fewer of them are wrong.
     """

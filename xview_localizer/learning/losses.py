@@ -1,8 +1,8 @@
-"""Losses: the pose likelihood the solver uses, InfoNCE on the matches the true pose implies, and depth.
+"""The losses of training: the pose likelihood of the solver, InfoNCE on the matches of the true pose, and depth.
 
-The pose loss is a softmax over pose hypotheses (the truth, near misses, far ones), each scored exactly as by the dense
-solver, so training maximises the solver's score of the truth. Everything is batched: B ground images, N cells of each,
-K poses for each.
+The pose loss is a softmax over pose hypotheses (the truth, near misses and far ones). Each is scored exactly as by the
+dense solver, so training maximises the solver's score of the truth. Everything is batched: B ground images, N cells of
+each, K poses for each.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from torch import Tensor
 
 PEAKS = 48  # best wrong poses around which further ones are drawn
 VARIANTS = 12  # further poses around each
-VARIANT_SIGMAS = (0.8, 0.8, 0.06)  # standard deviations of x_m, y_m, yaw_rad of those
-# Variants nearer to the truth are near misses, of which sample_pose_hypotheses draws enough.
+VARIANT_SIGMAS = (0.8, 0.8, 0.06)  # standard deviations of the variants' x_m, y_m and yaw_rad
+# Variants nearer to the truth are dropped: they are near misses, of which sample_pose_hypotheses draws enough.
 RIVAL_APART_M = 1.5
-# Hypotheses nearer to the truth than this and APART_COS count as right, not as wrong.
+# A hypothesis that is nearer to the truth, in position and in heading, counts as right and not as wrong.
 HYPOTHESIS_APART_M = 0.5
-APART_COS = 0.99  # of the angle between two headings: 8°
-# Wrong poses drawn for each image: how many, their distance from the truth, and the standard deviation of their yaw
-# (radians). Near misses are at least half a cell of the map away.
+APART_COS = 0.99  # cosine of the angle between two headings, 8°
+# Wrong poses drawn for each image: how many, their distances from the truth, and the standard deviation of their yaw.
+# Near misses are at least half a cell of the map away.
 NEAR_MISSES, NEAR_M, NEAR_YAW_SIGMA_RAD = 60, (0.6, 2.0), 0.04
 SOME_METRES_OFF, OFF_M, OFF_YAW_SIGMA_RAD = 100, (1.5, 6.0), 0.12
-ANYWHERE = 1600  # in a disc of the prior's radius that holds the truth, with any heading
-# In that disc, along the true heading or, this share of them, turned by 180°.
+ANYWHERE = 1600  # poses with any heading in a disc of the prior's radius that holds the truth
+# Poses in that disc with about the true heading; the share TURNED_SHARE of them is turned by 180°.
 ALONG_OR_TURNED, TURNED_SHARE, ALONG_YAW_SIGMA_RAD = 240, 0.6, 0.08
 # Every fourth ground cell is enough to rank hypotheses.
 RANKING_STRIDE = 4

@@ -1,4 +1,4 @@
-"""What one training step minimizes: the losses of a batch, whose cells are lifted with noisy or predicted depth."""
+"""The loss that one training step minimizes, over a batch whose cells are lifted with noisy or predicted depth."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from xview_localizer.learning.matcher import Matcher
 from xview_localizer.learning.train_config import TrainConfig
 from xview_localizer.matching import cell_weight
 
-FARTHEST_RANGE_M = 60.0  # of cells whose range is learned
-NEAREST_RANGE_M = 0.3
-NO_WEIGHT = 1e-9  # of cells that are drawn only where no others are left
+FARTHEST_RANGE_M = 60.0  # cells at a greater true range take no part in the depth loss
+NEAREST_RANGE_M = 0.3  # lower bound of true ranges, so that their logarithm is finite
+NO_WEIGHT = 1e-9  # weight of cells that are drawn only where no others are left
 
 
 @dataclass(frozen=True)

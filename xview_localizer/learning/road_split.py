@@ -1,7 +1,7 @@
-"""Splitting drives into images for learning, calibration and judging, without shared ground.
+"""Splitting the images of drives into parts for learning, calibration and judging that share no ground.
 
-By stretch of road; where the same roads are driven again and again, which would leave little to learn from, by place:
-one side of the site is held out.
+They are split by stretch of road. Where the same roads are driven again and again, that would leave little to learn
+from; then they are split by place, so that one side of the site is held out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Every block of road is divided at these shares of its length: learning, then calibration, then judging.
+# Each block of road begins with images for learning; from these shares of its length on they are for calibration, and
+# for judging.
 CALIBRATES_FROM, JUDGES_FROM = 0.6, 0.8
 BLOCK_M = 400.0
 # Least distance between cameras of learning and held-out cameras: about the range of matched cells.
@@ -20,7 +21,7 @@ GUARD_M = 40.0
 MAX_STEP_M = 20.0
 # A split by stretch of road is taken where it leaves this share of the images to learn from.
 ENOUGH_TO_LEARN = 0.35
-DIRECTIONS = 8  # in which a site is tried to be divided by place
+DIRECTIONS = 8  # directions along which dividing a site by place is tried
 
 
 @dataclass(frozen=True)

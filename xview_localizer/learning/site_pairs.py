@@ -13,6 +13,7 @@ from xview_localizer.aerial.source import MapSource
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.atomic import write_whole
 from xview_localizer.evaluation.reference import read_reference, reference_file
+from xview_localizer.geometry.pose import Prior
 from xview_localizer.learning.bag_pairs import PosedFrame, posed_frames, write_pairs
 from xview_localizer.learning.drive_frames import cut_frames
 from xview_localizer.learning.progress import Progress
@@ -26,14 +27,14 @@ from xview_localizer.recordings.bag import Drive
 from xview_localizer.recordings.drives import open_drive
 from xview_localizer.recordings.pairs import PairsDataset
 
-# Less road has no room for the three parts and the gaps between them.
+# A shorter road has no room for the three parts and the gaps between them.
 MIN_ROAD_M = 150.0
 LEAST_IMAGES = {"learn": 12, "calibrate": 4, "judge": 6}
-# What all poses are about: drives whose datums differ are not in one frame.
+# The origin of all poses: drives with different datums are not in one frame.
 DATUM = ("datum.latitude_deg", "datum.longitude_deg", "datum.altitude_m")
-# Settings of cameras that name files, on whose contents results depend too.
+# Suffixes of settings that name files, on whose contents the results depend too.
 OF_FILES = (".mask", ".info_file")
-# An image is also searched for in prior discs that end at least this far from it, as an example of a wrong place.
+# As examples of wrong places, images are also searched for in prior discs that end at least this far from them.
 ELSEWHERE_M = 5.0
 
 
@@ -150,15 +151,14 @@ def _write_parts(
 
 
 def _elsewhere(learn: Path, learned: Sequence[PosedFrame], calibrating: Sequence[PosedFrame]) -> list[dict]:
-    """Entries of `learn` whose prior discs hold none of the images for calibration."""
-    far = {
-        item.frame.id
-        for item in learned
-        if all(
-            sum((item.frame.prior.xy_m - other.xy_m) ** 2) ** 0.5 > item.frame.prior.radius_m + ELSEWHERE_M
-            for other in calibrating
-        )
-    }
+    """Entries of `learn` whose prior discs hold none of the images for calibration, about as many as those images."""
+    calibrating_xy_m = np.array([item.xy_m for item in calibrating])
+
+    def holds_none(prior: Prior) -> bool:
+        distance_m = np.linalg.norm(calibrating_xy_m - prior.xy_m, axis=1)
+        return bool((distance_m > prior.radius_m + ELSEWHERE_M).all())
+
+    far = {item.frame.id for item in learned if holds_none(item.frame.prior)}
     entries = [json.loads(line) for line in (learn / "pairs.jsonl").read_text().splitlines()]
     chosen = [entry for entry in entries if entry["id"] in far]
     for entry in chosen:

@@ -22,8 +22,8 @@ from xview_localizer.geometry.pose import Pose2, distance_along_m, turned, wrap_
 
 # Greatest distance between two anchors over which odometry alone gives poses.
 MAX_BRIDGE_M = 30.0
-# Anchors further from the smoothed path than this are outliers; c of the loss above.
-OUTLIER_SIGMAS, CAUCHY_SIGMAS = 4.0, 2.0
+OUTLIER_SIGMAS = 4.0  # an anchor further from the smoothed path than this is an outlier
+CAUCHY_SIGMAS = 2.0  # c of the loss above
 # Within this distance the errors of odometry add up linearly, beyond it they are independent.
 DRIFT_CORRELATION_M = 10.0
 # Least standard deviations of a step, since odometry has errors at a standstill too.
@@ -32,7 +32,7 @@ LEAST_STEP_SIGMA_M, LEAST_STEP_SIGMA_RAD = 0.005, float(np.radians(0.02))
 MAX_NODES = 200
 # Standard deviation of an unknown yaw.
 UNKNOWN_YAW_SIGMA_RAD = 1e3
-# A first guess agrees with an anchor within this distance: the drift over a bridge, generously.
+# A first guess agrees with an anchor within this distance, which is more than odometry drifts over a bridge.
 AGREEING_M = MAX_BRIDGE_M / 10
 
 

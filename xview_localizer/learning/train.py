@@ -98,9 +98,9 @@ def train(
     """Train from `start` (or random weights), or resume from `out`/checkpoint.pt, and return the matcher.
 
     `start` itself is trained. `progress(step, averages)` is called every LOG_EVERY steps. The features have to be on
-    `device`; features that are written to their folders during training are used too. Where ranges are unknown, the
-    depth of `depth_of`, a trained matcher, stands in for them and is kept: with nothing to hold it, depth drifts until
-    the poses are lost. Raises WorkFolderError where the checkpoint is one of another `config`.
+    `device`; features that are written to their folders during training are used too. Where ranges are unknown, those
+    that `depth_of`, a trained matcher, predicts take their place: without them the depth would drift until the poses
+    are lost. Raises WorkFolderError where the checkpoint was made with another `config`.
     """
     claim(out / "train_config.json", asdict(config))
     torch.manual_seed(config.seed)
@@ -116,7 +116,7 @@ def train(
     for step in range(first, config.steps):
         if step and step % config.refresh_every == 0:
             features.refresh()
-        # A step's draws depend on its number alone, so that a training that was interrupted gives the same weights.
+        # A step's random draws depend on its number alone, so that interrupted training gives the same weights.
         rng = np.random.default_rng((config.seed, step))
         generator.manual_seed(int(rng.integers(1 << 63)))
         batch = batch_of(features.draw(config.aerial_per_step, rng), config.ground_per_aerial, rng)

@@ -1,5 +1,4 @@
-"""A folder of intermediate results belongs to one run at a time, and to the options it was made with: nothing goes on
-with others unnoticed."""
+"""The folder of a run's intermediate results: it is used by one run at a time, and only with the options it has."""
 
 from __future__ import annotations
 
@@ -40,7 +39,7 @@ def claim(file: Path, options: Mapping[str, object]) -> None:
 
     Raises WorkFolderError where the folder was made with others, naming the first that differs.
     """
-    asked = json.loads(json.dumps(options))  # in the types in which they are read again
+    asked = json.loads(json.dumps(options))  # with the types that they have when they are read again
     if file.exists():
         before = json.loads(file.read_text())
         other = next((name for name in asked | before if before.get(name) != asked.get(name)), None)

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from xview_localizer.image_file import write_image
+from xview_localizer.photo.known import KnownByUser
 from xview_localizer.photo.locate import LocatedPhoto, PhotoLocator
 from xview_localizer.photo.metadata import PhotoError, decoded
-from xview_localizer.photo.photo import KnownByUser, read_photo
+from xview_localizer.photo.photo import read_photo
 
-# Of HEIC the table shows that it has to be converted.
+# HEIC and HEIF cannot be read, but are listed so that the table says that they have to be converted.
 PHOTO_SUFFIXES = {
     ".jpg", ".jpeg", ".jfif", ".mpo", ".insp", ".png", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif",
 }  # fmt: skip
@@ -43,6 +44,7 @@ class PhotoAnswer:
 
     @classmethod
     def of(cls, located: LocatedPhoto, proof: str) -> PhotoAnswer:
+        """The row of a located photo, with numbers rounded for people."""
         notes, doubts = "; ".join(located.photo.notes), "; ".join(located.doubts)
         verdict = "accepted" if located.accepted else "rejected"
         if not located.found:

@@ -1,4 +1,4 @@
-"""Round pictures of fisheye lenses, which 360° cameras save side by side until they are stitched."""
+"""Detection of unstitched images of 360° cameras: the round pictures of their fisheye lenses, side by side."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _EXAMINED_PX = 128
 _DARK = 32
 # A circle's rim lies between these shares of half the picture's height.
 _WITHIN, _BEYOND = 0.9, 1.05
-# Shares of dark pixels beyond the circles and within. The black bands of a panorama whose top and bottom are missing
-# reach into the circles, too.
+# Bounds of the shares of dark pixels beyond and within the circles. The black bands of a panorama whose top and bottom
+# are missing reach into the circles, too, and exceed the second bound.
 _LEAST_DARK_BEYOND, _MOST_DARK_WITHIN = 0.95, 0.2
 _ASPECT_TOLERANCE = 0.05
 _MOST_LENSES = 2

@@ -24,11 +24,11 @@ from xview_localizer.photo.proof import draw_proof, is_wide
 from xview_localizer.photo.tilt import best_reading
 from xview_localizer.rejection import Reason
 
-# A local frame is used for photos within this distance of its origin, where its lengths are exact to a millimetre.
+# A local frame serves photos within this distance of its origin; its lengths are exact to a millimetre there.
 FRAME_REACH_M = 2000.0
 PROOF_HALF_HEIGHT_M, PROOF_MARGIN_M, PROOF_HALF_HEIGHT_PX = 35.0, 10.0, 400
 WIDE_MAP_ASPECT = 1.6
-# A map whose pixels are this much larger than the model's, 0.5 m for the embedded one, makes poses doubtful.
+# A map makes poses doubtful if its pixels are this many times larger than the model's: 0.5 m for the embedded model.
 DOUBTFUL_COARSENESS = 3.0
 
 

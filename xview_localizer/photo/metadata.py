@@ -1,58 +1,40 @@
-"""Metadata of a photo file: EXIF, and of XMP the tags of panoramas (GPano) and of gimbals (DJI)."""
+"""A photo file read: its image, and its metadata from EXIF and XMP."""
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import SupportsFloat
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from xview_localizer.photo.tag_values import heading_deg_of, number_of, positive_of
+from xview_localizer.photo.xmp import (
+    GimbalTags,
+    PanoramaTags,
+    gimbal_tags,
+    panorama_tags,
+    xmp_packet,
+    xmp_tag,
+)
 
 # The diagonal of a 36 × 24 mm frame, to which FocalLengthIn35mmFilm refers.
 FULL_FRAME_DIAGONAL_MM = float(np.hypot(36.0, 24.0))
 # By FocalPlaneResolutionUnit: 2 is inch and 3 cm in EXIF 2.32; 4 for mm and 5 for µm are written by some cameras.
 FOCAL_PLANE_UNIT_MM: Mapping[object, float] = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
-# Stitched panoramas keep the lens's focal length, which is not theirs; no lens of a photo is outside of these.
+# No lens of a photo has a focal length outside of these bounds. Stitched panoramas may record one that is not theirs.
 MIN_FOCAL_35MM, MAX_FOCAL_35MM = 6.0, 1200.0
-# Phones write ratios near 1 for the correction of the lens.
+# Phones that correct the lens's distortion record a zoom near 1; that is no zoom.
 LEAST_DIGITAL_ZOOM = 1.05
-FULL_SPHERE_ASPECT, ASPECT_TOLERANCE = 2.0, 0.01
-# Files of iPhones, whatever their suffix.
+# Brands of HEIF files, as iPhones write them under any suffix.
 HEIF_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"hevc", b"avif")
-XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\x00"
 
 
 class PhotoError(ValueError):
     """A photo cannot be used; the message names the file, the cause, and the option to give."""
-
-
-@dataclass(frozen=True)
-class PanoramaTags:
-    """XMP GPano of an equirectangular panorama; the sizes are those of the image when it was tagged."""
-
-    full_width_px: float
-    full_height_px: float
-    cropped_left_px: float
-    cropped_top_px: float
-    cropped_width_px: float
-    cropped_height_px: float
-    heading_deg: float | None  # compass heading of the full panorama's centre column
-    pitch_deg: float  # up positive, as in GPano
-    roll_deg: float
-
-
-@dataclass(frozen=True)
-class GimbalTags:
-    """XMP of DJI's cameras: how the gimbal held the camera. Which north the heading counts from is not documented."""
-
-    heading_deg: float
-    pitch_deg: float  # up positive
-    roll_deg: float
 
 
 @dataclass(frozen=True)
@@ -79,7 +61,7 @@ def read_photo_file(path: Path) -> tuple[np.ndarray, PhotoMetadata]:
     try:
         with warnings.catch_warnings(), Image.open(path) as file:
             warnings.simplefilter("ignore")  # Pillow's, about damaged EXIF, which is then missing
-            metadata = _metadata(file.getexif(), _xmp(file))
+            metadata = _metadata(file.getexif(), xmp_packet(file))
             upright = _rgb(ImageOps.exif_transpose(file), path)
     except FileNotFoundError as error:
         raise PhotoError(f"{path}: there is no such file") from error
@@ -130,142 +112,74 @@ def _metadata(exif: Image.Exif, xmp: str) -> PhotoMetadata:
     return PhotoMetadata(
         latitude_deg=latitude_deg,
         longitude_deg=longitude_deg,
-        position_error_m=_positive(gps.get(tags.GPSHPositioningError)),
-        heading_deg=_heading_deg(gps.get(tags.GPSImgDirection)),
+        position_error_m=positive_of(gps.get(tags.GPSHPositioningError)),
+        heading_deg=heading_deg_of(gps.get(tags.GPSImgDirection)),
         heading_is_magnetic=str(gps.get(tags.GPSImgDirectionRef, "")).upper().startswith("M"),
         shot_size_px=_shot_size_px(camera),
-        gimbal=_gimbal(xmp),
-        over_start_m=_number(_tag(xmp, "drone-dji", "RelativeAltitude")),
+        gimbal=gimbal_tags(xmp),
+        over_start_m=number_of(xmp_tag(xmp, "drone-dji", "RelativeAltitude")),
         focal_35mm=_focal_35mm(camera),
         digital_zoom=_digital_zoom(camera),
-        camera=" ".join(str(exif.get(tag, "")).strip(" \x00") for tag in (0x010F, 0x0110)).strip(),
-        panorama=_panorama(xmp),
-        projection=(_tag(xmp, "GPano", "ProjectionType") or "").lower(),
+        camera=_camera_name(exif),
+        panorama=panorama_tags(xmp),
+        projection=(xmp_tag(xmp, "GPano", "ProjectionType") or "").lower(),
     )
+
+
+def _camera_name(exif: Image.Exif) -> str:
+    """Maker and model, as far as they are recorded; some cameras pad them with zeros."""
+    names = [str(exif.get(tag, "")).strip(" \x00") for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
+    return " ".join(names).strip()
 
 
 def _shot_size_px(camera: Mapping[int, object]) -> tuple[float, float] | None:
     tags = ExifTags.Base
-    across, down = (_positive(camera.get(tag)) for tag in (tags.ExifImageWidth, tags.ExifImageHeight))
+    across, down = (positive_of(camera.get(tag)) for tag in (tags.ExifImageWidth, tags.ExifImageHeight))
     return (across, down) if across and down else None
 
 
 def _digital_zoom(camera: Mapping[int, object]) -> float | None:
-    ratio = _positive(camera.get(ExifTags.Base.DigitalZoomRatio))
+    ratio = positive_of(camera.get(ExifTags.Base.DigitalZoomRatio))
     return ratio if ratio and ratio > LEAST_DIGITAL_ZOOM else None
 
 
 def _focal_35mm(camera: Mapping[int, object]) -> float | None:
-    """The recorded 35 mm equivalent of the focal length, or the one from focal length and sensor resolution; None where
-    it is not that of any lens."""
-    recorded = _positive(camera.get(ExifTags.Base.FocalLengthIn35mmFilm))
+    """The 35 mm equivalent of the focal length, recorded or computed from the sensor's resolution.
+
+    None where there is neither, or no lens has it.
+    """
+    recorded = positive_of(camera.get(ExifTags.Base.FocalLengthIn35mmFilm))
     focal_mm = recorded or _focal_by_sensor(camera)
     return focal_mm if focal_mm and MIN_FOCAL_35MM <= focal_mm <= MAX_FOCAL_35MM else None
 
 
 def _focal_by_sensor(camera: Mapping[int, object]) -> float | None:
     tags = ExifTags.Base
-    focal_mm, size_px = _positive(camera.get(tags.FocalLength)), _shot_size_px(camera)
-    per_unit = _positive(camera.get(tags.FocalPlaneXResolution))
+    focal_mm, size_px = positive_of(camera.get(tags.FocalLength)), _shot_size_px(camera)
+    per_unit = positive_of(camera.get(tags.FocalPlaneXResolution))
     unit_mm = FOCAL_PLANE_UNIT_MM.get(camera.get(tags.FocalPlaneResolutionUnit, 2))
     if not (focal_mm and size_px and per_unit and unit_mm):
         return None
     return focal_mm * FULL_FRAME_DIAGONAL_MM / (float(np.hypot(*size_px)) / per_unit * unit_mm)
 
 
-def _xmp(file: Image.Image) -> str:
-    """The XMP packet as text, empty where there is none."""
-    packet = file.info.get("xmp") or file.info.get("XML:com.adobe.xmp") or b""
-    if not packet:  # Pillow before 10 leaves it in the JPEG's segments
-        for _, segment in getattr(file, "applist", ()):
-            if segment.startswith(XMP_HEADER):
-                packet = segment[len(XMP_HEADER) :]
-                break
-    return packet.decode("utf-8", "replace") if isinstance(packet, bytes) else str(packet)
-
-
-def _tag(xmp: str, prefix: str, name: str) -> str | None:
-    """The text of an XMP tag, written as an attribute or as an element; None where there is none."""
-    found = re.search(rf'{prefix}:{name}\s*(?:=\s*["\']([^"\']*)["\']|>\s*([^<]*)<)', xmp)
-    return (found[1] or found[2] or "").strip() if found else None
-
-
-def _panorama(xmp: str) -> PanoramaTags | None:
-    """GPano tags of an equirectangular projection; None without one, and where the sizes contradict each other."""
-
-    def number(name: str) -> float | None:
-        return _number(_tag(xmp, "GPano", name))
-
-    if (_tag(xmp, "GPano", "ProjectionType") or "").lower() != "equirectangular":
-        return None
-    full_width, full_height = number("FullPanoWidthPixels"), number("FullPanoHeightPixels")
-    width, height = number("CroppedAreaImageWidthPixels"), number("CroppedAreaImageHeightPixels")
-    if not (full_width and full_height and width and height):
-        return None
-    left, top = number("CroppedAreaLeftPixels") or 0.0, number("CroppedAreaTopPixels") or 0.0
-    is_sphere = abs(full_width / full_height - FULL_SPHERE_ASPECT) < ASPECT_TOLERANCE
-    if not is_sphere or left + width > full_width + 1 or top + height > full_height + 1:
-        return None
-    return PanoramaTags(
-        full_width_px=full_width,
-        full_height_px=full_height,
-        cropped_left_px=left,
-        cropped_top_px=top,
-        cropped_width_px=width,
-        cropped_height_px=height,
-        heading_deg=_heading_deg(_tag(xmp, "GPano", "PoseHeadingDegrees")),
-        pitch_deg=number("PosePitchDegrees") or 0.0,
-        roll_deg=number("PoseRollDegrees") or 0.0,
-    )
-
-
-def _gimbal(xmp: str) -> GimbalTags | None:
-    """None without the tags, and where all are 0, as models write them that do not know."""
-    angles = [_number(_tag(xmp, "drone-dji", f"Gimbal{name}Degree")) for name in ("Yaw", "Pitch", "Roll")]
-    known = [angle for angle in angles if angle is not None]
-    return GimbalTags(*known) if len(known) == len(angles) and any(known) else None
-
-
 def _angle_deg(parts: object, reference: object, hemispheres: str, limit_deg: float) -> float | None:
-    """Degrees of a (degrees, minutes, seconds) triple; None where it is absent or impossible, or on either side of 0.
+    """Degrees of a (degrees, minutes, seconds) triple; None where it is absent, impossible or has no known sign.
 
-    `hemispheres` are the letters of the positive and the negative side, which the reference begins with.
+    `hemispheres` are the letters of the positive and the negative side; `reference` begins with one of them.
     """
     if not (isinstance(parts, tuple) and len(parts) == 3):
         return None
-    numbers = [number for part in parts if (number := _number(part)) is not None]
+    numbers = [number for part in parts if (number := number_of(part)) is not None]
     if len(numbers) < 3:
         return None
     degrees, minutes, seconds = numbers
     angle_deg = abs(degrees) + minutes / 60 + seconds / 3600
-    # Rounding makes 60 of 59.99; some programs write seconds a hundred times as large.
+    # 60 is allowed, since programs round 59.99. Some write seconds a hundred times too large, which is refused.
     if not (0 <= minutes <= 60 and 0 <= seconds <= 60 and angle_deg <= limit_deg):
         return None
     text = reference.decode("latin-1") if isinstance(reference, bytes) else str(reference or "")
     side = hemispheres.find(text.strip()[:1].upper() or " ")
-    if degrees < 0 or side == 1:  # some write the sign, too
+    if degrees < 0 or side == 1:  # some programs write a sign beside the letter, or in its place
         return -angle_deg
     return angle_deg if side == 0 else None
-
-
-def _heading_deg(value: object) -> float | None:
-    """A compass heading. None for 0, which cameras and programs without a compass write, and where it is no angle,
-    such as a negative number that was written as an unsigned one."""
-    heading_deg = _number(value)
-    return heading_deg if heading_deg and abs(heading_deg) <= 360 else None
-
-
-def _number(value: object) -> float | None:
-    """A finite number, or None; EXIF has rationals, and XMP text."""
-    if not isinstance(value, (SupportsFloat, str)):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    return number if np.isfinite(number) else None
-
-
-def _positive(value: object) -> float | None:
-    number = _number(value)
-    return number if number is not None and number > 0 else None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from xview_localizer.photo.known import KnownByUser
 from xview_localizer.photo.metadata import PhotoError
-from xview_localizer.photo.photo import KnownByUser
 
 OPTIONS = {
     "heading_deg": "--heading", "radius_m": "--radius", "height_m": "--height", "hfov_deg": "--hfov",

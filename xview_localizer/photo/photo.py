@@ -2,87 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from xview_localizer.geometry.camera import CameraModel, EquirectangularCamera, PinholeCamera
+from xview_localizer.geometry.camera import CameraModel, EquirectangularCamera
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import MAX_SEARCH_RADIUS_M, Prior
-from xview_localizer.ground_view import MAX_HEIGHT_M, GroundView
+from xview_localizer.ground_view import GroundView
 from xview_localizer.photo.fisheye import fisheye_circles
-from xview_localizer.photo.metadata import (
-    ASPECT_TOLERANCE,
-    FULL_FRAME_DIAGONAL_MM,
-    FULL_SPHERE_ASPECT,
-    PanoramaTags,
-    PhotoError,
-    PhotoMetadata,
-    decoded,
-    read_photo_file,
-)
-from xview_localizer.photo.seam import edges_meet
+from xview_localizer.photo.known import KnownByUser
+from xview_localizer.photo.lens import FULL_CIRCLE_DEG, camera_of_photo
+from xview_localizer.photo.metadata import PhotoError, PhotoMetadata, decoded, read_photo_file
+from xview_localizer.photo.shape import has_shape, is_cropped, is_sphere, is_stitched
+from xview_localizer.photo.xmp import ASPECT_TOLERANCE, FULL_SPHERE_ASPECT
 
 DEFAULT_RADIUS_M = 30.0
-# Phones report the radius that holds the truth with 68 %; a multiple of it is searched, and at least MIN_RADIUS_M.
+# Phones report the radius that holds the truth with a probability of 68 %. The search radius is POSITION_ERRORS times
+# that, and at least MIN_RADIUS_M.
 MIN_RADIUS_M, POSITION_ERRORS = 15.0, 2.0
-# Accuracy of a phone's compass near cars and steel; also assumed for a user's heading without a given one.
+# Accuracy of a phone's compass near cars and steel. It is also assumed for a heading that a user gives without one.
 DEFAULT_HEADING_SIGMA_DEG = 15.0
-# Includes the declination, up to some 15 degrees in inhabited areas.
+# It includes the magnetic declination, which reaches some 15 degrees in inhabited areas.
 MAGNETIC_HEADING_SIGMA_DEG = 30.0
-FULL_CIRCLE_DEG = 360.0
-# Photos of a single shot have at most 21 : 9; longer ones were stitched.
-STITCHED_ASPECT = 2.4
-# Rounding and correction of the lens change a photo's shape by less than this ratio; cropping changes it by more.
-CROPPED_RATIO = 1.02
-# Higher over its start than this, a drone is not at any height that is searched.
+# A drone that is further above its start has flown: its camera is higher than the solver searches.
 MAX_OVER_START_M = 5.0
-# Widest field of view of a rectilinear lens.
-MAX_PINHOLE_FOV_DEG = 150.0
-# Bounds of what the user may give, and their unit; where the lower one is 0, values are above it.
-KNOWN_BOUNDS: Mapping[str, tuple[float, float, str]] = {
-    "latitude_deg": (-90.0, 90.0, "degrees"),
-    "longitude_deg": (-360.0, 360.0, "degrees"),
-    "radius_m": (0.0, MAX_SEARCH_RADIUS_M, "metres"),
-    "heading_deg": (-720.0, 720.0, "degrees"),
-    "heading_sigma_deg": (0.0, 180.0, "degrees"),
-    "height_m": (0.0, MAX_HEIGHT_M, "metres"),
-    "hfov_deg": (0.0, FULL_CIRCLE_DEG, "degrees"),
-    "pitch_deg": (-90.0, 90.0, "degrees"),
-    "roll_deg": (-180.0, 180.0, "degrees"),
-}
-
-
-@dataclass(frozen=True)
-class KnownByUser:
-    """Values given by the user, which overrule the photo's metadata; None leaves a value to the metadata.
-
-    `heading_deg` is the compass heading of the image's middle column (0 north, clockwise). `pitch_deg` is
-    positive where the camera looks down, `roll_deg` where it leans to the right. An `hfov_deg` above 150
-    means a panorama of that width, with the horizon in its middle row. Raises PhotoError, which begins with the name
-    of the value that is out of its bounds.
-    """
-
-    latitude_deg: float | None = None
-    longitude_deg: float | None = None
-    radius_m: float | None = None
-    heading_deg: float | None = None
-    heading_sigma_deg: float | None = None
-    height_m: float | None = None
-    hfov_deg: float | None = None
-    pitch_deg: float | None = None
-    roll_deg: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, (low, high, unit) in KNOWN_BOUNDS.items():
-            value = getattr(self, name)
-            if value is not None and (not low <= value <= high or value == low == 0):
-                raise PhotoError(f"{name} must lie between {low:g} and {high:g} {unit}, got {value:g}")
-        if (self.latitude_deg is None) != (self.longitude_deg is None):
-            raise PhotoError("latitude_deg and longitude_deg must be given together")
 
 
 @dataclass(frozen=True)
@@ -137,11 +83,11 @@ def read_photo(path: Path | str, known: KnownByUser = KnownByUser()) -> Photo:
             "neither a photo of straight lines nor a panorama; let the camera's own software unroll and stitch it"
         )
     tags = recorded.panorama
-    if tags is not None and not _has_shape(image, (tags.cropped_width_px, tags.cropped_height_px)):
+    if tags is not None and not has_shape(image, (tags.cropped_width_px, tags.cropped_height_px)):
         recorded = replace(recorded, panorama=None)  # edited since it was tagged
     notes: list[str] = []
     position_deg = _position(recorded, known)
-    camera = _camera(image, recorded, known, notes)
+    camera = camera_of_photo(image, recorded, known, notes)
     flew = known.height_m is None and (recorded.over_start_m or 0.0) > MAX_OVER_START_M
     if position_deg is None or camera is None or flew:
         raise PhotoError(_missing(path, image, recorded, position_deg is None, camera is None, flew))
@@ -193,34 +139,6 @@ def _radius_m(recorded: PhotoMetadata, known: KnownByUser, notes: list[str]) -> 
     return DEFAULT_RADIUS_M
 
 
-def _is_sphere(image: np.ndarray) -> bool:
-    """Whether an image has the shape of a panorama of the full sphere, 2 : 1."""
-    height, width = image.shape[:2]
-    return abs(width / height - FULL_SPHERE_ASPECT) < ASPECT_TOLERANCE
-
-
-def _has_shape(image: np.ndarray, size_px: tuple[float, float], may_be_turned: bool = False) -> bool:
-    """Whether an image has the shape of one of `size_px`: it was resized since, but not cropped."""
-    height, width = image.shape[:2]
-    across, down = size_px
-    if may_be_turned and (width > height) != (across > down):
-        across, down = down, across
-    ratio = width * down / (height * across)
-    return bool(1 / CROPPED_RATIO <= ratio <= CROPPED_RATIO)
-
-
-def _is_stitched(image: np.ndarray, recorded: PhotoMetadata) -> bool:
-    """Whether an image was put together of several shots, so that what EXIF has of one shot is not of the whole."""
-    height, width = image.shape[:2]
-    return bool(recorded.projection) or max(width, height) > STITCHED_ASPECT * min(width, height)
-
-
-def _is_cropped(image: np.ndarray, recorded: PhotoMetadata) -> bool:
-    """Whether an image has lost a part of its shot, of which the focal length in EXIF is."""
-    shot_px = recorded.shot_size_px
-    return shot_px is not None and not _has_shape(image, shot_px, may_be_turned=True)
-
-
 def _heading(
     image: np.ndarray, recorded: PhotoMetadata, known: KnownByUser, notes: list[str]
 ) -> tuple[float | None, float | None]:
@@ -237,66 +155,13 @@ def _heading(
     if recorded.gimbal is not None:
         notes.append(f"heading {recorded.gimbal.heading_deg % 360:.0f}° and tilt from its gimbal's XMP")
         return recorded.gimbal.heading_deg, _given_or(known.heading_sigma_deg, MAGNETIC_HEADING_SIGMA_DEG)
-    if recorded.heading_deg is not None and (_is_sphere(image) or not _is_stitched(image, recorded)):
+    if recorded.heading_deg is not None and (is_sphere(image) or not is_stitched(image, recorded)):
         sigma_deg = MAGNETIC_HEADING_SIGMA_DEG if recorded.heading_is_magnetic else DEFAULT_HEADING_SIGMA_DEG
         kind = "magnetic north, so taken as rough" if recorded.heading_is_magnetic else "true north"
         notes.append(f"heading {recorded.heading_deg % 360:.0f}° from the photo's EXIF ({kind})")
         return recorded.heading_deg, _given_or(known.heading_sigma_deg, sigma_deg)
     notes.append("heading not known: all directions are searched (--heading makes the result more certain)")
     return None, None
-
-
-def _camera(
-    image: np.ndarray, recorded: PhotoMetadata, known: KnownByUser, notes: list[str]
-) -> CameraModel | None:
-    """The camera by the user's field of view, GPano tags, the shape of a full panorama, or the focal length."""
-    height, width = image.shape[:2]
-    if known.hfov_deg is not None:
-        return _camera_of_fov(width, height, known.hfov_deg)
-    if recorded.panorama is not None:
-        notes.append("panorama, by its XMP tags")
-        return _tagged_panorama(width, height, recorded.panorama)
-    is_sphere, tagged = _is_sphere(image), recorded.projection == "equirectangular"
-    untold = recorded.focal_35mm is None and not recorded.projection
-    if is_sphere and (tagged or (untold and edges_meet(image))):
-        notes.append("panorama of the full sphere, by its shape of 2 : 1")
-        return _camera_of_fov(width, height, FULL_CIRCLE_DEG)
-    of_one_shot = not (is_sphere or _is_stitched(image, recorded) or _is_cropped(image, recorded))
-    if recorded.focal_35mm is not None and of_one_shot:
-        focal_px = recorded.focal_35mm * float(np.hypot(width, height)) / FULL_FRAME_DIAGONAL_MM
-        hfov_deg, zoom = _hfov_deg(width, focal_px), recorded.digital_zoom
-        note = f"field of view {hfov_deg:.0f}°, from the focal length in its EXIF"
-        if zoom:
-            zoomed_deg = _hfov_deg(width, zoom * focal_px)
-            note += f" (if that leaves out its digital zoom of {zoom:.2g}, give --hfov {zoomed_deg:.0f})"
-        notes.append(note)
-        return _camera_of_fov(width, height, hfov_deg)
-    return None
-
-
-def _hfov_deg(width: int, focal_px: float) -> float:
-    return float(np.degrees(2 * np.arctan(width / 2 / focal_px)))
-
-
-def _camera_of_fov(width: int, height: int, hfov_deg: float) -> CameraModel:
-    if hfov_deg > MAX_PINHOLE_FOV_DEG:
-        px_per_rad = float(width / np.radians(hfov_deg))
-        return EquirectangularCamera(width, height, px_per_rad, px_per_rad, width / 2, height / 2)
-    focal_px = float(width / 2 / np.tan(np.radians(hfov_deg) / 2))
-    return PinholeCamera(width, height, focal_px, focal_px, width / 2, height / 2)
-
-
-def _tagged_panorama(width: int, height: int, tags: PanoramaTags) -> EquirectangularCamera:
-    """The camera of a panorama with GPano tags, whose sizes are those before the image was resized."""
-    shrink_h, shrink_v = width / tags.cropped_width_px, height / tags.cropped_height_px
-    return EquirectangularCamera(
-        width,
-        height,
-        px_per_rad_h=float(shrink_h * tags.full_width_px / (2 * np.pi)),
-        px_per_rad_v=float(shrink_v * tags.full_height_px / np.pi),
-        centre_column=width / 2,
-        horizon_row=float(shrink_v * (tags.full_height_px / 2 - tags.cropped_top_px)),
-    )
 
 
 def _missing(
@@ -314,9 +179,9 @@ def _missing(
         long = width >= (FULL_SPHERE_ASPECT - ASPECT_TOLERANCE) * height
         example = "360 if it is a panorama all around" if long else "a phone's main camera has about 65"
         cause = "its shape is also that of panoramas" if long else "no focal length in its EXIF"
-        if _is_sphere(image) and recorded.focal_35mm is None and not recorded.projection:
+        if is_sphere(image) and recorded.focal_35mm is None and not recorded.projection:
             cause = "it has the shape of a panorama, but its left and right edges do not meet"
-        if not long and recorded.focal_35mm is not None and _is_cropped(image, recorded):
+        if not long and recorded.focal_35mm is not None and is_cropped(image, recorded):
             cause = "it was cropped, so that the focal length in its EXIF is not its own"
         missing.append(f"its horizontal field of view ({cause}): give --hfov DEGREES ({example})")
     if flew:

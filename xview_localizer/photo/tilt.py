@@ -1,7 +1,7 @@
-"""The pitch at which a photo was taken by hand: found with the pose.
+"""Finding the unknown pitch of a photo taken by hand, together with its pose.
 
-A few degrees of pitch move the ground a lot, and cells that are lifted at a wrong pitch match far worse. So a photo of
-unknown pitch is read at several ones, and the poses of all of them are rivals.
+A few degrees of pitch move the lifted ground a lot, and cells that are lifted at a wrong pitch match far worse. So a
+photo of unknown pitch is localized at several pitches, and the poses found at all of them are rivals.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObserv
 from xview_localizer.photo.photo import Photo
 from xview_localizer.rejection import Reason
 
-# By hand, a camera is held level to about 5° (one sigma). Within half of FINE_STEP_DEG a pose hardly suffers.
+# Held by hand, a camera is level to about 5° (one sigma). An error of half of FINE_STEP_DEG hardly affects the pose.
 TILTED_PITCHES_DEG, FINE_STEP_DEG = (-10.0, -5.0, 5.0, 10.0), 2.5
 WITHOUT_MAP = (Reason.MAP_UNREADABLE, Reason.NO_IMAGERY)
 
@@ -32,7 +32,7 @@ class PhotoReading:
 
     @property
     def log_posterior(self) -> float:
-        """That of the best pose; -inf without any."""
+        """The log posterior of the best pose; -inf without any pose."""
         return max((mode.log_posterior for mode in self.modes.modes), default=-np.inf)
 
 

@@ -1,4 +1,4 @@
-"""Recordings (rosbag2, or ROS 1): their messages by role. No ROS needed."""
+"""Reading the messages of a recording (of ROS 2 or ROS 1) by their role, without ROS."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from xview_localizer.inputs.camera_info_file import replaced_inputs
 from xview_localizer.inputs.message_types import CAMERA_INPUTS, ROLES, camera_of, input_of, kind_of
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.parameters.table import Value
+from xview_localizer.recordings.bag_advice import advice, unmerged_journal
 
-# Images are handed over this much after they were recorded, so that the sensors have reached their stamps.
+# Images are handed over this long after they were recorded, so that the sensors have reached their stamps by then.
 IMAGE_DELAY_SEC = 0.5
 
-# Transforms, read where the caller wants them, and their topics unless drive.yaml names others.
+# Transforms are read where the caller asks for them, from these topics unless drive.yaml names others.
 TF_TYPES = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
 TF_ROLES = {"tf_static": TF_TYPES, "tf": TF_TYPES}
 ROLES_AND_TF = ROLES | TF_ROLES
 TF_TOPICS = {"tf_static": "/tf_static", "tf": "/tf"}
 REQUIRED_ROLES = ("image", "camera_info", "fix")
-# The reference pose, by whatever sensor: drives are judged by it and learnt from it.
+# The reference poses of a drive, by any sensor: drives are judged by them and used for training with them.
 REFERENCE_ROLES = {
     "reference": (
         "geometry_msgs/msg/PoseStamped",
@@ -36,15 +37,8 @@ REFERENCE_ROLES = {
     ),
 }
 
-# What is opened, with suffixes in lower case.
-KINDS = "a rosbag2 folder, .mcap, .db3 or .bag"
-# What rosbags says where it does not understand the definition of a type, of whichever topic.
-BAD_DEFINITION = "Could not parse"
-# Earlier names of types, of ROS 1.
+# Types whose name differs between ROS 1 and ROS 2.
 RENAMED = {TF_TYPES[1]: TF_TYPES[0]}
-# Recordings as people send them.
-PACKED = (".zstd", ".zst", ".gz", ".tgz", ".bz2", ".xz", ".lz4", ".zip", ".7z", ".tar")
-
 _STORE = get_typestore(Stores.ROS2_JAZZY)
 
 
@@ -115,17 +109,17 @@ class BagReader:
         required: Sequence[str] = REQUIRED_ROLES,
     ) -> None:
         self._bag = Path(bag)
-        if left := _left_behind(self._bag):
+        if journal := unmerged_journal(self._bag):
             raise BagError(
-                f"{bag} was not ended properly: messages are still in {left.name}, which would be left out; run "
-                f"`sqlite3 {left.name.removesuffix('-wal')} 'PRAGMA wal_checkpoint(TRUNCATE)'` beside it"
+                f"{bag} was not ended properly: messages are still in {journal.name}, which would be left out; run "
+                f"`sqlite3 {journal.name.removesuffix('-wal')} 'PRAGMA wal_checkpoint(TRUNCATE)'` beside it"
             )
         try:
             self._reader = AnyReader([self._bag], default_typestore=_STORE)
             self._reader.open()
         except Exception as error:
             raise BagError(
-                f"{bag} is no readable recording: {error!r:.300}; {_advice(self._bag, error)}"
+                f"{bag} is no readable recording: {error!r:.300}; {advice(self._bag, error)}"
             ) from error
         self._connections = {}
         self._migrations: dict[str, object] = {}
@@ -254,47 +248,3 @@ def open_inputs(drive: Drive, settings: Settings) -> BagReader:
     topics = {role: topic for role, topic in drive.topics.items() if role not in replaced}
     of_cameras = {input_of(camera, kind) for camera in settings.cameras for kind in CAMERA_INPUTS}
     return BagReader(drive.bag, topics, ROLES_AND_TF, sorted({*of_cameras, "fix"} - replaced))
-
-
-def _left_behind(bag: Path) -> Path | None:
-    """A journal of SQLite with messages that are not in their database yet, as a recorder that crashed leaves it."""
-    journals = bag.glob("*.db3-wal") if bag.is_dir() else [bag.with_name(f"{bag.name}-wal")]
-    return next((path for path in journals if path.is_file() and path.stat().st_size), None)
-
-
-def _advice(bag: Path, error: Exception) -> str:
-    """What to do about a recording that cannot be opened, for this `error`."""
-    if not bag.exists():
-        return "there is no such file or folder; correct `bag` in drive.yaml, or the path"
-    if bag.is_dir() and not (bag / "metadata.yaml").is_file():
-        if not [*bag.glob("*.mcap*"), *bag.glob("*.db3*")]:
-            if inside := sorted(path.parent.name for path in bag.glob("*/metadata.yaml")):
-                return f"recordings are in it: {', '.join(inside)}; give one of them"
-            return f"it has no drive.yaml, and is no recording ({KINDS})"
-        unpack = "unpack its .zstd files, then " if [*bag.glob("*.zstd")] else ""
-        return f"the recording was not ended properly and has no metadata.yaml; {unpack}run `ros2 bag reindex` on it"
-    if bag.suffix.lower() in PACKED:
-        return "unpack it first"
-    if bag.suffix == ".bag":
-        return "if recording was broken off, run `rosbag reindex` on it"
-    if bag.suffix == ".active":
-        return "recording was broken off; rename it to .bag and run `rosbag reindex` on it"
-    if bag.is_file() and bag.suffix not in (".mcap", ".db3"):
-        return f"recordings are {KINDS}; other formats have to be converted, and suffixes in capitals renamed"
-    if "Profile is not ros2" in str(error):
-        return (
-            "its header does not name ROS 2: of messages of ROS 2, `ros2 bag convert` writes one that does; of ROS 1, "
-            "give the .bag that it was made from"
-        )
-    if bag.suffix == ".db3" or bag.is_dir() and [*bag.glob("*.db3*")]:
-        mend = "if it was cut off, mend it with `sqlite3 FILE.db3 .recover` and `ros2 bag reindex`"
-    else:
-        mend = "if it was cut off, mend it with `mcap recover` and `ros2 bag reindex`"
-    if isinstance(error, (KeyError, UnicodeDecodeError)) or BAD_DEFINITION in str(error):
-        mend += (
-            "; if it has topics that are not of ROS 2 (protobuf, JSON), or whose definition is not understood (IDL), "
-            "leave them out with `mcap filter`"
-        )
-    if bag.is_dir():
-        mend += "; if only its metadata.yaml is wrong, or of a newer ROS, give the .mcap or .db3 file itself"
-    return mend

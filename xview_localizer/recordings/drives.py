@@ -1,17 +1,24 @@
-"""A drive as a user has it: a folder with drive.yaml or a bare recording, and the robot's own parameter file.
+"""Opening a drive as a user gives it: a folder with drive.yaml or a bare recording, and the robot's parameter file.
 
-Topics that are named nowhere are found by type where there is one of a kind; what is missing is requested by name.
+Topics that are not named are found by their type where only one topic has it; otherwise the error asks for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from xview_localizer.inputs import messages
 from xview_localizer.inputs.camera_info_file import replaced_inputs
-from xview_localizer.inputs.message_types import CAMERA_INPUTS, ONLY_WHERE_NAMED, ROLES, input_of
+from xview_localizer.inputs.message_types import (
+    CAMERA_INPUTS,
+    ONLY_WHERE_NAMED,
+    ROLES,
+    camera_of,
+    input_of,
+    kind_of,
+)
 from xview_localizer.inputs.mountings import ONLY_CAMERA
 from xview_localizer.parameters.table import SETTINGS, Value
 from xview_localizer.recordings.bag import (
@@ -26,10 +33,10 @@ from xview_localizer.recordings.bag import (
 )
 from xview_localizer.recordings.drive_file import read_drive
 
-# What image_transport appends to the topic of the raw images.
+# Suffixes that image_transport appends to the topic of the raw images.
 COMPRESSED, DEPTH = "/compressed", "/compressedDepth"
-NO_TOPIC = ""  # given for a role: do without
-# What the node publishes of an input's type; a recording of everything holds it beside the inputs.
+NO_TOPIC = ""  # given for a role that is to be left out
+# Topics of the node that have an input's type. A recording of all topics holds them beside the inputs.
 OWN_OUTPUTS = ("/localizer/fix", "/localizer/debug/image")
 # Where the values that must be given stand in a parameter file, to copy and correct.
 EXAMPLE = """
@@ -56,24 +63,15 @@ def open_drive(
     given = drive.topics | dict(topics or {})
     named = values.get("cameras")
     cameras = [str(name) for name in named] if isinstance(named, Sequence) and named else camera_topics(given)
+    if cameras:
+        values["cameras"] = tuple(cameras)
     roles = _roles(cameras)
     unknown = set(topics or {}) - set(roles)
     if unknown:
         raise BagError(f"there is no input {', '.join(sorted(unknown))}; they are {', '.join(roles)}")
     for role in replaced_inputs(values, cameras or [ONLY_CAMERA]):
         del roles[role]
-    if cameras:
-        values["cameras"] = tuple(cameras)
-    with BagReader(drive.bag, {}, required=()) as bag:
-        recorded = bag.recorded_topics
-    names = {topic for topic, _ in recorded}
-    for role, usual in TF_TOPICS.items():
-        if given.get(role) == usual and usual not in names and any(name.endswith(usual) for name in names):
-            del given[role]  # a robot with a namespace: its TF is looked for
-    for role, topic in given.items():
-        if role in roles and topic not in (*names, NO_TOPIC, TF_TOPICS.get(role)):
-            raise BagError(f"{drive.bag} has no topic {topic} for {role}. There are:\n{listed(recorded)}")
-    found = _find_topics(drive.bag, recorded, given, roles)
+    found = _find_topics(drive.bag, given, roles)
     drive = replace(drive, topics=found, values=values)
     missing = [name for name, setting in SETTINGS.items() if setting.required and values.get(name) is None]
     if missing:
@@ -89,53 +87,77 @@ def _roles(cameras: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return own | {role: types for role, types in ROLES_AND_TF.items() if role not in CAMERA_INPUTS}
 
 
-def _find_topics(
-    bag: Path,
-    recorded: Sequence[tuple[str, str]],
-    given: Mapping[str, str],
-    roles: Mapping[str, tuple[str, ...]],
-) -> dict[str, str]:
-    """The topic of each role: the given one, or the only one of its type. Raises BagError where there are several.
+def _find_topics(bag: Path, given: Mapping[str, str], roles: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """The topic of each role: the given one, or the only one that fits.
 
-    Of several cameras it is the only one whose name holds the camera's.
+    Raises BagError where a given topic was not recorded, or several fit.
     """
+    with BagReader(bag, {}, required=()) as reader:
+        recorded = reader.recorded_topics
+    given = _without_missing_tf(given, {topic for topic, _ in recorded})
+    _require_recorded(bag, recorded, given, roles)
     found = {role: topic for role, topic in given.items() if topic != NO_TOPIC and role in roles}
     questions = []
     for role, types in roles.items():
         if role in given:
             continue
-        camera, _, kind = role.rpartition("/")
         usual = set(types).difference(ONLY_WHERE_NAMED)
-        of_type = sorted(
-            {topic for topic, type_name in recorded if type_name in usual and not topic.endswith(OWN_OUTPUTS)}
-        )
-        candidates = [topic for topic in of_type if camera in topic] or of_type
-        if role in TF_TOPICS:  # both are of one type
-            candidates = [topic for topic in of_type if topic.endswith(TF_TOPICS[role])]
-        if kind == "image":
-            candidates = _one_for_each_camera(candidates)
-        image = found.get(f"{camera}/image" if camera else "image")
-        if kind == "camera_info" and image and _info_beside(image) in of_type:
-            candidates = [_info_beside(image)]
+        of_type = {topic for topic, type_name in recorded if type_name in usual}
+        of_type = {topic for topic in of_type if not topic.endswith(OWN_OUTPUTS)}
+        candidates = _candidates(role, sorted(of_type), found)
         if len(candidates) == 1:
             found[role] = candidates[0]
         elif candidates:
             choices = [f"--topic {role}:={topic}" for topic in candidates]
-            without = [] if kind in REQUIRED_ROLES else [f"--topic {role}:=   (without {role})"]
+            without = [] if kind_of(role) in REQUIRED_ROLES else [f"--topic {role}:=   (without {role})"]
             questions += [f"{role} may be one of {len(candidates)} topics; add one of", *choices, *without]
     if questions:
         raise BagError(f"{bag}: " + "\n  ".join(questions))
     return found
 
 
+def _without_missing_tf(given: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
+    """`given`, without usual topics of TF that a robot with a namespace has in its namespace instead."""
+    return {
+        role: topic
+        for role, topic in given.items()
+        if topic != TF_TOPICS.get(role) or topic in names or not any(name.endswith(topic) for name in names)
+    }
+
+
+def _require_recorded(
+    bag: Path, recorded: Sequence[tuple[str, str]], given: Mapping[str, str], roles: Collection[str]
+) -> None:
+    """Raise BagError where a given topic was not recorded; the usual topics of TF may be missing."""
+    names = {topic for topic, _ in recorded}
+    for role, topic in given.items():
+        if role in roles and topic not in (*names, NO_TOPIC, TF_TOPICS.get(role)):
+            raise BagError(f"{bag} has no topic {topic} for {role}. There are:\n{listed(recorded)}")
+
+
+def _candidates(role: str, of_type: Sequence[str], found: Mapping[str, str]) -> list[str]:
+    """The topics `of_type` that may be meant by a role; `found` are the topics of the roles before it.
+
+    Of several cameras, each takes the topics whose names hold its own, if there are any.
+    """
+    camera, kind = camera_of(role), kind_of(role)
+    if role in TF_TOPICS:  # both topics of TF have one type
+        return [topic for topic in of_type if topic.endswith(TF_TOPICS[role])]
+    image = found.get(input_of(camera, "image"))
+    if kind == "camera_info" and image and _info_beside(image) in of_type:
+        return [_info_beside(image)]
+    candidates = [topic for topic in of_type if camera in topic] or list(of_type)
+    return _one_for_each_camera(candidates) if kind == "image" else candidates
+
+
 def _one_for_each_camera(topics: Sequence[str]) -> list[str]:
-    """Raw and compressed images of one camera are the same images; a depth image is none."""
+    """Topics of images, without depth images and without compressed copies of raw images."""
     images = [topic for topic in topics if not topic.endswith(DEPTH)]
     return [t for t in images if not t.endswith(COMPRESSED) or t.removesuffix(COMPRESSED) not in images]
 
 
 def _info_beside(image: str) -> str:
-    """The CameraInfo of an image topic, by image_transport's convention: the same namespace."""
+    """The CameraInfo of an image topic: by image_transport's convention it lies in the same namespace."""
     return image.removesuffix(COMPRESSED).rsplit("/", 1)[0] + "/camera_info"
 
 

@@ -1,4 +1,4 @@
-"""A recording's TF as parameters: for a node that takes no TF, because tf2_msgs is not installed beside it."""
+"""Parameters for the mountings that a recording's TF holds, for a node that cannot receive TF without tf2_msgs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from xview_localizer.recordings.bag import TF_ROLES, BagMessage, Drive, open_inp
 
 
 def with_mountings_of(drive: Drive, values: Mapping[str, Value | None]) -> dict[str, Value | None]:
-    """`values`, and the mountings that they leave to TF as they are when each sensor's first message comes.
+    """`values`, completed by the mountings that TF gives at the first message of each sensor.
 
-    What TF does not know either stays out. Raises BagError, SettingsError.
+    A mounting that TF does not hold is left out. Raises BagError, SettingsError.
     """
     settings = Settings.from_values(values)
     mountings, wanted = Mountings(settings.mountings), set(settings.mountings.from_tf)

@@ -1,4 +1,4 @@
-"""A recorded drive localized without ROS: the same messages, checks and tracker as in the node."""
+"""Localizing a recorded drive without ROS, with the same messages, checks and tracker as in the node."""
 
 from __future__ import annotations
 

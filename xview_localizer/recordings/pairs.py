@@ -31,7 +31,7 @@ class UnreadablePairError(PairsError):
 
 @dataclass(frozen=True)
 class Truth:
-    """Position and yaw (None where unknown) of the camera, and how far the label itself can be off."""
+    """The true position and yaw (None where unknown) of the camera, and the greatest error of the label itself."""
 
     x_m: float
     y_m: float
@@ -40,7 +40,7 @@ class Truth:
 
     @property
     def pose(self) -> Pose2 | None:
-        """None where the true yaw is unknown."""
+        """The true pose; None where the true yaw is unknown."""
         return None if self.yaw_rad is None else Pose2(self.x_m, self.y_m, self.yaw_rad)
 
 
@@ -196,7 +196,7 @@ def _optional(entry: Mapping[str, Any], path: str) -> float | None:
 
 
 def _number(entry: Mapping[str, Any], path: str) -> float:
-    """As _optional; raises ValueError where it is absent, too."""
+    """The number at a dotted `path`; raises ValueError where it is absent or no finite number."""
     number = _optional(entry, path)
     if number is None:
         raise ValueError(f"lacks {path}")

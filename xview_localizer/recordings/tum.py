@@ -35,6 +35,6 @@ def read_tum(path: Path) -> dict[str, np.ndarray]:
             "a pose leans as no driving robot does: qw comes last, and z points up (a camera's pose is not base_link's)"
         )
     stamp_sec, x_m, y_m, _, qx, qy, qz, qw = rows.T
-    # Of base_link's x on the horizontal plane, as of odometry's poses; it may lean.
+    # The yaw of base_link's x projected onto the horizontal plane, since base_link may lean; as for odometry.
     yaw_rad = np.arctan2(2 * (qw * qz + qx * qy), 1 - 2 * (qy**2 + qz**2))
     return {"stamp_sec": stamp_sec, "x_m": x_m, "y_m": y_m, "yaw_rad": np.unwrap(yaw_rad)}

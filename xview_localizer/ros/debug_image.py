@@ -11,7 +11,7 @@ from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.observation import Observation
-from xview_localizer.tracking.tracker import TrackedFix
+from xview_localizer.tracking.tracked_fix import TrackedFix
 
 HALF_EXTENT_M = 40.0
 METRES_PER_PIXEL = 0.15

@@ -26,7 +26,7 @@ from xview_localizer.ros.diagnostics import Health
 from xview_localizer.ros.outputs import Outputs
 from xview_localizer.ros.tf import MapToOdom
 from xview_localizer.ros.worker import NewestItemWorker
-from xview_localizer.tracking.tracker import TrackedFix
+from xview_localizer.tracking.tracked_fix import TrackedFix
 
 PREFETCH_AHEAD_M = 30.0  # how far ahead of the robot the map is encoded before images need it
 # The wait for sensors' messages that a busy machine has not handed over yet.

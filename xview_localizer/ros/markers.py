@@ -25,7 +25,7 @@ from xview_localizer.ros.debug_image import (
     cell_colours,
     surest_matches,
 )
-from xview_localizer.tracking.tracker import TrackedFix
+from xview_localizer.tracking.tracked_fix import TrackedFix
 
 KEYFRAME_RGB, RIVAL_RGB = (255, 200, 60), (255, 120, 0)
 CIRCLE = np.exp(1j * np.linspace(0, 2 * np.pi, 65))

@@ -27,7 +27,7 @@ from xview_localizer.ros.conversions import (
 )
 from xview_localizer.ros.diagnostics import OK, WARN
 from xview_localizer.ros.markers import aerial_grid, markers
-from xview_localizer.tracking.tracker import TrackedFix
+from xview_localizer.tracking.tracked_fix import TrackedFix
 
 # The aerial image of `~/debug/aerial`: its middle moves in steps, so that few are read and sent.
 AERIAL_HALF_EXTENT_M, AERIAL_STEP_M, AERIAL_METRES_PER_PIXEL = 60.0, 20.0, 0.2

@@ -1,4 +1,4 @@
-"""Which way is down, by the IMU's samples around an image: of an attitude filter, or of an accelerometer alone."""
+"""The direction of gravity at an image's stamp, from the samples of an attitude filter or of an accelerometer alone."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import numpy as np
 
 from xview_localizer.tracking.motion import OdometryBuffer, StampedBuffer
 
-# Attitude is averaged over this window before the image; slow IMUs may miss it, but not by more than the reach.
+# The attitude is averaged over GRAVITY_WINDOW_SEC before the image. The samples of a slow IMU may lie outside of this
+# window, but within GRAVITY_REACH_SEC of the image.
 GRAVITY_WINDOW_SEC = 0.1
 GRAVITY_REACH_SEC = 0.5
-# An accelerometer without a gyro's filter is noisy, and the robot's own acceleration has to be taken off over the same
-# window: from odometry's velocities at its ends, each over VELOCITY_SEC. Without odometry a longer mean has to do.
+# An accelerometer alone is noisy, so its samples are averaged over a longer window. The robot's mean acceleration over
+# that window is subtracted: odometry gives it by the velocities at both ends, each taken over VELOCITY_SEC. Without
+# odometry the average over UNAIDED_WINDOW_SEC has to serve.
 ACCELEROMETER_WINDOW_SEC, VELOCITY_SEC, UNAIDED_WINDOW_SEC = 0.4, 0.1, 2.0
 GRAVITY_MPS2 = 9.81
 
@@ -30,7 +32,7 @@ def down_at(
 ) -> np.ndarray | None:
     """Mean direction [3] of down in base_link just before `stamp_sec`; None where no sample is near.
 
-    Of a slow IMU, the mean of the nearest samples on either side.
+    For a slow IMU it is the mean of the nearest samples on either side.
     """
     near = _near(gravity, stamp_sec, GRAVITY_WINDOW_SEC)
     if not near:
@@ -43,7 +45,7 @@ def down_at(
 def _near(gravity: StampedBuffer[GravitySample], stamp_sec: float, window_sec: float) -> list[GravitySample]:
     """The samples within the window before `stamp_sec`, or the nearest on either side where it holds none.
 
-    Those that come after the next one do not count: whether they have come yet is chance.
+    Samples after the next one are not used, since it is chance whether they have already arrived.
     """
     near = gravity.between(stamp_sec - window_sec, stamp_sec) or [
         *gravity.between(stamp_sec - GRAVITY_REACH_SEC, stamp_sec)[-1:],
@@ -76,7 +78,7 @@ def _down_without_motion(
     )
     down = _mean_down(_near(gravity, stamp_sec, ACCELEROMETER_WINDOW_SEC))
     down /= np.linalg.norm(down)
-    # Of the force only the direction is known: it is as strong as leaves GRAVITY_MPS2 without the acceleration.
+    # Only the direction of the force is known. Its magnitude follows from |g| = GRAVITY_MPS2.
     along = float(down @ acceleration)
     force_mps2 = np.sqrt(max(along**2 + GRAVITY_MPS2**2 - acceleration @ acceleration, 0.0)) - along
     gravity_base = force_mps2 * down + acceleration

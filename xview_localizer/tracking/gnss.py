@@ -10,7 +10,7 @@ import numpy as np
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.tracking.motion import OdometryBuffer
 
-# A position that lies further off the path than this is no evidence for the course.
+# A position that lies further from the path, in standard deviations, is not used for the course.
 OUTLIER_SIGMAS = 3.0
 
 
@@ -39,9 +39,9 @@ def heading_from_course(
 ) -> Heading | None:
     """Turn the antenna's path in odometry onto its path in GNSS (Procrustes without scale).
 
-    A GNSS bias that stays constant cancels out; `drift_m` is what may change of it, noise included, over
-    the samples. Outliers are left out, the worst first. None where the antenna moved less than
-    `min_baseline_m`, or fewer than three samples or no majority agree.
+    A constant bias of GNSS cancels out; `drift_m` bounds the change of the bias, noise included, over the samples.
+    Outliers are left out, the worst first. None where the antenna moved less than `min_baseline_m`, or where fewer than
+    three samples, or no majority of them, agree.
     """
     placed = [(odometry.at(stamp_sec), sample) for stamp_sec, sample in samples]
     paths = [at.path for at, _ in placed if at is not None]
@@ -67,6 +67,6 @@ def heading_from_course(
 
 
 def base_position(sample: GnssSample, T_then_now: Pose2, yaw_now_rad: float) -> np.ndarray:
-    """base_link [2] in `map` now, from the antenna's position then: lever arm and motion taken out."""
+    """base_link [2] in `map` now, from the antenna's earlier position, corrected by lever arm and motion."""
     antenna_now_m = T_then_now.inverse().transform(sample.antenna_in_base_m)
     return sample.antenna_xy_m - Pose2(0.0, 0.0, yaw_now_rad).transform(antenna_now_m)

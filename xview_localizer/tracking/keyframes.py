@@ -9,7 +9,7 @@ from xview_localizer.geometry.pose import Pose2
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 from xview_localizer.tracking.motion import OdometryBuffer
 
-# Cameras that are triggered together are stamped within this; at driving speed it is some decimetres.
+# The stamps of cameras that are triggered together differ by less. At driving speed that is some decimetres.
 SAME_MOMENT_SEC = 0.02
 
 
@@ -30,7 +30,7 @@ class Keyframes:
     def with_observation(
         self, observation: Observation, odometry: OdometryBuffer, config: KeyframeConfig
     ) -> Keyframes:
-        """With an observation added, where odometry reaches it and it is `spacing_m` after the last one."""
+        """These and `observation`, if odometry covers it and the robot has driven `spacing_m` since the last one."""
         if odometry.at(observation.stamp_sec) is None:
             return self
         if self.observations:
@@ -42,7 +42,7 @@ class Keyframes:
     def placed(
         self, current: Observation, odometry: OdometryBuffer, config: KeyframeConfig
     ) -> list[PlacedObservation]:
-        """Those that odometry still joins, half a spacing away or more, and the current observation."""
+        """The keyframes that odometry joins to `current` and that lie at least half a spacing away, then `current`."""
         placed = [PlacedObservation(current, IDENTITY_POSE)]
         for keyframe in reversed(self.observations):
             motion = odometry.motion(keyframe.stamp_sec, current.stamp_sec)

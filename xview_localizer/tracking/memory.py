@@ -1,4 +1,4 @@
-"""What the earlier images of a drive have left: hypotheses, keyframes and the last accepted pose."""
+"""What a drive remembers from image to image: hypotheses, keyframes and the last accepted pose."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class DriveMemory:
     belief: Belief = field(default_factory=Belief)
     keyframes: Keyframes = field(default_factory=Keyframes)
     published: PoseEstimate | None = None  # the last accepted pose
-    unlocalized_m: float = 0.0  # driven since then
-    gnss_factor: float = 1.0  # how much wider than GNSS reports it is searched
+    unlocalized_m: float = 0.0  # distance driven since then
+    gnss_factor: float = 1.0  # by which the search disc of GNSS is widened
 
     def predicted(
         self,
@@ -55,7 +55,7 @@ class DriveMemory:
         return None if self.published is None else carry(self.published, stamp_sec, odometry, drift)
 
     def widened(self, disc: Prior | None, max_radius_m: float) -> Prior | None:
-        """GNSS's disc, as many times as wide as relocalizing asks for, up to `max_radius_m`."""
+        """GNSS's disc, widened while relocalizing, up to `max_radius_m`."""
         if disc is None or self.gnss_factor == 1.0:
             return disc
         limit_m = max(disc.radius_m, max_radius_m)

@@ -1,4 +1,4 @@
-"""What a drive's sensors measured, by stamp: bounded buffers that answer only for times they cover."""
+"""Buffers of sensor samples by stamp, and of odometry; they are bounded and answer only for times that they cover."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from xview_localizer.geometry.time_jump import TIME_JUMP_SEC
 
 Sample = TypeVar("Sample")
 
-# Sensors may send nothing for a while, GNSS in a tunnel; a larger step ahead is rather a wrong clock.
+# Sensors may send nothing for a while, such as GNSS in a tunnel. A larger step ahead is more likely a wrong clock.
 LARGEST_GAP_SEC = 60.0
-# Odometry was reset where a step departs by more than this from the motion just before it and from what a robot can
-# change of that motion: brakes and tyres give 10 m/s², and skid steering turns by 3 rad/s.
+# Odometry was reset where a step departs from the motion before it by more than RESET_STEP_M or RESET_TURN_RAD beyond
+# what a robot can do: brakes and tyres give 10 m/s², and skid steering turns by 3 rad/s.
 RESET_STEP_M, RESET_TURN_RAD = 1.0, 0.5
 MAX_ACCELERATION_MPS2, MAX_TURN_RADPS = 10.0, 3.0
-# The motion just before is that over the last VELOCITY_SPAN_SEC: long enough for stamps that jitter. Where a path is
-# not that long yet, a step may be RESET_SPEED_RATIO times what the robot can drive.
+# The motion before a step is taken over VELOCITY_SPAN_SEC, long enough for stamps that jitter. While a path is shorter,
+# a step may be RESET_SPEED_RATIO times as long as the robot can drive.
 VELOCITY_SPAN_SEC, RESET_SPEED_RATIO = 0.2, 3.0
 
 
 class SampleError(ValueError):
-    """A sensor's sample was not used, or does not continue those before it; the text names the reason."""
+    """A sensor's sample was not used, or does not continue the samples before it; the text names the reason."""
 
 
 class StampedBuffer(Generic[Sample]):
     """Samples in strictly increasing stamps, the last `span_sec` of them.
 
-    A stamp far off the newest one may be a single wrong one: its sample is held back until the next one either
-    follows it, which makes it a jump of time, or follows the newest as if nothing had happened. A step ahead by less
-    may be an ordinary gap, so its sample is kept; it is dropped where the next two follow the sample before it.
+    A stamp far from the newest one may be a single wrong one, so its sample is held back. If the next stamp follows the
+    odd one, time has jumped; if it follows the newest one, the sample held back is dropped. A smaller step ahead may be
+    an ordinary gap, so its sample is kept, and dropped only where the next two follow the sample before it.
     """
 
     def __init__(self, span_sec: float) -> None:
@@ -131,8 +131,8 @@ class PathPose:
 class OdometryBuffer(StampedBuffer[PathPose]):
     """T_odom_base by stamp, interpolated linearly along each path.
 
-    A new path begins where a step departs from the motion before it by more than any robot can, and after a gap above
-    `max_gap_sec`: the driver may have been restarted in it, which its poses need not show.
+    A new path begins where a step departs from the motion before it by more than any robot can change it. It also
+    begins after a gap above `max_gap_sec`, in which the driver may have been restarted without a visible step.
     """
 
     def __init__(self, span_sec: float, max_gap_sec: float, max_speed_mps: float) -> None:
@@ -143,13 +143,12 @@ class OdometryBuffer(StampedBuffer[PathPose]):
     def add_pose(self, stamp_sec: float, pose: Pose2) -> bool:
         """As `add`. A step that no robot drives also raises SampleError: `pose` begins a new path then."""
         jumped_back = self.add(stamp_sec, PathPose(pose, self._path))
-        if not jumped_back and len(self._samples) > 1:
-            if self._was_reset():
-                step = self._step(-2)
-                raise SampleError(
-                    f"odometry jumped by {np.hypot(step.x_m, step.y_m):.1f} m and "
-                    f"{abs(np.degrees(step.yaw_rad)):.0f}° within {self._elapsed_sec(-2):.2f} s; its path starts anew"
-                )
+        if not jumped_back and len(self._samples) > 1 and self._was_reset():
+            step = self._step(-2)
+            raise SampleError(
+                f"odometry jumped by {np.hypot(step.x_m, step.y_m):.1f} m and "
+                f"{abs(np.degrees(step.yaw_rad)):.0f}° within {self._elapsed_sec(-2):.2f} s; its path starts anew"
+            )
         return jumped_back
 
     def _append(self, stamp_sec: float, sample: PathPose) -> None:
@@ -165,7 +164,7 @@ class OdometryBuffer(StampedBuffer[PathPose]):
         self._path = self._samples[-1].path
 
     def _was_reset(self) -> bool:
-        """Whether the last step is none that a robot drives, given the motion before it."""
+        """Whether no robot can drive the last step, given the motion before it."""
         step, gap_sec = self._step(-2), self._elapsed_sec(-2)
         if abs(step.yaw_rad) > RESET_TURN_RAD + MAX_TURN_RADPS * gap_sec:
             return True
@@ -180,7 +179,7 @@ class OdometryBuffer(StampedBuffer[PathPose]):
             now.x_m - before.x_m - ahead * (before.x_m - start.x_m),
             now.y_m - before.y_m - ahead * (before.y_m - start.y_m),
         )
-        # The mean velocity of the span is that of its middle; the acceleration a since then departs by this much.
+        # The mean velocity of the span is the velocity at its middle. An acceleration since then departs by this much.
         possible_m = MAX_ACCELERATION_MPS2 * gap_sec * (gap_sec + span_sec) / 2
         return bool(departure_m > RESET_STEP_M + possible_m)
 

@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xview_localizer.belief.hypotheses import Belief
+from xview_localizer.belief.hypotheses import Belief, gnss_log_weight
 from xview_localizer.geometry.pose import Pose2, Prior
-from xview_localizer.tracking.gnss import GnssSample, Heading, base_position, heading_from_course
+from xview_localizer.tracking.gnss import Heading, base_position, heading_from_course
 from xview_localizer.tracking.sensors import Sensors
 
-# A leading hypothesis of this weight gives the heading, and the middle of the search.
+# A leading hypothesis of at least this weight gives the heading and the middle of the search.
 SETTLED = 0.98
 # The search holds a hypothesis out to this many standard deviations of its position.
 SPREAD_SIGMAS = 3.0
 # Hypotheses lighter than this need not lie within the search.
 NEGLIGIBLE = 0.01
-# Once the robot has driven LOST_AFTER_M without a pose and "none of these" holds more than the weight LOST, the search
-# grows by the share WIDENS_PER_M per metre, up to WIDEST times: GNSS may be worse than it reports.
+# GNSS may be worse than it reports. So once the robot has driven LOST_AFTER_M without a pose, and "none of these" has a
+# greater weight than LOST, the search radius grows by the share WIDENS_PER_M per metre, up to WIDEST times.
 LOST, LOST_AFTER_M, WIDENS_PER_M, WIDEST = 0.5, 20.0, 0.05, 3.0
 
 
@@ -66,14 +66,15 @@ def gnss_disc(sensors: Sensors, stamp_sec: float, config: SearchConfig) -> Prior
 def search_around(
     belief: Belief, disc: Prior | None, unlocalized_m: float, config: SearchConfig
 ) -> Prior | None:
-    """The disc to search: around a settled leading hypothesis, wide enough to hold GNSS's position; else GNSS's disc,
-    wide enough to hold every hypothesis that counts.
+    """The disc to search; None where nothing is known.
 
-    `unlocalized_m` is how far the robot has driven without a pose. None where nothing is known.
+    It lies around a settled leading hypothesis, and is wide enough to hold GNSS's position. Without a settled one it is
+    GNSS's disc, widened to hold every hypothesis of some weight. `unlocalized_m` is how far the robot has driven
+    without a pose.
     """
     leader = belief.hypotheses[0] if belief.hypotheses else None
     spread_m = SPREAD_SIGMAS * leader.position_sigma_m if leader is not None else 0.0
-    # Without odometry a leader's covariance grows soon; from then on GNSS is the sharper prior.
+    # Without odometry the leader's covariance soon grows, until GNSS is the sharper prior.
     sharper = disc is None or spread_m <= disc.radius_m
     if leader is not None and belief.confidence >= SETTLED and sharper:
         pose = leader.pose
@@ -93,16 +94,18 @@ def search_around(
     return replace(disc, radius_m=max(widened, reach_m))
 
 
+def weighed_by_gnss(belief: Belief, disc: Prior | None, config: SearchConfig) -> Belief:
+    """The belief with each hypothesis weighed by GNSS's `disc` at its current position; unchanged without GNSS."""
+    if disc is None or not belief.hypotheses:
+        return belief
+    residual_m = np.array([_distance_m(hypothesis.pose, disc) for hypothesis in belief.hypotheses])
+    sigma_m = disc.radius_m / config.gnss_radius_sigmas
+    return belief.reweighted(gnss_log_weight(residual_m, sigma_m, disc.radius_m).tolist())
+
+
 def _course(sensors: Sensors, stamp_sec: float, config: SearchConfig) -> Heading | None:
-    samples: list[tuple[float, GnssSample]] = sensors.gnss.between(
-        stamp_sec - config.course_window_sec, stamp_sec
-    )
-    return heading_from_course(
-        samples,
-        sensors.odometry,
-        config.gnss_drift_m,
-        config.course_min_baseline_m,
-    )
+    samples = sensors.gnss.between(stamp_sec - config.course_window_sec, stamp_sec)
+    return heading_from_course(samples, sensors.odometry, config.gnss_drift_m, config.course_min_baseline_m)
 
 
 def _distance_m(pose: Pose2, disc: Prior) -> float:

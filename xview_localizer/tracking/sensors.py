@@ -13,13 +13,14 @@ from xview_localizer.tracking.attitude import GRAVITY_REACH_SEC, GravitySample, 
 from xview_localizer.tracking.gnss import GnssSample
 from xview_localizer.tracking.motion import OdometryBuffer, SampleError, StampedBuffer
 
-# Longer than odometry bridges and any keyframe window; bounds memory.
+# Bounds the memory of the buffers; longer than any gap that odometry bridges and any window of keyframes.
 BUFFER_SEC = 120.0
-# Odometry or an IMU without a sample for this long before an image counts as absent until its next one.
+# Odometry or an IMU that has sent no sample for this long before an image counts as absent until it sends one again.
 ABSENT_AFTER_SEC = 5.0
-# An image waits in queues for a second or so. A sensor whose samples come from further in its future has another
-# clock: GPS time, for one, is 18 s ahead of UTC.
+# An image waits in queues for a second or so. A sensor whose samples are stamped further ahead of the image has another
+# clock, such as GPS time, which is 18 s ahead of UTC.
 CLOCK_LEAD_SEC = 5.0
+# The node's topic of each sensor, for messages to the user.
 TOPIC = {"gnss": "fix", "odometry": "odom", "gravity": "imu"}
 
 
@@ -91,18 +92,18 @@ class Sensors:
         self._forget_images()
 
     def present(self, sensor: str, stamp_sec: float) -> bool:
-        """Whether a sensor has sent samples, the last not too long before an image's stamp.
+        """Whether a sensor has sent samples, the last one at most ABSENT_AFTER_SEC before an image's stamp.
 
-        One without a sample since a jump of time counts as absent as long after the first image.
+        After a jump of time, that time is counted from the first image until the sensor sends a sample again.
         """
         newest_sec = self._buffers[sensor].newest_sec
         since_sec = self._first_image_sec if newest_sec is None else newest_sec
         return sensor in self._received and (since_sec is None or stamp_sec - since_sec <= ABSENT_AFTER_SEC)
 
     def awaits(self, stamp_sec: float) -> list[str]:
-        """Of odometry and gravity, those that are present and have not reached `stamp_sec` yet.
+        """Those of odometry and gravity that are present and have not reached `stamp_sec` yet.
 
-        GNSS is slow and its newest position before the image is as good as any: no image waits for it.
+        No image waits for GNSS, which is slow: its newest position before the image serves as well.
         """
         return [
             name
@@ -154,7 +155,8 @@ class Sensors:
         ahead = {name: lead for name, lead in lead_sec.items() if lead > CLOCK_LEAD_SEC}
         if ahead:
             return _other_clock(ahead, set(lead_sec), "ahead of", "behind")
-        # A sensor that still sends, but from before the image. GNSS alone is too slow to tell that from silence.
+        # Sensors that still send, but whose samples are older than the image. For GNSS alone this proves nothing: it is
+        # so slow that it may just be silent.
         steady = self._announced_sec is not None and 0 <= stamp_sec - self._announced_sec < CLOCK_LEAD_SEC
         sending = self._arrived & set(lead_sec) if steady else set()
         behind = {name: -lead_sec[name] for name in sending if lead_sec[name] < -CLOCK_LEAD_SEC}

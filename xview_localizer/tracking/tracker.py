@@ -1,7 +1,8 @@
-"""A drive: GNSS, odometry and earlier images around single images.
+"""Localizing the images of a drive one after the other, with GNSS, odometry and earlier images.
 
-No ROS here; the node and the offline replay share it. Each image is searched for (search.py), its modes weigh the
-hypotheses (belief/hypotheses.py), and the gate decides (belief/gate.py). What is left for the next image: memory.py.
+The node and the offline replay both use it; it knows nothing of ROS. For each image the search area is chosen
+(search.py), the image's modes weigh the hypotheses (belief/hypotheses.py), and the gate decides (belief/gate.py). What
+the next image needs to know is kept in memory.py.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from xview_localizer.belief.evidence import ImageEvidence
 from xview_localizer.belief.fix import Fix
 from xview_localizer.belief.gate import decide
-from xview_localizer.belief.hypotheses import Belief, OdometryDrift, gnss_log_weight, new_ground_share
+from xview_localizer.belief.hypotheses import Belief, OdometryDrift, new_ground_share
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
@@ -29,10 +30,11 @@ from xview_localizer.tracking.keyframes import KeyframeConfig, of_one_moment
 from xview_localizer.tracking.memory import RELOCALIZE_FACTOR, DriveMemory
 from xview_localizer.tracking.motion import Motion, PathPose
 from xview_localizer.tracking.pose_estimate import PoseEstimate
-from xview_localizer.tracking.search import SearchConfig, gnss_disc, search_around
+from xview_localizer.tracking.search import SearchConfig, gnss_disc, search_around, weighed_by_gnss
 from xview_localizer.tracking.sensors import Sensors
+from xview_localizer.tracking.tracked_fix import TrackedFix
 
-# Hypotheses below this weight are not passed to the search as expected poses, nor more than MAX_EXPECTED.
+# The heaviest MAX_EXPECTED hypotheses of at least this weight are passed to the solver as expected poses.
 EXPECTED_WEIGHT, MAX_EXPECTED = 1e-3, 6
 
 
@@ -45,21 +47,6 @@ class TrackerConfig:
     odometry_drift: OdometryDrift = field(default_factory=OdometryDrift)
     max_yaw_rate_radps: float = 1.0  # bounds the turn where there is no odometry
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
-
-
-@dataclass(frozen=True)
-class TrackedFix:
-    """The answer for an image in a drive, and the best pose for its stamp.
-
-    `estimate` is the fix where it is accepted, else the last accepted one carried on by odometry, else None.
-    """
-
-    fix: Fix
-    prior: Prior | None
-    keyframes: int  # images that took part, this one included
-    estimate: PoseEstimate | None
-    earlier: tuple[Pose2, ...] = ()  # T_current_past of the keyframes that took part
-    on_slope: bool = False  # the ground is parallel to base_link, not level (see Observation)
 
 
 @dataclass(frozen=True)
@@ -114,8 +101,10 @@ class DriveTracker:
         self._add("gnss", stamp_sec, GnssSample(antenna_m, sigma_m, lever_m))
 
     def on_odometry(self, stamp_sec: float, T_odom_base: Pose2) -> None:
-        """T_odom_base. Across a reset of odometry it carries nothing: no hypotheses (they are blurred, as without
-        odometry), no keyframes, no course."""
+        """T_odom_base. Hypotheses, keyframes and the course are not carried across a reset of odometry.
+
+        Hypotheses are then blurred, as without odometry.
+        """
         self._add("odometry", stamp_sec, T_odom_base)
 
     def on_gravity(self, stamp_sec: float, gravity_base: np.ndarray, from_acceleration: bool = False) -> None:
@@ -124,7 +113,7 @@ class DriveTracker:
         self._add("gravity", stamp_sec, GravitySample(down_base, from_acceleration))
 
     def on_image(self, stamp_sec: float) -> None:
-        """Announce an image that is about to be localized; its stamp may confirm a jump back that a sensor's showed."""
+        """Announce an image that is about to be localized; its stamp may confirm a sensor's jump back in time."""
         with self._lock:
             if self._sensors.on_image(stamp_sec):
                 self._forget()
@@ -203,7 +192,7 @@ class DriveTracker:
         modes = self._localizer.modes(task.placed, task.search, expected)
         with self._lock:
             if task.epoch != self._epoch or self._memory.searched_sec != observation.stamp_sec:
-                return _rejected(observation, Rejection.of(Reason.OVERTAKEN))
+                return TrackedFix.rejected(observation, Rejection.of(Reason.OVERTAKEN))
             fix = self._weigh(task, modes)
             self._memory.keyframes = self._memory.keyframes.with_observation(
                 observation.on_ground(modes.on_slope), self._sensors.odometry, self._config.keyframes
@@ -218,39 +207,39 @@ class DriveTracker:
         """What to search for, or the answer where nothing can be."""
         stamp_sec = observation.stamp_sec
         if self._epoch != self._image_epoch:
-            return _rejected(observation, Rejection.of(Reason.OVERTAKEN))
+            return TrackedFix.rejected(observation, Rejection.of(Reason.OVERTAKEN))
         if self._memory.searched_sec is not None and stamp_sec <= self._memory.searched_sec:
             stale = Rejection.of(
                 Reason.STALE_IMAGE, stamp_sec=stamp_sec, previous_sec=self._memory.searched_sec
             )
-            return _rejected(observation, stale)
+            return TrackedFix.rejected(observation, stale)
         drift, odometry = self._config.odometry_drift, self._sensors.odometry
         estimate = self._memory.estimate_at(stamp_sec, odometry, drift)
         clocks = self._sensors.clock_problem()
         if clocks:
-            return _rejected(observation, Rejection.of(Reason.CLOCKS_DISAGREE, detail=clocks), estimate)
+            rejection = Rejection.of(Reason.CLOCKS_DISAGREE, detail=clocks)
+            return TrackedFix.rejected(observation, rejection, estimate)
         if observation.reason:
             rejection = Rejection.of(Reason.BAD_IMAGE, detail=observation.reason)
-            return _rejected(observation, rejection, estimate)
+            return TrackedFix.rejected(observation, rejection, estimate)
         config = self._config.search
         belief, travelled_m = self._memory.predicted(
             stamp_sec, odometry, drift, config.max_speed_mps, self._config.max_yaw_rate_radps
         )
         disc = self._memory.widened(gnss_disc(self._sensors, stamp_sec, config), config.gnss_max_radius_m)
-        search = search_around(
-            self._with_gnss(belief, disc), disc, self._memory.unlocalized_m + (travelled_m or 0.0), config
-        )
+        unlocalized_m = self._memory.unlocalized_m + (travelled_m or 0.0)
+        search = search_around(weighed_by_gnss(belief, disc, config), disc, unlocalized_m, config)
         if search is None:
             newest = self._sensors.newest_position(stamp_sec)
             no_prior = Rejection.of(Reason.NO_PRIOR, max_age_sec=config.gnss_max_age_sec, newest=newest)
-            return _rejected(observation, no_prior, estimate)
+            return TrackedFix.rejected(observation, no_prior, estimate)
         if search.radius_m > config.gnss_max_radius_m:
             too_wide = Rejection.of(
                 Reason.PRIOR_TOO_WIDE, radius_m=search.radius_m, limit_m=config.gnss_max_radius_m
             )
-            return _rejected(observation, too_wide, estimate, search)
-        # An image from too far ahead of the sensors has no prior and was answered above: its stamp must not make
-        # the images after it stale.
+            return TrackedFix.rejected(observation, too_wide, estimate, search)
+        # The stamp counts from here on only. An image stamped too far ahead of the sensors has no prior and was
+        # answered above, so that it does not make the images after it stale.
         self._memory.searched_sec = stamp_sec
         self._sensors.image_searched(stamp_sec)
         placed = self._memory.keyframes.placed(observation, odometry, self._config.keyframes)
@@ -272,21 +261,12 @@ class DriveTracker:
         share = new_ground_share(travelled_m, calibration.independence_m)
         belief = task.belief.updated(evidence, share, modes.log_prior(first=not task.belief.hypotheses))
         self._memory.on_weighed(belief, modes.stamp_sec)
-        # Without odometry every pose is a first one: the pose before says little about it.
+        # Without odometry every pose has to meet the limit of a first one, since the pose before says little about it.
         first = self._memory.awaits_first_pose or task.travelled_m is None
-        fix = decide(modes, self._with_gnss(belief, task.disc), gate, first)
+        weighed = weighed_by_gnss(belief, task.disc, self._config.search)
+        fix = decide(modes, weighed, gate, first)
         self._memory.on_decided(fix, travelled_m)
         return fix
-
-    def _with_gnss(self, belief: Belief, disc: Prior | None) -> Belief:
-        """The belief with each hypothesis weighted by GNSS at its current position."""
-        if disc is None or not belief.hypotheses:
-            return belief
-        residual_m = np.array(
-            [np.hypot(item.pose.x_m - disc.x_m, item.pose.y_m - disc.y_m) for item in belief.hypotheses]
-        )
-        sigma_m = disc.radius_m / self._config.search.gnss_radius_sigmas
-        return belief.reweighted(gnss_log_weight(residual_m, sigma_m, disc.radius_m).tolist())
 
     # --- time ---
 
@@ -299,13 +279,3 @@ class DriveTracker:
         with self._lock:
             if self._sensors.add(sensor, stamp_sec, sample):
                 self._forget()
-
-
-def _rejected(
-    observation: Observation,
-    rejection: Rejection,
-    estimate: PoseEstimate | None = None,
-    search: Prior | None = None,
-) -> TrackedFix:
-    fix = Fix(observation.stamp_sec, rejection=rejection, depth_source=observation.depth_source)
-    return TrackedFix(fix, search, 1, estimate)
