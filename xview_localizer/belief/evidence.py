@@ -25,7 +25,7 @@ class ImageEvidence:
 
     @classmethod
     def of(cls, modes: Sequence[PoseMode], calibration: CalibrationSpec) -> ImageEvidence:
-        """log ratio = mode_weight (e_m - none_share e_second), minus `none_bias` for modes that nothing has weighed yet.
+        """log ratio = mode_weight (e_m - none_share e_second), less `none_bias` for modes weighed for the first time.
 
         How well wrong places match differs from image to image; on a street that repeats they match nearly as well as
         the right place. The second best mode is a sample of that, so "none of these" is taken to match `none_share`
