@@ -33,7 +33,7 @@ from tile_server import FaultyTileServer
 
 from xview_localizer.aerial.map_server import rendered_tiles
 from xview_localizer.inputs.messages import stamp_sec
-from xview_localizer.recordings.bag import TF_ROLES, TF_TOPICS, BagMessage, BagReader, Drive
+from xview_localizer.recordings.bag import TF_TOPICS, TF_TYPES, BagMessage, BagReader, Drive
 from xview_localizer.recordings.drive_file import read_drive
 from xview_localizer.recordings.tum import read_tum
 from xview_localizer.records import ImageRecord
@@ -47,7 +47,7 @@ WRONG_M, RECOVERY_SEC = 5.0, 5.0
 # A fault in which no image is processed hides what the first two images take: 225 MB, for the map's first blocks and
 # the first match fields.
 GROWTH_MB = 250.0
-(TF_TYPE,) = TF_ROLES["tf"]
+TF_TYPE = TF_TYPES[0]
 CANNOT_START = 1  # what a node that starts by itself ends with where it cannot be configured
 FAST_SEC = 1 / 60  # between images of a fast camera
 # Between an answer and the next image, as of a camera of some Hz.
