@@ -33,7 +33,7 @@ from tile_server import FaultyTileServer
 
 from xview_localizer.aerial.map_server import rendered_tiles
 from xview_localizer.inputs.messages import stamp_sec
-from xview_localizer.recordings.bag import TF_TOPICS, TF_TYPES, BagMessage, BagReader, Drive
+from xview_localizer.recordings.bag import TF_ROLES, TF_TOPICS, TF_TYPES, BagMessage, BagReader, Drive
 from xview_localizer.recordings.drive_file import read_drive
 from xview_localizer.recordings.tum import read_tum
 from xview_localizer.records import ImageRecord
