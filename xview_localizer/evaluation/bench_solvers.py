@@ -22,14 +22,8 @@ from xview_localizer.geometry.similarity import Similarity2
 SINGLE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1"
 )
-UNITS = (
-    0.001,
-    0.01,
-    0.1,
-    10.0,
-    100.0,
-    1000.0,
-)  # factors on the ground points; none of them may move the pose
+# Factors on the ground points; none of them may move the pose.
+UNITS = (0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)
 
 
 def bench_solvers(repeats: int = 1000) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from xview_localizer.geometry.camera import CameraModel
@@ -36,6 +38,7 @@ class Calibrations:
     def on_camera_info(self, message, camera: str = ONLY_CAMERA) -> None:
         """A sensor_msgs/CameraInfo, or the same from a file. Raises MessageError."""
         model = messages.camera_from_info(message)
+        blind_share = _blind_share(model)
         if camera in self._masks:
             try:
                 model = MaskedCamera(model, self._masks[camera])
@@ -45,9 +48,10 @@ class Calibrations:
                     "its topic"
                 ) from error
         self.models[camera] = model
-        self._doubts.on_camera_info(message, model.horizontal_fov_rad, _blind_share(model), camera)
+        self._doubts.on_camera_info(message, model.horizontal_fov_rad, blind_share, camera)
 
 
+@lru_cache(maxsize=8)  # drivers send the same CameraInfo with every image
 def _blind_share(model: CameraModel) -> float:
     """Share of the pixels of the middle row that have no ray."""
     columns = np.arange(model.width) + 0.5

@@ -55,7 +55,7 @@ def best_reading(localizer: Localizer, photo: Photo, prior: Prior) -> PhotoReadi
     return PhotoReading(
         replace(best.photo, notes=(*photo.notes, note)),
         best.observation,
-        with_rivals(best.modes, [reading.modes for reading in readings]),
+        with_rivals(best.modes, [reading.modes for reading in readings if reading is not best]),
     )
 
 
