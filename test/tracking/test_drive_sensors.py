@@ -200,6 +200,9 @@ def test_gravity_of_a_slow_imu_is_that_of_the_nearest_samples(sensors):
     np.testing.assert_allclose(sensors.gravity_at(2.0), [8.0, 0.0, -1.0])
     with pytest.raises(SampleError, match="no attitude from the IMU within 0.5 s of the image"):
         sensors.gravity_at(2.2)
+    with pytest.raises(SampleError) as before_the_first:
+        sensors.gravity_at(0.2)
+    assert str(before_the_first.value) == "no attitude from the IMU within 0.5 s of the image"
     assert sensors.gravity_at(6.7) is None  # absent by then
 
 

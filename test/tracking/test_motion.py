@@ -61,6 +61,14 @@ def test_longest_gap_allowed_does_not_end_the_path():
     assert odometry.motion(0.5, 1.25).T_then_now.x_m == pytest.approx(3.0)
 
 
+def test_pose_is_known_between_the_first_two_samples_of_a_path_whatever_came_before():
+    odometry = straight_drive(1.0)
+    for stamp_sec in (4.0, 4.1):
+        odometry.add_pose(stamp_sec, Pose2(10.0 * stamp_sec, 0.0, 0.0))
+    assert odometry.at(4.05).pose.x_m == pytest.approx(40.5)
+    assert odometry.at(0.05).pose.x_m == pytest.approx(0.25)
+
+
 def test_step_that_no_robot_drives_ends_the_path_and_is_named():
     odometry = straight_drive(1.0)
     with pytest.raises(
