@@ -43,7 +43,7 @@ ROOMS = {
         ["belief/*.py"],
         ["test/belief", "test/test_rejection.py", "test/tracking/test_drive_belief.py", "test/parameters"],
     ),
-    "intake": (["inputs/intake.py"], ["test/inputs/test_intake.py"]),
+    "intake": (["inputs/intake.py"], ["test/inputs"]),
     "messages": (["inputs/messages.py", "inputs/image_messages.py"], ["test/inputs/test_messages.py"]),
     "settings": (["parameters/*.py"], ["test/parameters"]),
 }

@@ -539,6 +539,22 @@ def test_doubtful_odometry_is_among_the_doubts():
     assert "odom comes every 1.0 s" in slow and "odom is in map" in frame
 
 
+def test_paths_of_odometry_and_gnss_are_compared_until_time_jumps():
+    """A position that is repeated while the robot drives is refused; after the jump it is the first of its path."""
+    intake = DriveIntake(None, SETTINGS)
+
+    def drive(sec: int, x_m: float) -> None:
+        intake.on_odom(odometry_message(sec, x_m=x_m))
+        intake.on_fix(fix_message(sec))
+
+    drive(10, 0.0)
+    drive(11, 3.0)
+    with pytest.raises(MessageError, match="by odom the robot has driven 6 m"):
+        drive(12, 6.0)
+    intake.clear()
+    drive(1, 9.0)
+
+
 def test_an_image_that_is_repeated_while_odometry_drives_on_is_refused():
     intake = DriveIntake(GravityRecorder(), SETTINGS, black)
     intake.cameras[""] = object()
