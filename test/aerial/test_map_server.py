@@ -143,6 +143,11 @@ def test_grey_and_infrared_rasters_are_served(tmp_path, frame, count) -> None:
     assert crop.valid.all() and (crop.image == 77).all()
 
 
+def test_the_server_warns_of_a_raster_that_its_readers_cannot_doubt(tmp_path, frame, caplog) -> None:
+    make_app(write_raster(tmp_path / "map.tif", np.full((3, 400, 400), 90, np.uint8), frame, 23032))
+    assert "map.tif: EPSG:23032 (ED50 / UTM zone 32N) can be off by" in caplog.text
+
+
 def test_mbtiles_are_served_as_they_are(tmp_path, frame) -> None:
     x, y = centre_tile(frame)
     with served(write_mbtiles(tmp_path / "m.mbtiles", frame, ".jpg")) as template:

@@ -327,6 +327,7 @@ def test_a_global_raster_ends_at_its_edge(tmp_path) -> None:
         (27700, (52.6, 1.3), r"off by 2 m: the better one \(1 m\) needs uk_os_OSTN15\w+.tif.*projsync --file"),
         (31468, (48.1, 11.6), r"off by 3 m: the better one \(1 m\) needs de_adv_BETA2007.tif"),
         (23032, (46.0, 11.0), r"can be off by 6 m on WGS84.*map.shift"),
+        (28355, (-33.9, 148.0), r"EPSG:28355 \(GDA94 / MGA zone 55\) can be off by 3 m"),
         (32632, (48.1, 11.6), ""), (25832, (48.1, 11.6), ""), (3857, (48.1, 11.6), ""), (4326, (48.1, 180.0), ""),
     ],
     ids=str,
@@ -338,6 +339,27 @@ def test_probe_warns_of_an_inaccurate_crs(tmp_path, epsg, place, warning) -> Non
     path = write_raster(tmp_path / "map.tif", halves(), frame, epsg, 0.25 if epsg != 4326 else 3e-6)
     probe = str(probe_map(RasterMap(path, frame), 0.0, 0.0, 0.2))
     assert re.search(warning, probe) if warning else ";" not in probe, probe
+
+
+@pytest.mark.parametrize(
+    ("epsg", "place"), [(23031, (52.0, 4.5)), (22275, (-33.9, 18.5))], ids=["regional", "beyond its zone"]
+)
+def test_a_raster_is_placed_as_the_accuracy_in_the_warning_says(tmp_path, epsg, place) -> None:
+    """By the transformation of the region: 0.6 and 60 m from the one that PROJ takes without a region."""
+    latitude_deg, longitude_deg = place
+    area = AreaOfInterest(longitude_deg - 0.1, latitude_deg - 0.1, longitude_deg + 0.1, latitude_deg + 0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        best = TransformerGroup(4326, epsg, always_xy=True, area_of_interest=area).transformers[0]
+    x, y = best.transform(longitude_deg, latitude_deg)
+    path = write(
+        tmp_path / "map.tif", halves(), epsg, 0.25, transform=from_origin(x - 50, y + 50, 0.25, 0.25)
+    )
+    raster = RasterMap(path, LocalFrame(*place)).raster
+    np.testing.assert_allclose(raster.pixels(np.array(latitude_deg), np.array(longitude_deg)), 200, atol=0.01)
+    north_west = best.transform(x - 50, y + 50, direction="INVERSE")
+    corner_deg = np.array(raster.outline(2)[:2])[:, 0]
+    np.testing.assert_allclose(corner_deg, north_west[::-1], atol=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_a_place_on_the_far_side_of_the_earth_has_a_frame_of_its_own(locator, ph
 @pytest.mark.parametrize(
     ("epsg", "metres_per_pixel", "doubt"),
     [
-        (24879, 0.25, "EPSG:24879 can be off by"),
+        (24879, 0.25, "EPSG:24879 (PSAD56 / UTM zone 19S) can be off by"),
         (32719, 1.0, "the map has 1 m per pixel, the model wants 0.17"),
     ],
     ids=["datum", "coarse"],

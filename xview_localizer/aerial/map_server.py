@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
@@ -32,6 +33,8 @@ TILE_PX = 256
 # Another map may be served at the same address later, so clients must not cache the tiles.
 FRESH = {"Cache-Control": "no-store"}
 
+log = logging.getLogger(__name__)
+
 
 def make_app(path: Path):
     """The ASGI application that serves the map file `path`. Raises MapSourceError where it is not a map."""
@@ -61,6 +64,8 @@ def make_app(path: Path):
 def rendered_tiles(path: Path) -> Callable[[int, int, int], bytes]:
     """Tile function `tile(zoom, x, y)` of a raster: PNG of TILE_PX pixels with transparency. Raises MapSourceError."""
     raster = Raster(path)
+    for warning in raster.warnings():  # whoever reads the tiles cannot know
+        log.warning("%s: %s", path.name, warning)
 
     def tile(zoom: int, x: int, y: int) -> bytes:
         def at(uv: np.ndarray) -> np.ndarray:

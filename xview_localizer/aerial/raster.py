@@ -6,6 +6,7 @@ import inspect
 import threading
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -18,12 +19,7 @@ from rasterio.io import FilePath
 from rasterio.windows import Window
 
 from xview_localizer.aerial.bands import band_problem, find_bands, read_colours
-from xview_localizer.aerial.raster_crs import (
-    geodetic_from_plane,
-    place_warning,
-    plane_from_geodetic,
-    raster_crs,
-)
+from xview_localizer.aerial.raster_crs import Placement, raster_crs
 from xview_localizer.aerial.raster_problems import georeference_problem, storage_problem
 from xview_localizer.aerial.remote_file import PATH, RemoteFile, RemoteReader
 from xview_localizer.aerial.source import AerialImage, MapSourceError, SourceLevel, crop_grid
@@ -51,9 +47,8 @@ class Raster:
         try:
             self.crs = _checked(self._raster, Path(self.name))
             self.bands = find_bands(self._raster)
-            affine = self._raster.transform
-            centre_x = affine.a * self._raster.width / 2 + affine.b * self._raster.height / 2 + affine.c
-            self._to_plane = plane_from_geodetic(self.crs, centre_x)
+            middle = self._raster.width / 2, self._raster.height / 2
+            self._placement = Placement(self.crs, *self._plane_from_pixels(*middle))
         except MapSourceError:
             self._raster.close()
             raise
@@ -74,18 +69,21 @@ class Raster:
         size = f"{self._raster.width} × {self._raster.height} px"
         return f"{self._raster.driver} of {size} in {f'EPSG:{code}' if code else 'a CRS of its own'}"
 
+    def warnings(self) -> tuple[str, ...]:
+        """What makes poses found in the raster doubtful, each with a remedy: its CRS on WGS84, its colours."""
+        return tuple(filter(None, (self._placement.warning(), self.bands.warning)))
+
     def outline(self, points: int) -> tuple[np.ndarray, np.ndarray, float]:
         """Latitudes and longitudes [4 points] in degrees along the edges, and metres per pixel.
 
         `points` are sampled on each edge; a point without a place on Earth is infinite.
         """
-        affine, width, height = self._raster.transform, self._raster.width, self._raster.height
+        width, height = self._raster.width, self._raster.height
         along, first, last = np.linspace(0, 1, points), np.zeros(points), np.ones(points)
         # The last two are a pixel's height apart, in the middle.
         u = width * np.concatenate([along, along, first, last, [0.5, 0.5]])
         v = height * np.concatenate([first, last, along, along, [0.5, 0.5 + 1 / height]])
-        x, y = affine.a * u + affine.b * v + affine.c, affine.d * u + affine.e * v + affine.f
-        latitude_deg, longitude_deg = geodetic_from_plane(self.crs, x, y)
+        latitude_deg, longitude_deg = self._placement.geodetic_from_plane(*self._plane_from_pixels(u, v))
         *_, length_m = Geod(ellps="WGS84").inv(
             longitude_deg[-2], latitude_deg[-2], longitude_deg[-1], latitude_deg[-1]
         )
@@ -94,10 +92,15 @@ class Raster:
     def pixels(self, latitude_deg: np.ndarray, longitude_deg: np.ndarray) -> np.ndarray:
         """Pixels [..., 2] (centres at +0.5) of places [...]; the longitudes must not jump by 360°."""
         inverse = ~self._raster.transform
-        x, y = self._to_plane(longitude_deg, latitude_deg)
+        x, y = self._placement.plane_from_geodetic(longitude_deg, latitude_deg)
         column = inverse.a * x + inverse.b * y + inverse.c
         row = inverse.d * x + inverse.e * y + inverse.f
         return np.stack([column, row], axis=-1)
+
+    def _plane_from_pixels(self, u: Any, v: Any) -> tuple[Any, Any]:
+        """x and y in the CRS, numbers or arrays as the pixels' columns `u` and rows `v` (centres at +0.5)."""
+        affine = self._raster.transform
+        return affine.a * u + affine.b * v + affine.c, affine.d * u + affine.e * v + affine.f
 
     def covers(self, uv: np.ndarray) -> bool:
         """Whether any of the pixels `uv` [rows, columns, 2] lies in the raster."""
@@ -148,8 +151,7 @@ class RasterMap:
 
     def __init__(self, place: Path | str | RemoteFile, frame: LocalFrame) -> None:
         self.raster, self._frame = Raster(place), frame
-        warning = place_warning(self.raster.crs, frame.latitude_deg, frame.longitude_deg)
-        self._warnings = tuple(filter(None, (warning, self.raster.bands.warning)))
+        self._warnings = self.raster.warnings()
 
     def read(self, bounds: Bounds, metres_per_pixel: float) -> AerialImage:
         """See MapSource.read."""
