@@ -80,16 +80,18 @@ def test_grey_and_four_bands(tmp_path) -> None:
     np.testing.assert_array_equal(crop.image[5, 2], (200, 0, 0))
 
 
-@pytest.mark.parametrize("kind", ["alpha", "nodata"])
+@pytest.mark.parametrize("kind", ["alpha", "nodata", "nodata beside a mask"])
 @pytest.mark.parametrize("metres_per_pixel", [0.2, 1.0])
 def test_masked_pixels_are_invalid_and_do_not_shine_through(tmp_path, kind, metres_per_pixel) -> None:
     bands = np.full((4 if kind == "alpha" else 3, 400, 400), 255, np.uint8)
     bands[:3] = 90
-    bands[:, :, :200] = 0
+    bands[:, :, :201] = 0  # averaged pixels of 4 lie on both sides of this edge
     options = {"photometric": "RGB", "alpha": "yes"} if kind == "alpha" else {"nodata": 0}
-    crop = RasterMap(write(tmp_path / "map.tif", bands, **options), FRAME).read(
-        Bounds.around(0, 0, 20), metres_per_pixel
-    )
+    path = write(tmp_path / "map.tif", bands, **options)
+    if "mask" in kind:
+        with rasterio.open(path, "r+") as raster:
+            raster.write_mask(np.full((400, 400), 255, np.uint8))
+    crop = RasterMap(path, FRAME).read(Bounds.around(0, 0, 20), metres_per_pixel)
     assert crop.valid_ratio == pytest.approx(0.5, abs=0.06)
     x_m = crop.grid.cell_centres_xy_m[:, 0].reshape(crop.valid.shape)
     assert not crop.valid[x_m < -1.0].any() and crop.valid[x_m > 2.5].all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from rasterio import DatasetReader
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
@@ -141,9 +142,24 @@ def _colour_masks(
     raster: DatasetReader, colours: list[int], window: Window, shape: tuple[int, int]
 ) -> np.ndarray:
     """GDAL's masks [3, *shape] of nodata values and mask bands; opacity is not among them (see Bands.alpha)."""
-    if MaskFlags.alpha in raster.mask_flag_enums[colours[0] - 1]:
+    flags = raster.mask_flag_enums[colours[0] - 1]
+    if MaskFlags.alpha in flags:
         return np.ones((3, *shape), np.uint8)
-    return raster.read_masks(colours, window=window, out_shape=(3, *shape))
+    masks = raster.read_masks(colours, window=window, out_shape=(3, *shape))
+    nodata = np.array(
+        [raster.nodatavals[band - 1] for band in colours], dtype=float
+    )  # NaN where there is none
+    if MaskFlags.per_dataset in flags and np.isfinite(nodata).any():
+        # GDAL passes over nodata where there is a mask band.
+        values = raster.read(colours, window=window, out_shape=(3, *shape))
+        hole = (values == nodata[:, None, None]).all(axis=0).astype(np.uint8)
+        if shape != (
+            window.height,
+            window.width,
+        ):  # averaged: beside a hole, pixels are made of imagery and nodata
+            hole = cv2.dilate(hole, np.ones((3, 3), np.uint8))
+        masks[:, hole > 0] = 0
+    return masks
 
 
 def read_colours(
