@@ -427,6 +427,20 @@ def test_a_folder_of_rasters_shows_the_finest(tmp_path, frame) -> None:
         open_map_source(str(folder), frame)
 
 
+def test_a_sheet_that_is_damaged_later_does_not_hide_the_others(tmp_path, frame) -> None:
+    for name, east_m in (("west.tif", -20.0), ("east.tif", 20.0)):
+        latitude_deg, longitude_deg, _ = frame.geodetic_from_enu([east_m, 0.0, 0.0])
+        middle = LocalFrame(float(latitude_deg), float(longitude_deg))
+        write_raster(tmp_path / name, np.full((3, 200, 200), 90, np.uint8), middle, 32632, 0.2)
+    source = open_map_source(str(tmp_path), frame)
+    (tmp_path / "west.tif").write_bytes(b"rubbish")
+    crop = source.read(Bounds.around(0, 0, 10), 0.5)
+    assert not crop.valid[:, :18].any() and crop.valid[:, 22:].all()
+    assert len(crop.problems) == 1 and "west.tif" in crop.problems[0]
+    with pytest.raises(MapSourceError, match="cannot open the map .*west.tif"):
+        source.read(Bounds.around(-20, 0, 10), 0.5)
+
+
 def test_other_files_in_a_folder(tmp_path, frame) -> None:
     write_raster(tmp_path / "map.tif", np.full((3, 64, 64), 90, np.uint8), frame)
     (tmp_path / "._map.tif").write_bytes(b"resource fork of macOS")

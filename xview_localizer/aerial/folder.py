@@ -42,7 +42,8 @@ class _Sheet:
 class FolderMap:
     """The raster files of a folder, each in any CRS; where several cover a place, the finest is read. Thread-safe.
 
-    Raises MapSourceError where the folder holds no raster file, or one that is not a map.
+    Files that cannot be read any more are listed in `AerialImage.problems`; `read` raises MapSourceError where the
+    others show nothing. Raises MapSourceError where the folder holds no raster file, or one that is not a map.
     """
 
     def __init__(self, folder: Path, suffixes: tuple[str, ...], frame: LocalFrame) -> None:
@@ -64,14 +65,23 @@ class FolderMap:
         image = np.zeros((grid.rows, grid.columns, 3), np.uint8)
         valid = np.zeros(image.shape[:2], bool)
         warnings: list[str] = []
+        failures: list[MapSourceError] = []
         for sheet in self._sheets:
-            if sheet.overlaps(grid.bounds) and not valid.all():
+            if not sheet.overlaps(grid.bounds) or valid.all():
+                continue
+            try:
                 crop = self._opened(sheet.path).read(bounds, metres_per_pixel)
-                fresh = crop.valid & ~valid
-                image[fresh] = crop.image[fresh]
-                valid |= fresh
-                warnings += crop.warnings
-        return AerialImage(image, valid, grid, warnings=tuple(dict.fromkeys(warnings)))
+            except MapSourceError as failure:
+                failures.append(failure)
+                continue
+            fresh = crop.valid & ~valid
+            image[fresh] = crop.image[fresh]
+            valid |= fresh
+            warnings += crop.warnings
+        if failures and not valid.any():
+            raise failures[0]
+        problems = tuple(map(str, failures))
+        return AerialImage(image, valid, grid, problems, tuple(dict.fromkeys(warnings)))
 
     def level(self, x_m: float, y_m: float, metres_per_pixel: float) -> SourceLevel:
         """See MapSource.level."""
