@@ -9,7 +9,7 @@ import numpy as np
 BLACK_UP_TO, WHITE_FROM = 4, 252
 # Shadows, roofs and lines of pure black or white are narrower than this.
 NARROWEST_M = 8.0
-# And lawns and roofs of another pure colour, as drawn maps have them, narrower than this.
+# Lawns and roofs of any other pure colour, as drawn maps have them, are narrower than this.
 NARROWEST_OF_ANY_COLOUR_M = 24.0
 
 

@@ -58,8 +58,8 @@ class HttpAnswer:
 
 
 @dataclass
-class _Engine:
-    """The event loop and the HTTP session that a client's thread owns."""
+class _EventLoop:
+    """The event loop that a client's thread runs, and its HTTP session."""
 
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     session: aiohttp.ClientSession | None = None
@@ -82,7 +82,7 @@ class HttpClient:
 
     def __init__(self, user_agent: str, interruption: Interruption | None = None) -> None:
         self._user_agent, self._interruption = user_agent, interruption or Interruption()
-        self._engine: _Engine | None = None
+        self._event_loop: _EventLoop | None = None
         self._lock = threading.Lock()
 
     def get(
@@ -93,10 +93,10 @@ class HttpClient:
         Redirects are followed within the host (and from http to https), never to another one. Proxies of the
         environment are used, but not for this machine's own servers.
         """
-        engine = self._started()
-        asked = asyncio.wait_for(self._get(engine, url, max_bytes, headers or {}), timeout_sec)
+        event_loop = self._started()
+        asked = asyncio.wait_for(self._get(event_loop, url, max_bytes, headers or {}), timeout_sec)
         try:
-            answer = asyncio.run_coroutine_threadsafe(asked, engine.loop)
+            answer = asyncio.run_coroutine_threadsafe(asked, event_loop.loop)
             with self._interruption.calling(answer.cancel):
                 return answer.result()
         except CancelledError as error:
@@ -110,27 +110,29 @@ class HttpClient:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise HttpError(f"the connection broke off ({type(error).__name__})") from error
 
-    def _started(self) -> _Engine:
+    def _started(self) -> _EventLoop:
         with self._lock:
-            if self._engine is None:
-                self._engine = _Engine()
-                threading.Thread(target=self._engine.run, name="http", daemon=True).start()
-                weakref.finalize(self, self._engine.stop)
-            return self._engine
+            if self._event_loop is None:
+                self._event_loop = _EventLoop()
+                threading.Thread(target=self._event_loop.run, name="http", daemon=True).start()
+                weakref.finalize(self, self._event_loop.stop)
+            return self._event_loop
 
-    async def _get(self, engine: _Engine, url: str, max_bytes: int, headers: Mapping[str, str]) -> HttpAnswer:
-        if engine.session is None:
-            engine.session = aiohttp.ClientSession(
+    async def _get(
+        self, event_loop: _EventLoop, url: str, max_bytes: int, headers: Mapping[str, str]
+    ) -> HttpAnswer:
+        if event_loop.session is None:
+            event_loop.session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS),
                 timeout=aiohttp.ClientTimeout(total=None),  # the deadline is that of the whole request
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
-                auto_decompress=False,  # may be a bomb; see _unpacked
+                auto_decompress=False,  # aiohttp unpacks without a limit on the size; see _unpacked
             )
         for _ in range(_MAX_REDIRECTS + 1):
             # Characters that are percent-encoded already stay as they are.
             address = URL(quote(url, safe="!#$%&'()*+,/:;=?@[]~"), encoded=True)
-            async with engine.session.get(
+            async with event_loop.session.get(
                 address, headers=headers, allow_redirects=False, proxy=_proxy(url)
             ) as response:
                 if response.status in (301, 302, 303, 307, 308) and "Location" in response.headers:

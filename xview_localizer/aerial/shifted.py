@@ -1,4 +1,4 @@
-"""A map moved by a constant offset, against misregistered photos or a national datum without its grid."""
+"""A map moved by a constant offset: the remedy for misregistered photos and for a datum whose shift grid is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a network's depth prediction to metric range, with the ground plane as the yardstick.
+"""From a network's depth prediction to metric range, calibrated on the ground plane.
 
 A ray that points below the horizon meets level ground at the range h / sin(-elevation), h the camera's
 height. Cells that do look at the ground therefore fix the unknown scale (and shift) of a prediction, and

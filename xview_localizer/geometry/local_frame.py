@@ -13,9 +13,9 @@ import numpy as np
 import pymap3d
 from numpy.typing import ArrayLike
 
-# Each iteration reduces the error by the square of the distance in Earth radii: to micrometres at 200 km.
-FOOT_ITERATIONS = 4
-
+# Iterations that find the point at the datum's altitude with a given east and north. Each reduces the error by the
+# square of the distance in Earth radii: to micrometres at 200 km.
+ALTITUDE_ITERATIONS = 4
 
 Coordinate = float | np.ndarray
 
@@ -63,7 +63,7 @@ class LocalFrame:
         """Latitude and longitude (degrees) and altitude (m), each [...], of points [..., 3]."""
         east_m, north_m, up_m = np.moveaxis(np.asarray(xyz_m, dtype=np.float64), -1, 0)
         below_plane_m = np.zeros_like(east_m)
-        for _ in range(FOOT_ITERATIONS):
+        for _ in range(ALTITUDE_ITERATIONS):
             latitude_deg, longitude_deg, altitude_m = pymap3d.enu2geodetic(
                 east_m, north_m, -below_plane_m, *self._datum
             )

@@ -38,7 +38,8 @@ def project_raster(
     # All of the squares' pixels; they reach half a step beyond the raster.
     uv = np.zeros((2, *(STEP_PX * n for n in smooth.shape)), np.float32)
     valid = _by_pixel(smooth)
-    i, j = _extent(smooth, 0), _extent(smooth, 1)  # of a camera's plan, one half or less
+    # Only the part that has smooth squares is interpolated; of a pinhole camera's plan view that is half or less.
+    i, j = _extent(smooth, 0), _extent(smooth, 1)
     lattice = np.where(seen, projected, 0.0)[:, i.start : i.stop + 1, j.start : j.stop + 1]
     i, j = (slice(STEP_PX * squares.start, STEP_PX * squares.stop) for squares in (i, j))
     np.multiply(_interpolated(lattice), valid[i, j], out=uv[:, i, j])

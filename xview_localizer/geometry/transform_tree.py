@@ -57,6 +57,7 @@ class TransformTree:
         self._lock = threading.Lock()
 
     def set_static(self, parent: str, child: str, T_parent_child: Transform) -> None:
+        """Give `child` a transform that holds for all time, in place of any that it has."""
         with self._lock:
             self._edges[child] = _Edge(parent, T_parent_child)
 
@@ -86,13 +87,13 @@ class TransformTree:
         Raises TransformError.
         """
         with self._lock:
-            below_parent, below_child = list(self._ancestors(parent)), list(self._ancestors(child))
-            common = next((frame for frame in below_child if frame in below_parent), None)
+            above_parent, above_child = list(self._ancestors(parent)), list(self._ancestors(child))
+            common = next((frame for frame in above_child if frame in above_parent), None)
             if common is None:
                 raise TransformError(self._unconnected(parent, child))
             try:
-                T_common_parent = self._chain(below_parent[: below_parent.index(common)], stamp_sec, hold_sec)
-                T_common_child = self._chain(below_child[: below_child.index(common)], stamp_sec, hold_sec)
+                T_common_parent = self._chain(above_parent[: above_parent.index(common)], stamp_sec, hold_sec)
+                T_common_child = self._chain(above_child[: above_child.index(common)], stamp_sec, hold_sec)
             except TransformError as error:
                 raise TransformError(
                     f"no transform {parent} → {child} at {stamp_sec:.3f} s: {error}"
@@ -131,6 +132,7 @@ def _last_part(frame: str) -> str:
 
 
 def _at(edge: _Edge, frame: str, stamp_sec: float, hold_sec: float) -> Transform:
+    """The transform of `frame` in its parent at a stamp; see TransformTree.lookup. Raises TransformError."""
     if edge.static is not None:
         return edge.static
     first_sec, last_sec = edge.stamps[0], edge.stamps[-1]
