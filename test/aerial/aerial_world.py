@@ -19,11 +19,14 @@ import uvicorn
 from pyproj import Transformer
 from rasterio.transform import from_origin
 
+from xview_localizer.aerial.fetch import FetchConfig
 from xview_localizer.aerial.map_server import TILE_ROUTE, make_app
 from xview_localizer.aerial.mercator import pixel_from_geodetic
 from xview_localizer.geometry.local_frame import LocalFrame
 
 ZOOM = 19
+# A busy machine answers late, too; only tests of servers that do not answer are in a hurry.
+PATIENT = FetchConfig(timeout_sec=30.0, retries=1)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from aerial_world import served
+from aerial_world import PATIENT, served
 from pyproj import Transformer
 from rasterio.enums import Resampling
 from rasterio.transform import from_origin
@@ -100,7 +100,7 @@ def test_corners_at_utm_zone_edges(tmp_path, latitude_deg, longitude_deg, epsg) 
     expected = proj_enu(utm_m, epsg, frame)
     direct = seen_marks(open_map_source(str(path), frame), expected, 0.1)
     with served(path) as template:
-        tiled = open_map_source(template, frame, TileMatrix(max_zoom=21))
+        tiled = open_map_source(template, frame, TileMatrix(max_zoom=21), PATIENT)
         through_server = seen_marks(tiled, expected, 0.1)
     for name, found in (("direct", direct), ("through the server", through_server)):
         error_m = np.linalg.norm(found - expected, axis=1).max()

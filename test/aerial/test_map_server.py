@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from aerial_world import ZOOM, centre_tile, served, world_tile, write_mbtiles, write_raster
+from aerial_world import PATIENT, ZOOM, centre_tile, served, world_tile, write_mbtiles, write_raster
 
 from xview_localizer.aerial.cache import TileCache
 from xview_localizer.aerial.http_client import HttpAnswer, HttpClient
@@ -23,7 +23,7 @@ from xview_localizer.simulation.geotiff import write_utm_geotiff
 
 
 def answer(url: str) -> HttpAnswer:
-    return HttpClient("test").get(url, 5.0, 10_000_000)
+    return HttpClient("test").get(url, PATIENT.timeout_sec, 10_000_000)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def geotiff(tmp_path, frame) -> Path:
 def test_process_serves_and_stops(geotiff, frame, tmp_path) -> None:
     cache = TileCache(tmp_path / "tiles")
     with MapServerProcess(geotiff) as server:
-        source = open_map_source(server.template, frame, TileMatrix(max_zoom=20), cache=cache)
+        source = open_map_source(server.template, frame, TileMatrix(max_zoom=20), PATIENT, cache)
         crop = source.read(Bounds.around(0, 0, 30), 0.25)
         process = server._process
     assert process.returncode in (0, -signal.SIGTERM)
@@ -100,7 +100,8 @@ def test_two_at_once_serve_each_its_own_map(tmp_path, frame) -> None:
     try:
         templates = [server.stdout.readline().split(" as ")[1].strip() for server in servers]
         crops = [
-            open_map_source(template, frame).read(Bounds.around(0, 0, 10), 0.25) for template in templates
+            open_map_source(template, frame, fetch=PATIENT).read(Bounds.around(0, 0, 10), 0.25)
+            for template in templates
         ]
     finally:
         for server in servers:
@@ -113,7 +114,7 @@ def test_two_at_once_serve_each_its_own_map(tmp_path, frame) -> None:
 def test_edges_are_transparent_and_beyond_is_404(tmp_path, frame) -> None:
     path = write_raster(tmp_path / "map.tif", np.full((3, 400, 400), 100, np.uint8), frame)
     with served(path) as template:
-        source = open_map_source(template, frame, TileMatrix(max_zoom=20))
+        source = open_map_source(template, frame, TileMatrix(max_zoom=20), PATIENT)
         crop = source.read(Bounds.around(0, 0, 80), 0.25)
         far = template.format(z=ZOOM, x=5, y=5)
         assert answer(far).status == 404
@@ -139,7 +140,7 @@ def test_grey_and_infrared_rasters_are_served(tmp_path, frame, count) -> None:
     bands[3:] = 3
     options = {"photometric": "RGB", "alpha": "unspecified"} if count == 4 else {}
     with served(write_raster(tmp_path / "map.tif", bands, frame, **options)) as template:
-        crop = open_map_source(template, frame).read(Bounds.around(0, 0, 10), 0.25)
+        crop = open_map_source(template, frame, fetch=PATIENT).read(Bounds.around(0, 0, 10), 0.25)
     assert crop.valid.all() and (crop.image == 77).all()
 
 
@@ -164,7 +165,7 @@ def test_proxies_of_the_environment_are_not_asked(geotiff, frame, monkeypatch) -
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with served(geotiff) as template:
-        source = open_map_source(template, frame, TileMatrix(max_zoom=20))
+        source = open_map_source(template, frame, TileMatrix(max_zoom=20), PATIENT)
         assert source.read(Bounds.around(0, 0, 10), 0.25).valid.all()
 
 

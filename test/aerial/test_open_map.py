@@ -9,7 +9,17 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from aerial_world import ZOOM, Reply, centre_tile, encoded, served, world_tile, write_mbtiles, write_raster
+from aerial_world import (
+    PATIENT,
+    ZOOM,
+    Reply,
+    centre_tile,
+    encoded,
+    served,
+    world_tile,
+    write_mbtiles,
+    write_raster,
+)
 
 from xview_localizer.aerial.fetch import FetchConfig
 from xview_localizer.aerial.memory import InMemoryMap
@@ -166,7 +176,9 @@ def test_the_served_map_equals_the_file(tmp_path, frame) -> None:
     path = write_raster(tmp_path / "map.tif", np.stack([waves] * 3), frame)
     direct = open_map_source(str(path), frame).read(Bounds.around(0, 0, 25), 0.25)
     with served(path) as template:
-        tiled = open_map_source(template, frame, TileMatrix(max_zoom=21)).read(Bounds.around(0, 0, 25), 0.25)
+        tiled = open_map_source(template, frame, TileMatrix(max_zoom=21), PATIENT).read(
+            Bounds.around(0, 0, 25), 0.25
+        )
     assert direct.valid.all() and tiled.valid.all()
     assert np.abs(tiled.image.astype(int) - direct.image).mean() < 4  # both interpolate
 

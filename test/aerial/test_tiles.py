@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from aerial_world import ZOOM, Reply, TileServer, centre_tile, encoded, world_tile, write_mbtiles
+from aerial_world import PATIENT, ZOOM, Reply, TileServer, centre_tile, encoded, world_tile, write_mbtiles
 
 from xview_localizer.aerial.fetch import FetchConfig, TileMissing
 from xview_localizer.aerial.mercator import metres_per_pixel, pixel_from_geodetic
@@ -28,8 +28,7 @@ from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.local_frame import LocalFrame
 
 BOUNDS = Bounds(-40.0, -35.0, 45.0, 50.0)
-# A busy machine answers late, too; only tests of servers that do not answer are in a hurry.
-PATIENT, QUICK = FetchConfig(timeout_sec=30.0, retries=1), FetchConfig(timeout_sec=0.3, retries=1)
+QUICK = FetchConfig(timeout_sec=0.3, retries=1)
 
 
 def publish(
