@@ -144,8 +144,7 @@ def _write_parts(
     elsewhere = _elsewhere(
         out / "learn", [posed[n] for n in split.learn], [posed[n] for n in split.calibrate]
     )
-    (out / "elsewhere").mkdir(exist_ok=True)
-    (out / "elsewhere" / "pairs.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in elsewhere))
+    write_whole(out / "elsewhere" / "pairs.jsonl", "".join(json.dumps(entry) + "\n" for entry in elsewhere))
     write_whole(out / "split.json", json.dumps({"road_m": split.road_m, **named}, indent=1))
     progress.report(", ".join(f"{len(ids)} images to {name}" for name, ids in named.items()))
 
