@@ -259,10 +259,12 @@ class LocalizerNode(LifecycleNode):
             self.get_logger().debug(f"cannot prefetch around {xy_m}: {error}")
 
     def _every_second(self) -> None:
+        remedies: dict[str, str] = {}
         if self._inputs is not None:
             self._inputs.match()
+            remedies = self._inputs.remedies
         dropped = self._worker.dropped if self._worker is not None else 0
-        self._state_publisher.publish(*self._health.report(self._state, dropped, self._doubts()))
+        self._state_publisher.publish(self._health.report(self._state, dropped, self._doubts(), remedies))
 
     def _doubts(self) -> list[str]:
         if self._intake is None:
