@@ -147,9 +147,10 @@ class DriveIntake:
             self.tracker.on_gravity(stamp_sec, gravity_base, messages.is_from_acceleration(message))
         self.doubts.on_attitude(messages.has_default_orientation(message))
 
-    def on_received(self, image: CameraImage) -> None:
-        """Compare an image's stamp with the sensors' newest ones at the moment it comes in."""
-        self.clock_lag.on_image(image.camera, image.stamp_sec, self.tracker.newest_sec())
+    def on_received(self, image: CameraImage, held_back_sec: float = 0.0) -> None:
+        """Compare an image's stamp with the sensors' newest ones at the moment it came in, `held_back_sec` ago."""
+        newest_sec = {sensor: newest - held_back_sec for sensor, newest in self.tracker.newest_sec().items()}
+        self.clock_lag.on_image(image.camera, image.stamp_sec, newest_sec)
 
     def on_image(self, message) -> float:
         """Announce an image that is about to be observed; returns its stamp in seconds."""
