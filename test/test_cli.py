@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import typer
 import yaml
+from rich.console import Console
 from typer.testing import CliRunner
 
 from xview_localizer.cli import common
@@ -450,3 +451,17 @@ def test_engines_are_listed_and_cleaned(tmp_path):
     ).output.replace("\n", "")
     cleaned = RUNNER.invoke(cli.app, ["engines", "clean", "--all", "--cache", str(tmp_path)])
     assert cleaned.exit_code == 0 and not list(tmp_path.glob("*.engine"))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_loop_with_progress_asks_for_each_item_when_it_needs_it(monkeypatch, terminal):
+    """Reading the next image of a recording also hands the sensors' messages before it to the tracker."""
+    monkeypatch.setattr(common, "console", Console(file=io.StringIO(), force_terminal=terminal))
+    made = []
+
+    def items():
+        for number in range(3):
+            made.append(number)
+            yield number
+
+    assert [(number, len(made)) for number in common.tracked("reading")(items())] == [(0, 1), (1, 2), (2, 3)]
