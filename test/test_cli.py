@@ -185,12 +185,12 @@ def test_town_without_a_route_is_one_line(run, tmp_path, monkeypatch):
 
 
 def test_replay_that_fails_shows_the_node_s_log(run, tmp_path, monkeypatch):
-    replay = pytest.importorskip("xview_localizer.ros.replay")
+    bag_player = pytest.importorskip("xview_localizer.ros.bag_player")
     from xview_localizer import demo
     from xview_localizer.recordings import drives
 
     monkeypatch.setattr(drives, "open_drive", lambda *_: None)
-    error = replay.ReplayError("the localizer node did not become active; its log ends with:\nboom")
+    error = bag_player.ReplayError("the localizer node did not become active; its log ends with:\nboom")
     monkeypatch.setattr(demo, "replay_and_report", lambda *_, **__: fails(error)())
     code, err = run("replay", tmp_path)
     assert code == 1 and err.endswith("its log ends with:\nboom\n") and "Traceback" not in err

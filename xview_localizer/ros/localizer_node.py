@@ -27,8 +27,8 @@ from xview_localizer.models.package import ModelPackageError
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.parameters.table import SettingsError
 from xview_localizer.ros import tf
-from xview_localizer.ros.conversions import image_decoder
 from xview_localizer.ros.diagnostics import Health
+from xview_localizer.ros.image_decoder import image_decoder
 from xview_localizer.ros.image_job import ImageJob
 from xview_localizer.ros.inputs import Inputs
 from xview_localizer.ros.lifecycle_guard import refuse_impossible_transitions

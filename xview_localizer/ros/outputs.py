@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import OccupancyGrid
@@ -91,7 +92,8 @@ class Outputs:
             )
         )
 
-    def publish_debug(self, image_header: Header, image) -> None:
+    def publish_debug(self, image_header: Header, image: np.ndarray) -> None:
+        """`image` [H, W, 3] is RGB."""
         self._debug.publish(image_message(Header(stamp=image_header.stamp, frame_id=self._map_frame), image))
 
     def publish_markers(
