@@ -15,9 +15,9 @@ def clock(monkeypatch):
     return now
 
 
-def found_by(health, state="active", dropped=0, **options):
+def found_by(health, state="active", **options):
     """Level and text of the next report."""
-    report = health.report(state, dropped, **options)
+    report = health.report(state, **options)
     return report.level, report.text
 
 
@@ -60,7 +60,7 @@ def test_the_camera_that_falls_silent_is_named(clock):
     health.received("front/image")
     health.received("fix")
     health.malformed("front/image", "cut off")
-    report = health.report("active", 0)
+    report = health.report("active")
     assert (report.level, report.text) == (
         WARN,
         "nothing on left/image for more than 3 s; malformed front/image: cut off",
@@ -71,7 +71,7 @@ def test_the_camera_that_falls_silent_is_named(clock):
 def test_nothing_is_expected_on_an_input_that_a_file_replaces(clock):
     health = Health({}, cameras=("front", "left"), unused={"left/camera_info"})
     clock[0] += 3.5
-    report = health.report("active", 0)
+    report = health.report("active")
     assert "front/camera_info" in report.text and "left/camera_info" not in report.text
     assert not any(name.startswith("left/camera_info") for name in report.values)
 
@@ -86,7 +86,7 @@ def test_nothing_is_missed_before_it_could_come(clock):
     for name in ("image", "camera_info", "fix", "odom"):
         health.received(name)
     clock[0] += 60.0
-    health.report("inactive", 0)
+    health.report("inactive")
     clock[0] += 1.0
     assert found_by(health) == (OK, "active")
     clock[0] += 3.0
@@ -115,7 +115,7 @@ def test_reasons_that_are_the_operator_s_business(clock, reason, level, message)
         health.received(name)
     rejection = Rejection.of(reason, detail="somehow", x_m=1.0, y_m=2.0)
     health.localized(ImageRecord.rejected(7.0, rejection), 10.0)
-    report = health.report("active", 0)
+    report = health.report("active")
     assert (report.level, report.text) == (level, message)
     values = report.values
     assert (values["last_reason"], values["last_reason_code"]) == (rejection.text, reason.name)
@@ -132,7 +132,7 @@ def test_lost_messages_are_told_where_they_are_many(clock):
     assert found_by(health) == (OK, "active")
     health.received("image")
     health.lost("image", 1)
-    report = health.report("active", 0)
+    report = health.report("active")
     values = report.values
     assert (report.level, values["image_lost"], values["image_received"]) == (WARN, "2", "11")
     assert report.text == (
@@ -143,12 +143,14 @@ def test_lost_messages_are_told_where_they_are_many(clock):
 
 def after_ten_seconds(clock, rate_hz, answered_per_sec, dropped_per_sec):
     health = Health({}, rate_hz)
-    for second in range(12):
+    for _ in range(12):
         for name in ("image", "camera_info", "fix"):
             health.received(name)
         for _ in range(answered_per_sec):
             health.localized(ImageRecord(8.0, accepted=True, reason=""), 10.0)
-        found = found_by(health, dropped=second * dropped_per_sec)
+        found = found_by(health)
+        for _ in range(dropped_per_sec):
+            health.dropped()
         clock[0] += 1.0
     return found
 

@@ -94,7 +94,7 @@ def work(localizer, intake, wanted=()):
     job.run(ReceivedMoment((image,), 0.0), worker)
     (record,) = records
     assert (record.stamp_sec, record.accepted) == (7.0, False)
-    return record, overlays, health.report("active", 0)
+    return record, overlays, health.report("active")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_camera_info_may_come_once(monkeypatch):
     monkeypatch.setattr("xview_localizer.ros.diagnostics.time.monotonic", lambda: next(clock))
     health = Health({})
     health.received("camera_info")
-    report = health.report("active", 0)
+    report = health.report("active")
     assert report.level == WARN
     assert "nothing on image" in report.text
     assert "camera_info" not in report.text

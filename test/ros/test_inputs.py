@@ -34,6 +34,6 @@ def test_an_error_that_nobody_foresaw_ends_nothing(graph):
     until(publisher.get_subscription_count)
     publisher.publish(NavSatFix())
     until(lambda: woken)
-    values = health.report("active", 0).values
+    values = health.report("active").values
     assert values["fix_problem"] == "internal error: ZeroDivisionError('somehow')"
     inputs.destroy()

@@ -115,7 +115,7 @@ class Health:
         self._inputs = {name: InputHealth() for name in names if name not in unused}
         self._inputs_reported = self._snapshot()
         self._accepted = self._rejected = self._in_a_row = 0
-        self._skipped = 0
+        self._skipped = self._dropped = 0
         self._work: deque[Work] = deque()  # within RATE_WINDOW_SEC, and the last one before
         self._last_reason = self._last_reason_code = ""
         self._latency_ms = self._latency_max_ms = 0.0
@@ -141,6 +141,11 @@ class Health:
         with self._lock:
             self._skipped += 1
 
+    def dropped(self) -> None:
+        """An image was not worked on, because a newer one came in before its turn."""
+        with self._lock:
+            self._dropped += 1
+
     def localized(self, record: ImageRecord, latency_ms: float) -> None:
         with self._lock:
             self._accepted += record.accepted
@@ -150,24 +155,24 @@ class Health:
             self._latency_ms, self._latency_max_ms = latency_ms, max(latency_ms, self._latency_max_ms)
 
     def report(
-        self, state: str, dropped: int, doubts: Sequence[str] = (), remedies: Mapping[str, str] = {}
+        self, state: str, doubts: Sequence[str] = (), remedies: Mapping[str, str] | None = None
     ) -> Report:
         """What has happened until now. Conditions about news since the last report start afresh.
 
-        `dropped` are the images that a newer one replaced, `doubts` those of settings and data, `remedies` what to do
-        about an input on which nothing comes, by the input's name.
+        `doubts` are those of settings and data, `remedies` what to do about an input on which nothing comes, by the
+        input.
         """
         with self._lock:
-            self._note_work(state, dropped)
+            self._note_work(state)
             if state != "active":
                 self._listening_since = time.monotonic()  # inputs are subscribed to on activation
-            findings = self._findings(remedies) if state == "active" else []
+            findings = self._findings(remedies or {}) if state == "active" else []
             findings += [Finding(WARN, doubt) for doubt in doubts]
-            values = self._values(state, dropped)
+            values = self._values(state)
             self._inputs_reported = self._snapshot()
             return Report(state, tuple(findings), values)
 
-    def _values(self, state: str, dropped: int) -> dict[str, str]:
+    def _values(self, state: str) -> dict[str, str]:
         total = self._accepted + self._rejected
         values = self._about | {
             "state": state,
@@ -175,7 +180,7 @@ class Health:
             "accepted": str(self._accepted),
             "rejected": str(self._rejected),
             "accepted_ratio": f"{self._accepted / total:.3f}" if total else "",
-            "dropped": str(dropped),
+            "dropped": str(self._dropped),
             "skipped": str(self._skipped),
             "last_reason": self._last_reason,
             "last_reason_code": self._last_reason_code,
@@ -224,11 +229,11 @@ class Health:
                 silent.append(name)
         return silent
 
-    def _note_work(self, state: str, dropped: int) -> None:
+    def _note_work(self, state: str) -> None:
         if state != "active":
             self._work.clear()
             return
-        now = Work(time.monotonic(), dropped, self._accepted + self._rejected)
+        now = Work(time.monotonic(), self._dropped, self._accepted + self._rejected)
         self._work.append(now)
         while len(self._work) > 1 and now.at_sec - self._work[1].at_sec >= RATE_WINDOW_SEC:
             self._work.popleft()
