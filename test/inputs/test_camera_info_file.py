@@ -68,7 +68,7 @@ def refusal(path, **of_camera):
     return text
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     info=st.builds(
         CameraInfo,
