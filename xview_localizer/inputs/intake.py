@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -57,6 +58,7 @@ class NotMountedError(NotReadyError):
 class DriveIntake:
     """Checks messages and passes them to a DriveTracker; raises MessageError on bad ones.
 
+    One thread may hand over messages and ask for doubts while another observes images and takes their answers.
     `rgb_from_image` converts a sensor_msgs/Image. Raises SettingsError where a camera's mask or calibration file cannot
     be used.
     """
@@ -77,6 +79,7 @@ class DriveIntake:
         self.lean_check = LeanCheck()
         self.doubts = DriveDoubts(settings.values)
         self.clock_lag = ClockLag()
+        self._answers_lock = threading.Lock()  # answers come from the thread that works on images
         self._accepted = 0  # images
         self._imu_problem = ""  # why the last attitude could not be turned into base_link
         self._calibrations = Calibrations(settings, self.doubts)
@@ -188,28 +191,31 @@ class DriveIntake:
     def on_answer(self, observation: Observation, tracked: TrackedFix) -> None:
         """Take the answer for an observation, for the doubts about scale and mountings that many answers raise."""
         fix = tracked.fix
-        self.doubts.on_scale(fix.scale, self._localizer.config.scale_bounds(observation.scale_known))
+        with self._answers_lock:
+            self.doubts.on_scale(fix.scale, self._localizer.config.scale_bounds(observation.scale_known))
         if not fix.accepted:
             return
         self._accepted += 1
         pose = Pose2(fix.x_m, fix.y_m, fix.yaw_rad)
-        with suppress(SampleError):  # where the sensors were cleared meanwhile
+        with suppress(SampleError), self._answers_lock:  # the error where the sensors were cleared meanwhile
             self.lean_check.on_pose(self.tracker.gravity_at(fix.stamp_sec), pose, tracked.on_slope)
         if self._accepted % TILT_EVERY == 0:
             tilt_rad = residual_tilt_rad(self._localizer, observation.on_ground(tracked.on_slope), pose)
             if tilt_rad is not None:
-                self.doubts.on_tilt(tilt_rad)
+                with self._answers_lock:
+                    self.doubts.on_tilt(tilt_rad)
 
     def current_doubts(self) -> list[str]:
         """What an expert would doubt in the settings and in what was received so far."""
-        return [
-            *self.doubts.current(),
-            *self.clock_lag.doubts(),
-            *self.driving_direction.doubts(),
-            *self._odometry_source.doubts(),
-            *self.lean_check.doubts(),
-            *self._path_check.doubts(),
-        ]
+        with self._answers_lock:
+            return [
+                *self.doubts.current(),
+                *self.clock_lag.doubts(),
+                *self.driving_direction.doubts(),
+                *self._odometry_source.doubts(),
+                *self.lean_check.doubts(),
+                *self._path_check.doubts(),
+            ]
 
     def view(self, message, camera: str = ONLY_CAMERA) -> GroundView:
         """A sensor_msgs/Image or CompressedImage as the localizer takes it.

@@ -86,7 +86,9 @@ class Inputs:
             _image_topic(camera, transport),
             raw_type if transport == "raw" else compressed_type,
         )
-        self._listen(image, [image_type], qos.IMAGES, partial(self._on_image, camera), topic)
+        self._listen(
+            image, [image_type], qos.IMAGES, self._checked(image, partial(self._on_image, camera)), topic
+        )
         self._intake.doubts.on_image_topic(self._node.resolve_topic_name(topic), camera)
 
     def _remedy_of_transport(self, camera: str) -> str:
@@ -123,7 +125,6 @@ class Inputs:
         return callback
 
     def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
-        self._health.received(input_of(camera, "image"))
         image = CameraImage(camera, message)
         self._intake.on_received(image)
         for moment in self._moments.add(image):
