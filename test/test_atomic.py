@@ -36,6 +36,13 @@ def test_a_folder_that_holds_something_is_left_as_it_is(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_a_file_is_left_as_it_is(tmp_path):
+    (tmp_path / "drive").write_text("mine")
+    with pytest.raises(FileExistsError), new_folder(tmp_path / "drive"):
+        raise AssertionError("the file is refused before any work is done")
+    assert (tmp_path / "drive").read_text() == "mine"
+
+
 def test_an_empty_folder_is_taken(tmp_path):
     with new_folder(tmp_path) as unfinished:
         (unfinished / "truth.tum").touch()

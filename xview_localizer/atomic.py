@@ -40,8 +40,10 @@ def new_folder(path: Path) -> Iterator[Path]:
     """A folder beside `path` to fill; it becomes `path` at the end, or is removed where filling it fails.
 
     Where the process is killed it stays, under a name that tells, until it is filled anew. Raises OSError where `path`
-    holds something already, which is never replaced.
+    is a file, or holds something already, which is never replaced.
     """
+    if path.is_file():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     if path.is_dir() and any(path.iterdir()):
         raise OSError(errno.ENOTEMPTY, "holds files already; remove it, or give another folder", str(path))
     path = path.absolute()  # `.` has no name of its own
