@@ -141,7 +141,7 @@ def test_towns_by_default_are_no_training_towns():
         (["map-server", "EMPTY/none.tif"], "EMPTY/none.tif is not there"),
         (["map-server", "EMPTY"], "EMPTY is a folder; give one of its files"),
         (["models", "check", "EMPTY"], "it has no model.yaml"),
-        (["simulate", "FILE/drive"], "FILE/drive: a folder is needed"),
+        (["simulate", "FILE/drive"], "FILE: a folder is needed"),
     ],
 )  # fmt: skip
 def test_what_a_user_can_mend_is_one_line(run, tmp_path, monkeypatch, words, message):

@@ -47,9 +47,10 @@ def new_folder(path: Path) -> Iterator[Path]:
     if path.is_dir() and any(path.iterdir()):
         raise OSError(errno.ENOTEMPTY, "holds files already; remove it, or give another folder", str(path))
     path = path.absolute()  # `.` has no name of its own
+    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}{UNFINISHED_SUFFIX}")
     shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
+    unfinished.mkdir()
     try:
         yield unfinished
         unfinished.replace(path)
