@@ -87,9 +87,11 @@ class DriveIntake:
         self.odometry_frame = ""  # the frame in which odometry's poses are
 
     def on_camera_info(self, message, camera: str = ONLY_CAMERA) -> None:
+        """A sensor_msgs/CameraInfo of a camera. Raises MessageError, as the others do."""
         self._calibrations.on_camera_info(message, camera)
 
     def on_fix(self, message) -> None:
+        """A sensor_msgs/NavSatFix or gps_msgs/GPSFix: the position of the antenna that its `frame_id` names."""
         position = messages.position_from_nav_sat_fix(message, self._settings.values["gnss.default_sigma_m"])
         geodetic = (position.latitude_deg, position.longitude_deg, position.altitude_m)
         from_datum_m = self._settings.frame.distance_m(*geodetic[:2])
@@ -107,6 +109,7 @@ class DriveIntake:
         self.doubts.on_status(message.status.status)
 
     def on_odom(self, message) -> None:
+        """A nav_msgs/Odometry, PoseStamped or PoseWithCovarianceStamped: the pose of the child frame or base_link."""
         message = messages.odometry_of(message)
         stamp_sec = _stamp_sec(message)
         self._check_child_frame(message)
@@ -132,6 +135,7 @@ class DriveIntake:
             )
 
     def on_imu(self, message) -> None:
+        """A sensor_msgs/Imu, by whose orientation, or else acceleration, base_link leans."""
         stamp_sec, gravity_imu = _stamp_sec(message), messages.gravity_from_imu(message)
         try:
             gravity_base = self.mountings.R_base_imu(message.header) @ gravity_imu

@@ -122,6 +122,7 @@ class Health:
         self._listening_since = time.monotonic()
 
     def received(self, name: str) -> None:
+        """A message of an input came in, sound or not."""
         with self._lock:
             self._inputs[name].received += 1
             self._inputs[name].received_at = time.monotonic()
@@ -132,6 +133,7 @@ class Health:
             self._inputs[name].lost += count
 
     def malformed(self, name: str, problem: str) -> None:
+        """A message of an input cannot be used, because of `problem`."""
         with self._lock:
             self._inputs[name].malformed += 1
             self._inputs[name].problem = problem
@@ -147,6 +149,7 @@ class Health:
             self._dropped += 1
 
     def localized(self, record: ImageRecord, latency_ms: float) -> None:
+        """An image was accepted or rejected, `latency_ms` after it came in."""
         with self._lock:
             self._accepted += record.accepted
             self._rejected += not record.accepted

@@ -42,6 +42,7 @@ class Inputs:
         self._of_tf: list[Subscription] = []
 
     def subscribe(self) -> None:
+        """Begin to listen on all topics, to image and CameraInfo of each camera."""
         intake = self._intake
         for camera in self._settings.cameras:
             self._subscribe_camera(camera)

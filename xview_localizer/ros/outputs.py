@@ -99,6 +99,7 @@ class Outputs:
     def publish_markers(
         self, image_header: Header, tracked: TrackedFix, seen: Observation, matches: Correspondences | None
     ) -> None:
+        """See markers.py; `matches` are None where no pose was found."""
         header = Header(stamp=image_header.stamp, frame_id=self._map_frame)
         self._markers.publish(markers(header, tracked, seen, matches))
 

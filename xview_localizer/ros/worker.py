@@ -30,10 +30,12 @@ class NewestItemWorker(Generic[Item]):
 
     @property
     def stopping(self) -> bool:
+        """Whether `stop` was called: what the item in work would lead to is no longer wanted."""
         return self._stopping
 
     @property
     def alive(self) -> bool:
+        """Whether the thread still runs, as it may after a `stop` that gave up waiting."""
         return self._thread.is_alive()
 
     def submit(self, item: Item) -> None:
