@@ -11,14 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
-from drives import gnss_error, localize, make_drive, print_table
+from drives import gnss_error, localize, print_table
 
 from xview_localizer.evaluation.drive_summary import summarize_drives
 from xview_localizer.evaluation.metrics import Metrics, write_json
 from xview_localizer.evaluation.trajectory import DriveResult
 from xview_localizer.recordings.bag import Drive
 from xview_localizer.recordings.drive_file import read_drive
-from xview_localizer.simulation.drive import SURROUND, DriveConfig, RigCamera
+from xview_localizer.simulation.drive import SURROUND, DriveConfig, RigCamera, simulate_drive
 from xview_localizer.simulation.town import TownError
 
 TOWN_SIZE_M, LATE_SEC = 260.0, 0.2
@@ -37,7 +37,7 @@ def made_drive(folder: Path, seed: int, config: DriveConfig) -> Path | None:
     """Folder of the drive, made where it is missing; None where its town has no free route."""
     if not folder.is_dir():
         try:
-            make_drive(folder, seed, config)
+            simulate_drive(folder, seed, config)
         except TownError as error:
             print(error, flush=True)
             return None

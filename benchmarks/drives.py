@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import shutil
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -74,7 +73,7 @@ class DriveJob:
         problems = []
         for seed in range(self.seed, self.seed + ATTEMPTS * NEXT_SEED, NEXT_SEED):
             try:
-                make_drive(self.folder, seed, config)
+                simulate_drive(self.folder, seed, config)
             except TownError as error:
                 problems.append(str(error))
                 continue
@@ -91,18 +90,6 @@ def gnss_error(seed: int) -> GnssError:
     """GNSS errors with a bias whose length is drawn from GNSS_BIAS_M by the drive's seed."""
     bias_m = np.random.default_rng((seed, 7)).uniform(*GNSS_BIAS_M)
     return GnssError(bias_sigma_m=float(bias_m / np.sqrt(2)))
-
-
-def make_drive(folder: Path, seed: int, config: DriveConfig) -> None:
-    """Simulate a drive into `folder`, which appears only once it is complete. Raises TownError."""
-    unfinished = folder.with_name(f".{folder.name}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        simulate_drive(unfinished, seed, config)
-    except TownError:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    unfinished.rename(folder)
 
 
 def localize(drive: Drive, model: Path | None, records_file: Path | None = None) -> DriveResult:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import typer
 import yaml
+from rich.console import Console
 from typer.testing import CliRunner
 
 from xview_localizer.cli import common
@@ -140,7 +141,7 @@ def test_towns_by_default_are_no_training_towns():
         (["map-server", "EMPTY/none.tif"], "EMPTY/none.tif is not there"),
         (["map-server", "EMPTY"], "EMPTY is a folder; give one of its files"),
         (["models", "check", "EMPTY"], "it has no model.yaml"),
-        (["simulate", "FILE/drive"], "FILE/drive: a folder is needed"),
+        (["simulate", "FILE/drive"], "FILE: a folder is needed"),
     ],
 )  # fmt: skip
 def test_what_a_user_can_mend_is_one_line(run, tmp_path, monkeypatch, words, message):
@@ -184,12 +185,12 @@ def test_town_without_a_route_is_one_line(run, tmp_path, monkeypatch):
 
 
 def test_replay_that_fails_shows_the_node_s_log(run, tmp_path, monkeypatch):
-    replay = pytest.importorskip("xview_localizer.ros.replay")
+    bag_player = pytest.importorskip("xview_localizer.ros.bag_player")
     from xview_localizer import demo
     from xview_localizer.recordings import drives
 
     monkeypatch.setattr(drives, "open_drive", lambda *_: None)
-    error = replay.ReplayError("the localizer node did not become active; its log ends with:\nboom")
+    error = bag_player.ReplayError("the localizer node did not become active; its log ends with:\nboom")
     monkeypatch.setattr(demo, "replay_and_report", lambda *_, **__: fails(error)())
     code, err = run("replay", tmp_path)
     assert code == 1 and err.endswith("its log ends with:\nboom\n") and "Traceback" not in err
@@ -450,3 +451,17 @@ def test_engines_are_listed_and_cleaned(tmp_path):
     ).output.replace("\n", "")
     cleaned = RUNNER.invoke(cli.app, ["engines", "clean", "--all", "--cache", str(tmp_path)])
     assert cleaned.exit_code == 0 and not list(tmp_path.glob("*.engine"))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_loop_with_progress_asks_for_each_item_when_it_needs_it(monkeypatch, terminal):
+    """Reading the next image of a recording also hands the sensors' messages before it to the tracker."""
+    monkeypatch.setattr(common, "console", Console(file=io.StringIO(), force_terminal=terminal))
+    made = []
+
+    def items():
+        for number in range(3):
+            made.append(number)
+            yield number
+
+    assert [(number, len(made)) for number in common.tracked("reading")(items())] == [(0, 1), (1, 2), (2, 3)]

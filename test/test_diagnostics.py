@@ -15,6 +15,12 @@ def clock(monkeypatch):
     return now
 
 
+def found_by(health, state="active", **options):
+    """Level and text of the next report."""
+    report = health.report(state, **options)
+    return report.level, report.text
+
+
 def after_silence_of(clock, silent, received):
     """Level and text of the node's report, 3.5 s after the last message of the input `silent`.
 
@@ -27,13 +33,22 @@ def after_silence_of(clock, silent, received):
     for name in received:
         if name != silent:
             health.received(name)
-    return health.report("active", 0)[:2]
+    return found_by(health)
 
 
 @pytest.mark.parametrize("silent", ["image", "fix", "odom", "imu"])
 def test_an_input_that_falls_silent_is_named(clock, silent):
     level, message = after_silence_of(clock, silent, ("image", "camera_info", "fix", "odom", "imu"))
     assert (level, message) == (WARN, f"nothing on {silent} for more than 3 s")
+
+
+def test_what_to_do_about_a_silent_input_stands_beside_it(clock):
+    health = Health({})
+    clock[0] += 3.5
+    for name in ("image", "camera_info"):
+        health.received(name)
+    remedies = {"fix": "start its driver", "image": "remap it"}
+    assert found_by(health, remedies=remedies)[1] == "nothing on fix for more than 3 s: start its driver"
 
 
 def test_the_camera_that_falls_silent_is_named(clock):
@@ -45,38 +60,38 @@ def test_the_camera_that_falls_silent_is_named(clock):
     health.received("front/image")
     health.received("fix")
     health.malformed("front/image", "cut off")
-    level, message, values = health.report("active", 0)
-    assert (level, message) == (
+    report = health.report("active")
+    assert (report.level, report.text) == (
         WARN,
         "nothing on left/image for more than 3 s; malformed front/image: cut off",
     )
-    assert values["left/image_age_sec"] == "3.5" and "image_age_sec" not in values
+    assert report.values["left/image_age_sec"] == "3.5" and "image_age_sec" not in report.values
 
 
 def test_nothing_is_expected_on_an_input_that_a_file_replaces(clock):
     health = Health({}, cameras=("front", "left"), unused={"left/camera_info"})
     clock[0] += 3.5
-    _, message, values = health.report("active", 0)
-    assert "front/camera_info" in message and "left/camera_info" not in message
-    assert not any(name.startswith("left/camera_info") for name in values)
+    report = health.report("active")
+    assert "front/camera_info" in report.text and "left/camera_info" not in report.text
+    assert not any(name.startswith("left/camera_info") for name in report.values)
 
 
 def test_nothing_is_missed_before_it_could_come(clock):
     """A node receives nothing before it is activated, nor between two activations."""
     health = Health({})
     clock[0] += 60.0
-    assert health.report("inactive", 0)[:2] == (OK, "inactive")
+    assert found_by(health, "inactive") == (OK, "inactive")
     clock[0] += 1.0
-    assert health.report("active", 0)[:2] == (OK, "active")
+    assert found_by(health) == (OK, "active")
     for name in ("image", "camera_info", "fix", "odom"):
         health.received(name)
     clock[0] += 60.0
-    health.report("inactive", 0)
+    health.report("inactive")
     clock[0] += 1.0
-    assert health.report("active", 0)[:2] == (OK, "active")
+    assert found_by(health) == (OK, "active")
     clock[0] += 3.0
-    level, message, _ = health.report("active", 0)
-    assert (level, message.count("nothing on")) == (WARN, 3)
+    level, text = found_by(health)
+    assert (level, text.count("nothing on")) == (WARN, 3)
 
 
 def test_inputs_that_a_robot_does_without_are_not_missed(clock):
@@ -100,11 +115,12 @@ def test_reasons_that_are_the_operator_s_business(clock, reason, level, message)
         health.received(name)
     rejection = Rejection.of(reason, detail="somehow", x_m=1.0, y_m=2.0)
     health.localized(ImageRecord.rejected(7.0, rejection), 10.0)
-    found, text, values = health.report("active", 0)
-    assert (found, text) == (level, message)
+    report = health.report("active")
+    assert (report.level, report.text) == (level, message)
+    values = report.values
     assert (values["last_reason"], values["last_reason_code"]) == (rejection.text, reason.name)
     health.localized(ImageRecord(8.0, accepted=True, reason=""), 10.0)
-    assert health.report("active", 0)[:2] == (OK, "active")
+    assert found_by(health) == (OK, "active")
 
 
 def test_lost_messages_are_told_where_they_are_many(clock):
@@ -113,27 +129,30 @@ def test_lost_messages_are_told_where_they_are_many(clock):
         for _ in range(10):
             health.received(name)
     health.lost("image", 1)
-    assert health.report("active", 0)[:2] == (OK, "active")
+    assert found_by(health) == (OK, "active")
     health.received("image")
     health.lost("image", 1)
-    level, message, values = health.report("active", 0)
-    assert (level, values["image_lost"], values["image_received"]) == (WARN, "2", "11")
-    assert message == (
+    report = health.report("active")
+    values = report.values
+    assert (report.level, values["image_lost"], values["image_received"]) == (WARN, "2", "11")
+    assert report.text == (
         "1 of 2 messages on image were lost; let its publisher be reliable, or compress images"
     )
-    assert health.report("active", 0)[:2] == (OK, "active")
+    assert found_by(health) == (OK, "active")
 
 
 def after_ten_seconds(clock, rate_hz, answered_per_sec, dropped_per_sec):
     health = Health({}, rate_hz)
-    for second in range(12):
+    for _ in range(12):
         for name in ("image", "camera_info", "fix"):
             health.received(name)
         for _ in range(answered_per_sec):
             health.localized(ImageRecord(8.0, accepted=True, reason=""), 10.0)
-        level, message, _ = health.report("active", second * dropped_per_sec)
+        found = found_by(health)
+        for _ in range(dropped_per_sec):
+            health.dropped()
         clock[0] += 1.0
-    return level, message
+    return found
 
 
 def test_dropping_images_is_normal_where_no_rate_is_asked_for(clock):
@@ -147,4 +166,4 @@ def test_rate_that_is_asked_for_and_not_kept(clock):
 
 
 def test_doubts_are_warned_of(clock):
-    assert Health({}).report("inactive", 0, ["odd mounting"])[:2] == (WARN, "odd mounting")
+    assert found_by(Health({}), "inactive", doubts=["odd mounting"]) == (WARN, "odd mounting")

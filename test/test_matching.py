@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -224,6 +224,7 @@ def test_images_that_get_no_cell_are_left_out():
     assert len(field.weight) == 12 and field.current.all()
 
 
+@settings(deadline=None)
 @given(
     arrays(np.float64, st.integers(1, 500), elements=st.floats(0.15, 1.0)),
     st.floats(0.0, 1.0),

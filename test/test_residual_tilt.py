@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -29,6 +29,7 @@ def intersection_m(ground_xy_m, R_tilted) -> np.ndarray:
     return rays[:, :2] * (-HEIGHT_M / rays[:, 2:])
 
 
+@settings(deadline=None)
 @given(st.floats(-1.0, 1.0), st.floats(-1.0, 1.0), st.integers(0, 2**32 - 1))
 def test_tilted_cells_lie_where_turned_rays_meet_the_ground(front_deg, left_deg, seed):
     rng = np.random.default_rng(seed)

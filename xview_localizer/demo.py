@@ -58,11 +58,12 @@ def replay_and_report(
     """Serve the drive's map, replay its bag through the node over DDS, and judge by the reference.
 
     Returns the run's folder, with its report, and the metrics. `on_record` receives the record of each image.
-    `reference_name`: see read_reference; `rate`: see ReplayPace; a `recording` for Rerun is written where it is given.
+    `reference_name`: see read_reference; `rate`: see replay_drive; a `recording` for Rerun is written where given.
     Raises BagError, MapSourceError, ReplayError, SettingsError.
     """
+    from xview_localizer.ros.bag_player import ReplayError
     from xview_localizer.ros.own_domain import use_own_domain
-    from xview_localizer.ros.replay import ReplayError, ReplayPace, replay_drive
+    from xview_localizer.ros.replay import replay_drive
 
     given = {"model.package": str(model)} if model else {}
     settings = Settings.from_values({**drive.values, **given})
@@ -82,7 +83,7 @@ def replay_and_report(
             answered_sec.append(time.monotonic())
             on_record(record)
 
-        records = replay_drive(drive, values, ReplayPace(rate), answered)
+        records = replay_drive(drive, values, rate, answered)
     if not records:
         raise ReplayError(
             "the node answered no image: does the bag hold images, and is the rate within its means?"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
@@ -21,6 +21,7 @@ def lower_right_covered(camera):
     return shows_world
 
 
+@settings(deadline=None)
 @given(st.floats(0.0, 319.99), st.floats(0.0, 239.99))
 def test_projection_shows_a_pixel_where_the_mask_is_white(u, v):
     masked = MaskedCamera(PINHOLE, lower_right_covered(PINHOLE))

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xview_localizer.geometry.masked_camera import MaskedCamera
-from xview_localizer.inputs.camera_info_file import KEYS, CameraInfo, RegionOfInterest, read_camera_info
+from xview_localizer.inputs.camera_info import CameraInfo, RegionOfInterest
+from xview_localizer.inputs.camera_info_file import KEYS, read_camera_info
 from xview_localizer.inputs.intake import DriveIntake
 from xview_localizer.inputs.messages import camera_from_info
 from xview_localizer.parameters.settings import Settings
@@ -67,7 +68,7 @@ def refusal(path, **of_camera):
     return text
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     info=st.builds(
         CameraInfo,

@@ -46,6 +46,19 @@ def test_the_camera_of_the_intake_is_masked(bonnet):
     assert camera.shows_world[:32].all() and not camera.shows_world[32:].any()
 
 
+def test_the_masked_camera_stays_while_its_camera_info_does(bonnet):
+    """What is computed once for a camera, such as how its pixels are resampled, then need not be computed again."""
+    intake = DriveIntake(None, Settings.from_values({**REQUIRED, "camera.mask": str(bonnet)}))
+    intake.on_camera_info(camera_info())
+    first = intake.cameras[""]
+    intake.on_camera_info(camera_info())
+    assert intake.cameras[""] is first
+    zoomed = camera_info()
+    zoomed.k[0] = zoomed.k[4] = 40.0
+    intake.on_camera_info(zoomed)
+    assert intake.cameras[""].camera.fx == 40.0
+
+
 def test_of_several_cameras_each_has_its_own(bonnet):
     given = {"cameras": ("front", "left"), "camera.front.mask": str(bonnet)}
     assert list(camera_masks(Settings.from_values({**REQUIRED, **given}))) == ["front"]

@@ -460,6 +460,37 @@ def test_one_accepted_image_in_ten_is_examined_for_a_tilt(localizer, small_town)
     assert "the robot's rear 2° lower" in intake.doubts.current()[known]
 
 
+def test_answers_and_doubts_may_come_from_two_threads(monkeypatch):
+    """In the node a timer asks for the doubts while the thread that works on images hands over its answers."""
+
+    class Held:
+        by_anyone = False
+
+        def __enter__(self):
+            self.by_anyone = True
+
+        def __exit__(self, *_):
+            self.by_anyone = False
+
+    intake, held, guarded = DriveIntake(GravityRecorder(), SETTINGS), Held(), []
+    intake._answers_lock = held
+    for checked, method in (
+        (intake.doubts, "on_scale"),
+        (intake.lean_check, "on_pose"),
+        (intake.doubts, "current"),
+        (intake.lean_check, "doubts"),
+    ):
+
+        def noted(*_, method=method):
+            guarded.append((method, held.by_anyone))
+            return []
+
+        monkeypatch.setattr(checked, method, noted)
+    intake.on_answer(Message(scale_known=True), answer(Fix(7.0, 0.0, 0.0, 0.0, scale=1.0)))
+    intake.current_doubts()
+    assert guarded == [("on_scale", True), ("on_pose", True), ("current", True), ("doubts", True)]
+
+
 def test_an_imu_that_leans_on_every_heading_is_doubtful_until_time_jumps():
     intake = DriveIntake(GravityRecorder(), SETTINGS)
     known = len(intake.current_doubts())

@@ -9,6 +9,7 @@ import yaml
 
 torch = pytest.importorskip("torch")
 
+from xview_localizer.aerial.source import MapSourceError
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.geometry.pose import Pose2
 from xview_localizer.learning import adapt
@@ -159,8 +160,8 @@ def test_an_adaptation_that_was_broken_off_in_its_calibration_calibrates_again(t
     assert len(calls) == 2
 
 
-def recording(folder, **values):
-    """A drive folder of an empty recording, with the values of drive.yaml."""
+def recording(folder, driven_m=0.0, **values):
+    """A drive folder of a recording with a single image, with the values of drive.yaml."""
     folder.mkdir()
     description = {
         "datum": {"latitude_deg": 48.0, "longitude_deg": 11.0, "altitude_m": 0.0}, "map": "map.tif", "bag": "bag",
@@ -169,7 +170,8 @@ def recording(folder, **values):
     } | values  # fmt: skip
     with DriveBag(folder / "bag", 1000.0) as bag:
         pose = Pose2(0.0, 0.0, 0.0)
-        bag.add_odometry(OdometrySample(0.0, pose, 4.0, 0.05))
+        for stamp_sec, x_m in ((0.0, 0.0), (1.0, driven_m)):
+            bag.add_odometry(OdometrySample(stamp_sec, Pose2(x_m, 0.0, 0.0), 4.0, 0.05))
         bag.add_gnss(GnssSample(0.0, np.zeros(3), 0.02), LocalFrame(48.0, 11.0, 0.0))
         bag.add_imu(ImuSample(0.0, 0.0, 0.0, 0.0, np.zeros(3), np.zeros(3)))
         bag.add_image(0.0, b"", CAMERA)
@@ -209,6 +211,23 @@ def test_a_drive_that_cannot_be_opened_claims_no_folder(tmp_path):
     with pytest.raises(BagError):
         adapt_package(tmp_path / "work", tmp_path / "out", AdaptConfig(SiteDrives((tmp_path / "none",))))
     assert not (tmp_path / "work").exists()
+
+
+def test_drives_that_are_too_short_are_refused_before_they_are_localized(tmp_path):
+    """Here that would fail, since there is no map. By the reference the robot has not moved at all."""
+    short, long = recording(tmp_path / "short", 70.0), recording(tmp_path / "long", 90.0)
+
+    def adapted(work, *drives, reference=None):
+        adapt_package(tmp_path / work, tmp_path / "out", AdaptConfig(SiteDrives(drives, None, reference)))
+
+    with pytest.raises(
+        AdaptError, match="at least 150 m of road are needed, and .*short/bag has 70 m by /odom;"
+    ):
+        adapted("one", short)
+    with pytest.raises(AdaptError, match="short/bag has 0 m by /ground_truth/pose, .*long/bag has 0 m by"):
+        adapted("two", short, long, reference="/ground_truth/pose")
+    with pytest.raises(MapSourceError):
+        adapted("both", short, long)
 
 
 def test_topics_of_the_inputs_can_be_given(tmp_path):

@@ -3,7 +3,8 @@
 import pytest
 
 from xview_localizer.parameters.file import parameter_file_text, read_parameter_file
-from xview_localizer.parameters.settings import Settings, find_problems
+from xview_localizer.parameters.problems import find_problems
+from xview_localizer.parameters.settings import Settings
 from xview_localizer.parameters.table import SettingsError
 
 REQUIRED = {"datum.latitude_deg": 48.0, "datum.longitude_deg": 11.0, "map.source": "map.tif"}

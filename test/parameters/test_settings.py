@@ -14,7 +14,8 @@ from xview_localizer.inputs.mountings import MountingConfig
 from xview_localizer.localizer_config import LocalizerConfig
 from xview_localizer.models.package import default_package_path
 from xview_localizer.parameters.file import read_parameter_file
-from xview_localizer.parameters.settings import Settings, find_problems
+from xview_localizer.parameters.problems import find_problems
+from xview_localizer.parameters.settings import Settings
 from xview_localizer.parameters.table import SETTINGS, SettingsError, settings_table
 from xview_localizer.tracking.tracker import TrackerConfig
 
@@ -250,3 +251,34 @@ def test_defaults_of_parameters_are_those_of_the_configuration_classes():
     assert replace(settings.tracker, odometry_drift=OdometryDrift()) == TrackerConfig()
     assert settings.mountings == MountingConfig()
     assert settings.cameras == ("",)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (
+            {"frames.map": ""},
+            "frames.map and frames.base must be names of two frames, got '' and 'base_link'",
+        ),
+        ({"frames.base": "/"}, "frames.map and frames.base must be names of two frames, got 'map' and '/'"),
+        ({"frames.map": "/base_link"}, "must be names of two frames, got '/base_link' and 'base_link'"),
+        (
+            {"gnss.min_radius_m": 50.0, "gnss.max_radius_m": 20.0},
+            r"gnss.min_radius_m must not exceed gnss.max_radius_m, got 50.0 and 20.0: every image would be",
+        ),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused(values, problem):
+    with pytest.raises(SettingsError, match=problem):
+        Settings.from_values(REQUIRED | values)
+
+
+def test_values_that_just_agree():
+    Settings.from_values(
+        REQUIRED | {"frames.map": "odom", "gnss.min_radius_m": 20.0, "gnss.max_radius_m": 20.0}
+    )
+
+
+def test_contradictions_are_looked_for_among_valid_values_only():
+    (problem,) = find_problems(REQUIRED | {"frames.map": 3})
+    assert problem == "frames.map must be of type str, got 3"

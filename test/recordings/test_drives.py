@@ -9,7 +9,8 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from xview_localizer.parameters.file import parameter_file_text, read_parameter_file
-from xview_localizer.parameters.settings import Settings, find_problems
+from xview_localizer.parameters.problems import find_problems
+from xview_localizer.parameters.settings import Settings
 from xview_localizer.recordings.bag import BagError, BagReader, open_inputs
 from xview_localizer.recordings.drives import open_drive
 

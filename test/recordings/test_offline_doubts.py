@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pytest
 
 from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.parameters.settings import Settings
@@ -52,3 +53,22 @@ def test_rectified_images_with_the_camera_info_of_the_raw_ones(tmp_path, monkeyp
     assert doubt.startswith(
         "/camera/image_rect/compressed has rectified images, by its name, and its CameraInfo"
     )
+
+
+@pytest.mark.parametrize(
+    ("late_sec", "stated"), [(0.8, []), (1.6, ["the images are stamped at least 1.6 s behind fix"])]
+)
+def test_images_that_come_late_are_doubted(tmp_path, late_sec, stated):
+    """As in the node. That a replay holds images back for a while is no delay of theirs."""
+    with DriveBag(tmp_path / "bag", 1000.0) as bag:
+        for number in range(25):
+            bag.add_image(number / 2, b"no image, so that no localizer is asked", DISTORTED)
+        # Each message is recorded at its stamp; now the images are recorded later.
+        bag._messages = [(stamp_ns + round(late_sec * 1e9), *rest) for stamp_ns, *rest in bag._messages]
+        for number in range(200):
+            sample = GnssSample(number / 10, np.array([number / 2, 0.0, 0.0]), 1.0)
+            bag.add_gnss(sample, LocalFrame(48.0, 11.0, 0.0))
+        bag.write()
+    drive, doubts = Drive(tmp_path / "bag", DriveBag.TOPICS, VALUES, tmp_path, "bag"), []
+    list(localize_drive(drive, None, Settings.from_values(VALUES), doubts.append))
+    assert [doubt.partition(":")[0] for doubt in doubts] == stated

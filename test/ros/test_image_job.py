@@ -75,7 +75,7 @@ def tracked_fix(radius_m, pose=None, scale=1.0):
 
 
 def work(localizer, intake, wanted=()):
-    """The record that is published, the overlays, and the diagnostics' level, message and values."""
+    """The record that is published, the overlays, and the diagnostics."""
     health, records, overlays, logged = Health({}), [], [], []
     outputs = SimpleNamespace(
         publish=lambda header, record, tracked: records.append(record),
@@ -94,7 +94,7 @@ def work(localizer, intake, wanted=()):
     job.run(ReceivedMoment((image,), 0.0), worker)
     (record,) = records
     assert (record.stamp_sec, record.accepted) == (7.0, False)
-    return record, overlays, health.report("active", 0)
+    return record, overlays, health.report("active")
 
 
 @pytest.mark.parametrize(
@@ -106,15 +106,16 @@ def work(localizer, intake, wanted=()):
     ],
 )
 def test_malformed_or_rejected_but_not_both(error, malformed, rejected, code):
-    record, _, (_, message, values) = work(None, Intake(error))
+    record, _, report = work(None, Intake(error))
     assert str(error) in record.reason
     assert record.reason_code == code
+    values = report.values
     assert (values["image_malformed"], values["rejected"], values["images"]) == (
         malformed,
         rejected,
         rejected,
     )
-    assert ("malformed image" in message) == (malformed == "1")
+    assert ("malformed image" in report.text) == (malformed == "1")
 
 
 def test_overlay_asks_for_no_more_matches_than_it_shows():
@@ -179,10 +180,10 @@ def test_camera_info_may_come_once(monkeypatch):
     monkeypatch.setattr("xview_localizer.ros.diagnostics.time.monotonic", lambda: next(clock))
     health = Health({})
     health.received("camera_info")
-    level, message, _ = health.report("active", 0)
-    assert level == WARN
-    assert "nothing on image" in message
-    assert "camera_info" not in message
+    report = health.report("active")
+    assert report.level == WARN
+    assert "nothing on image" in report.text
+    assert "camera_info" not in report.text
 
 
 @pytest.mark.parametrize(("stopping", "broadcasts"), [(False, 1), (True, 0)])

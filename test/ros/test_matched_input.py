@@ -85,6 +85,19 @@ def test_publishers_whose_messages_mix_are_named(graph):
     assert first.get_subscription_count()
 
 
+def test_who_is_to_be_looked_at_where_nothing_comes(graph):
+    listener, driver, until = graph
+    matched = MatchedInput(listener, ROLES["odom"], "odom", qos.SENSORS, lambda m: None, None)
+    assert matched.remedy == "nobody publishes /odom; start its driver, or remap odom"
+    listener.create_timer(0.05, matched.match)
+    twists = driver.create_publisher(Twist, "odom", offer(RELIABLE))
+    until(lambda: matched.problem)
+    assert matched.remedy == ""  # the problem says it
+    driver.destroy_publisher(twists)
+    driver.create_publisher(PoseStamped, "odom", offer(RELIABLE))
+    until(lambda: matched.remedy == "/driver publishes /odom, but sends nothing; see its log")
+
+
 def test_types_that_are_published(graph, monkeypatch):
     """One that is not taken, one that is though it is not the usual one, and the same without its package."""
     listener, driver, until = graph

@@ -134,6 +134,19 @@ def test_topics_that_do_not_belong_together_or_have_another_type_are_warned_of(c
         )
 
 
+def test_an_input_on_which_nothing_comes_is_named_with_the_remedy(client, values):
+    """On /diagnostics and in the log: here nobody publishes `fix`, and images come compressed, not raw."""
+    with NodeProcess(values | {"autostart": True}, {"fix": "/gnss/fix"}) as process:
+        client.node.create_publisher(CompressedImage, "image/compressed", 1)
+        told = (
+            "nothing on fix for more than 3 s: nobody publishes /gnss/fix; start its driver, or remap fix",
+            "its images are published on /image/compressed; set camera.transport to compressed",
+        )
+        for text in told:
+            client.diagnostic_with(text)
+            client.until(lambda text=text: text in process.log)
+
+
 def test_dead_map_server_rejects_images_with_the_reason(client, values, recorded):
     dead = {"map.source": "http://127.0.0.1:9/{z}/{x}/{y}.png", "map.timeout_sec": 0.2}
     with NodeProcess(values | COMPRESSED | dead) as process:

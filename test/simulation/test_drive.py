@@ -183,6 +183,18 @@ def test_a_town_without_room_is_refused_with_advice():
         find_route(Town.generate(3, 90.0), 65.0, 40.0, np.random.default_rng(0))
 
 
+def test_of_an_interrupted_drive_nothing_stays(tmp_path):
+    """Its bag, which is closed on the way out, would look whole."""
+
+    def interrupted(stamps):
+        yield from stamps[:1]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate_drive(tmp_path / "drive", 3, replace(CONFIG, image_rate_hz=0.2), interrupted)
+    assert not list(tmp_path.iterdir())
+
+
 def test_town_without_room_is_extended(tmp_path):
     config = DriveConfig(length_m=60.0, town_size_m=90.0, image_rate_hz=0.2, map_metres_per_pixel=1.0)
     drive = simulate_drive(tmp_path, 3, config)

@@ -65,10 +65,13 @@ PackageOut = Annotated[
 
 
 def tracked(description: str) -> Callable[[Iterable], Iterable]:
-    """A wrapper for loops that shows their progress under `description`, on a terminal only."""
+    """A wrapper for loops that shows their progress under `description`, on a terminal only.
+
+    Each item is asked for when the loop needs it: making the next one may change what the loop works with.
+    """
 
     def wrap(items: Iterable) -> Iterable:
-        return track(list(items), description, console=console) if console.is_terminal else items
+        return track(items, description, console=console) if console.is_terminal else items
 
     return wrap
 

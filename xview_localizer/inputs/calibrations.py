@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from xview_localizer.geometry.camera import CameraModel
 from xview_localizer.geometry.masked_camera import MaskedCamera
 from xview_localizer.inputs import messages
+from xview_localizer.inputs.camera_info import CameraInfo
 from xview_localizer.inputs.camera_info_file import read_camera_info
 from xview_localizer.inputs.camera_mask import camera_masks
 from xview_localizer.inputs.doubts import DriveDoubts
@@ -20,12 +19,13 @@ from xview_localizer.parameters.table import SettingsError
 class Calibrations:
     """The models of those cameras whose calibration is known: from the start by a file, else from a CameraInfo on.
 
-    Raises SettingsError where a camera's mask or file cannot be used. `doubts` receives every accepted CameraInfo.
+    Raises SettingsError where a camera's mask or file cannot be used. `doubts` receives what is accepted and new.
     """
 
     def __init__(self, settings: Settings, doubts: DriveDoubts) -> None:
         self._masks, self._doubts = camera_masks(settings), doubts
         self.models: dict[str, CameraModel] = {}  # by the camera's name
+        self._infos: dict[str, CameraInfo] = {}  # of which the models are
         for camera in settings.cameras:
             path = settings.info_path(camera)
             if path is None:
@@ -36,8 +36,14 @@ class Calibrations:
                 raise SettingsError(f"{parameter_prefix(camera)}.info_file: {path}: {error}") from error
 
     def on_camera_info(self, message, camera: str = ONLY_CAMERA) -> None:
-        """A sensor_msgs/CameraInfo, or the same from a file. Raises MessageError."""
-        model = messages.camera_from_info(message)
+        """A sensor_msgs/CameraInfo, or the same from a file. Raises MessageError.
+
+        Drivers send the same one with every image: the model then stays, and with it what is computed once for a model.
+        """
+        info = CameraInfo.of(message)
+        if info == self._infos.get(camera):
+            return
+        model = messages.camera_from_info(info)
         blind_share = _blind_share(model)
         if camera in self._masks:
             try:
@@ -47,11 +53,10 @@ class Calibrations:
                     f"{parameter_prefix(camera)}.mask does not belong to this camera: {error}; draw it on an image of "
                     "its topic"
                 ) from error
-        self.models[camera] = model
-        self._doubts.on_camera_info(message, model.horizontal_fov_rad, blind_share, camera)
+        self.models[camera], self._infos[camera] = model, info
+        self._doubts.on_camera_info(info, model.horizontal_fov_rad, blind_share, camera)
 
 
-@lru_cache(maxsize=8)  # drivers send the same CameraInfo with every image
 def _blind_share(model: CameraModel) -> float:
     """Share of the pixels of the middle row that have no ray."""
     columns = np.arange(model.width) + 0.5

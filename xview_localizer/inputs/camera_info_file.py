@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
+from xview_localizer.inputs.camera_info import CameraInfo, RegionOfInterest
 from xview_localizer.inputs.message_types import input_of
 from xview_localizer.inputs.mountings import parameter_prefix
 from xview_localizer.parameters.table import Values
@@ -40,30 +40,6 @@ OTHER_FORMATS = (
         "d distortion_coefficients, these two with rows, cols and data",
     ),
 )
-
-
-@dataclass(frozen=True)
-class RegionOfInterest:
-    """A sensor_msgs/RegionOfInterest; all 0 is the whole image."""
-
-    x_offset: int = 0
-    y_offset: int = 0
-    width: int = 0
-    height: int = 0
-
-
-@dataclass(frozen=True)
-class CameraInfo:
-    """What is used of a sensor_msgs/CameraInfo, under the same names."""
-
-    width: int
-    height: int
-    distortion_model: str
-    d: tuple[float, ...]
-    k: tuple[float, ...]
-    binning_x: int = 0
-    binning_y: int = 0
-    roi: RegionOfInterest = RegionOfInterest()
 
 
 def replaced_inputs(values: Values, cameras: Sequence[str]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -57,6 +58,7 @@ class NotMountedError(NotReadyError):
 class DriveIntake:
     """Checks messages and passes them to a DriveTracker; raises MessageError on bad ones.
 
+    One thread may hand over messages and ask for doubts while another observes images and takes their answers.
     `rgb_from_image` converts a sensor_msgs/Image. Raises SettingsError where a camera's mask or calibration file cannot
     be used.
     """
@@ -77,6 +79,7 @@ class DriveIntake:
         self.lean_check = LeanCheck()
         self.doubts = DriveDoubts(settings.values)
         self.clock_lag = ClockLag()
+        self._answers_lock = threading.Lock()  # answers come from the thread that works on images
         self._accepted = 0  # images
         self._imu_problem = ""  # why the last attitude could not be turned into base_link
         self._calibrations = Calibrations(settings, self.doubts)
@@ -84,9 +87,11 @@ class DriveIntake:
         self.odometry_frame = ""  # the frame in which odometry's poses are
 
     def on_camera_info(self, message, camera: str = ONLY_CAMERA) -> None:
+        """A sensor_msgs/CameraInfo of a camera. Raises MessageError, as the others do."""
         self._calibrations.on_camera_info(message, camera)
 
     def on_fix(self, message) -> None:
+        """A sensor_msgs/NavSatFix or gps_msgs/GPSFix: the position of the antenna that its `frame_id` names."""
         position = messages.position_from_nav_sat_fix(message, self._settings.values["gnss.default_sigma_m"])
         geodetic = (position.latitude_deg, position.longitude_deg, position.altitude_m)
         from_datum_m = self._settings.frame.distance_m(*geodetic[:2])
@@ -104,6 +109,7 @@ class DriveIntake:
         self.doubts.on_status(message.status.status)
 
     def on_odom(self, message) -> None:
+        """A nav_msgs/Odometry, PoseStamped or PoseWithCovarianceStamped: the pose of the child frame or base_link."""
         message = messages.odometry_of(message)
         stamp_sec = _stamp_sec(message)
         self._check_child_frame(message)
@@ -129,6 +135,7 @@ class DriveIntake:
             )
 
     def on_imu(self, message) -> None:
+        """A sensor_msgs/Imu, by whose orientation, or else acceleration, base_link leans."""
         stamp_sec, gravity_imu = _stamp_sec(message), messages.gravity_from_imu(message)
         try:
             gravity_base = self.mountings.R_base_imu(message.header) @ gravity_imu
@@ -147,9 +154,10 @@ class DriveIntake:
             self.tracker.on_gravity(stamp_sec, gravity_base, messages.is_from_acceleration(message))
         self.doubts.on_attitude(messages.has_default_orientation(message))
 
-    def on_received(self, image: CameraImage) -> None:
-        """Compare an image's stamp with the sensors' newest ones at the moment it comes in."""
-        self.clock_lag.on_image(image.camera, image.stamp_sec, self.tracker.newest_sec())
+    def on_received(self, image: CameraImage, held_back_sec: float = 0.0) -> None:
+        """Compare an image's stamp with the sensors' newest ones at the moment it came in, `held_back_sec` ago."""
+        newest_sec = {sensor: newest - held_back_sec for sensor, newest in self.tracker.newest_sec().items()}
+        self.clock_lag.on_image(image.camera, image.stamp_sec, newest_sec)
 
     def on_image(self, message) -> float:
         """Announce an image that is about to be observed; returns its stamp in seconds."""
@@ -187,28 +195,31 @@ class DriveIntake:
     def on_answer(self, observation: Observation, tracked: TrackedFix) -> None:
         """Take the answer for an observation, for the doubts about scale and mountings that many answers raise."""
         fix = tracked.fix
-        self.doubts.on_scale(fix.scale, self._localizer.config.scale_bounds(observation.scale_known))
+        with self._answers_lock:
+            self.doubts.on_scale(fix.scale, self._localizer.config.scale_bounds(observation.scale_known))
         if not fix.accepted:
             return
         self._accepted += 1
         pose = Pose2(fix.x_m, fix.y_m, fix.yaw_rad)
-        with suppress(SampleError):  # where the sensors were cleared meanwhile
+        with suppress(SampleError), self._answers_lock:  # the error where the sensors were cleared meanwhile
             self.lean_check.on_pose(self.tracker.gravity_at(fix.stamp_sec), pose, tracked.on_slope)
         if self._accepted % TILT_EVERY == 0:
             tilt_rad = residual_tilt_rad(self._localizer, observation.on_ground(tracked.on_slope), pose)
             if tilt_rad is not None:
-                self.doubts.on_tilt(tilt_rad)
+                with self._answers_lock:
+                    self.doubts.on_tilt(tilt_rad)
 
     def current_doubts(self) -> list[str]:
         """What an expert would doubt in the settings and in what was received so far."""
-        return [
-            *self.doubts.current(),
-            *self.clock_lag.doubts(),
-            *self.driving_direction.doubts(),
-            *self._odometry_source.doubts(),
-            *self.lean_check.doubts(),
-            *self._path_check.doubts(),
-        ]
+        with self._answers_lock:
+            return [
+                *self.doubts.current(),
+                *self.clock_lag.doubts(),
+                *self.driving_direction.doubts(),
+                *self._odometry_source.doubts(),
+                *self.lean_check.doubts(),
+                *self._path_check.doubts(),
+            ]
 
     def view(self, message, camera: str = ONLY_CAMERA) -> GroundView:
         """A sensor_msgs/Image or CompressedImage as the localizer takes it.

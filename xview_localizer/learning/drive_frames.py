@@ -74,15 +74,15 @@ def cut_frames(
     """
     if (out / "frames.json").is_file():
         return [_frame(entry) for entry in json.loads((out / "frames.json").read_text())]
-    unsurveyed = [
+    without_height = [
         f"{parameter_prefix(camera)}.height_m"
         for camera, mounting in settings.mountings.cameras.items()
         if mounting.height_m is None
     ]
-    if unsurveyed:
+    if without_height:
         raise AdaptError(
-            f"{drive.bag}: the camera is not surveyed, {unsurveyed[0]} is 0; measure its height over the ground, its "
-            "position and its roll, pitch and yaw in base_link, and write them into drive.yaml or the --map file"
+            f"{drive.bag}: {without_height[0]} is 0, so the camera's height is unknown; measure it, and the camera's "
+            "position, roll, pitch and yaw in base_link, and give them in drive.yaml or by --params-file"
         )
     out.mkdir(parents=True, exist_ok=True)
     intake = DriveIntake(localizer, settings)

@@ -12,12 +12,13 @@ import numpy as np
 from xview_localizer.aerial.source import MapSource
 from xview_localizer.assembly import build_localizer, open_map
 from xview_localizer.atomic import write_whole
-from xview_localizer.evaluation.reference import read_reference, reference_file
+from xview_localizer.evaluation.reference import Reference, read_reference, reference_file
 from xview_localizer.geometry.pose import Prior
 from xview_localizer.learning.bag_pairs import PosedFrame, posed_frames, write_pairs
 from xview_localizer.learning.drive_frames import cut_frames
 from xview_localizer.learning.progress import Progress
 from xview_localizer.learning.reference import AdaptError
+from xview_localizer.learning.road_length import MIN_ROAD_M, require_road
 from xview_localizer.learning.road_split import RoadSplit, split_road
 from xview_localizer.models.manifest import sha256
 from xview_localizer.models.package import ModelPackage
@@ -27,8 +28,6 @@ from xview_localizer.recordings.bag import Drive
 from xview_localizer.recordings.drives import open_drive
 from xview_localizer.recordings.pairs import PairsDataset
 
-# A shorter road has no room for the three parts and the gaps between them.
-MIN_ROAD_M = 150.0
 LEAST_IMAGES = {"learn": 12, "calibrate": 4, "judge": 6}
 # The origin of all poses: drives with different datums are not in one frame.
 DATUM = ("datum.latitude_deg", "datum.longitude_deg", "datum.altitude_m")
@@ -94,30 +93,39 @@ def site_pairs(
     """The data sets learn, calibrate, elsewhere (wrong places for calibration) and judge. Raises AdaptError."""
     names = ("learn", "calibrate", "elsewhere", "judge")
     if not (work / "pairs" / "split.json").is_file():
+        own = {"model.package": str(start.folder), "model.threads": threads}
+        settings = [Settings.from_values({**drive.values, **own}) for drive in drives]
+        references = [
+            read_reference(reference, drive, of_drive) if reference else None
+            for drive, of_drive in zip(drives, settings, strict=True)
+        ]
+        require_road(drives, references)
         posed: list[PosedFrame] = []
-        for number, drive in enumerate(drives):
-            settings, of_drive = _posed_drive(
-                work / "frames" / f"drive_{number}", drive, reference, start, threads, progress
-            )
-            posed += of_drive
+        for number, recorded in enumerate(zip(drives, settings, references, strict=True)):
+            posed += _posed_drive(work / "frames" / f"drive_{number}", *recorded, start, progress)
         # All drives are of one site and have one datum, so the map of the last drive serves all of them.
-        _write_parts(work / "pairs", posed, open_map(settings), start.spec.aerial.metres_per_pixel, progress)
+        _write_parts(
+            work / "pairs", posed, open_map(settings[-1]), start.spec.aerial.metres_per_pixel, progress
+        )
     return {name: PairsDataset(work / "pairs" / name) for name in names}
 
 
 def _posed_drive(
-    out: Path, drive: Drive, reference_name: str | None, start: ModelPackage, threads: int, progress: Progress
-) -> tuple[Settings, list[PosedFrame]]:
-    values = drive.values | {"model.package": str(start.folder), "model.threads": threads}
-    settings = Settings.from_values(values)
-    reference = read_reference(reference_name, drive, settings) if reference_name else None
+    out: Path,
+    drive: Drive,
+    settings: Settings,
+    reference: Reference | None,
+    start: ModelPackage,
+    progress: Progress,
+) -> list[PosedFrame]:
+    """Cut the frames of a drive into `out`, or take those that are there; returns those whose pose is known."""
     progress.report(f"reading {drive.bag}" + ("" if reference else ", localizing it"))
     localizer = build_localizer(settings, open_map(settings))
     frames = cut_frames(drive, settings, localizer, reference, out, progress.track)
     drift, independence_m = settings.tracker.odometry_drift, start.spec.calibration.independence_m
     posed = posed_frames(out, frames, reference is not None, drift, independence_m)
     progress.report(f"{len(posed)} of {len(frames)} images of {drive.bag} have a pose")
-    return settings, posed
+    return posed
 
 
 def _write_parts(
@@ -144,8 +152,7 @@ def _write_parts(
     elsewhere = _elsewhere(
         out / "learn", [posed[n] for n in split.learn], [posed[n] for n in split.calibrate]
     )
-    (out / "elsewhere").mkdir(exist_ok=True)
-    (out / "elsewhere" / "pairs.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in elsewhere))
+    write_whole(out / "elsewhere" / "pairs.jsonl", "".join(json.dumps(entry) + "\n" for entry in elsewhere))
     write_whole(out / "split.json", json.dumps({"road_m": split.road_m, **named}, indent=1))
     progress.report(", ".join(f"{len(ids)} images to {name}" for name, ids in named.items()))
 

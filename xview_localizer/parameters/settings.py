@@ -1,13 +1,10 @@
-"""Parameters, checked, in the types that the rooms take."""
+"""Parameters in the types that the rooms take."""
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +16,8 @@ from xview_localizer.geometry.local_frame import LocalFrame
 from xview_localizer.inputs.mountings import ONLY_CAMERA, CameraMounting, MountingConfig
 from xview_localizer.localizer_config import LocalizerConfig
 from xview_localizer.models.package import default_package_path
-from xview_localizer.parameters.table import OF_A_CAMERA, SETTINGS, SettingsError, Values, settings_table
+from xview_localizer.parameters.problems import find_problems
+from xview_localizer.parameters.table import SettingsError, Values, camera_value, settings_table
 from xview_localizer.tracking.keyframes import KeyframeConfig
 from xview_localizer.tracking.search import SearchConfig
 from xview_localizer.tracking.tracker import TrackerConfig
@@ -49,16 +47,16 @@ class Settings:
 
     def transport(self, camera: str) -> str:
         """How a camera's images come: raw or compressed."""
-        return str(_of_camera(self.values, camera, "transport"))
+        return str(camera_value(self.values, camera, "transport"))
 
     def mask_path(self, camera: str) -> Path | None:
         """The mask image of a camera, which marks the robot itself; None where there is none."""
-        path = _of_camera(self.values, camera, "mask")
+        path = camera_value(self.values, camera, "mask")
         return Path(path).expanduser() if path else None
 
     def info_path(self, camera: str) -> Path | None:
         """The calibration file that replaces a camera's CameraInfo messages; None where they are waited for."""
-        path = str(_of_camera(self.values, camera, "info_file"))
+        path = str(camera_value(self.values, camera, "info_file"))
         # Drivers take the same file as a URL in their camera_info_url.
         return Path(path.removeprefix("file://")).expanduser() if path else None
 
@@ -146,73 +144,13 @@ def _mounting_config(v: Values) -> MountingConfig:
 
 
 def _camera_mounting(v: Values, camera: str) -> CameraMounting:
-    position_m, rpy_deg = (_of_camera(v, camera, key) for key in ("position_in_base_m", "rpy_deg"))
+    position_m, rpy_deg = (camera_value(v, camera, key) for key in ("position_in_base_m", "rpy_deg"))
     return CameraMounting(
         in_base_m=None if position_m is None else np.array(position_m),
         R_base_camera=None if rpy_deg is None else _R_base_optical(rpy_deg),
-        height_m=_of_camera(v, camera, "height_m") or None,
+        height_m=camera_value(v, camera, "height_m") or None,
     )
-
-
-def _of_camera(v: Values, camera: str, key: str) -> Any:
-    """A camera's own value, or that of all cameras."""
-    own = v.get(f"camera.{camera}.{key}") if camera else None
-    return v[f"camera.{key}"] if own is None else own
 
 
 def _R_base_optical(rpy_deg: Sequence[float]) -> np.ndarray:
     return R_base_optical_from_rpy(*np.radians(rpy_deg))
-
-
-def find_problems(given: Values) -> list[str]:
-    """One line for each unknown, missing or invalid value."""
-    table, problems = settings_table(given), _camera_problems(given)
-    for name, value in given.items():
-        if name in table:
-            problems.append(table[name].problem(value))
-        else:
-            problems.append(f"unknown parameter {name}{_hint(name, table)}")
-    problems += [
-        f"{setting.name} must be given: {setting.description}"
-        for setting in SETTINGS.values()
-        if setting.required and setting.name not in given
-    ]
-    return [problem for problem in problems if problem]
-
-
-def _hint(unknown: str, table: Iterable[str]) -> str:
-    """What may have been meant by an unknown name, or an empty string."""
-    if unknown.startswith("qos_overrides."):
-        return "; leave it out: the QoS of an input follows its publishers"
-    close = difflib.get_close_matches(unknown, table)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def _camera_problems(given: Values) -> list[str]:
-    """What is wrong with the names of several cameras, and with values that would be meant for all of them."""
-    cameras = given.get("cameras") or ()
-    if not cameras or SETTINGS["cameras"].problem(cameras):
-        return []
-    problems = [
-        f"cameras must be names of letters, digits and _, got {camera!r}"
-        for camera in cameras
-        if not re.fullmatch(r"[A-Za-z]\w*", camera) or camera in OF_A_CAMERA
-    ]
-    if len(set(cameras)) < len(cameras):
-        problems.append(f"cameras must be different names, got {', '.join(cameras)}")
-    problems += [
-        f"camera.{key} is of one camera; give camera.{cameras[0]}.{key} and so on, or leave it to TF"
-        for key in ("position_in_base_m", "rpy_deg")
-        if f"camera.{key}" in given
-    ]
-    problems += [
-        f"camera.{key} is of one camera; give camera.{cameras[0]}.{key} and so on"
-        for key in ("mask", "info_file")
-        if given.get(f"camera.{key}")
-    ]
-    heights = [_of_camera({"camera.height_m": 0.0, **given}, camera, "height_m") for camera in cameras]
-    if any(heights) and not all(heights):
-        problems.append(
-            "camera.height_m must be given for all cameras or for none: one scale is solved for them"
-        )
-    return problems

@@ -232,3 +232,9 @@ def settings_table(given: Values) -> dict[str, Setting]:
             name = f"camera.{camera}.{key}"
             table[name] = replace(SETTINGS[f"camera.{key}"], name=name, default=None, optional=True)
     return table
+
+
+def camera_value(values: Values, camera: str, key: str) -> Any:
+    """A camera's own value, or that of all cameras; `values` may lack the former, but not the latter."""
+    own = values.get(f"camera.{camera}.{key}") if camera else None
+    return values[f"camera.{key}"] if own is None else own

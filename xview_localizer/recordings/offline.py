@@ -10,11 +10,11 @@ from typing import Any
 from xview_localizer.inputs import messages
 from xview_localizer.inputs.image_pace import ImagePace
 from xview_localizer.inputs.intake import DriveIntake, NotReadyError
-from xview_localizer.inputs.message_types import camera_of, kind_of
+from xview_localizer.inputs.message_types import camera_of, input_of, kind_of
 from xview_localizer.inputs.moments import CameraImage, Moment, MomentCollector
 from xview_localizer.localizer import Localizer
 from xview_localizer.parameters.settings import Settings
-from xview_localizer.recordings.bag import Drive, open_inputs
+from xview_localizer.recordings.bag import IMAGE_DELAY_SEC, Drive, open_inputs
 from xview_localizer.records import ImageRecord
 from xview_localizer.rejection import Reason, Rejection
 
@@ -70,7 +70,9 @@ def moments_of_drive(
         for recorded in bag.messages():
             message = bag.decode(recorded)
             if recorded.kind == "image":
-                yield from collector.add(CameraImage(recorded.camera, message))
+                image = CameraImage(recorded.camera, message)
+                intake.on_received(image, IMAGE_DELAY_SEC)
+                yield from collector.add(image)
                 continue
             try:
                 if recorded.kind == "camera_info":
@@ -85,7 +87,9 @@ def _localized(intake: DriveIntake, moment: Moment, on_bad: Callable[[str, str],
     current = moment[-1].message
     try:
         intake.on_image(current)
-        observation = intake.observe_moment(moment, lambda camera, why: on_bad(f"{camera}/image", why))
+        observation = intake.observe_moment(
+            moment, lambda camera, why: on_bad(input_of(camera, "image"), why)
+        )
         tracked = intake.tracker.locate(observation)
         intake.on_answer(observation, tracked)
         return ImageRecord.of(tracked)

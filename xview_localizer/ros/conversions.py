@@ -1,9 +1,9 @@
-"""The package's own types to ROS messages, and cv_bridge where a ROS installation has it."""
+"""The package's own types to ROS messages."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -13,8 +13,6 @@ from sensor_msgs.msg import Image, NavSatFix, NavSatStatus
 from std_msgs.msg import Header
 
 from xview_localizer.geometry.local_frame import LocalFrame
-from xview_localizer.inputs import messages
-from xview_localizer.inputs.image_messages import ENCODINGS, rgb_from_image
 from xview_localizer.tracking.pose_estimate import PoseEstimate
 
 # The method does not estimate height, roll and pitch; large but finite keeps filters well-conditioned.
@@ -77,24 +75,3 @@ def image_message(header: Header, image: np.ndarray) -> Image:
     message = Image(header=header, height=height, width=width, encoding="rgb8", step=3 * width)
     message.data = array("B", image.tobytes())  # assigning an ndarray is a thousand times slower
     return message
-
-
-def image_decoder() -> Callable[[Image], np.ndarray]:
-    """sensor_msgs/Image to RGB [H, W, 3] uint8, as offline; encodings that are not known there by cv_bridge."""
-    try:
-        from cv_bridge import CvBridge, CvBridgeError
-    except (ImportError, AttributeError):  # cv_bridges built for another NumPy raise the latter
-        return rgb_from_image
-    bridge = CvBridge()
-
-    def decode(message: Image) -> np.ndarray:
-        if message.encoding in ENCODINGS:
-            return rgb_from_image(message)
-        try:
-            return np.ascontiguousarray(bridge.imgmsg_to_cv2(message, "rgb8"))
-        except (CvBridgeError, ValueError, TypeError) as error:
-            raise messages.MessageError(
-                f"image of encoding '{message.encoding}' cannot be converted: {error}"
-            ) from error
-
-    return decode

@@ -26,8 +26,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from xview_localizer.inputs.message_types import CAMERA_INPUTS, input_of, kind_of
 from xview_localizer.inputs.mountings import ONLY_CAMERA
@@ -45,6 +46,32 @@ RATE_WINDOW_SEC, KEPT_SHARE = 10.0, 0.8
 # A larger share of lost messages is worth a warning.
 LOST_SHARE = 0.1
 ERRORS = (Reason.MAP_UNREADABLE.name, Reason.INTERNAL.name)
+
+
+class Finding(NamedTuple):
+    """Something that the operator should know; `level` is WARN or ERROR."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The node's lifecycle state, what was found in it, and values by name."""
+
+    state: str
+    findings: tuple[Finding, ...]
+    values: Mapping[str, str]
+
+    @property
+    def level(self) -> int:
+        """That of the worst finding."""
+        return max((finding.level for finding in self.findings), default=OK)
+
+    @property
+    def text(self) -> str:
+        """The worst findings, or the state where there are none."""
+        return "; ".join(text for level, text in self.findings if level == self.level) or self.state
 
 
 @dataclass
@@ -88,13 +115,14 @@ class Health:
         self._inputs = {name: InputHealth() for name in names if name not in unused}
         self._inputs_reported = self._snapshot()
         self._accepted = self._rejected = self._in_a_row = 0
-        self._skipped = 0
+        self._skipped = self._dropped = 0
         self._work: deque[Work] = deque()  # within RATE_WINDOW_SEC, and the last one before
         self._last_reason = self._last_reason_code = ""
         self._latency_ms = self._latency_max_ms = 0.0
         self._listening_since = time.monotonic()
 
     def received(self, name: str) -> None:
+        """A message of an input came in, sound or not."""
         with self._lock:
             self._inputs[name].received += 1
             self._inputs[name].received_at = time.monotonic()
@@ -105,6 +133,7 @@ class Health:
             self._inputs[name].lost += count
 
     def malformed(self, name: str, problem: str) -> None:
+        """A message of an input cannot be used, because of `problem`."""
         with self._lock:
             self._inputs[name].malformed += 1
             self._inputs[name].problem = problem
@@ -114,7 +143,13 @@ class Health:
         with self._lock:
             self._skipped += 1
 
+    def dropped(self) -> None:
+        """An image was not worked on, because a newer one came in before its turn."""
+        with self._lock:
+            self._dropped += 1
+
     def localized(self, record: ImageRecord, latency_ms: float) -> None:
+        """An image was accepted or rejected, `latency_ms` after it came in."""
         with self._lock:
             self._accepted += record.accepted
             self._rejected += not record.accepted
@@ -122,68 +157,86 @@ class Health:
             self._last_reason, self._last_reason_code = record.reason, record.reason_code
             self._latency_ms, self._latency_max_ms = latency_ms, max(latency_ms, self._latency_max_ms)
 
-    def report(self, state: str, dropped: int, doubts: Sequence[str] = ()) -> tuple[int, str, dict[str, str]]:
-        """Level, message and values. Conditions about news since the last report start afresh."""
+    def report(
+        self, state: str, doubts: Sequence[str] = (), remedies: Mapping[str, str] | None = None
+    ) -> Report:
+        """What has happened until now. Conditions about news since the last report start afresh.
+
+        `doubts` are those of settings and data, `remedies` what to do about an input on which nothing comes, by the
+        input.
+        """
         with self._lock:
-            self._note_work(state, dropped)
+            self._note_work(state)
             if state != "active":
                 self._listening_since = time.monotonic()  # inputs are subscribed to on activation
-            findings = self._findings() if state == "active" else []
-            findings += [(WARN, doubt) for doubt in doubts]
-            level = max((found for found, _ in findings), default=OK)
-            text = "; ".join(message for found, message in findings if found == level) or state
-            total = self._accepted + self._rejected
-            values = self._about | {
-                "state": state,
-                "images": str(total),
-                "accepted": str(self._accepted),
-                "rejected": str(self._rejected),
-                "accepted_ratio": f"{self._accepted / total:.3f}" if total else "",
-                "dropped": str(dropped),
-                "skipped": str(self._skipped),
-                "last_reason": self._last_reason,
-                "last_reason_code": self._last_reason_code,
-                "latency_ms": f"{self._latency_ms:.0f}",
-                "latency_max_ms": f"{self._latency_max_ms:.0f}",
-            }
-            for name, entry in self._inputs.items():
-                age_sec = "" if entry.received_at is None else f"{time.monotonic() - entry.received_at:.1f}"
-                values |= {
-                    f"{name}_age_sec": age_sec,
-                    f"{name}_received": str(entry.received),
-                    f"{name}_lost": str(entry.lost),
-                    f"{name}_malformed": str(entry.malformed),
-                    f"{name}_problem": entry.problem,
-                }
+            findings = self._findings(remedies or {}) if state == "active" else []
+            findings += [Finding(WARN, doubt) for doubt in doubts]
+            values = self._values(state)
             self._inputs_reported = self._snapshot()
-            return level, text, values
+            return Report(state, tuple(findings), values)
 
-    def _findings(self) -> list[tuple[int, str]]:
-        now = time.monotonic()
+    def _values(self, state: str) -> dict[str, str]:
+        total = self._accepted + self._rejected
+        values = self._about | {
+            "state": state,
+            "images": str(total),
+            "accepted": str(self._accepted),
+            "rejected": str(self._rejected),
+            "accepted_ratio": f"{self._accepted / total:.3f}" if total else "",
+            "dropped": str(self._dropped),
+            "skipped": str(self._skipped),
+            "last_reason": self._last_reason,
+            "last_reason_code": self._last_reason_code,
+            "latency_ms": f"{self._latency_ms:.0f}",
+            "latency_max_ms": f"{self._latency_max_ms:.0f}",
+        }
+        for name, entry in self._inputs.items():
+            age_sec = "" if entry.received_at is None else f"{time.monotonic() - entry.received_at:.1f}"
+            values |= {
+                f"{name}_age_sec": age_sec,
+                f"{name}_received": str(entry.received),
+                f"{name}_lost": str(entry.lost),
+                f"{name}_malformed": str(entry.malformed),
+                f"{name}_problem": entry.problem,
+            }
+        return values
+
+    def _findings(self, remedies: Mapping[str, str]) -> list[Finding]:
         findings = []
         if self._last_reason_code in ERRORS:
-            findings.append((ERROR, self._last_reason))
+            findings.append(Finding(ERROR, self._last_reason))
         if self._last_reason_code == Reason.CLOCKS_DISAGREE.name:
-            findings.append((WARN, self._last_reason))
+            findings.append(Finding(WARN, self._last_reason))
+        for name in self._silent_inputs():
+            remedy = f": {remedies[name]}" if remedies.get(name) else ""
+            findings.append(
+                Finding(WARN, f"nothing on {name} for more than {SILENT_AFTER_SEC:.0f} s{remedy}")
+            )
+        if self._in_a_row >= REJECTED_IN_A_ROW:
+            text = f"{self._in_a_row} images in a row rejected, last: {self._last_reason}"
+            findings.append(Finding(WARN, text))
+        for name, entry in self._inputs.items():
+            findings += self._news_of(name, entry, self._inputs_reported[name])
+        if too_slow := self._too_slow():
+            findings.append(Finding(WARN, too_slow))
+        return findings
+
+    def _silent_inputs(self) -> list[str]:
+        """The inputs on which messages should have come by now."""
+        now, silent = time.monotonic(), []
         for name, entry in self._inputs.items():
             received = entry.received_at is not None
             if (received and kind_of(name) == STAYS_VALID) or (not received and name in OPTIONAL_INPUTS):
                 continue
             if now - max(entry.received_at or 0.0, self._listening_since) > SILENT_AFTER_SEC:
-                findings.append((WARN, f"nothing on {name} for more than {SILENT_AFTER_SEC:.0f} s"))
-        if self._in_a_row >= REJECTED_IN_A_ROW:
-            findings.append((WARN, f"{self._in_a_row} images in a row rejected, last: {self._last_reason}"))
-        for name, entry in self._inputs.items():
-            findings += self._news_of(name, entry, self._inputs_reported[name])
-        if too_slow := self._too_slow():
-            findings.append((WARN, too_slow))
-        return findings
+                silent.append(name)
+        return silent
 
-    def _note_work(self, state: str, dropped: int) -> None:
+    def _note_work(self, state: str) -> None:
         if state != "active":
             self._work.clear()
             return
-        now = Work(time.monotonic(), dropped, self._accepted + self._rejected)
+        now = Work(time.monotonic(), self._dropped, self._accepted + self._rejected)
         self._work.append(now)
         while len(self._work) > 1 and now.at_sec - self._work[1].at_sec >= RATE_WINDOW_SEC:
             self._work.popleft()
@@ -204,17 +257,18 @@ class Health:
             f"({self._rate_hz:g}) asks for; ask for less, or see docs/tuning.md"
         )
 
-    def _news_of(self, name: str, now: InputHealth, reported: InputHealth) -> list[tuple[int, str]]:
+    def _news_of(self, name: str, now: InputHealth, reported: InputHealth) -> list[Finding]:
         """What went wrong with an input since it was `reported`."""
         findings = []
         if now.malformed > reported.malformed:
-            findings.append((WARN, f"malformed {name}: {now.problem}"))
+            findings.append(Finding(WARN, f"malformed {name}: {now.problem}"))
         lost, received = now.lost - reported.lost, now.received - reported.received
         if lost > LOST_SHARE * (lost + received):
             advice = "let its publisher be reliable" + (
                 ", or compress images" if kind_of(name) == "image" else ""
             )
-            findings.append((WARN, f"{lost} of {lost + received} messages on {name} were lost; {advice}"))
+            text = f"{lost} of {lost + received} messages on {name} were lost; {advice}"
+            findings.append(Finding(WARN, text))
         return findings
 
     def _snapshot(self) -> dict[str, InputHealth]:

@@ -1,6 +1,6 @@
 """Waits for the localizer's first pose, prints "first pose: X Y YAW" (metres, radians, in `map`) and ends.
 
-What starts the EKF in launch/localize.launch.py.
+launch/localize.launch.py waits for that line and starts the EKF at the pose.
 """
 
 from __future__ import annotations

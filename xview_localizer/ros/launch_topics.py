@@ -13,7 +13,7 @@ CAMERA_TOPICS = {"image": "image", "compressed_image": "image/compressed", "came
 
 
 class TopicError(ValueError):
-    """An argument names a camera that there is not."""
+    """An argument of a launch file is of a camera that params_file does not have."""
 
 
 def camera_arguments(given: Mapping[str, str]) -> dict[str, str]:
@@ -33,8 +33,12 @@ def camera_remappings(cameras: Sequence[str], given: Mapping[str, str]) -> list[
     """
     unknown = sorted(name for name in camera_arguments(given) if name.partition("/")[0] not in cameras)
     if unknown:
-        known = ", ".join(cameras) if cameras else "not named there: it is one, with image:="
-        raise TopicError(f"{unknown[0]}:= is of no camera of params_file; its cameras are {known}")
+        known = (
+            f"its cameras are {', '.join(cameras)}"
+            if cameras
+            else f"it names none in `cameras`, and a single camera takes {unknown[0].partition('/')[2]}:="
+        )
+        raise TopicError(f"{unknown[0]}:= is of no camera of params_file; {known}")
     moved = [
         name for name, topic in CAMERA_TOPICS.items() if cameras and given.get(name) not in (None, "", topic)
     ]

@@ -27,8 +27,8 @@ from xview_localizer.models.package import ModelPackageError
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.parameters.table import SettingsError
 from xview_localizer.ros import tf
-from xview_localizer.ros.conversions import image_decoder
 from xview_localizer.ros.diagnostics import Health
+from xview_localizer.ros.image_decoder import image_decoder
 from xview_localizer.ros.image_job import ImageJob
 from xview_localizer.ros.inputs import Inputs
 from xview_localizer.ros.lifecycle_guard import refuse_impossible_transitions
@@ -92,9 +92,9 @@ class LocalizerNode(LifecycleNode):
             self._start_tf(settings)
             self._start_services(settings)
         except (SettingsError, ModelPackageError, EngineError, MapSourceError) as error:
-            return self._cannot("configure", str(error), self._release)
+            return self._failed("configure", str(error), self._release)
         except Exception as error:  # rclpy would drop it without a log entry
-            return self._cannot("configure", f"internal error: {error!r}", self._release)
+            return self._failed("configure", f"internal error: {error!r}", self._release)
         self._state = "inactive"
         return TransitionCallbackReturn.SUCCESS
 
@@ -108,10 +108,10 @@ class LocalizerNode(LifecycleNode):
             return super().on_activate(state)
         except Exception as error:  # rclpy would drop it without a log entry
             self._state = "inactive"
-            return self._cannot("activate", f"internal error: {error!r}", self._stop_listening)
+            return self._failed("activate", f"internal error: {error!r}", self._stop_working)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._stop_listening()
+        self._stop_working()
         self._state = "inactive"
         return super().on_deactivate(state)
 
@@ -120,7 +120,7 @@ class LocalizerNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._stop_listening()
+        self._stop_working()
         self._release()
         return TransitionCallbackReturn.SUCCESS
 
@@ -129,10 +129,10 @@ class LocalizerNode(LifecycleNode):
 
     def close(self) -> bool:
         """Stop working, before the node is destroyed; False where a thread could not be ended in time."""
-        self._stop_listening()
+        self._stop_working()
         return not any(worker.alive for worker in self._abandoned)
 
-    def _cannot(self, step: str, why: str, undo: Callable[[], None]) -> TransitionCallbackReturn:
+    def _failed(self, step: str, why: str, undo: Callable[[], None]) -> TransitionCallbackReturn:
         if self.context.ok():  # else a signal has ended ROS during the step, and the failure needs no report
             self.get_logger().error(f"cannot {step}: {why}")
         undo()
@@ -183,7 +183,7 @@ class LocalizerNode(LifecycleNode):
         self._resources.append(lambda: self.destroy_timer(timer))
 
     def _start_tf(self, settings: Settings) -> None:
-        tf.check(self, settings)
+        tf.warn_where_missing(self, settings)
         if settings.values["tf.broadcast_map_to_odom"]:
             self._map_to_odom = tf.MapToOdom(self, settings.map_frame)
             self._resources.append(self._map_to_odom.destroy)
@@ -222,9 +222,9 @@ class LocalizerNode(LifecycleNode):
             logger=self.get_logger(),
             map_to_odom=self._map_to_odom,
         )
-        self._worker = NewestItemWorker(job.run)
+        self._worker = NewestItemWorker(job.run, self._health.dropped)
 
-    def _stop_listening(self) -> None:
+    def _stop_working(self) -> None:
         if self._inputs is not None:
             self._inputs.destroy()
             self._inputs = None
@@ -259,10 +259,11 @@ class LocalizerNode(LifecycleNode):
             self.get_logger().debug(f"cannot prefetch around {xy_m}: {error}")
 
     def _every_second(self) -> None:
+        remedies: dict[str, str] = {}
         if self._inputs is not None:
             self._inputs.match()
-        dropped = self._worker.dropped if self._worker is not None else 0
-        self._state_publisher.publish(*self._health.report(self._state, dropped, self._doubts()))
+            remedies = self._inputs.remedies
+        self._state_publisher.publish(self._health.report(self._state, self._doubts(), remedies))
 
     def _doubts(self) -> list[str]:
         if self._intake is None:

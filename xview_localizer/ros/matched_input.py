@@ -36,6 +36,7 @@ class MatchedInput:
         self._on_message, self._on_lost = on_message, on_lost
         self._resolved_topic = node.resolve_topic_name(topic)
         self.problem = ""
+        self._publisher_names = ""
         self._type_name = type_names[0]
         self._type_name, self._profile = self._wanted()
         self._subscription = self._subscribe()
@@ -54,11 +55,26 @@ class MatchedInput:
             f"{self._profile.durability.name.lower()}, as its publishers"
         )
 
+    @property
+    def is_published(self) -> bool:
+        """Whether the topic had a publisher, of whatever type, when they were looked at last."""
+        return bool(self._publisher_names)
+
+    @property
+    def remedy(self) -> str:
+        """What to do where no message comes; empty where `problem` says it."""
+        if self.problem:
+            return ""
+        if self.is_published:
+            return f"{self._publisher_names} publishes {self._resolved_topic}, but sends nothing; see its log"
+        return f"nobody publishes {self._resolved_topic}; start its driver, or remap {self._topic}"
+
     def destroy(self) -> None:
         self._node.destroy_subscription(self._subscription)
 
     def _wanted(self) -> tuple[str, QoSProfile]:
         publishers = self._node.get_publishers_info_by_topic(self._resolved_topic)
+        self._publisher_names = _names(publishers)
         published = [publisher.topic_type for publisher in publishers]
         taken = [name for name in self._type_names if name in published and name in MESSAGE_TYPES]
         self.problem = "" if taken or not published else self._problem_with(published[0])
@@ -69,10 +85,9 @@ class MatchedInput:
         return type_name, profile_matching([publisher.qos_profile for publisher in of_type], self._kind)
 
     def _mixed(self, publishers: Sequence[TopicEndpointInfo]) -> str:
-        names = ", ".join(sorted(f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in publishers))
         return (
-            f"{self._resolved_topic} has {len(publishers)} publishers, whose messages mix ({names}): stop or remap all "
-            "but one"
+            f"{self._resolved_topic} has {len(publishers)} publishers, whose messages mix ({_names(publishers)}): stop "
+            "or remap all but one"
         )
 
     def _problem_with(self, type_name: str) -> str:
@@ -97,3 +112,8 @@ class MatchedInput:
             self._profile,
             event_callbacks=callbacks,
         )
+
+
+def _names(publishers: Sequence[TopicEndpointInfo]) -> str:
+    """The full names of the nodes that publish."""
+    return ", ".join(sorted(f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in publishers))

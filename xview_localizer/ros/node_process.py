@@ -20,7 +20,8 @@ STOP_TIMEOUT_SEC = 15.0  # the node ends itself within 8 s of a signal (END_TIME
 class NodeProcess:
     """Runs the node with the given parameters and remaps; a context manager that ends it with SIGINT.
 
-    `log` afterwards holds what the node printed. Environment variables (ROS_DOMAIN_ID …) are inherited.
+    `log` is what the node has printed so far; it is kept until the context ends. Environment variables (ROS_DOMAIN_ID
+    …) are inherited.
     """
 
     def __init__(self, values: Mapping[str, Value], remaps: Mapping[str, str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import OccupancyGrid
@@ -91,12 +92,14 @@ class Outputs:
             )
         )
 
-    def publish_debug(self, image_header: Header, image) -> None:
+    def publish_debug(self, image_header: Header, image: np.ndarray) -> None:
+        """`image` [H, W, 3] is RGB."""
         self._debug.publish(image_message(Header(stamp=image_header.stamp, frame_id=self._map_frame), image))
 
     def publish_markers(
         self, image_header: Header, tracked: TrackedFix, seen: Observation, matches: Correspondences | None
     ) -> None:
+        """See markers.py; `matches` are None where no pose was found."""
         header = Header(stamp=image_header.stamp, frame_id=self._map_frame)
         self._markers.publish(markers(header, tracked, seen, matches))
 

@@ -7,8 +7,9 @@ from rclpy.exceptions import ParameterUninitializedException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from xview_localizer.parameters.settings import Settings, find_problems
-from xview_localizer.parameters.table import SETTINGS, Setting, SettingsError, settings_table
+from xview_localizer.parameters.problems import problems_of_given
+from xview_localizer.parameters.settings import Settings
+from xview_localizer.parameters.table import Setting, SettingsError, settings_table
 
 _TYPES = {
     (bool, False): Parameter.Type.BOOL,
@@ -27,18 +28,10 @@ def declare_parameters(node: Node) -> None:
     """
     # rclpy offers no public way to see overrides of parameters that nobody declared, which is what typos are.
     overrides = {name: parameter.value for name, parameter in node._parameter_overrides.items()}
-    missing = {f"{name} must be given" for name in SETTINGS if name not in overrides}
-    table = settings_table(overrides)
-    problems = [
-        problem
-        for problem in find_problems(
-            {name: value for name, value in overrides.items() if not node.has_parameter(name)}
-        )
-        if not any(problem.startswith(start) for start in missing)
-    ]
-    if problems:
+    own = {name: value for name, value in overrides.items() if not node.has_parameter(name)}
+    if problems := problems_of_given(own):
         raise SettingsError("\n".join(problems))
-    for setting in table.values():
+    for setting in settings_table(own).values():
         default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
         kind = _TYPES[setting.kind, setting.length is not None]
         node.declare_parameter(setting.name, kind if default is None else default, _descriptor(setting))

@@ -1,9 +1,10 @@
-"""Publishes the node's state on /diagnostics."""
+"""Publishes the node's state on /diagnostics, and logs what is new in it."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
@@ -11,7 +12,8 @@ from std_msgs.msg import Header
 
 from xview_localizer.ros import qos
 from xview_localizer.ros.conversions import diagnostics_message, diagnostics_name
-from xview_localizer.ros.diagnostics import OK, WARN
+from xview_localizer.ros.diagnostics import OK, WARN, Finding, Report
+from xview_localizer.ros.finding_log import FindingLog
 
 NO_CLOCK = "use_sim_time is set, but nothing comes on /clock"
 
@@ -21,17 +23,19 @@ class StatePublisher:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._log = FindingLog(node.get_logger())
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", qos.OUTPUT)
 
     def destroy(self) -> None:
         self._node.destroy_publisher(self._publisher)
 
-    def publish(self, level: int, text: str, values: Mapping[str, str]) -> None:
+    def publish(self, report: Report) -> None:
         """Publish a report of Health; a clock that stands still is added to it."""
         clock = self._node.get_clock()
         if clock.ros_time_is_active and clock.now().nanoseconds == 0:
-            level, text = max(level, WARN), f"{NO_CLOCK}; {text}"
-        self._send(level, text, values)
+            report = replace(report, findings=(Finding(WARN, NO_CLOCK), *report.findings))
+        self._log.log_new(report.findings)
+        self._send(report.level, report.text, report.values)
 
     def report_configuring(self, logging_level: int, text: str) -> None:
         """Log and publish a step of the configuration: engines may take minutes to build, without any other report."""

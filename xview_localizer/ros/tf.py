@@ -24,8 +24,8 @@ NO_TF = "tf2_msgs is not installed (ros-$ROS_DISTRO-tf2-msgs), so the node takes
 BROADCAST_PERIOD_SEC = 0.05  # each transform holds until the next one
 
 
-def check(node: Node, settings: Settings) -> None:
-    """Warn where mountings should come from TF and none can come in."""
+def warn_where_missing(node: Node, settings: Settings) -> None:
+    """Warn where mountings are to come from TF, and the package with its messages is missing."""
     unset = settings.mountings.from_tf
     if TFMessage is None and unset:
         node.get_logger().warning(f"{NO_TF}; not set by parameters: {', '.join(unset)}")
@@ -51,8 +51,8 @@ def subscribe(
 
         return on_message
 
-    # The first is sent what was published before it. Publishers that keep nothing, as when a converted recording is
-    # played, reach the second alone, which is why the first need not be warned of.
+    # A transient local subscription is sent what was published before it, but nothing by volatile publishers, as of a
+    # converted recording. The volatile one receives from these, so that the other's incompatibility needs no warning.
     unwarned = SubscriptionEventCallbacks(incompatible_qos=lambda event: None)
     subscriptions = [
         node.create_subscription(TFMessage, "/tf_static", callback(True), profile, event_callbacks=unwarned)

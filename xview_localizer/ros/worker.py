@@ -12,32 +12,37 @@ Item = TypeVar("Item")
 class NewestItemWorker(Generic[Item]):
     """Calls `process(item, worker)` in a thread of its own; one item waits, and a newer one replaces it.
 
-    `process` must not raise. `dropped` counts the replaced items.
+    `process` must not raise. `on_dropped` is called where an item is replaced.
     """
 
-    def __init__(self, process: Callable[[Item, NewestItemWorker[Item]], None]) -> None:
-        self._process = process
+    def __init__(
+        self,
+        process: Callable[[Item, NewestItemWorker[Item]], None],
+        on_dropped: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._process, self._on_dropped = process, on_dropped
         self._waiting: Item | None = None
         self._stopping = False
         self._changed = threading.Condition()
-        self.dropped = 0
         # A daemon, so that an inference that hangs can't keep the process alive.
         self._thread = threading.Thread(target=self._run, name="localizer-worker", daemon=True)
         self._thread.start()
 
     @property
     def stopping(self) -> bool:
+        """Whether `stop` was called: what the item in work would lead to is no longer wanted."""
         return self._stopping
 
     @property
     def alive(self) -> bool:
+        """Whether the thread still runs, as it may after a `stop` that gave up waiting."""
         return self._thread.is_alive()
 
     def submit(self, item: Item) -> None:
         """Hand over an item; returns at once."""
         with self._changed:
             if self._waiting is not None:
-                self.dropped += 1
+                self._on_dropped()
             self._waiting = item
             self._changed.notify_all()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -67,7 +66,6 @@ class DriveBag:
         return topics
 
     def __init__(self, path: Path, start_sec: float) -> None:
-        shutil.rmtree(path, ignore_errors=True)
         self._start_ns = round(start_sec * 1e9)
         self._mountings: list = []
         self._messages: list[tuple[int, int, str, Callable[[], bytes]]] = []

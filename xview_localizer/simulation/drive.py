@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 
 from xview_localizer.aerial.source import AerialImage
+from xview_localizer.atomic import new_folder
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
@@ -94,12 +95,17 @@ def simulate_drive(
 ) -> Path:
     """Write `bag/` (mcap), `orthophoto.tif` (UTM), `drive.yaml`, `truth.tum` and `pairs/` to `out`; returns it.
 
-    Deterministic for a seed and config. base_link moves on the ground, so the camera's height above ground is its z
-    in base_link. `track` wraps the stamps to show progress. A town without a free route is enlarged; raises TownError
-    where the largest one has none either.
+    `out` appears only once it is complete. Deterministic for a seed and config. base_link moves on the ground, so the
+    camera's height above ground is its z in base_link. `track` wraps the stamps to show progress. A town without a free
+    route is enlarged; raises TownError where the largest one has none either, and OSError where `out` is not empty.
     """
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    with new_folder(out) as unfinished:
+        _write_drive(unfinished, seed, config, track)
+    return out
+
+
+def _write_drive(out: Path, seed: int, config: DriveConfig, track: Callable[[Iterable], Iterable]) -> None:
     town, aerial, path_xy_m, rng = _town_with_route(seed, config)
     write_utm_geotiff(out / "orthophoto.tif", aerial, LocalFrame(*config.datum))
     trajectory = drive_along(path_xy_m, SENSOR_RATE_HZ, rng)
@@ -131,7 +137,6 @@ def simulate_drive(
     pairs.close()
     (out / "drive.yaml").write_text(yaml.safe_dump(_description(config), sort_keys=False))
     _write_truth(out / "truth.tum", trajectory, stamps_sec, config)
-    return out
 
 
 def _write_truth(
