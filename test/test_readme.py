@@ -103,12 +103,26 @@ def test_pictures_are_small():
     assert all(f'"{name}"' in made for name in drawn)
 
 
-def test_documentation_builds_strictly(tmp_path):
-    """Needs the extra `docs`; a broken link or anchor, a page left out, an unknown name of the API is an error."""
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The documentation built strictly: a broken link or anchor, a page left out, an unknown name of the API fails."""
     pytest.importorskip("material")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert built.returncode == 0, built.stderr
-    equations = (tmp_path / "how_it_works" / "index.html").read_text()
+    return folder
+
+
+def test_site_has_equations_and_the_api(site):
+    equations = (site / "how_it_works.html").read_text()
     assert "<math" in equations and "\\frac" not in equations
-    assert "localize" in (tmp_path / "api" / "index.html").read_text()
+    assert "localize" in (site / "api.html").read_text()
+
+
+def test_pages_of_the_site_link_to_each_other_as_files(site):
+    """`make docs` offers the address of a file; a browser would list the folder that a link leads to."""
+    home = (site / "index.html").read_text()
+    links = {link.split("#")[0] for link in re.findall(r'<a href="([^":]+)"', home)} - {""}
+    assert len(links) > 15
+    assert [link for link in links if not (site / link).is_file()] == []
