@@ -1,5 +1,6 @@
 """The metadata of a photo are read correctly, and missing options are named."""
 
+import warnings
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -46,6 +47,15 @@ FULL_SPHERE = {
     "CroppedAreaImageWidthPixels": 4000, "CroppedAreaImageHeightPixels": 2000,
     "CroppedAreaLeftPixels": 0, "CroppedAreaTopPixels": 0,
 }  # fmt: skip
+
+
+def test_large_photo_is_read_without_a_warning(save, monkeypatch):
+    """Phones take photos of 108 megapixels, where Pillow begins to warn at 89."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100_000)
+    path = save(width=400, height=300, exif=exif(48.0, 11.0, camera={0xA405: 28}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_photo(path).image.shape == (300, 400, 3)
 
 
 def test_phone_photo_needs_nothing_else(save):

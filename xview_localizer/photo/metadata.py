@@ -59,10 +59,12 @@ class PhotoMetadata:
 def read_photo_file(path: Path) -> tuple[np.ndarray, PhotoMetadata]:
     """The upright image [H, W, 3] uint8 RGB and its metadata. Raises PhotoError."""
     try:
-        with warnings.catch_warnings(), Image.open(path) as file:
-            warnings.simplefilter("ignore")  # Pillow's, about damaged EXIF, which is then missing
-            metadata = _metadata(file.getexif(), xmp_packet(file))
-            upright = _rgb(ImageOps.exif_transpose(file), path)
+        with warnings.catch_warnings():
+            # Pillow's, about photos of 100 megapixels and about damaged EXIF, which is then missing.
+            warnings.simplefilter("ignore")
+            with Image.open(path) as file:
+                metadata = _metadata(file.getexif(), xmp_packet(file))
+                upright = _rgb(ImageOps.exif_transpose(file), path)
     except FileNotFoundError as error:
         raise PhotoError(f"{path}: there is no such file") from error
     except UnidentifiedImageError as error:  # its text names the file once more
