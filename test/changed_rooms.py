@@ -1,7 +1,8 @@
 """Prints the test files and folders of the rooms that changed against main, for `make quick`.
 
-A changed module of a room stands for the room's tests, a root module for test_NAME.py, a document for the README's
-tests. Where nothing matches, the fast geometry tests stand in.
+A changed module of a room stands for the room's tests, a root module for test_NAME.py or else for the tests that
+import it, a document for the README's tests, and any other file for the tests that name it. Where nothing matches, the
+fast geometry tests stand in.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ def changed_files() -> set[str]:
     return {*lines("diff", "--name-only", base), *lines("ls-files", "--others", "--exclude-standard")}
 
 
+def tests_with(text: str, root: Path) -> set[str]:
+    """Test files that contain `text`."""
+    tests = (root / "test").rglob("test_*.py")
+    return {str(test.relative_to(root)) for test in tests if text in test.read_text()}
+
+
 def paths_of_tests(paths: Iterable[str], root: Path = ROOT) -> list[str]:
     """Test paths, relative to `root`, that exist and belong to the changed `paths`."""
     wanted = set()
@@ -33,12 +40,15 @@ def paths_of_tests(paths: Iterable[str], root: Path = ROOT) -> list[str]:
             wanted.add(str(path))
         elif path.parts[0] == "test" and len(path.parts) > 2:
             wanted.add(str(path.parent))
-        elif path.parts[0] == "xview_localizer" and len(path.parts) > 2:
-            wanted.add(f"test/{path.parts[1]}")
         elif path.parts[0] == "xview_localizer":
-            wanted.add(f"test/test_{path.stem}.py")
+            name = PurePosixPath(path.parts[1]).stem
+            own = [test for kind in (name, f"test_{name}*.py") for test in root.glob(f"test/{kind}")]
+            own_paths = {str(test.relative_to(root)) for test in own}
+            wanted |= own_paths or tests_with(f"xview_localizer.{name} import", root)
         elif path.suffix == ".md" or path.parts[0] == "docs":
             wanted.add("test/test_readme.py")
+        elif path.suffix:
+            wanted |= tests_with(path.name, root)
     # A file within a folder that is run anyway need not be named.
     there = {path for path in wanted if (root / path).exists()}
     return sorted(path for path in there if str(PurePosixPath(path).parent) not in there) or [FALLBACK]
