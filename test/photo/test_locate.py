@@ -19,6 +19,7 @@ from rasterio.transform import from_origin
 
 import xview_localizer as xl
 from xview_localizer.cli import main as cli
+from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.photo.batch import PhotoAnswer, find_photos, locate_photos
 from xview_localizer.photo.proof import ACCEPTED_RGB, PRIOR_RGB
 
@@ -80,6 +81,16 @@ def test_proof_shows_prior_pose_and_alike_colours(located):
     saturation = cv2.cvtColor(proof, cv2.COLOR_RGB2HSV)[..., 1]
     photo_rows = proof.shape[0] - int(1400 / 1.6)
     assert (saturation[:photo_rows] > 240).sum() > 500 and (saturation[photo_rows:] > 240).sum() > 500
+
+
+def test_proof_has_no_lines_to_matches_off_its_map(located):
+    """Such a line would end in the photo, or beyond the picture."""
+    shown, nowhere = located.aerial.grid.bounds, np.zeros((0, 2))
+    ends_m = np.full_like(located.matches.aerial_xy_m, (shown.east_m, shown.north_m + 5.0))
+    without_lines = replace(located, matches=Correspondences(nowhere, nowhere, np.zeros(0))).proof()
+    assert not np.array_equal(located.proof(), without_lines)
+    off_the_map = replace(located.matches, aerial_xy_m=ends_m)
+    assert np.array_equal(replace(located, matches=off_the_map).proof(), without_lines)
 
 
 def test_place_off_the_map_is_rejected_by_name(locator, phone_photo):

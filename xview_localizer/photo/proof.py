@@ -20,6 +20,7 @@ from xview_localizer.drawing import (
     map_picture,
     pixels,
 )
+from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.match_field import Correspondences
 from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.ground_view import GroundView
@@ -62,9 +63,10 @@ def draw_proof(
     """RGB [H, W, 3]: the camera image and the map around the prior, north up. `matches` has one for each cell.
 
     Dots are cells, in both pictures in the same colour (hue by direction, paler with distance), on the map at their
-    positions under the pose. Lines connect the most certain cells with their best single matches; they are grey where
-    the match does not agree with the pose. Blue is the prior's disc. Green (accepted) or red (rejected) are the pose
-    and its 2-sigma ellipse. Orange are rivals, other places that fit, with their probabilities from SHOWN_RIVAL on.
+    positions under the pose. Lines connect the most certain cells with their best single matches, where the map shows
+    these; they are grey where the match does not agree with the pose. Blue is the prior's disc. Green (accepted) or red
+    (rejected) are the pose and its 2-sigma ellipse. Orange are rivals, other places that fit, with their probabilities
+    from SHOWN_RIVAL on.
     """
     uv, seen = _image_pixels(view, observation)
     points_m = observation.points_m(fix.scale) if np.isfinite(fix.scale) else np.zeros((0, 2))
@@ -79,7 +81,7 @@ def draw_proof(
     ground = _map_panel(aerial, prior, fix, points_m, colours, photo)
     canvas = _joined(photo, ground)
     if len(points_m):
-        cells = _most_certain(matches)
+        cells = _most_certain(matches, aerial.grid.bounds)
         ends_m = matches.aerial_xy_m[cells]
         expected_m = Pose2(fix.x_m, fix.y_m, fix.yaw_rad).transform(points_m[cells])
         agrees = np.linalg.norm(ends_m - expected_m, axis=1) < AGREEING_M
@@ -178,12 +180,16 @@ def _joined(photo: Panel, ground: Panel) -> np.ndarray:
     return canvas
 
 
-def _most_certain(matches: Correspondences) -> np.ndarray:
-    """Indices of the matches of greatest weight, few in each direction so that the lines spread over the image."""
+def _most_certain(matches: Correspondences, shown: Bounds) -> np.ndarray:
+    """Indices of the matches of greatest weight that end in `shown`.
+
+    They are few in each direction, so that the lines spread over the image.
+    """
     azimuth_rad = np.arctan2(matches.ground_xy_m[:, 1], matches.ground_xy_m[:, 0])
     sector = np.floor(azimuth_rad / SECTOR_RAD).astype(int)
+    by_weight = np.argsort(-matches.weight)
     chosen: list[int] = []
-    for index in np.argsort(-matches.weight):
+    for index in by_weight[shown.contains(matches.aerial_xy_m[by_weight])]:
         if len(chosen) == SHOWN_MATCHES:
             break
         if sum(sector[other] == sector[index] for other in chosen) < MATCHES_PER_SECTOR:
