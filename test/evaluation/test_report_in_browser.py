@@ -126,6 +126,10 @@ def test_readable_on_a_phone(browser, page):
         assert map_area["width"] > 340 and map_area["height"] < 844 * 0.6
         layers = browser.find_element(By.CLASS_NAME, "leaflet-control-layers").rect
         assert layers["width"] < map_area["width"] / 5  # it does not cover the drive
+        label = "return getComputedStyle(document.querySelector('.leaflet-control-layers-toggle'), '::before').content"
+        assert browser.execute_script(label) == '"layers"'
+        notes = browser.find_elements(By.CSS_SELECTOR, ".figures td.quiet")
+        assert max(note.rect["width"] for note in notes) > 340  # below the figure, not in a narrow column
         assert steps["y"] >= map_area["y"] + map_area["height"]  # below, not beside
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
