@@ -136,7 +136,7 @@ def _write_parts(
     if split.road_m < MIN_ROAD_M:
         raise AdaptError(
             f"only {split.road_m:.0f} m of road have known poses, at least {MIN_ROAD_M:.0f} m are needed; "
-            "record a longer drive; without a --reference only the tracker's surest poses count"
+            "record a longer drive, or give a --reference if the poses are the tracker's own"
         )
     named = {}
     for name, least in LEAST_IMAGES.items():
