@@ -1,5 +1,7 @@
 """Published depth networks become depth packages that compute the same; wrong files are refused by name."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,13 @@ def test_weights_of_another_layout_are_refused_by_name(weights, tmp_path):
         import_depth_anything(weights, TINY, RELATIVE, "none", tmp_path / "depth")
 
 
+def test_images_that_are_not_whole_patches_are_refused(weights, tmp_path):
+    """The network leaves the rest out, so that its depth would be stretched over the image."""
+    spec = replace(RELATIVE, input=DepthInput(70, 100))
+    with pytest.raises(ModelPackageError, match="whole patches of 14 pixels, not 70 × 100"):
+        import_depth_anything(weights, TINY, spec, "none", tmp_path / "depth")
+
+
 def test_the_small_network_has_the_published_size():
     """Only the small network is counted: the others differ from it in their widths."""
     network = depth_anything(ARCHITECTURES["depth-anything-v2-small"])
@@ -70,15 +79,17 @@ def test_the_small_network_has_the_published_size():
 def test_any_graph_of_the_declared_size(tmp_path):
     graph = tmp_path / "mine.onnx"
     to_onnx(torch.nn.Conv2d(3, 1, 1), {"rgb": torch.rand(1, 3, 70, 98)}, {"depth": {}}, {}, graph)
-    assert import_onnx(graph, RELATIVE, "CC0", tmp_path / "depth").spec.name == "tiny"
+    package = import_onnx(graph, RELATIVE, "CC0", tmp_path / "depth")
+    assert package.spec.name == "tiny"
     other = DepthSpec("tiny", DepthKind.RELATIVE, True, 80.0, DepthInput(140, 98))
     with pytest.raises(ModelPackageError, match="declares an image"):
         import_onnx(graph, other, "CC0", tmp_path / "depth")
     with pytest.raises(ModelPackageError, match="cannot be read"):
         import_onnx(tmp_path / "nowhere.onnx", RELATIVE, "CC0", tmp_path / "depth")
     graph.write_bytes(b"no graph")
-    with pytest.raises(ModelPackageError, match="is not a depth network as declared: cannot load"):
+    with pytest.raises(ModelPackageError, match="mine.onnx is not a depth network as declared: cannot load"):
         import_onnx(graph, RELATIVE, "CC0", tmp_path / "depth")
+    assert DepthPackage.load(tmp_path / "depth") == package  # what was there stays
 
 
 def test_from_the_command_line(tmp_path):
