@@ -31,7 +31,7 @@ def list_models(
             except ModelPackageError as error:
                 print_line(f"unusable: {error}")
                 continue
-            size = sum(graph.path.stat().st_size for graph in package.graphs.values())
+            size = sum(graph.path.stat().st_size for graph in package.all_graphs.values())
             print_line(f"{package.spec.name}, {size / 1e6:.0f} MB, family {package.family.name}: {path}")
             print_line(f"  licence: {package.licence}")
 
@@ -49,7 +49,7 @@ def check_model(
     from xview_localizer.engines.factory import engine_for
 
     package = load_package(folder)
-    for name, graph in package.graphs.items():
+    for name, graph in package.all_graphs.items():
         engine = engine_for(graph)
         print_line(f"{name} runs; its inputs:")
         for spec in engine.inputs:
