@@ -136,6 +136,9 @@ def depth(
         bool,
         typer.Option("--imagenet/--unit", help="Colours by ImageNet's mean and deviation, or in [0, 1]."),
     ] = True,
+    output: Annotated[
+        str, typer.Option(help="Which of a graph's outputs is the depth, if it has several.")
+    ] = "",
     licence: Annotated[str, typer.Option(help="Licence of the weights, to be recorded.")] = "unknown",
 ) -> None:
     """Make a depth package of a published depth network, for model.depth.
@@ -153,7 +156,7 @@ def depth(
         image = DepthInput(rows, columns, projection, math.radians(fov_deg))
         if not imagenet:
             image = replace(image, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-        spec = DepthSpec(network.stem, DepthKind(kind), planar, maximum, image)
+        spec = DepthSpec(network.stem, DepthKind(kind), planar, maximum, image, output)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if network.suffix == ".onnx":

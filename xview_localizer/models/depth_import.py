@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xview_localizer.atomic import filled
@@ -126,7 +126,9 @@ def _describe(folder: Path, source: Path, spec: DepthSpec, licence: str) -> None
     Raises ModelPackageError where the graph does not load or take the declared image.
     """
     try:
-        SeparateDepth(OnnxEngine(folder / GRAPH_FILE), spec)
+        engine = OnnxEngine(folder / GRAPH_FILE)
+        SeparateDepth(engine, spec)
     except EngineError as error:
         raise ModelPackageError(f"{source} is not a depth network as declared: {error}") from error
+    spec = replace(spec, input=replace(spec.input, name=engine.inputs[0].name))
     write_depth_manifest(folder, spec, licence, f"Imported from {source.name}.")
