@@ -175,7 +175,7 @@ def main() -> None:
     records = spread(PairsDataset(arguments.pairs).records, arguments.images)
     with tempfile.TemporaryDirectory() as folder:
         depth = DepthPackage.load(arguments.depth) if arguments.depth else random_depth_package(Path(folder))
-        separate = open_networks(package, engines, depth).depth
+        separate = open_networks(replace(package, depth=depth), engines).depth
         found = compare(records, networks, separate)
     moved_m = moved_by_unit(spread(records, SCALED_IMAGES), networks)
     poses = {name: source.row() for name, source in found.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from xview_localizer.aerial.cache import TileCache
@@ -40,6 +41,7 @@ def build_localizer(settings: Settings, map_source: MapSource) -> Localizer:
     """The localizer that the settings ask for. Raises ModelPackageError, EngineError."""
     package = ModelPackage.load(settings.package_path)
     folder = settings.values["model.depth"]
-    depth = DepthPackage.load(Path(folder).expanduser()) if folder else None
-    networks = open_networks(package, settings.engines, depth)
+    if folder:
+        package = replace(package, depth=DepthPackage.load(Path(folder).expanduser()))
+    networks = open_networks(package, settings.engines)
     return Localizer(networks, map_source, settings.localizer, settings.values["random_seed"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,3 +57,11 @@ def new_folder(path: Path) -> Iterator[Path]:
         unfinished.replace(path)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+@contextmanager
+def filled(folder: Path) -> Iterator[Path]:
+    """An empty folder to write to; its files are put into `folder`, which may hold others, once all are written."""
+    with tempfile.TemporaryDirectory() as fresh:
+        yield Path(fresh)
+        shutil.copytree(fresh, folder, dirs_exist_ok=True)

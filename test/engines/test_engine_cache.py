@@ -107,6 +107,36 @@ def test_two_at_once_build_once(cache):
     assert plans == [PLAN, PLAN]
 
 
+def test_who_waits_for_another_s_build_says_so(cache, monkeypatch):
+    building, told = threading.Event(), []
+
+    def tell(text: str, *about: object) -> None:
+        told.append(text % about)
+        waiting.set()
+
+    waiting = threading.Event()
+    monkeypatch.setattr("xview_localizer.engines.tensorrt.cache.log.info", tell)
+
+    def build() -> bytes:
+        building.set()
+        assert waiting.wait(30)
+        return PLAN
+
+    first = threading.Thread(target=cache.get, args=(KEY, build))
+    first.start()
+    assert building.wait(30)
+    assert cache.get(KEY, refuse) == PLAN
+    first.join(30)
+    assert told == [f"waiting for another process, which builds {KEY.file_name}"]
+
+
+def test_a_sound_engine_is_read_where_nothing_can_be_written(cache):
+    """Such as in a robot's read-only image. Root may write everywhere, so the lock is one that nobody can take."""
+    write_engine(cache.folder / KEY.file_name, KEY, PLAN)
+    (cache.folder / KEY.file_name).with_suffix(".lock").mkdir()
+    assert cache.get(KEY, refuse) == PLAN
+
+
 def test_a_failed_build_leaves_nothing_behind(cache):
     def fail() -> bytes:
         raise RuntimeError("unsupported operator")
@@ -167,6 +197,7 @@ def test_engines_of_other_sizes_are_others(product, orin):
         ({"gpu": "Thor"}, r"foreign: the GPU here is Orin \(8.7\)"),
         ({"compute_capability": "8.9"}, "foreign"),
         ({"runtime_version": "10.2"}, "stale: tensorrt 10.2 made it, here is 10.3"),
+        ({"lowering": 0}, "stale: another version of xview_localizer lowered its graph"),
     ],
 )
 def test_what_keeps_an_engine_from_fitting_is_told(product, orin, changes, reason):

@@ -10,6 +10,7 @@ import pytest
 from xview_localizer.engines import providers
 from xview_localizer.engines.engine import EngineError, Graph, SizeRange, TensorSpec, typical_inputs
 from xview_localizer.engines.factory import EngineConfig, engine_for
+from xview_localizer.engines.tensorrt.library import load_library
 
 
 def test_auto_takes_a_working_provider_and_logs_it(product, caplog):
@@ -67,6 +68,13 @@ def test_typical_inputs_have_declared_sizes():
 def test_an_unknown_runtime_is_refused_by_name(product):
     with pytest.raises(EngineError, match="unknown runtime 'tensorflow'; there are onnxruntime, tensorrt"):
         engine_for(product, EngineConfig("tensorflow"))
+
+
+def test_engines_of_a_runtime_that_has_none_are_refused_by_name():
+    with pytest.raises(
+        EngineError, match="onnxruntime has no engines of its own; those of tensorrt and tensorrt_rtx"
+    ):
+        load_library("onnxruntime")
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_an_unsupported_operator_is_named_with_its_layer(tmp_path, library, cach
 
 
 def test_a_free_axis_without_sizes_is_refused(product, library, cache):
-    with pytest.raises(EngineError, match="axis 1 of 'x' is free, and its family declares no sizes"):
+    with pytest.raises(EngineError, match="axis 1 of 'x' is free, and its package declares no sizes"):
         cached_plan(replace(product, sizes={}), library, "fp32", cache, ADA)
 
 

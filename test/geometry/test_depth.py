@@ -1,5 +1,6 @@
 """Calibrating predicted depth on the ground plane."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -181,3 +182,16 @@ def test_ground_without_a_depth_does_not_spoil_that_of_the_rest():
     assert result.agrees
     near = truth < 25.0
     np.testing.assert_allclose(result.range_m[near], truth[near], rtol=1e-6)
+
+
+def test_depth_that_has_nothing_to_do_with_the_ground_is_not_believed_by_chance():
+    """A scale and a shift fit any blobs to some of the ground."""
+    rays = directions(np.radians(np.linspace(45, -45, 24)), np.radians(np.linspace(14, -34, 18))).reshape(
+        -1, 3
+    )
+    believed = 0
+    for seed in range(40):
+        noise = np.random.default_rng(seed).normal(size=(18, 24))
+        blobs = np.exp(2 * cv2.GaussianBlur(noise, (0, 0), 1.0)).ravel()
+        believed += calibrate_depth(blobs, DepthKind.AFFINE_INVERSE, rays, camera_height_m=HEIGHT_M).agrees
+    assert believed == 0

@@ -207,7 +207,7 @@ def test_depth_that_disagrees_with_the_ground_is_replaced_by_flat_ground(package
     to_onnx(noise, {"pixels": torch.rand(1, 3, 120, 160)}, {"depth": {}}, {}, path)
     spec = DepthSpec("random", DepthKind.AFFINE_INVERSE, True, 80.0, PERSPECTIVE)
     write_depth_manifest(tmp_path, spec, "none", "random")
-    networks = open_networks(package, depth=DepthPackage.load(tmp_path))
+    networks = open_networks(replace(package, depth=DepthPackage.load(tmp_path)))
     observation = Localizer(networks, InMemoryMap(small_town.aerial)).observe(small_town.view())
     assert observation.depth_source.startswith("flat ground: ")
     assert "ground" in observation.depth_source.removeprefix("flat ground: ")

@@ -49,7 +49,7 @@ def build(
     targets = [text for text in compute_capability.split(",") if text] or [this_gpu().compute_capability]
     made: list[Path] = []
     for capability in map(ComputeCapability.parse, targets):
-        for graph in [graph_to_build(each, precision.value, store) for each in package.graphs.values()]:
+        for graph in [graph_to_build(each, precision.value, store) for each in package.all_graphs.values()]:
             plan = cached_plan(graph, library, precision.value, store, capability)
             key = engine_key(graph, library, precision.value, capability)
             made.append(store.folder / key.file_name)

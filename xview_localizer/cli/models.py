@@ -31,7 +31,7 @@ def list_models(
             except ModelPackageError as error:
                 print_line(f"unusable: {error}")
                 continue
-            size = sum(graph.path.stat().st_size for graph in package.graphs.values())
+            size = sum(graph.path.stat().st_size for graph in package.all_graphs.values())
             print_line(f"{package.spec.name}, {size / 1e6:.0f} MB, family {package.family.name}: {path}")
             print_line(f"  licence: {package.licence}")
 
@@ -49,7 +49,7 @@ def check_model(
     from xview_localizer.engines.factory import engine_for
 
     package = load_package(folder)
-    for name, graph in package.graphs.items():
+    for name, graph in package.all_graphs.items():
         engine = engine_for(graph)
         print_line(f"{name} runs; its inputs:")
         for spec in engine.inputs:
@@ -136,6 +136,9 @@ def depth(
         bool,
         typer.Option("--imagenet/--unit", help="Colours by ImageNet's mean and deviation, or in [0, 1]."),
     ] = True,
+    output: Annotated[
+        str, typer.Option(help="Which of a graph's outputs is the depth, if it has several.")
+    ] = "",
     licence: Annotated[str, typer.Option(help="Licence of the weights, to be recorded.")] = "unknown",
 ) -> None:
     """Make a depth package of a published depth network, for model.depth.
@@ -153,7 +156,7 @@ def depth(
         image = DepthInput(rows, columns, projection, math.radians(fov_deg))
         if not imagenet:
             image = replace(image, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-        spec = DepthSpec(network.stem, DepthKind(kind), planar, maximum, image)
+        spec = DepthSpec(network.stem, DepthKind(kind), planar, maximum, image, output)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if network.suffix == ".onnx":

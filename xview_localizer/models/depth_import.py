@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from xview_localizer.atomic import filled
 from xview_localizer.engines.engine import EngineError
 from xview_localizer.engines.onnx_engine import OnnxEngine
 from xview_localizer.geometry.depth import DepthKind
@@ -39,12 +40,13 @@ ARCHITECTURES = {
 
 def import_onnx(graph: Path, spec: DepthSpec, licence: str, out: Path) -> DepthPackage:
     """A package of an ONNX graph, whose input must be as `spec` declares. Raises ModelPackageError."""
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        shutil.copyfile(graph, out / GRAPH_FILE)
-    except OSError as error:
-        raise ModelPackageError(f"{graph} cannot be read: {error}") from error
-    return _packaged(out, spec, licence, f"Imported from {graph.name}.")
+    with filled(out) as fresh:
+        try:
+            shutil.copyfile(graph, fresh / GRAPH_FILE)
+        except OSError as error:
+            raise ModelPackageError(f"{graph} cannot be read: {error}") from error
+        _describe(fresh, graph, spec, licence)
+    return DepthPackage.load(out)
 
 
 def import_depth_anything(
@@ -52,16 +54,23 @@ def import_depth_anything(
 ) -> DepthPackage:
     """A package of Depth Anything V2 from weights in the layout of the transformers library.
 
-    Raises ModelPackageError naming the first missing and unexpected tensors.
+    Raises ModelPackageError naming the first missing and unexpected tensors, or a size that is not whole patches.
     """
     from xview_localizer.models.weights import load_exactly, read_weights
 
+    rows_px, columns_px = spec.input.rows_px, spec.input.columns_px
+    if rows_px % PATCH_PX or columns_px % PATCH_PX:
+        # What is beyond the last whole patch would be cut off without a word.
+        raise ModelPackageError(
+            f"Depth Anything takes images of whole patches of {PATCH_PX} pixels, not {rows_px} × {columns_px}"
+        )
     metric = spec.kind is DepthKind.METRIC
     network = depth_anything(architecture, spec.maximum_m if metric else None)
     load_exactly(network.model, read_weights(weights), weights)
-    out.mkdir(parents=True, exist_ok=True)
-    _export(network, spec, out / GRAPH_FILE)
-    return _packaged(out, spec, licence, f"Imported from {weights.name}.")
+    with filled(out) as fresh:
+        _export(network, spec, fresh / GRAPH_FILE)
+        _describe(fresh, weights, spec, licence)
+    return DepthPackage.load(out)
 
 
 def depth_anything(architecture: DepthAnything, metric_maximum_m: float | None = None):
@@ -111,12 +120,15 @@ def _export(network, spec: DepthSpec, path: Path) -> None:
     to_onnx(network, {"pixels": pixels}, {"depth": {}}, {}, path, fold=True)
 
 
-def _packaged(out: Path, spec: DepthSpec, licence: str, provenance: str) -> DepthPackage:
-    """Write the manifest and check that the graph loads and takes the declared image. Raises ModelPackageError."""
-    write_depth_manifest(out, spec, licence, provenance)
-    package = DepthPackage.load(out)
+def _describe(folder: Path, source: Path, spec: DepthSpec, licence: str) -> None:
+    """Write the manifest for the graph in `folder`, which is made of `source`.
+
+    Raises ModelPackageError where the graph does not load or take the declared image.
+    """
     try:
-        SeparateDepth(OnnxEngine(package.graph.path), spec)
+        engine = OnnxEngine(folder / GRAPH_FILE)
+        SeparateDepth(engine, spec)
     except EngineError as error:
-        raise ModelPackageError(f"{out / GRAPH_FILE} is not a depth network as declared: {error}") from error
-    return package
+        raise ModelPackageError(f"{source} is not a depth network as declared: {error}") from error
+    spec = replace(spec, input=replace(spec.input, name=engine.inputs[0].name))
+    write_depth_manifest(folder, spec, licence, f"Imported from {source.name}.")

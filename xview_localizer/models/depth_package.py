@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from xview_localizer.engines.engine import Graph
+from xview_localizer.engines.engine import Graph, InputSizes, SizeRange
 from xview_localizer.geometry.depth import DepthKind
 from xview_localizer.models.dinov2 import IMAGENET_MEAN, IMAGENET_STD
 from xview_localizer.models.manifest import (
@@ -34,7 +34,7 @@ class DepthInput:
     """The input image of the network: [1, 3, rows_px, columns_px], (RGB in [0, 1] - mean) / std.
 
     A perspective image has square pixels and `horizontal_fov_rad`; a panorama spans the sphere with the forward
-    direction in its middle. Raises ValueError for impossible values.
+    direction in its middle. `name` is that of the graph's input, if known. Raises ValueError for impossible values.
     """
 
     rows_px: int
@@ -43,6 +43,7 @@ class DepthInput:
     horizontal_fov_rad: float = math.pi / 2
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    name: str = ""
 
     def __post_init__(self) -> None:
         if self.projection not in (PERSPECTIVE, PANORAMA):
@@ -58,16 +59,32 @@ class DepthInput:
         if min(self.std) <= 0:
             raise ValueError(f"std must be positive, got {self.std}")
 
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of the array that the graph takes."""
+        return 1, 3, self.rows_px, self.columns_px
+
+    @property
+    def sizes(self) -> InputSizes:
+        """The one size of each axis, for engines that need sizes of axes that the graph leaves free."""
+        if not self.name:
+            return {}
+        return {self.name: {axis: SizeRange(size, size, size) for axis, size in enumerate(self.shape)}}
+
 
 @dataclass(frozen=True)
 class DepthSpec:
-    """The meaning of a depth network's output, see DepthPrediction. Metric depth beyond `maximum_m` is not used."""
+    """The meaning of a depth network's output, see DepthPrediction. Metric depth beyond `maximum_m` is not used.
+
+    `output` names the depth among the graph's outputs; it may be empty where there is only one.
+    """
 
     name: str
     kind: DepthKind
     planar: bool
     maximum_m: float
     input: DepthInput
+    output: str = ""
 
     def __post_init__(self) -> None:
         if not self.maximum_m > 0:
@@ -98,14 +115,14 @@ class DepthPackage:
             file, digest = entry("graph.file", str), entry("graph.sha256", str)
         except (OSError, yaml.YAMLError, ValueError) as error:
             raise ModelPackageError(f"{manifest} cannot be understood: {error}") from error
-        return cls(
-            folder, spec, licence, provenance, Graph("depth", checked_graph(folder, file, digest), digest)
-        )
+        graph = Graph("depth", checked_graph(folder, file, digest), digest, spec.input.sizes)
+        return cls(folder, spec, licence, provenance, graph)
 
 
 def write_depth_manifest(folder: Path, spec: DepthSpec, licence: str, provenance: str) -> None:
     """Write depth.yaml for the graph GRAPH_FILE, which is already in `folder`."""
     image = spec.input
+    names = {"input": image.name, "output": spec.output}
     document = {
         "name": spec.name,
         "licence": licence,
@@ -121,7 +138,11 @@ def write_depth_manifest(folder: Path, spec: DepthSpec, licence: str, provenance
             "mean": list(image.mean),
             "std": list(image.std),
         },
-        "graph": {"file": GRAPH_FILE, "sha256": sha256(folder / GRAPH_FILE)},
+        "graph": {
+            "file": GRAPH_FILE,
+            "sha256": sha256(folder / GRAPH_FILE),
+            **{key: name for key, name in names.items() if name},
+        },
     }
     (folder / DEPTH_MANIFEST).write_text(
         yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8"
@@ -136,9 +157,15 @@ def _spec_from(entry: Entries) -> DepthSpec:
         horizontal_fov_rad=entry("input.horizontal_fov_deg", number) / DEG_PER_RAD,
         mean=entry("input.mean", _three),
         std=entry("input.std", _three),
+        name=entry("graph.input", str, ""),
     )
     return DepthSpec(
-        entry("name", str), entry("kind", DepthKind), entry("planar", flag), entry("maximum_m", float), image
+        name=entry("name", str),
+        kind=entry("kind", DepthKind),
+        planar=entry("planar", flag),
+        maximum_m=entry("maximum_m", float),
+        input=image,
+        output=entry("graph.output", str, ""),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from xview_localizer.atomic import filled
 from xview_localizer.models.backbone import Backbone
 from xview_localizer.models.dinov2 import PATCH_PX
 from xview_localizer.models.dinov2_import import dinov2
@@ -58,14 +59,14 @@ def import_loc2(head_file: Path, backbone_file: Path, variant: str, out: Path) -
     heads = Loc2Heads(backbone.config.width)
     load_exactly(heads, read_weights(head_file), head_file)
     ground, aerial = VARIANTS[variant]
-    out.mkdir(parents=True, exist_ok=True)
-    _export(backbone, heads.eval(), ground, aerial, out)
     spec = Loc2Spec(
         f"loc2-{variant}", INVERSE_TEMPERATURE, aerial, ground=ground, dustbin=heads.dustbin_score.item()
     )
     command = f"xview-localizer models import loc2 --head HEAD --backbone BACKBONE --variant {variant} --out PACKAGE"
     provenance = f"Imported from {head_file.name} and {backbone_file.name}; not calibrated."
-    write_manifest(out, LOC2, spec, LICENCE, provenance, command)
+    with filled(out) as fresh:
+        _export(backbone, heads.eval(), ground, aerial, fresh)
+        write_manifest(fresh, LOC2, spec, LICENCE, provenance, command)
     return ModelPackage.load(out)
 
 

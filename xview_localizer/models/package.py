@@ -26,6 +26,7 @@ from xview_localizer.models.xview import XVIEW
 
 MANIFEST = "model.yaml"
 DEPTH_FOLDER = "depth"  # subfolder of a separate depth package in packages written by this project
+DEPTH_GRAPH = "depth"  # name of a separate depth network among a package's graphs
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class ModelPackage:
         }
         depth = DepthPackage.load(path_inside(folder, depth_folder)) if depth_folder else None
         return cls(folder, family, spec, *texts, graphs, depth)
+
+    @property
+    def all_graphs(self) -> Mapping[str, Graph]:
+        """The family's graphs by name, and DEPTH_GRAPH where there is a separate depth network."""
+        return self.graphs if self.depth is None else {**self.graphs, DEPTH_GRAPH: self.depth.graph}
 
 
 def default_package_path() -> Path:

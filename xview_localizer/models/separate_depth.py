@@ -52,7 +52,7 @@ class SeparateDepth:
 
     def __init__(self, engine: Engine, spec: DepthSpec) -> None:
         self._engine, self._spec = engine, spec
-        self._input = _image_input(engine, spec.input)
+        self._input, self._output = _image_input(engine, spec.input), _depth_output(engine, spec.output)
 
     def estimate(self, view: LevelView, cells: GroundCells) -> DepthPrediction | None:
         """The prediction [R, C] at the cells' rays, NaN where the network gives none; None without valid cells."""
@@ -72,7 +72,7 @@ class SeparateDepth:
         image, _ = render_rays(view.image, view.camera, rays_camera)
         pixels = (image.astype(np.float32) / 255 - self._spec.input.mean) / self._spec.input.std
         pixels = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=self._input.dtype)
-        (output,) = self._engine.run({self._input.name: pixels}).values()
+        output = self._engine.run({self._input.name: pixels})[self._output.name]
         depth = np.asarray(output, dtype=np.float32).reshape(output.shape[-2:])
         rays_level = cells.rays_level.reshape(-1, 3)
         uv, seen = cut.camera.project(rays_level @ cut.R_level_cut)
@@ -146,27 +146,35 @@ def cuts_of(view: LevelView, cells: GroundCells, image: DepthInput, metric: bool
 
 
 def _image_input(engine: Engine, image: DepthInput) -> TensorSpec:
-    """The engine's image input. Raises EngineError where the graph does not turn `image` into a depth map."""
-    want = (1, 3, image.rows_px, image.columns_px)
-    if len(engine.inputs) != 1 or len(engine.outputs) != 1:
+    """The engine's image input. Raises EngineError where the graph does not take `image`."""
+    if len(engine.inputs) != 1:
         raise EngineError(
-            f"a depth graph must have one input and one output, this one has {[spec.name for spec in engine.inputs]} "
-            f"and {[spec.name for spec in engine.outputs]}"
+            f"a depth graph must have one input, this one has {[spec.name for spec in engine.inputs]}"
         )
     spec = engine.inputs[0]
     fits = len(spec.shape) == 4 and all(
-        size is None or size == wanted for size, wanted in zip(spec.shape, want, strict=True)
+        size is None or size == wanted for size, wanted in zip(spec.shape, image.shape, strict=True)
     )
     if not fits:
         raise EngineError(
-            f"depth.yaml declares an image {want}, the graph takes {spec.name!r} of shape {spec.shape}"
+            f"depth.yaml declares an image {image.shape}, the graph takes {spec.name!r} of shape {spec.shape}"
         )
     if not np.issubdtype(spec.dtype, np.floating):
         raise EngineError(f"a depth graph must take colours as floating point, {spec.name!r} is {spec.dtype}")
-    output = engine.outputs[0]
+    return spec
+
+
+def _depth_output(engine: Engine, name: str) -> TensorSpec:
+    """The engine's output of that name, or its only one. Raises EngineError where that is no depth map."""
+    named = {spec.name: spec for spec in engine.outputs}
+    if not name and len(named) > 1:
+        raise EngineError(f"the graph has the outputs {', '.join(named)}; name the one that is the depth")
+    if name and name not in named:
+        raise EngineError(f"the graph has no output {name!r}; it has {', '.join(named)}")
+    output = named[name] if name else engine.outputs[0]
     if any(size not in (1, None) for size in output.shape[:-2]):
         raise EngineError(
             f"a depth graph must give one number a pixel, [1, 1, rows, columns], and {output.name!r} has the shape "
             f"{output.shape}"
         )
-    return spec
+    return output

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
+from xview_localizer.atomic import filled
 from xview_localizer.models.export import export_heads, heads_of
 from xview_localizer.models.manifest import ModelPackageError
 from xview_localizer.models.package import ModelPackage, write_manifest
@@ -21,14 +21,12 @@ def update_package(folder: Path, out: Path) -> ModelPackage:
         raise ModelPackageError(
             f"{folder} is of the family {package.family.name}; only xview packages are updated"
         )
-    with tempfile.TemporaryDirectory() as temporary:
-        fresh = Path(temporary) / "package"  # so that what fails half-way leaves `out` as it was
-        shutil.copytree(folder, fresh)
+    with filled(out) as fresh:
+        shutil.copytree(folder, fresh, dirs_exist_ok=True)
         shutil.copyfile(package.graphs["backbone"].path, fresh / "backbone.onnx")
         leave_tokens_out(fresh / "backbone.onnx")
         export_heads(*heads_of(package), fresh)
         write_manifest(
             fresh, XVIEW, package.spec, package.licence, package.provenance, package.training_command
         )
-        shutil.copytree(fresh, out, dirs_exist_ok=True)
     return ModelPackage.load(out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     read = _read_safetensors if path.suffix == ".safetensors" else _read_checkpoint
     try:
         loaded = read(path)
+    except UnpicklingError as error:
+        # PyTorch's own text advises to read the file without this safety.
+        raise ModelPackageError(
+            f"{path} cannot be read as weights: it holds more than tensors, whose code is not run, or is damaged; save "
+            "the network's state_dict() alone"
+        ) from error
     except Exception as error:  # what the readers raise for a damaged file has no common base class
         cause = str(error) or type(error).__name__
         raise ModelPackageError(f"{path} cannot be read as weights: {cause}") from error

@@ -90,7 +90,7 @@ def profile_shapes(
     undeclared = [axis for axis, size in enumerate(shape) if size < 0 and axis not in ranges]
     if undeclared:
         raise EngineError(
-            f"{graph}: axis {undeclared[0]} of {tensor!r} is free, and its family declares no sizes for it"
+            f"{graph}: axis {undeclared[0]} of {tensor!r} is free, and its package declares no sizes for it"
         )
     fixed = [ranges[axis] if size < 0 else SizeRange(size, size, size) for axis, size in enumerate(shape)]
     return (

@@ -1,7 +1,7 @@
 """A cache of engines on disk: one file for each, with the key that it was built for and a checksum.
 
 Files are replaced atomically and built under a lock, so two nodes that start at once build an engine once, and a reader
-never sees an incomplete file.
+never sees an incomplete file. Sound engines are only read: they may lie in a folder that cannot be written.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -58,17 +58,16 @@ class EngineCache:
     def get(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
         """The plan of `key`; built and stored where the folder has none, or a damaged one."""
         path = self.folder / key.file_name
+        # A sound engine is read without the lock, so that it may lie in a folder that cannot be written.
+        with suppress(CacheError):
+            return _kept_plan(path, key)
         self.folder.mkdir(parents=True, exist_ok=True)
         with _locked(path):
-            if path.exists():
-                try:
-                    found, plan = read_engine(path)
-                    if found == key:
-                        return plan
-                    reason = "it was built for another key"
-                except CacheError as error:
-                    reason = str(error)
-                log.warning("%s is built again: %s", path, reason)
+            try:
+                return _kept_plan(path, key)  # another process may have built it meanwhile
+            except CacheError as error:
+                if path.exists():
+                    log.warning("%s is built again: %s", path, error)
             plan = build()
             write_engine(path, key, plan)
             return plan
@@ -95,8 +94,11 @@ def write_engine(path: Path, key: EngineKey, plan: bytes) -> None:
 
 
 def read_engine(path: Path) -> tuple[EngineKey, bytes]:
-    """Key and plan of an engine file. Raises CacheError where it is not an engine file or is damaged."""
-    content = path.read_bytes()
+    """Key and plan of an engine file. Raises CacheError where there is none, or a damaged one."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise CacheError("it is not there") from error
     if not content.startswith(_MAGIC):
         raise CacheError("it is no engine of this version of xview_localizer")
     header, _, plan = content[len(_MAGIC) :].partition(b"\n")
@@ -111,9 +113,21 @@ def read_engine(path: Path) -> tuple[EngineKey, bytes]:
     return key, plan
 
 
+def _kept_plan(path: Path, key: EngineKey) -> bytes:
+    """The plan in an engine file. Raises CacheError where it cannot be used for `key`."""
+    found, plan = read_engine(path)
+    if found != key:
+        raise CacheError("it was built for another key")
+    return plan
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock of an engine file; a second process waits for it."""
+    """Hold the lock of an engine file; a second process waits for it, and says so."""
     with path.with_suffix(".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("waiting for another process, which builds %s", path.name)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

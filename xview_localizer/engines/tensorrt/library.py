@@ -41,6 +41,8 @@ class TensorRtLibrary:
 @cache
 def load_library(name: str) -> TensorRtLibrary:
     """Import the runtime. Raises EngineError with the remedy where it is not installed."""
+    if name not in _REMEDIES:
+        raise EngineError(f"{name} has no engines of its own; those of {' and '.join(_REMEDIES)} are built")
     try:
         trt = import_module(name if name == TENSORRT or find_spec(name) else _rtx_of_wheels())
     except (ImportError, OSError) as error:

@@ -87,11 +87,13 @@ def engine_key(
 def unfit_reason(key: EngineKey) -> str:
     """The reason why this machine cannot use an engine; empty where it can. Without a GPU, the GPU is not checked."""
     try:
-        version = load_library(key.runtime).version
+        version, lowering_version = load_library(key.runtime).version, _lowering().LOWERING_VERSION
     except EngineError as error:
         return str(error)
     if version != key.runtime_version:
         return f"stale: {key.runtime} {key.runtime_version} made it, here is {version}"
+    if lowering_version != key.lowering:
+        return "stale: another version of xview_localizer lowered its graph"
     try:
         gpu = this_gpu()
     except EngineError:
