@@ -43,7 +43,7 @@ class DenseSolverConfig:
     prior_edge_m: float = 1.0
     yaw_gate_sigmas: float = 3.0
     posterior_samples: int = 96
-    position_floor_cells: float = 0.08  # least standard deviation of x and y, in aerial cells
+    position_floor_cells: float = 0.1  # least standard deviation of x and y, in aerial cells
 
     def __post_init__(self) -> None:
         low, high = self.scale_bounds
