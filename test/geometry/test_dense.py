@@ -8,7 +8,7 @@ import pytest
 from scipy.interpolate import RegularGridInterpolator
 
 from xview_localizer.evaluation.synthetic_matches import ambiguous_field, likelihood_ratio, random_pose
-from xview_localizer.geometry.dense import MAX_IMAGE_WEIGHT, DenseSolverConfig, solve_dense
+from xview_localizer.geometry.dense import MAX_IMAGE_WEIGHT, DenseSolverConfig, PoseModes, joined, solve_dense
 from xview_localizer.geometry.evidence import Evidence
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.match_field import MatchField
@@ -127,6 +127,9 @@ def test_a_mode_s_evidence_is_the_score_of_its_pose():
         assert mode.log_evidence_current == pytest.approx(weighted[field.current].sum() / 0.6 / 4.0, abs=0.01)
     here = cell_log_ratios_by_scipy(field, solution.modes[0].pose, solution.modes[0].scale)[field.current]
     assert solution.score_per_cell == pytest.approx(here.mean(), abs=1e-3)
+    # Bayes: a cell of evidence L matches with probability 1 - (1 - pi) / e^L.
+    matches = 1 - (1 - field.inlier_probability[field.current]) * np.exp(-here)
+    assert solution.inliers == np.count_nonzero((matches > 0.5) & (here > 0))
     assert solution.inlier_ratio == solution.inliers / 100
 
 
@@ -457,6 +460,11 @@ def test_no_cells_and_a_prior_off_the_grid_give_a_reason():
     assert "only 0 ground cells" in solve_dense(empty, PRIOR, CONFIG, 0).reason
     away = solve_dense(spoiled(), Prior(500.0, 0.0, 20.0), CONFIG, 0)
     assert away.modes == () and "no evidence" in away.reason
+
+
+def test_searches_that_all_find_nothing_have_the_reason_of_the_first():
+    searches = [PoseModes(reason="no cells"), PoseModes(reason="the prior is off the map")]
+    assert joined(searches, CONFIG).reason == "no cells"
 
 
 def test_the_covariance_has_a_floor_of_a_share_of_an_aerial_cell():

@@ -43,6 +43,11 @@ def test_an_inverse_undoes_its_pose(pose):
     assert -np.pi <= pose.inverse().yaw_rad < np.pi
 
 
+def test_an_error_is_along_the_axes_of_the_map_and_turns_the_short_way():
+    error = Pose2(3.0, -2.0, np.pi - 0.1).error(Pose2(1.0, 1.0, -np.pi + 0.1))
+    np.testing.assert_allclose(error, [2.0, -3.0, -0.2])
+
+
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
