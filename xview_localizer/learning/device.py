@@ -19,4 +19,6 @@ def require_device(name: str) -> None:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:  # AssertionError where torch was built without CUDA
         why = str(error).partition("\n")[0]
-        raise DeviceError(f"--device {name} cannot be used: {why}; take cpu, or mend the driver") from error
+        raise DeviceError(
+            f"--device {name} cannot be used: {why}; take cpu, or install a driver and a PyTorch that fit the GPU"
+        ) from error
