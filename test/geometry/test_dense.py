@@ -467,6 +467,18 @@ def test_searches_that_all_find_nothing_have_the_reason_of_the_first():
     assert joined(searches, CONFIG).reason == "no cells"
 
 
+def test_the_best_of_several_searches_gives_the_figures_of_all():
+    rng = np.random.default_rng(3)
+    right = solve_dense(
+        keyframe_field(rng, Pose2(5.0, -4.0, 1.0), 1.0), PRIOR, replace(CONFIG, max_modes=1), 0
+    )
+    wrong = solve_dense(keyframe_field(rng, Pose2(-9.0, 8.0, -2.0), 1.0, present=0.2), PRIOR, CONFIG, 0)
+    both = joined([wrong, PoseModes(reason="no cells"), right], CONFIG)
+    assert len(right.modes) == 1 and len(both.modes) > len(wrong.modes)
+    assert both.modes[0] == right.modes[0]
+    assert (both.inliers, both.score_per_cell) == (right.inliers, right.score_per_cell)
+
+
 def test_the_covariance_has_a_floor_of_a_share_of_an_aerial_cell():
     field = ambiguous_field(np.random.default_rng(16), Pose2(2.0, 1.0, 0.3), GRID, cells=300)
     without, with_floor = (
