@@ -17,7 +17,8 @@ from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObserv
 from xview_localizer.photo.photo import Photo
 from xview_localizer.rejection import Reason
 
-# Held by hand, a camera is level to about 5° (one sigma). An error of half of FINE_STEP_DEG hardly affects the pose.
+# Held by hand, a camera is level to about PITCH_SIGMA_DEG. An error of half of FINE_STEP_DEG hardly affects the pose.
+PITCH_SIGMA_DEG = 5.0
 TILTED_PITCHES_DEG, FINE_STEP_DEG = (-10.0, -5.0, 5.0, 10.0), 2.5
 WITHOUT_MAP = (Reason.MAP_UNREADABLE, Reason.NO_IMAGERY)
 
@@ -66,7 +67,26 @@ def _best(readings: list[PhotoReading]) -> PhotoReading:
 def _at_pitches(
     localizer: Localizer, photo: Photo, prior: Prior, pitches_deg: tuple[float, ...]
 ) -> list[PhotoReading]:
-    return [_read(localizer, replace(photo, pitch_deg=pitch_deg), prior) for pitch_deg in pitches_deg]
+    return [_at_pitch(localizer, photo, prior, pitch_deg) for pitch_deg in pitches_deg]
+
+
+def _at_pitch(localizer: Localizer, photo: Photo, prior: Prior, pitch_deg: float) -> PhotoReading:
+    """The photo at another pitch than the given one, which is less probable the more it differs from it.
+
+    The log prior of the pitch is added to the modes' evidence, in its unit, so that it counts in every comparison.
+    """
+    reading = _read(localizer, replace(photo, pitch_deg=pitch_deg), prior)
+    log_prior = -0.5 * ((pitch_deg - photo.pitch_deg) / PITCH_SIGMA_DEG) ** 2
+    added = log_prior / localizer.spec.calibration.mode_weight
+    modes = tuple(
+        replace(
+            mode,
+            log_evidence=mode.log_evidence + added,
+            log_evidence_current=mode.log_evidence_current + added,
+        )
+        for mode in reading.modes.modes
+    )
+    return replace(reading, modes=replace(reading.modes, modes=modes))
 
 
 def _read(localizer: Localizer, photo: Photo, prior: Prior) -> PhotoReading:
