@@ -259,7 +259,7 @@ def test_a_calibration_that_was_broken_off_is_no_result(tmp_path, monkeypatch):
     """An interrupted adaptation goes on from there; half a package must not pass for its result."""
 
     def broken_off(package, out, *_):
-        shutil.copytree(default_package_path(), out)
+        shutil.copytree(default_package_path(), out, dirs_exist_ok=True)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(SiteTraining, "_trained", lambda *_: None)

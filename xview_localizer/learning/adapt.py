@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from xview_localizer.atomic import new_folder
 from xview_localizer.engines.factory import EngineConfig, engine_for
 from xview_localizer.evaluation.metrics import write_json
 from xview_localizer.learning.averaging import averaged
@@ -147,16 +148,17 @@ class SiteTraining:
 
     def tuned(self) -> ModelPackage:
         """The package with heads and calibration fitted to this site, held-out road left out of training."""
-        candidate, unfinished = self.work / "candidate", self.work / "candidate.unfinished"
+        candidate = self.work / "candidate"
         if not (candidate / "model.yaml").is_file():
             learn = self.parts["learn"]
-            self._write(self._trained("learn", [learn]), self.start.spec, unfinished, len(learn))
-            self.progress.report("calibrating confidence and covariance on held-out road")
-            calibrate_package(
-                unfinished, unfinished, [self.parts["calibrate"]], self.progress, self.parts["elsewhere"],
-                self.config.threads,
-            )  # fmt: skip
-            unfinished.rename(candidate)
+            matcher = self._trained("learn", [learn])
+            with new_folder(candidate) as unfinished:
+                self._write(matcher, self.start.spec, unfinished, len(learn))
+                self.progress.report("calibrating confidence and covariance on held-out road")
+                calibrate_package(
+                    unfinished, unfinished, [self.parts["calibrate"]], self.progress, self.parts["elsewhere"],
+                    self.config.threads,
+                )  # fmt: skip
         return ModelPackage.load(candidate)
 
     def finished(self, candidate: ModelPackage, before: Figures) -> Path:
@@ -177,10 +179,10 @@ class SiteTraining:
         whole = self.work / "whole"
         if not (whole / "model.yaml").is_file():
             datasets = [self.parts[name] for name in LEAST_IMAGES]
-            unfinished, images = self.work / "whole.unfinished", sum(map(len, datasets))
             spec = replace(self.start.spec, calibration=candidate.spec.calibration)
-            self._write(self._trained("all", datasets), spec, unfinished, images)
-            unfinished.rename(whole)
+            matcher = self._trained("all", datasets)
+            with new_folder(whole) as unfinished:
+                self._write(matcher, spec, unfinished, sum(map(len, datasets)))
         return whole
 
     def _trained(self, name: str, datasets: Sequence[PairsDataset]) -> Matcher:
