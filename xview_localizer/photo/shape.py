@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xview_localizer.photo.metadata import PhotoMetadata
-from xview_localizer.photo.xmp import ASPECT_TOLERANCE, FULL_SPHERE_ASPECT
+from xview_localizer.photo.xmp import is_sphere_size
 
 # A single shot has an aspect ratio of at most 21 : 9; a longer image was stitched from several shots.
 STITCHED_ASPECT = 2.4
@@ -14,9 +14,9 @@ CROPPED_RATIO = 1.02
 
 
 def is_sphere(image: np.ndarray) -> bool:
-    """Whether an image has the shape of a panorama of the full sphere, 2 : 1."""
+    """Whether an image has the shape of a panorama of the full sphere."""
     height, width = image.shape[:2]
-    return abs(width / height - FULL_SPHERE_ASPECT) < ASPECT_TOLERANCE
+    return is_sphere_size(width, height)
 
 
 def has_shape(image: np.ndarray, size_px: tuple[float, float], may_be_turned: bool = False) -> bool:

@@ -14,6 +14,11 @@ XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\x00"  # of the segment of a JPEG fil
 FULL_SPHERE_ASPECT, ASPECT_TOLERANCE = 2.0, 0.01
 
 
+def is_sphere_size(width: float, height: float) -> bool:
+    """Whether an image of that size has the shape of a panorama of the full sphere, 2 : 1."""
+    return abs(width / height - FULL_SPHERE_ASPECT) < ASPECT_TOLERANCE
+
+
 @dataclass(frozen=True)
 class PanoramaTags:
     """XMP GPano of an equirectangular panorama; the sizes are those of the image when it was tagged."""
@@ -68,8 +73,8 @@ def panorama_tags(xmp: str) -> PanoramaTags | None:
     if not (full_width and full_height and width and height):
         return None
     left, top = number("CroppedAreaLeftPixels") or 0.0, number("CroppedAreaTopPixels") or 0.0
-    is_sphere = abs(full_width / full_height - FULL_SPHERE_ASPECT) < ASPECT_TOLERANCE
-    if not is_sphere or left + width > full_width + 1 or top + height > full_height + 1:
+    fits = left + width <= full_width + 1 and top + height <= full_height + 1
+    if not (is_sphere_size(full_width, full_height) and fits):
         return None
     return PanoramaTags(
         full_width_px=full_width,
