@@ -131,7 +131,7 @@ def test_who_waits_for_another_s_build_says_so(cache, monkeypatch):
 
 
 def test_a_sound_engine_is_read_where_nothing_can_be_written(cache):
-    """Such as in a robot's read-only image. Root may write everywhere, so the lock is one that nobody can take."""
+    """As in a read-only file system. Root can write anywhere, so here a folder takes the lock file's place."""
     write_engine(cache.folder / KEY.file_name, KEY, PLAN)
     (cache.folder / KEY.file_name).with_suffix(".lock").mkdir()
     assert cache.get(KEY, refuse) == PLAN

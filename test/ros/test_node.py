@@ -135,7 +135,7 @@ def test_topics_that_do_not_belong_together_or_have_another_type_are_warned_of(c
 
 
 def test_an_input_on_which_nothing_comes_is_named_with_the_remedy(client, values):
-    """On /diagnostics and in the log: here nobody publishes `fix`, and images come compressed, not raw."""
+    """Both on /diagnostics and in the log. No node publishes `fix` here, and the camera publishes compressed images."""
     with NodeProcess(values | {"autostart": True}, {"fix": "/gnss/fix"}) as process:
         client.node.create_publisher(CompressedImage, "image/compressed", 1)
         told = (

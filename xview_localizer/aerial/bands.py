@@ -141,22 +141,18 @@ def band_problem(raster: DatasetReader) -> str | None:
 def _colour_masks(
     raster: DatasetReader, colours: list[int], window: Window, shape: tuple[int, int]
 ) -> np.ndarray:
-    """GDAL's masks [3, *shape] of nodata values and mask bands; opacity is not among them (see Bands.alpha)."""
+    """Masks [3, *shape] by nodata values and mask bands; opacity is not among them (see Bands.alpha)."""
     flags = raster.mask_flag_enums[colours[0] - 1]
     if MaskFlags.alpha in flags:
         return np.ones((3, *shape), np.uint8)
     masks = raster.read_masks(colours, window=window, out_shape=(3, *shape))
-    nodata = np.array(
-        [raster.nodatavals[band - 1] for band in colours], dtype=float
-    )  # NaN where there is none
+    # GDAL ignores nodata values where there is a mask band. A band without a nodata value has NaN here.
+    nodata = np.array([raster.nodatavals[band - 1] for band in colours], dtype=float)
     if MaskFlags.per_dataset in flags and np.isfinite(nodata).any():
-        # GDAL passes over nodata where there is a mask band.
         values = raster.read(colours, window=window, out_shape=(3, *shape))
         hole = (values == nodata[:, None, None]).all(axis=0).astype(np.uint8)
-        if shape != (
-            window.height,
-            window.width,
-        ):  # averaged: beside a hole, pixels are made of imagery and nodata
+        if shape != (window.height, window.width):
+            # The colours are averaged then, so that pixels beside a hole are a mixture of imagery and nodata.
             hole = cv2.dilate(hole, np.ones((3, 3), np.uint8))
         masks[:, hole > 0] = 0
     return masks

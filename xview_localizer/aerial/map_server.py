@@ -64,7 +64,8 @@ def make_app(path: Path):
 def rendered_tiles(path: Path) -> Callable[[int, int, int], bytes]:
     """Tile function `tile(zoom, x, y)` of a raster: PNG of TILE_PX pixels with transparency. Raises MapSourceError."""
     raster = Raster(path)
-    for warning in raster.warnings():  # whoever reads the tiles cannot know
+    # A client sees tiles only, not the raster, so that the log has to hold its warnings.
+    for warning in raster.warnings():
         log.warning("%s: %s", path.name, warning)
 
     def tile(zoom: int, x: int, y: int) -> bytes:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-# A camera with a smaller field of view shows too little ground to tell places apart, or its focal length is given in
-# another unit than pixels.
+from xview_localizer.inputs.camera_info import CameraInfo
+
+# A camera with a smaller field of view than this shows too little ground to tell places apart. More often its focal
+# length is given in another unit than pixels.
 NARROW_RAD = float(np.radians(20.0))
 # No lens that keeps straight lines straight has a greater field of view; a focal length in another unit pretends one.
 WIDE_PERSPECTIVE_RAD = float(np.radians(160.0))
@@ -19,16 +21,16 @@ BLIND_SHARE, HALF_THE_WORLD_RAD = 0.1, float(np.radians(160.0))
 DOUBTFUL_OFF_CENTRE = 0.1
 
 
-def doubt_of_camera_info(message, horizontal_fov_rad: float, blind_share: float) -> str:
+def doubt_of_camera_info(info: CameraInfo, horizontal_fov_rad: float, blind_share: float) -> str:
     """The first doubt about a CameraInfo, with a remedy, or an empty string.
 
     `horizontal_fov_rad` is the field of view by the CameraInfo, `blind_share` the share of the image's width for which
     its lens has no directions.
     """
-    is_perspective = message.distortion_model.strip().lower() in PERSPECTIVE_MODELS
+    is_perspective = info.distortion_model.strip().lower() in PERSPECTIVE_MODELS
     return (
         doubt_of_field_of_view(horizontal_fov_rad, is_perspective)
-        or doubt_of_principal_point(message)
+        or doubt_of_principal_point(info)
         or doubt_of_blind_edges(blind_share, horizontal_fov_rad)
     )
 
@@ -59,15 +61,15 @@ def doubt_of_blind_edges(blind_share: float, horizontal_fov_rad: float) -> str:
     )
 
 
-def doubt_of_principal_point(message) -> str:
+def doubt_of_principal_point(info: CameraInfo) -> str:
     """A doubt about the principal point of a CameraInfo of the whole image, or an empty string."""
-    if message.distortion_model.strip().lower() == "equirectangular" or message.roi.width:
+    if info.distortion_model.strip().lower() == "equirectangular" or info.roi.width:
         return ""
-    cx, cy = message.k[2] + 0.5, message.k[5] + 0.5
-    off = abs(cx / message.width - 0.5), abs(cy / message.height - 0.5)
+    cx, cy = info.k[2] + 0.5, info.k[5] + 0.5
+    off = abs(cx / info.width - 0.5), abs(cy / info.height - 0.5)
     if min(off) <= DOUBTFUL_OFF_CENTRE:
         return ""
     return (
-        f"by its CameraInfo the camera's principal point is ({cx:.0f}, {cy:.0f}) in an image of {message.width} × "
-        f"{message.height} px: is k that of a larger image, or of one that was turned? Calibrate it as it publishes"
+        f"by its CameraInfo the camera's principal point is ({cx:.0f}, {cy:.0f}) in an image of {info.width} × "
+        f"{info.height} px: is k that of a larger image, or of one that was turned? Calibrate it as it publishes"
     )

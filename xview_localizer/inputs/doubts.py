@@ -11,6 +11,7 @@ from collections import deque
 
 import numpy as np
 
+from xview_localizer.inputs.camera_info import CameraInfo
 from xview_localizer.inputs.camera_info_doubts import doubt_of_camera_info
 from xview_localizer.inputs.settings_doubts import Values, doubts_of_settings
 
@@ -62,11 +63,13 @@ class DriveDoubts:
         ]
         return [doubt for doubt in doubts if doubt]
 
-    def on_camera_info(self, message, horizontal_fov_rad: float, blind_share: float, camera: str) -> None:
+    def on_camera_info(
+        self, info: CameraInfo, horizontal_fov_rad: float, blind_share: float, camera: str
+    ) -> None:
         """A CameraInfo was accepted; see doubt_of_camera_info. The name of an only camera is empty."""
-        doubt = doubt_of_camera_info(message, horizontal_fov_rad, blind_share)
+        doubt = doubt_of_camera_info(info, horizontal_fov_rad, blind_share)
         self._of_camera_info[camera] = f"{camera}: {doubt}" if camera and doubt else doubt
-        self._distorted[camera] = bool(np.any(message.d))
+        self._distorted[camera] = bool(np.any(info.d))
 
     def on_image_topic(self, topic: str, camera: str) -> None:
         """The full name of the topic that a camera's images come on."""

@@ -155,8 +155,8 @@ class Sensors:
         ahead = {name: lead for name, lead in lead_sec.items() if lead > CLOCK_LEAD_SEC}
         if ahead:
             return _other_clock(ahead, set(lead_sec), "ahead of", "behind")
-        # Sensors that still send, but whose samples are older than the image. For GNSS alone this proves nothing: it is
-        # so slow that it may just be silent.
+        # Sensors that still send, but whose samples are older than the image. GNSS alone is not blamed: its receiver
+        # sends so rarely that its next sample may just not have come yet.
         steady = self._announced_sec is not None and 0 <= stamp_sec - self._announced_sec < CLOCK_LEAD_SEC
         sending = self._arrived & set(lead_sec) if steady else set()
         behind = {name: -lead_sec[name] for name in sending if lead_sec[name] < -CLOCK_LEAD_SEC}
