@@ -45,7 +45,7 @@ def match(
     """
     chosen = _drawn_cells(placed, config, seed)
     overlap_discount = independent_images(placed, config.independence_m) / len(placed)
-    lifted, offset, descriptor, dustbin, weight = [], [], [], [], []
+    lifted, offset, descriptor, dustbin, weight, place_weight = [], [], [], [], [], []
     for item, (cells, cell_weights) in zip(placed, chosen, strict=True):
         observation = item.observation
         lifted.append(turned(observation.ground_xy_m[cells], item.T_current_past.yaw_rad))
@@ -54,6 +54,8 @@ def match(
         descriptor.append(observation.descriptor[cells])
         dustbin.append(observation.dustbin[cells])
         weight.append(overlap_discount * cell_weights)
+        range_m = np.linalg.norm(observation.ground_xy_m[cells], axis=1)
+        place_weight.append(weight[-1] * cell_weight(range_m))
     likelihood_ratio, inlier_probability = match_cells(
         np.concatenate(descriptor), np.concatenate(dustbin), aerial, config
     )
@@ -64,6 +66,7 @@ def match(
         aerial.grid,
         offset_xy_m=np.concatenate(offset),
         weight=np.concatenate(weight),
+        place_weight=np.concatenate(place_weight),
         overlap_discount=overlap_discount,
         current=np.repeat(np.arange(len(placed)) == len(placed) - 1, [len(cells) for cells, _ in chosen]),
     )

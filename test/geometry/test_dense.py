@@ -75,6 +75,7 @@ def keyframe_field(rng, truth, scale, cells=300, **ambiguity):
         lifted_xy_m=(field.lifted_xy_m - offset) / scale,
         offset_xy_m=offset,
         weight=rng.uniform(0.5, 1.5, cells),
+        place_weight=rng.uniform(0.5, 1.5, cells),
         current=np.arange(cells) >= 2 * (cells // 3),
         overlap_discount=0.6,
     )
@@ -117,12 +118,12 @@ def test_some_cells_score_as_they_do_among_all():
 
 
 def test_a_mode_s_evidence_is_the_score_of_its_pose():
-    """The evidence of all images uses their weights; the current image's is that of the image alone."""
+    """By the weights that tell places apart; the current image's evidence is that of the image alone."""
     rng = np.random.default_rng(20)
     field = keyframe_field(rng, Pose2(5.0, -4.0, 1.0), 1.04)
     solution = solve_dense(field, PRIOR, CONFIG, 0)
     for mode in solution.modes[:3]:
-        weighted = field.weight * cell_log_ratios_by_scipy(field, mode.pose, mode.scale)
+        weighted = field.place_weight * cell_log_ratios_by_scipy(field, mode.pose, mode.scale)
         assert mode.log_evidence == pytest.approx(weighted.sum() / 4.0, abs=0.01)
         assert mode.log_evidence_current == pytest.approx(weighted[field.current].sum() / 0.6 / 4.0, abs=0.01)
     here = cell_log_ratios_by_scipy(field, solution.modes[0].pose, solution.modes[0].scale)[field.current]
@@ -136,13 +137,13 @@ def test_a_mode_s_evidence_is_the_score_of_its_pose():
 def test_more_cells_than_enough_make_an_image_no_surer():
     """The evidence of the current image has MAX_IMAGE_WEIGHT at most; earlier images are scaled alike."""
     field = keyframe_field(np.random.default_rng(20), Pose2(5.0, -4.0, 1.0), 1.04)
-    field = replace(field, weight=10.0 * field.weight)
+    field = replace(field, place_weight=10.0 * field.place_weight)
     mode = solve_dense(field, PRIOR, CONFIG, 0).modes[0]
     log_ratios = cell_log_ratios_by_scipy(field, mode.pose, mode.scale)
-    mean = np.average(log_ratios[field.current], weights=field.weight[field.current])
+    mean = np.average(log_ratios[field.current], weights=field.place_weight[field.current])
     assert mode.log_evidence_current == pytest.approx(MAX_IMAGE_WEIGHT * mean / 4.0, rel=1e-3)
-    scaled = MAX_IMAGE_WEIGHT / (field.weight[field.current].sum() / 0.6)
-    assert mode.log_evidence == pytest.approx(scaled * (field.weight @ log_ratios) / 4.0, rel=1e-3)
+    scaled = MAX_IMAGE_WEIGHT / (field.place_weight[field.current].sum() / 0.6)
+    assert mode.log_evidence == pytest.approx(scaled * (field.place_weight @ log_ratios) / 4.0, rel=1e-3)
 
 
 def test_modes_are_distinct_and_most_probable_first():
@@ -182,7 +183,8 @@ def test_cells_of_weight_zero_have_no_effect():
         np.concatenate([field.inlier_probability, other.inlier_probability]),
         GRID,
     )
-    weighted = replace(both, weight=np.repeat([1.0, 0.0], 300))
+    some = np.repeat([1.0, 0.0], 300)
+    weighted = replace(both, weight=some, place_weight=some)
     assert (
         solve_dense(weighted, PRIOR, CONFIG, 0).modes[0].pose
         == solve_dense(field, PRIOR, CONFIG, 0).modes[0].pose

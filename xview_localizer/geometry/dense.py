@@ -24,7 +24,7 @@ from xview_localizer.geometry.voting import VotingConfig, vote
 NO_EVIDENCE = 1e-3  # log ratio below which a cell is as good as uniform
 # Whichever place an image shows, its cells have errors in common (depth, season, the camera's attitude), so that more
 # cells make it no surer: an image's evidence is that of cells of this total weight at most.
-MAX_IMAGE_WEIGHT = 500.0
+MAX_IMAGE_WEIGHT = 375.0
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,11 @@ def solve_dense(
     modes = distinct_modes(a, t, log_density, config.mode_separation_m, config.mode_separation_rad)
     if not len(modes):
         return PoseModes(reason="no hypothesis agrees with the prior and the scale bounds")
-    kept = _kept(modes, a, t, config, expected)
+    worth = np.full(len(a), -np.inf)
+    worth[modes] = _evidence_for_places(evidence, config, a[modes], t[modes])[0] + gate.log_density(a[modes], t[modes])
+    kept = _kept(modes[np.argsort(-worth[modes], kind="stable")], a, t, config, expected)
     covariances = _assignment_covariances(evidence, a[kept], t[kept], gate, config)
-    behind = log_density[kept[0]] - log_density[kept]
+    behind = worth[kept[0]] - worth[kept]
     sampled = (np.arange(len(kept)) < config.described) & (behind <= config.described_lead)
     described = [
         _describe(posterior, a[mode], t[mode], covariance, config, sample)
@@ -206,17 +208,25 @@ def _describe(
     pose = Pose2(float(mean[0]), float(mean[1]), float(wrap_angle_rad(mean[2])))
     scale = float(np.exp(mean[3]))
     at = _complex_pose(pose, scale)
-    weighted = evidence.cell_log_ratios(*at)[0] * evidence.weight / posterior.temperature
-    image_weight = float(evidence.weight[evidence.current].sum()) / evidence.overlap_discount
-    weighted *= MAX_IMAGE_WEIGHT / max(image_weight, MAX_IMAGE_WEIGHT)
+    log_evidence, log_evidence_current = _evidence_for_places(posterior.evidence, config, *at)
     return PoseMode(
         pose,
         scale,
         covariance[:3, :3] + _covariance_floor(evidence, config),
-        log_evidence=float(weighted.sum()),
-        log_evidence_current=float(weighted[evidence.current].sum()) / evidence.overlap_discount,
+        float(log_evidence[0]),
+        float(log_evidence_current[0]),
         log_prior=float(posterior.gate.log_density(*at)[0]),
     )
+
+
+def _evidence_for_places(
+    evidence: Evidence, config: DenseSolverConfig, a: np.ndarray, t: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log evidence [H] of the poses against chance: of all images, and of the current one as if it stood alone."""
+    image_weight = float(evidence.place_weight[evidence.current].sum()) / evidence.overlap_discount
+    share = MAX_IMAGE_WEIGHT / max(image_weight, MAX_IMAGE_WEIGHT)
+    weighted = evidence.cell_log_ratios(a, t) * (share / config.evidence_temperature * evidence.place_weight)
+    return weighted.sum(axis=1), weighted[:, evidence.current].sum(axis=1) / evidence.overlap_discount
 
 
 def _summary(evidence: Evidence, modes: tuple[PoseMode, ...]) -> PoseModes:

@@ -34,7 +34,8 @@ class Evidence:
 
     lifted: np.ndarray  # [N] complex, level frame
     offset: np.ndarray  # [N] complex, level frame
-    weight: np.ndarray  # [N]
+    weight: np.ndarray  # [N], see MatchField, as for the next two
+    place_weight: np.ndarray  # [N]
     current: np.ndarray  # [N] bool
     overlap_discount: float
     inlier_probability: np.ndarray  # [N] float32
@@ -62,6 +63,7 @@ class Evidence:
             as_complex(field.lifted_xy_m[cells]),
             as_complex(field.offset_xy_m[cells]),
             np.asarray(field.weight, dtype=np.float64)[cells],
+            np.asarray(field.place_weight, dtype=np.float64)[cells],
             field.current[cells],
             field.overlap_discount,
             probability,
@@ -77,6 +79,7 @@ class Evidence:
             self.lifted[cells],
             self.offset[cells],
             self.weight[cells],
+            self.place_weight[cells],
             self.current[cells],
             self.overlap_discount,
             self.inlier_probability[cells],

@@ -34,9 +34,10 @@ class MatchField:
     inlier_probability: np.ndarray  # [N] in [0, 1]
     grid: RasterGrid
     offset_xy_m: np.ndarray  # [N, 2] float64, of that camera in the current level frame
-    weight: np.ndarray  # [N] >= 0
+    weight: np.ndarray  # [N] >= 0, by which cells fix the pose at a place
+    place_weight: np.ndarray  # [N] >= 0, by which they tell places apart
     current: np.ndarray  # [N] bool: of the current image, not of an earlier one
-    # Factor contained in `weight`, since images of the same ground repeat each other.
+    # Factor contained in both weights, since images of the same ground repeat each other.
     overlap_discount: float = 1.0
 
     @classmethod
@@ -56,6 +57,7 @@ class MatchField:
             grid,
             offset_xy_m=np.zeros((n, 2)),
             weight=np.ones(n),
+            place_weight=np.ones(n),
             current=np.ones(n, dtype=bool),
         )
 
