@@ -22,7 +22,7 @@ def observation(seed, cells, stamp_sec=7.0, **changes):
     rays = rng.normal(size=(cells, 3))
     given = {
         "ground_xy_m": rng.normal(0, 10, (cells, 2)), "camera_xy_m": rng.normal(0, 1, 2),
-        "descriptor": rng.normal(size=(cells, 4)).astype(np.float32), "dustbin": rng.normal(size=cells),
+        "descriptor": rng.normal(size=(cells, 4)).astype(np.float32), "dustbin": rng.normal(size=cells), "covered_area": rng.uniform(0.0, 3.0, cells),
         "scale_known": True, "depth_source": "network", "stamp_sec": stamp_sec, "timings_ms": {"describe": 3.0},
         "rays_level": rays / np.linalg.norm(rays, axis=1, keepdims=True),
     }  # fmt: skip
@@ -43,6 +43,9 @@ def test_cells_stay_where_they_are_at_any_scale():
         np.testing.assert_allclose(joined.points_m(scale), np.concatenate(expected), atol=1e-9)
     np.testing.assert_array_equal(
         joined.descriptor, np.concatenate([left.descriptor, rear.descriptor, front.descriptor])
+    )
+    np.testing.assert_array_equal(
+        joined.covered_area, np.concatenate([left.covered_area, rear.covered_area, front.covered_area])
     )
     assert (joined.stamp_sec, joined.depth_source, joined.scale_known) == (7.0, "network", True)
     assert joined.timings_ms == {"describe": 9.0}

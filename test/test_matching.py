@@ -44,6 +44,7 @@ def observation_of(rng, cells, camera_xy_m=(0.0, 0.0), ground_xy_m=None):
         camera_xy_m=np.array(camera_xy_m),
         descriptor=unit(rng, cells),
         dustbin=rng.normal(0, 1, cells).astype(np.float32),
+        covered_area=rng.uniform(0.0, 3.0, cells),
         scale_known=True,
         depth_source="network",
         stamp_sec=0.0,
@@ -121,6 +122,8 @@ def test_one_image_of_few_cells_counts_as_it_is():
     np.testing.assert_array_equal(field.lifted_xy_m, observation.ground_xy_m)
     np.testing.assert_array_equal(field.offset_xy_m, np.tile([2.0, 0.5], (90, 1)))
     np.testing.assert_allclose(field.weight, cell_weight(np.linalg.norm(observation.ground_xy_m, axis=1)))
+    # A ground cell tells places apart by the share of an aerial cell that it covers.
+    np.testing.assert_allclose(field.place_weight, np.minimum(observation.covered_area / 1.2**2, 1.0))
     assert field.current.all()
     assert field.overlap_discount == 1.0
 
@@ -180,6 +183,8 @@ def test_each_image_counts_as_all_of_its_cells(counts):
     of_images = [cell_weight(np.linalg.norm(item.observation.ground_xy_m, axis=1)).sum() for item in placed]
     assert field.weight.sum() == pytest.approx(sum(of_images) * independent / 3, rel=0.01)
     assert field.weight[field.current].sum() == pytest.approx(of_images[-1] * independent / 3, rel=0.01)
+    covered = [np.minimum(item.observation.covered_area / 1.2**2, 1.0).sum() for item in placed]
+    assert field.place_weight.sum() == pytest.approx(sum(covered) * independent / 3, rel=0.15)
     assert len(field.weight) <= 600
     assert np.count_nonzero(field.current) == pytest.approx(min(300, counts[-1]), abs=1)
 
@@ -211,11 +216,11 @@ def test_same_seed_same_cells():
 
 
 def test_all_cells_are_kept_where_they_are_few():
-    cells, weight = draw_cells(
+    cells, chance = draw_cells(
         np.array([0.2, 1.0, 0.4]), np.array([1.0, 0.0, 0.5]), 3, np.random.default_rng(0)
     )
     np.testing.assert_array_equal(cells, [0, 1, 2])
-    np.testing.assert_allclose(weight, [0.2, 1.0, 0.4])
+    np.testing.assert_array_equal(chance, 1.0)
 
 
 def test_images_that_get_no_cell_are_left_out():
@@ -234,7 +239,8 @@ def test_images_that_get_no_cell_are_left_out():
 def test_drawn_cells_stand_for_all(weight, match_chance, max_cells, seed):
     """The sum of the weights is that of all cells, to one cell; no cell counts less than it would in full."""
     chances = np.full(len(weight), match_chance)
-    cells, drawn = draw_cells(weight, chances, max_cells, np.random.default_rng(seed))
+    cells, chance = draw_cells(weight, chances, max_cells, np.random.default_rng(seed))
+    drawn = weight[cells] / chance
     assert len(np.unique(cells)) == len(cells)
     assert len(cells) == pytest.approx(min(max_cells, len(weight)), abs=1)
     assert drawn.sum() == pytest.approx(weight.sum(), abs=1.01 * drawn.max())
@@ -248,8 +254,8 @@ def test_a_weighted_mean_over_drawn_cells_is_that_over_all():
     value = np.sin(20 * weight) + match_chance
     sums = []
     for _ in range(2000):
-        cells, drawn = draw_cells(weight, match_chance, 200, rng)
-        sums.append(drawn @ value[cells])
+        cells, chance = draw_cells(weight, match_chance, 200, rng)
+        sums.append((weight[cells] / chance) @ value[cells])
     spread = np.std(sums) / np.sqrt(len(sums))
     assert spread > 0
     assert np.mean(sums) == pytest.approx(weight @ value, abs=4 * spread)
@@ -257,9 +263,9 @@ def test_a_weighted_mean_over_drawn_cells_is_that_over_all():
 
 def test_heavy_cells_are_drawn_before_light_ones():
     weight = np.concatenate([np.full(3000, 0.15), np.full(300, 1.0)])
-    cells, drawn = draw_cells(weight, np.ones(3300), 800, np.random.default_rng(0))
+    cells, chance = draw_cells(weight, np.ones(3300), 800, np.random.default_rng(0))
     assert np.isin(np.flatnonzero(weight == 1.0), cells).all()
-    np.testing.assert_allclose(drawn[weight[cells] == 1.0], 1.0)
+    np.testing.assert_allclose(chance[weight[cells] == 1.0], 1.0)
     again, _ = draw_cells(weight, np.ones(3300), 800, np.random.default_rng(0))
     np.testing.assert_array_equal(cells, again)
 
@@ -267,9 +273,9 @@ def test_heavy_cells_are_drawn_before_light_ones():
 def test_cells_that_cannot_match_are_drawn_rarely():
     """A tenth as often as those that will, not less: each stands for ten times as many."""
     match_chance = np.repeat([1.0, 0.0], 1000)
-    cells, drawn = draw_cells(np.ones(2000), match_chance, 550, np.random.default_rng(0))
+    cells, chance = draw_cells(np.ones(2000), match_chance, 550, np.random.default_rng(0))
     assert np.count_nonzero(cells < 1000) == pytest.approx(500, abs=1)
-    np.testing.assert_allclose(drawn, np.where(cells < 1000, 2.0, 20.0))
+    np.testing.assert_allclose(1 / chance, np.where(cells < 1000, 2.0, 20.0))
 
 
 def test_the_dustbin_foretells_what_will_match():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xview_localizer.geometry.levelling import R_level_base
-from xview_localizer.geometry.lifting import lift_cells
+from xview_localizer.geometry.lifting import covered_area, lift_cells
 from xview_localizer.ground_view import GroundView, LevelView, unusable_reason
 from xview_localizer.models.contracts import Networks
 from xview_localizer.observation import Observation, empty_observation
@@ -41,12 +41,14 @@ def described_and_lifted(
         with stage("lift"):
             lifted = lift_cells(depth, cells.rays_level, view.camera_height_m, assumed_height_m, max_range_m)
     usable = cells.valid & (lifted.range_m > MIN_RANGE_M) & (lifted.range_m < max_range_m)
+    area_m2 = covered_area(cells.rays_level, np.where(usable, lifted.range_m, 0.0), height_m)
     xy_m = cells.rays_level[usable][:, :2] * lifted.range_m[usable][:, None]
     return Observation(
         ground_xy_m=xy_m.astype(np.float64),
         camera_xy_m=(R_level @ view.camera_in_base_m)[:2],
         descriptor=cells.descriptor[usable],
         dustbin=cells.dustbin[usable],
+        covered_area=area_m2[usable],
         scale_known=lifted.metric,
         depth_source=lifted.source,
         stamp_sec=view.stamp_sec,

@@ -46,16 +46,17 @@ def match(
     chosen = _drawn_cells(placed, config, seed)
     overlap_discount = independent_images(placed, config.independence_m) / len(placed)
     lifted, offset, descriptor, dustbin, weight, place_weight = [], [], [], [], [], []
-    for item, (cells, cell_weights) in zip(placed, chosen, strict=True):
+    for item, (cells, chance) in zip(placed, chosen, strict=True):
         observation = item.observation
         lifted.append(turned(observation.ground_xy_m[cells], item.T_current_past.yaw_rad))
         camera_xy_m = item.T_current_past.transform(observation.camera_xy_m)
         offset.append(np.broadcast_to(camera_xy_m, observation.ground_xy_m.shape)[cells])
         descriptor.append(observation.descriptor[cells])
         dustbin.append(observation.dustbin[cells])
-        weight.append(overlap_discount * cell_weights)
-        range_m = np.linalg.norm(observation.ground_xy_m[cells], axis=1)
-        place_weight.append(weight[-1] * cell_weight(range_m))
+        stands_for = overlap_discount / chance
+        weight.append(stands_for * _weight(observation)[cells])
+        coverage = np.minimum(observation.covered_area[cells] / aerial.grid.spacing_m**2, 1.0)
+        place_weight.append(stands_for * coverage)
     likelihood_ratio, inlier_probability = match_cells(
         np.concatenate(descriptor), np.concatenate(dustbin), aerial, config
     )
@@ -136,20 +137,20 @@ def match_chance(dustbin: np.ndarray, inverse_temperature: float) -> np.ndarray:
 def draw_cells(
     weight: np.ndarray, match_chance: np.ndarray, max_cells: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of at most `max_cells` of the N cells, and weights with which they stand for all N and their `weight`.
+    """Indices of at most `max_cells` of the N cells, and the chance with which each of these was drawn.
 
-    The chance of a cell is in proportion to its weight and its `match_chance`, but 1 at most. The weight is divided by
-    that chance, so that the weighted sum over the drawn cells is right on average (Horvitz and Thompson, 1952).
+    That is in proportion to its weight and its `match_chance`, but 1 at most. A sum over all cells is estimated without
+    bias by that of the drawn ones, each divided by its chance (Horvitz and Thompson, 1952).
     """
     if len(weight) <= max_cells:
-        return np.arange(len(weight)), weight
+        return np.arange(len(weight)), np.ones(len(weight))
     if not max_cells:  # more images than cells
         return np.arange(0), np.zeros(0)
     chance = _chances(weight * np.maximum(match_chance, LEAST_MATCH_CHANCE), max_cells)
     # Systematic sampling: one cell for each whole number that the sum of the chances passes.
     passed = np.floor(np.cumsum(chance) + rng.random())
     cells = np.flatnonzero(np.diff(passed, prepend=0.0))
-    return cells, weight[cells] / chance[cells]
+    return cells, chance[cells]
 
 
 def _chances(weight: np.ndarray, count: int) -> np.ndarray:
@@ -166,17 +167,22 @@ def _chances(weight: np.ndarray, count: int) -> np.ndarray:
 def _drawn_cells(
     placed: Sequence[PlacedObservation], config: MatchConfig, seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each observation the indices of its drawn cells, and their weights."""
+    """For each observation the indices of its drawn cells, and the chances with which they were drawn."""
     rng = np.random.default_rng(seed)
     earlier = len(placed) - 1
     current_cells = round(CURRENT_SHARE * config.max_cells) if earlier else config.max_cells
     shares = [(config.max_cells - current_cells) // earlier] * earlier if earlier else []
     return [
         draw_cells(
-            cell_weight(np.linalg.norm(item.observation.ground_xy_m, axis=1)),
+            _weight(item.observation),
             match_chance(item.observation.dustbin, config.inverse_temperature),
             share,
             rng,
         )
         for item, share in zip(placed, [*shares, current_cells], strict=True)
     ]
+
+
+def _weight(observation: Observation) -> np.ndarray:
+    """The weight [N] of all cells of an observation."""
+    return cell_weight(np.linalg.norm(observation.ground_xy_m, axis=1))

@@ -25,6 +25,7 @@ class Observation:
     camera_xy_m: np.ndarray  # [2] the camera in the level frame, or [N, 2] of each cell; metres at any scale
     descriptor: np.ndarray  # [N, D] unit length
     dustbin: np.ndarray  # [N] score of matching nothing, in cosine / τ
+    covered_area: np.ndarray  # [N] of level ground, in the square of ground_xy_m's unit
     scale_known: bool
     depth_source: str  # "network", or "flat ground" and why; then, where so, "on a slope of 5°"
     stamp_sec: float
@@ -80,6 +81,7 @@ def _joined(placed: Sequence[PlacedObservation]) -> Observation:
         camera_xy_m=np.concatenate(cameras),
         descriptor=np.concatenate([item.descriptor for item in seen]),
         dustbin=np.concatenate([item.dustbin for item in seen]),
+        covered_area=np.concatenate([item.covered_area for item in seen]),
         scale_known=all(item.scale_known for item in seen),
         depth_source="; ".join(dict.fromkeys(item.depth_source for item in seen)),
         stamp_sec=current.stamp_sec,
@@ -108,6 +110,7 @@ def empty_observation(stamp_sec: float, reason: str) -> Observation:
         camera_xy_m=np.zeros(2),
         descriptor=np.zeros((0, 1), np.float32),
         dustbin=np.zeros(0, np.float32),
+        covered_area=np.zeros(0),
         scale_known=False,
         depth_source="none",
         stamp_sec=stamp_sec,

@@ -5,7 +5,7 @@ import pytest
 
 from xview_localizer.geometry.canonical_view import directions
 from xview_localizer.geometry.depth import DepthKind, DepthPrediction
-from xview_localizer.geometry.lifting import NETWORK_DEPTH, lift_cells
+from xview_localizer.geometry.lifting import NETWORK_DEPTH, covered_area, lift_cells
 
 HEIGHT_M, MAX_RANGE_M = 1.7, 40.0
 RAYS = directions(np.radians(np.linspace(40, -40, 20)), np.radians(np.linspace(5, -40, 24)))
@@ -70,3 +70,21 @@ def test_depth_that_contradicts_the_ground_is_replaced_by_flat_ground():
 def test_without_a_depth_network_the_ground_is_flat():
     lifted = lift_cells(None, RAYS, None, 2.0, MAX_RANGE_M)
     assert lifted.source == "flat ground: the model has no depth network" and not lifted.metric
+
+
+def test_cells_cover_the_ground_between_their_corners():
+    """Against the area of the quadrilateral in which the four corner rays of a cell meet the ground."""
+    azimuth_deg, elevation_deg = np.arange(-40, 40, 3.5), np.arange(-12, -50, -1.75)
+    rays = directions(np.radians(azimuth_deg), np.radians(elevation_deg))
+    corners = directions(
+        np.radians(np.arange(-41.75, 40, 3.5)), np.radians(np.arange(-11.125, -50.5, -1.75))
+    )
+    ground_m = corners[..., :2] * (HEIGHT_M / -corners[..., 2:])
+    diagonal, other = ground_m[1:, 1:] - ground_m[:-1, :-1], ground_m[1:, :-1] - ground_m[:-1, 1:]
+    expected_m2 = np.abs(diagonal[..., 0] * other[..., 1] - diagonal[..., 1] * other[..., 0]) / 2
+    area_m2 = covered_area(rays, HEIGHT_M / -rays[..., 2], HEIGHT_M)
+    np.testing.assert_allclose(area_m2, expected_m2, rtol=0.03)
+
+
+def test_a_single_row_of_cells_covers_no_area():
+    assert not covered_area(RAYS[:1], TRUE_M[:1], HEIGHT_M).any()

@@ -9,6 +9,7 @@ OBSERVATION = Observation(
     camera_xy_m=np.array([1.0, 0.5]),
     descriptor=np.zeros((2, 4), np.float32),
     dustbin=np.zeros(2, np.float32),
+    covered_area=np.ones(2),
     scale_known=True,
     depth_source="network",
     stamp_sec=7.0,

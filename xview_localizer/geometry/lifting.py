@@ -59,6 +59,19 @@ def lift_cells(
     return LiftedCells(flat_m.reshape(shape), camera_height_m is not None, f"flat ground: {reason}")
 
 
+def covered_area(rays_level: np.ndarray, range_m: np.ndarray, height_m: float) -> np.ndarray:
+    """Area [R, C] of level ground that each cell of a raster of unit rays [R, C, 3] covers at its range [R, C].
+
+    A cell of the solid angle omega, seen at the range r from the height h, covers omega r^3 / h. A single row or column
+    spans no solid angle, and covers no area.
+    """
+    if min(range_m.shape) < 2:
+        return np.zeros(range_m.shape)
+    along_rows, along_columns = np.gradient(rays_level, axis=(0, 1))
+    solid_angle = np.linalg.norm(np.cross(along_rows, along_columns), axis=-1)
+    return solid_angle * range_m**3 / height_m
+
+
 def _on_the_ground(
     range_m: np.ndarray, rays_level: np.ndarray, height_m: float, max_range_m: float
 ) -> np.ndarray:
