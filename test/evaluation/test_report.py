@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
+from xview_localizer import demo
 from xview_localizer.aerial.source import AerialImage
+from xview_localizer.cli.replay import _replay
 from xview_localizer.evaluation import plots, report_data
 from xview_localizer.evaluation.metrics import reliability
 from xview_localizer.evaluation.report import LEAFLET, write_report
@@ -27,6 +29,12 @@ def aerial():
 @pytest.fixture
 def images():
     return [np.full((60, 120, 3), 40 * number, np.uint8) for number in range(5)]
+
+
+def report_page(folder, *shown):
+    drive, aerial, images, *findings = shown
+    write_report(folder, drive, aerial, images, ABOUT, *findings)
+    return (folder / "report.html").read_text()
 
 
 def test_numbers_appear(tmp_path, drive, aerial, images):
@@ -47,6 +55,29 @@ def test_numbers_appear(tmp_path, drive, aerial, images):
     assert "model: small &lt;one&gt;" in page
     written = json.loads((tmp_path / "metrics.json").read_text())
     assert written["trajectory_rmse_m"] == metrics["trajectory_rmse_m"] == pytest.approx(np.sqrt(54 / 5))
+
+
+def test_doubts_stand_in_the_page_and_beside_the_metrics(tmp_path, drive, aerial, images):
+    findings = {"doubts": ["the lens <sees> 5°"], "map_shift": None}
+    assert "doubtful" not in report_page(tmp_path, drive, aerial, images)
+    page = report_page(tmp_path, drive, aerial, images, findings)
+    assert "<li>the lens &lt;sees&gt; 5°</li>" in page
+    assert json.loads((tmp_path / "metrics.json").read_text())["doubts"] == findings["doubts"]
+
+
+def test_a_replay_prints_what_is_doubtful(tmp_path, drive, aerial, images, monkeypatch, capsys):
+    shift = {"advice": "the map lies off by 2.00 ± 0.10 m"}
+    findings = {"doubts": ["the lens sees 5°"], "map_shift": shift, "n_in_gaps_of_reference": 3}
+    metrics = write_report(tmp_path, drive, aerial, images, ABOUT, findings)
+    monkeypatch.setattr(demo, "replay_and_report", lambda *_, **__: (tmp_path, metrics))
+    _replay(None, tmp_path)
+    printed = capsys.readouterr().out
+    for text in (
+        "doubtful: the lens sees 5°",
+        shift["advice"],
+        "not judged: 3 images in gaps of the reference",
+    ):
+        assert text in printed
 
 
 def test_a_drive_that_is_further_off_than_gnss_is_not_called_closer(tmp_path, drive, aerial, images):

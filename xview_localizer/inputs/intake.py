@@ -228,6 +228,8 @@ class DriveIntake:
         """
         model = self.cameras.get(camera)
         if model is None:
+            if refusal := self._calibrations.refusals.get(camera):
+                raise NoCameraError(f"no usable {input_of(camera, 'camera_info')} yet: {refusal}")
             raise NoCameraError(
                 f"no CameraInfo yet; publish it on {input_of(camera, 'camera_info')}, remap the topic, or give a "
                 f"calibration file as {parameter_prefix(camera)}.info_file"

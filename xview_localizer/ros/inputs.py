@@ -70,6 +70,11 @@ class Inputs:
                 remedies[image] = self._remedy_of_transport(camera) or remedies[image]
         return remedies
 
+    @property
+    def topics(self) -> dict[str, str]:
+        """The full names of the topics, by the input."""
+        return {name: entry.resolved_topic for name, entry in self._matched.items()}
+
     def destroy(self) -> None:
         while self._matched:
             self._matched.popitem()[1].destroy()
