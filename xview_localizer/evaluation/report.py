@@ -77,10 +77,15 @@ def write_report(
 
 
 def _compared(gnss_rmse_m: float, ours_rmse_m: float) -> tuple[str, str]:
-    """How many times smaller our error is than that of GNSS, or larger, and which; a dash in place of infinity."""
+    """How many times smaller our error is than that of GNSS, or larger, and which; a dash in place of infinity.
+
+    Both are the same on a drive without an accepted pose, on which GNSS stands for the published trajectory.
+    """
     closer = ours_rmse_m <= gnss_rmse_m
     less_m, more_m = sorted((gnss_rmse_m, ours_rmse_m))
     ratio = f"{more_m / less_m:.{1 if more_m < 10 * less_m else 0}f}" if less_m else "–"
+    if ratio == "1.0":
+        return ratio, "the error of GNSS"
     return ratio, "closer to the truth" if closer else "further from the truth than GNSS"
 
 
