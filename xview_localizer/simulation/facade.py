@@ -39,10 +39,23 @@ class GroundFloor(IntEnum):
     GLAZED = 5  # glass between posts
 
 
-# Window of each kind: half width of the bay, bottom and top as shares of the storey.
-_HALF_WIDTH = np.array([0.27, 0.2, 0.47, 0.46, 0.22, 0.45, 0.24, 0.2, 0.38, 0.0, 0.13, 0.3, 0.0])
-_BOTTOM = np.array([0.3, 0.2, 0.35, 0.06, 0.3, 0.72, 0.32, 0.3, 0.28, 0.0, 0.28, 0.04, 0.0])
-_TOP = np.array([0.75, 0.85, 0.8, 0.97, 0.72, 0.9, 0.74, 0.7, 0.78, 0.0, 0.8, 0.94, 0.0])
+# The window of each kind: half its width as a share of the bay, its bottom and its top as shares of the storey.
+_WINDOWS = {
+    Facade.PUNCHED: (0.27, 0.3, 0.75),
+    Facade.TALL: (0.2, 0.2, 0.85),
+    Facade.RIBBON: (0.47, 0.35, 0.8),
+    Facade.CURTAIN: (0.46, 0.06, 0.97),
+    Facade.BRICK: (0.22, 0.3, 0.72),
+    Facade.CLADDING: (0.45, 0.72, 0.9),
+    Facade.TIMBER: (0.24, 0.32, 0.74),
+    Facade.SHUTTERS: (0.2, 0.3, 0.7),
+    Facade.PANELS: (0.38, 0.28, 0.78),
+    Facade.BLANK: (0.0, 0.0, 0.0),
+    Facade.SASH: (0.13, 0.28, 0.8),
+    Facade.SLATS: (0.3, 0.04, 0.94),
+    Facade.STORE: (0.0, 0.0, 0.0),
+}
+_HALF_WIDTH, _BOTTOM, _TOP = np.array([_WINDOWS[kind] for kind in Facade]).T  # [kinds] each
 
 
 def hash01(*keys: ArrayLike) -> np.ndarray:
