@@ -99,7 +99,7 @@ def test_faulty_inputs_are_named_and_the_node_goes_on(client, values, recorded):
     with NodeProcess(values | COMPRESSED) as process:
         image = of(recorded, "image")[0]
         client.play([image])
-        client.record_with("no CameraInfo")
+        client.record_with("no CameraInfo yet; publish it on /camera_info, remap")
 
         client.play(of(recorded, "camera_info")[:1])
         corrupt = deserialize_message(image.cdr, CompressedImage)

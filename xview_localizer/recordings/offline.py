@@ -60,6 +60,7 @@ def moments_of_drive(
     `on_bad` receives the input (role) of a message that is left out, and why. Raises BagError.
     """
     collector = MomentCollector(settings.cameras)
+    intake.topics = drive.topics
     handlers: dict[str, Callable[[Any], object]] = {
         "fix": intake.on_fix,
         "odom": intake.on_odom,

@@ -48,6 +48,7 @@ class Inputs:
             self._subscribe_camera(camera)
         for name, handle in (("fix", intake.on_fix), ("odom", intake.on_odom), ("imu", intake.on_imu)):
             self._listen(name, ROLES[name], qos.SENSORS, self._checked(name, handle))
+        intake.topics = self.topics
         self._of_tf = tf.subscribe(self._node, intake.mountings, self._settings, self._worker.notify)
 
     def match(self) -> None:
