@@ -8,57 +8,27 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from painted_views import HEIGHT_M, PANORAMIC_CAMERA, PINHOLE_CAMERA, cells_of, painted_view, true_range_m
 from torch import nn
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.engines.engine import EngineError, TensorSpec
 from xview_localizer.engines.onnx_engine import OnnxEngine
-from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
+from xview_localizer.geometry.camera import PinholeCamera
 from xview_localizer.geometry.canonical_view import directions
 from xview_localizer.geometry.depth import DepthKind
-from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.lifting import lift_cells
 from xview_localizer.geometry.pose import Prior
-from xview_localizer.ground_view import LevelView
 from xview_localizer.localizer import Localizer
-from xview_localizer.models.contracts import GroundCells
+from xview_localizer.models.depth_cuts import cuts_of
 from xview_localizer.models.depth_package import DepthInput, DepthPackage, DepthSpec, write_depth_manifest
 from xview_localizer.models.export import to_onnx
 from xview_localizer.models.manifest import ModelPackageError
 from xview_localizer.models.networks import open_networks
-from xview_localizer.models.separate_depth import SeparateDepth, cuts_of
+from xview_localizer.models.separate_depth import SeparateDepth
 
-HEIGHT_M = 1.6
-AHEAD = R_base_optical_from_rpy(0.0, 0.0, 0.0)
 PERSPECTIVE = DepthInput(120, 160, "perspective", np.radians(90.0), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 PANORAMA = replace(PERSPECTIVE, projection="panorama", rows_px=180, columns_px=360)
-PANORAMIC_CAMERA = EquirectangularCamera(1024, 512, 1024 / (2 * np.pi), 512 / np.pi, 512.0, 256.0)
-PINHOLE_CAMERA = PinholeCamera(640, 480, 320.0, 320.0, 320.0, 240.0)
-WALL_M = 12.0  # a round wall about the camera, behind which nothing is seen
-
-
-def true_range_m(rays_level):
-    """Flat ground inside of a round wall."""
-    down, across = -rays_level[..., 2], np.hypot(rays_level[..., 0], rays_level[..., 1])
-    return np.minimum(HEIGHT_M / np.maximum(down, 1e-9), WALL_M / np.maximum(across, 1e-9))
-
-
-def painted_view(camera, R_level_camera=AHEAD):
-    """An image whose red is the inverse range (1 / m), and whose green grows round the horizon."""
-    column, row = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
-    rays = camera.rays(np.column_stack([column.ravel(), row.ravel()])) @ R_level_camera.T
-    red = np.clip(255 / true_range_m(rays), 0, 255)
-    green = 255 * (np.arctan2(rays[:, 1], rays[:, 0]) + np.pi) / (2 * np.pi)
-    image = np.stack([red, green, 0 * red], axis=-1).round().astype(np.uint8)
-    return LevelView(image.reshape(camera.height, camera.width, 3), camera, R_level_camera, HEIGHT_M)
-
-
-def cells_of(view):
-    """A raster of cells from 15° above the horizon to 35° below it."""
-    rays = directions(np.radians(np.arange(176, -180, -8.0)), np.radians(np.arange(14, -36, -3.0)))
-    _, seen = view.camera.project(rays.reshape(-1, 3) @ view.R_level_camera)
-    shape = rays.shape[:2]
-    return GroundCells(rays, seen.reshape(shape), np.zeros((*shape, 1), np.float32), np.zeros(shape))
 
 
 class Painted(nn.Module):
