@@ -15,10 +15,13 @@ from torch import nn
 from typer.testing import CliRunner
 
 from xview_localizer.cli.main import app
+from xview_localizer.engines.engine import EngineError, TensorSpec
 from xview_localizer.engines.onnx_engine import OnnxEngine
 from xview_localizer.engines.tensorrt.build import profile_shapes
+from xview_localizer.geometry.depth import DepthKind
 from xview_localizer.models.depth_cuts import input_camera
-from xview_localizer.models.depth_package import DepthInput, DepthPackage
+from xview_localizer.models.depth_graph import DepthGraph
+from xview_localizer.models.depth_package import DepthInput, DepthPackage, DepthSpec
 from xview_localizer.models.dinov2 import IMAGENET_MEAN, IMAGENET_STD
 from xview_localizer.models.export import to_onnx
 from xview_localizer.models.separate_depth import SeparateDepth
@@ -178,6 +181,19 @@ def test_metric3d_takes_bytes_and_gives_metres_for_its_focal_length(tmp_path):
     np.testing.assert_allclose(range_m[known], true_m[known], rtol=0.06)
 
 
+def test_a_mask_of_another_size_than_the_depth_is_refused():
+    class Engine:
+        inputs = (TensorSpec("image", (1, 3, 120, 160), np.dtype(np.float32)),)
+        outputs = tuple(TensorSpec(name, (1, None, None), np.dtype(np.float32)) for name in ("depth", "mask"))
+
+        def run(self, inputs):
+            return {"depth": np.ones((1, 120, 160)), "mask": np.ones((1, 60, 80))}
+
+    spec = DepthSpec("halved", DepthKind.METRIC, True, 80.0, IMAGE, "depth", mask="mask")
+    with pytest.raises(EngineError, match=r"'mask' has \(60, 80\) pixels, the depth \(120, 160\)"):
+        DepthGraph(Engine(), spec).depth(np.zeros((120, 160, 3), np.uint8), input_camera(IMAGE, 1.0))
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
@@ -209,6 +225,10 @@ def test_what_a_graph_does_not_have_is_named(moge, options, reason):
         (["--colours", "bgr"], "imagenet, unit, byte, not 'bgr'"),
         (["--form", "points"], "'points' is not a valid DepthForm"),
         (["--form", "point_map"], "metric or relative, not affine_inverse"),
+        (
+            "--form affine_point_map --kind metric --along-ray --projection panorama".split(),
+            "a panorama has no optical axis, along which affine points could be shifted",
+        ),
     ],
 )
 def test_options_that_cannot_be_are_refused(moge, options, reason):

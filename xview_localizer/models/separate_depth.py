@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -14,6 +16,7 @@ from xview_localizer.models.contracts import GroundCells
 from xview_localizer.models.depth_cuts import Cut, cuts_of
 from xview_localizer.models.depth_graph import DepthGraph
 from xview_localizer.models.depth_package import DepthSpec
+from xview_localizer.models.depth_reading import misreading
 from xview_localizer.stages import stage
 
 
@@ -37,8 +40,12 @@ class SeparateDepth:
             values = [self._predicted(view, cut, cells) for cut in cuts]
             if len(cuts) == 1:
                 axis_cosine = cuts[0].axis_cosine(cells.rays_level) if self._spec.planar else None
-                return DepthPrediction(values[0], self._spec.kind, axis_cosine)
-            return self._stitched(cuts, values, cells, view.camera_height_m)
+                prediction = DepthPrediction(values[0], self._spec.kind, axis_cosine)
+            else:
+                prediction = self._stitched(cuts, values, cells, view.camera_height_m)
+            rays, by_cell = cells.rays_level.reshape(-1, 3), [value.ravel() for value in values]
+            doubt = misreading(self._spec, cuts, by_cell, rays, view.camera_height_m)
+            return replace(prediction, doubt=doubt)
 
     def _predicted(self, view: LevelView, cut: Cut, cells: GroundCells) -> np.ndarray:
         """The network's values [R, C] at the cells' rays, NaN outside of the cut."""
