@@ -16,8 +16,8 @@ from xview_localizer.geometry.canonical_view import ViewSpec, canonical_view
 from xview_localizer.ground_view import LevelView
 from xview_localizer.imaging import network_image, render_rays
 from xview_localizer.models.contracts import GroundCells
+from xview_localizer.models.depth_cuts import cuts_of
 from xview_localizer.models.depth_package import DepthInput
-from xview_localizer.models.separate_depth import cuts_of
 from xview_localizer.recordings.pairs import PairRecord, PairsDataset, ground_view
 
 INPUT = DepthInput(252, 336, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))

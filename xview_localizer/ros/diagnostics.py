@@ -16,9 +16,10 @@
 | OK | none of these |
 
 Values: state, model, map, images (accepted or rejected; malformed ones count by themselves), accepted, rejected,
-accepted_ratio, dropped (for a newer one), skipped (by the rate asked for), last_reason, last_reason_code, latency_ms,
-latency_max_ms, for each input the age of its last message in seconds, how many were received, lost (as far as the
-middleware counts them) and malformed, and the last problem, and each doubt about settings or data (doubt_1, …).
+accepted_ratio, dropped (for a newer one), skipped (by the rate asked for), last_reason, last_reason_code,
+last_depth_source, latency_ms, latency_max_ms, for each input the age of its last message in seconds, how many were
+received, lost (as far as the middleware counts them) and malformed, and the last problem, and each doubt about settings
+or data (doubt_1, …).
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ class Health:
         self._accepted = self._rejected = self._in_a_row = 0
         self._skipped = self._dropped = 0
         self._work: deque[Work] = deque()  # within RATE_WINDOW_SEC, and the last one before
-        self._last_reason = self._last_reason_code = ""
+        self._last_reason = self._last_reason_code = self._last_depth_source = ""
         self._latency_ms = self._latency_max_ms = 0.0
         self._listening_since = time.monotonic()
 
@@ -156,6 +157,7 @@ class Health:
             self._rejected += not record.accepted
             self._in_a_row = 0 if record.accepted else self._in_a_row + 1
             self._last_reason, self._last_reason_code = record.reason, record.reason_code
+            self._last_depth_source = record.depth_source
             self._latency_ms, self._latency_max_ms = latency_ms, max(latency_ms, self._latency_max_ms)
 
     def report(
@@ -192,6 +194,7 @@ class Health:
             "skipped": str(self._skipped),
             "last_reason": self._last_reason,
             "last_reason_code": self._last_reason_code,
+            "last_depth_source": self._last_depth_source,
             "latency_ms": f"{self._latency_ms:.0f}",
             "latency_max_ms": f"{self._latency_max_ms:.0f}",
         }
