@@ -59,7 +59,7 @@ $(VENV)/.created:
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.created setup.py
-	$(NO_WARNING) $(BIN)/python -m pip install --quiet --no-build-isolation -e ".[$(WHEELS)simulation,map-server,report]"
+	$(NO_WARNING) $(BIN)/python -m pip install --quiet --no-build-isolation -e ".[$(WHEELS)simulation,map-server,report,heif]"
 	touch $@
 
 $(VENV)/.test: $(VENV)/.created setup.py
@@ -70,7 +70,7 @@ $(VENV)/.test: $(VENV)/.created setup.py
 	$(NOBLE_PYTHON) -m venv .venv-noble
 	.venv-noble/bin/python -m pip install --quiet --upgrade pip "setuptools<80" wheel
 	$(NO_WARNING) .venv-noble/bin/python -m pip install --quiet --no-build-isolation -c constraints/noble.txt \
-		-e ".[wheels,simulation,map-server,pmtiles,report]" pytest pytest-timeout hypothesis onnx
+		-e ".[wheels,simulation,map-server,pmtiles,heif,report]" pytest pytest-timeout hypothesis onnx
 	touch $@
 
 clean:

@@ -11,6 +11,8 @@ ROS_WHEELS = [
 ]  # fmt: skip
 SIMULATION = ["embreex", "trimesh", "shapely", "scipy", "rasterio", "pyproj", "rosbags>=0.11.6"]
 MAP_SERVER = ["fastapi>=0.101", "uvicorn>=0.27"]
+# An extra, since its wheels carry an encoder under the GPL, and want a Pillow that robots do not have.
+HEIF = ["pillow-heif>=0.22"]
 REPORT = ["matplotlib", "jinja2", "scipy", "rosbags>=0.11.6"]
 PMTILES = ["pmtiles>=3.4"]
 RERUN = ["rerun-sdk>=0.24", "rosbags>=0.11.6"]
@@ -68,13 +70,14 @@ setup(
         "simulation": SIMULATION,
         "map-server": MAP_SERVER,
         "pmtiles": PMTILES,
+        "heif": HEIF,
         "report": REPORT,
         "rerun": RERUN,
         "docs": DOCS,
         "learn": LEARN,
         "tensorrt": TENSORRT,
         "tensorrt-rtx": TENSORRT_RTX,
-        "test": [*TEST, *LEARN, *MAP_SERVER, *PMTILES, *REPORT, *RERUN, *DOCS, *LINT, *TENSORRT_RTX],
+        "test": [*TEST, *LEARN, *MAP_SERVER, *PMTILES, *HEIF, *REPORT, *RERUN, *DOCS, *LINT, *TENSORRT_RTX],
     },
     zip_safe=False,
     maintainer="xview_localizer developers",

@@ -31,6 +31,10 @@ from xview_localizer.models.package import ModelPackage, default_package_path
 
 BATCH, RATE, WARM_UP_STEPS = 8, 2e-3, 50
 AVERAGING = 0.99  # of the weights, from step to step
+REPORTED_STEPS = 100  # between reports, each of which keeps the weights
+TOKEN_CHANNELS = 768  # of the backbone
+FARTHEST_IN_HEIGHTS = 40.0  # beyond, errors of depth hardly count
+STANDING_WEIGHT = 3.0  # of pixels nearer than flat ground, which is soon learnt
 
 
 class DepthNetwork(nn.Module):
@@ -39,7 +43,9 @@ class DepthNetwork(nn.Module):
     Tokens tell what things are, a stem of fine stride where they end: a wall's range follows from its foot.
     """
 
-    def __init__(self, channels: int = 768, fine: int = 24, middle: int = 64, coarse: int = 128) -> None:
+    def __init__(
+        self, channels: int = TOKEN_CHANNELS, fine: int = 24, middle: int = 64, coarse: int = 128
+    ) -> None:
         super().__init__()
         self.stem = nn.Conv2d(5, fine, 5, stride=TARGET_STEP_PX, padding=1)
         self.fine_in = ConvBlock(fine)
@@ -91,10 +97,6 @@ def _resized(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
-FARTHEST_IN_HEIGHTS = 40.0
-STANDING_WEIGHT = 3.0  # of pixels nearer than flat ground, which is soon learnt
-
-
 def loss_of(predicted: Tensor, ground: Tensor, true: Tensor, true_ground: Tensor) -> Tensor:
     """Mean error of log depth up to FARTHEST_IN_HEIGHTS where the depth is known, and of the ground's two numbers."""
     known, true = ~true.isnan(), true.nan_to_num()
@@ -106,7 +108,7 @@ def loss_of(predicted: Tensor, ground: Tensor, true: Tensor, true_ground: Tensor
 
 
 def train(examples: Examples, steps: int, work: Path) -> DepthNetwork:
-    """Train at a constant rate; the result is the moving average of the weights, kept in `work` every 100 steps."""
+    """Train at a constant rate; the result is the moving average of the weights, kept in `work` meanwhile."""
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
     network = DepthNetwork().to(memory_format=torch.channels_last)
@@ -125,8 +127,8 @@ def train(examples: Examples, steps: int, work: Path) -> DepthNetwork:
         optimizer.step()
         schedule.step()
         average.update_parameters(network)
-        mean_loss += (loss.item() - mean_loss) / min(step, 100)
-        if step % 100 == 0:
+        mean_loss += (loss.item() - mean_loss) / min(step, REPORTED_STEPS)
+        if step % REPORTED_STEPS == 0:
             print(f"step {step} of {steps}: loss {mean_loss:.4f}", flush=True)
             torch.save(average.module.state_dict(), work / "average.pt")
     return average.module
@@ -145,12 +147,11 @@ class InverseDepth(nn.Module):
 
 def export(network: DepthNetwork, backbone: Path, out: Path) -> DepthPackage:
     """One graph of the frozen backbone and the decoder, image to inverse depth, as a depth package."""
-
     encoder = onnx.load(str(backbone))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "depth.onnx"
         pixels = torch.rand(1, 3, INPUT.rows_px, INPUT.columns_px)
-        tokens = torch.rand(1, 768, INPUT.rows_px // PATCH_PX, INPUT.columns_px // PATCH_PX)
+        tokens = torch.rand(1, TOKEN_CHANNELS, INPUT.rows_px // PATCH_PX, INPUT.columns_px // PATCH_PX)
         to_onnx(
             InverseDepth(network), {"pixels": pixels, "tokens": tokens}, {"depth": {}}, {}, path, fold=True
         )

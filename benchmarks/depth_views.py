@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xview_localizer.atomic import replaced
 from xview_localizer.engines.engine import Engine
 from xview_localizer.geometry.canonical_view import ViewSpec, canonical_view
 from xview_localizer.ground_view import LevelView
 from xview_localizer.imaging import network_image, render_rays
 from xview_localizer.models.contracts import GroundCells
+from xview_localizer.models.depth_cuts import cuts_of
 from xview_localizer.models.depth_package import DepthInput
-from xview_localizer.models.separate_depth import cuts_of
 from xview_localizer.recordings.pairs import PairRecord, PairsDataset, ground_view
 
 INPUT = DepthInput(252, 336, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -67,15 +68,14 @@ def encoded(pairs: Path, work: Path, backbone: Engine) -> Path:
         kept = [record for at, record in enumerate(records) if not record.sequence or at % DRIVE_STEP == 0]
         views = [view_of(record, rng) for record in kept]
         tokens = [backbone.run({"image": network_image(view.image)})["tokens"][0] for view in views]
-        part = path.with_suffix(".part.npz")
-        np.savez(
-            part,
-            image=[view.image for view in views],
-            tokens=np.array(tokens, np.float16),
-            inverse_depth=[view.inverse_depth for view in views],
-            ground=[view.ground for view in views],
-        )
-        part.rename(path)
+        with replaced(path) as fresh, fresh.open("wb") as file:
+            np.savez(
+                file,
+                image=[view.image for view in views],
+                tokens=np.array(tokens, np.float16),
+                inverse_depth=[view.inverse_depth for view in views],
+                ground=[view.ground for view in views],
+            )
     return path
 
 

@@ -449,8 +449,11 @@ def test_engines_are_listed_and_cleaned(tmp_path):
     assert f"no engines in {tmp_path / 'none'}" in RUNNER.invoke(
         cli.app, ["engines", "list", "--cache", str(tmp_path / "none")]
     ).output.replace("\n", "")
+    (tmp_path / "tensorrt-10.3-Orin.timings").write_bytes(b"times")
+    RUNNER.invoke(cli.app, ["engines", "clean", "--cache", str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".timings"]
     cleaned = RUNNER.invoke(cli.app, ["engines", "clean", "--all", "--cache", str(tmp_path)])
-    assert cleaned.exit_code == 0 and not list(tmp_path.glob("*.engine"))
+    assert cleaned.exit_code == 0 and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("terminal", [True, False])

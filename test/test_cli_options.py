@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ground_depth import write_ground_depth
 from typer.testing import CliRunner
 
 from xview_localizer.cli.main import app
@@ -152,3 +154,19 @@ def test_evaluate_of_pairs_writes_what_it_measured(called, tmp_path):
     assert code == 0 and str(out) in output.replace("\n", "")
     assert calls[0][2] == 3
     assert json.loads(out.read_text())["n"] == 0
+
+
+def test_a_depth_package_is_built_and_timed_with_the_model(called, tmp_path):
+    depth = write_ground_depth(tmp_path / "depth")
+    called("engines.tensorrt.library", "load_library")
+    called("engines.tensorrt.open", "engine_key", SimpleNamespace(file_name="an.engine"))
+    built = called("engines.tensorrt.open", "cached_plan", b"plan")
+    words = ["--compute-capability", "8.9", "--cache", tmp_path, "--depth", depth]
+    code, output = outcome("engines", "build", *words)
+    graphs = [graph.name for graph, *_ in built]
+    assert code == 0 and graphs == ["backbone", "ground_head", "aerial_head", "depth"]
+    figures = {"machine": {"cpu": "any"}, "engines": {"runtime": "any"}, "graphs": {}, "stages": {}}
+    benched = called("evaluation.bench", "run_bench", figures | {"peak_memory_mb": 1.0})
+    assert outcome("bench", "--out", tmp_path / "bench.json", "--depth", depth)[0] == 0
+    ((package, *_),) = benched
+    assert package.depth.folder == depth

@@ -68,6 +68,21 @@ def test_the_camera_that_falls_silent_is_named(clock):
     assert report.values["left/image_age_sec"] == "3.5" and "image_age_sec" not in report.values
 
 
+def test_a_malformed_message_is_named_with_the_topic_that_was_remapped():
+    health = Health({})
+    for name in ("image", "camera_info", "fix"):
+        health.received(name)
+    health.malformed("camera_info", "k is all 0")
+    text = health.report("active", topics={"camera_info": "/front/camera_info"}).text
+    assert text == "malformed camera_info on /front/camera_info: k is all 0"
+
+
+def test_doubts_are_values_of_their_own():
+    """The text has the worst findings only."""
+    values = Health({}).report("active", doubts=["the lens is narrow", "the map; is old"]).values
+    assert (values["doubt_1"], values["doubt_2"]) == ("the lens is narrow", "the map; is old")
+
+
 def test_nothing_is_expected_on_an_input_that_a_file_replaces(clock):
     health = Health({}, cameras=("front", "left"), unused={"left/camera_info"})
     clock[0] += 3.5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from xview_localizer.aerial.cache import TileCache
@@ -13,7 +12,6 @@ from xview_localizer.aerial.shifted import ShiftedMap
 from xview_localizer.aerial.source import MapSource
 from xview_localizer.aerial.tiles import TileMatrix
 from xview_localizer.localizer import Localizer
-from xview_localizer.models.depth_package import DepthPackage
 from xview_localizer.models.networks import open_networks
 from xview_localizer.models.package import ModelPackage
 from xview_localizer.parameters.settings import Settings
@@ -42,6 +40,6 @@ def build_localizer(settings: Settings, map_source: MapSource) -> Localizer:
     package = ModelPackage.load(settings.package_path)
     folder = settings.values["model.depth"]
     if folder:
-        package = replace(package, depth=DepthPackage.load(Path(folder).expanduser()))
+        package = package.with_depth(Path(folder).expanduser())
     networks = open_networks(package, settings.engines)
     return Localizer(networks, map_source, settings.localizer, settings.values["random_seed"])

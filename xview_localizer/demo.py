@@ -8,14 +8,18 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
 
 from xview_localizer.aerial.map_server import served_map
 from xview_localizer.aerial.redact import redacted
+from xview_localizer.aerial.source import AerialImage
+from xview_localizer.assembly import open_map
 from xview_localizer.evaluation.bench import machine
 from xview_localizer.evaluation.drive import aerial_around, drive_images, judge_drive
+from xview_localizer.evaluation.examination import examine
 from xview_localizer.evaluation.reference import read_reference
 from xview_localizer.evaluation.report import write_report
 from xview_localizer.evaluation.trajectory import DriveResult
@@ -83,14 +87,20 @@ def replay_and_report(
             answered_sec.append(time.monotonic())
             on_record(record)
 
-        records = replay_drive(drive, values, rate, answered)
+        doubts: list[str] = []
+        records = replay_drive(drive, values, rate, answered, doubts.append)
     if not records:
         raise ReplayError(
             "the node answered no image: does the bag hold images, and is the rate within its means?"
         )
     shutil.rmtree(folder / "tiles", ignore_errors=True)
     result = judge_drive(drive, reference, settings, records, _rate_hz(began_sec, answered_sec))
-    return folder, _report(folder, drive, result, settings, recording)
+    package = ModelPackage.load(settings.package_path)
+    aerial = aerial_around(result.truth_xy_m, settings)
+    # The node sees the served tiles, not the raster that they are made of.
+    doubts += [f"map: {warning}" for warning in aerial.warnings]
+    findings = examine(result, records, reference, settings, open_map(settings), package.spec, doubts)
+    return folder, _report(folder, drive, result, aerial, findings, package.spec.name, recording)
 
 
 def _rate_hz(began_sec: float, answered_sec: Sequence[float]) -> float:
@@ -104,7 +114,13 @@ def _rate_hz(began_sec: float, answered_sec: Sequence[float]) -> float:
 
 
 def _report(
-    folder: Path, drive: Drive, result: DriveResult, settings: Settings, recording: Path | None
+    folder: Path,
+    drive: Drive,
+    result: DriveResult,
+    aerial: AerialImage,
+    findings: dict[str, Any],
+    model_name: str,
+    recording: Path | None,
 ) -> dict:
     records = result.records
     write_records(folder / "records.jsonl", records)
@@ -127,11 +143,9 @@ def _report(
         folder / "truth.tum",
         [(r.stamp_sec, t.x_m, t.y_m, t.yaw_rad) for r, t in zip(records, result.truth, strict=True)],
     )
-    aerial = aerial_around(result.truth_xy_m, settings)
-    package = ModelPackage.load(settings.package_path)
     about = {
         "drive": drive.name,
-        "model": package.spec.name,
+        "model": model_name,
         "machine": str(machine()["cpu"]),
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
     }
@@ -141,7 +155,7 @@ def _report(
         from xview_localizer.evaluation.rerun_log import write_recording
 
         write_recording(recording, result, aerial, images)
-    return write_report(folder, result, aerial, images, about)
+    return write_report(folder, result, aerial, images, about, findings)
 
 
 def _new_run(runs: Path) -> Path:

@@ -10,7 +10,10 @@ import pytest
 import rasterio
 from aerial_world import write_raster
 from rasterio.enums import ColorInterp as C
+from rasterio.enums import Resampling
+from rasterio.windows import Window
 
+from xview_localizer.aerial.bands import Bands, read_colours
 from xview_localizer.aerial.raster import RasterMap
 from xview_localizer.aerial.source import AerialImage, MapSourceError
 from xview_localizer.geometry.grid import Bounds
@@ -155,3 +158,30 @@ def test_nodata_of_the_colours_counts_and_of_other_bands_does_not(tmp_path) -> N
 def test_other_colours_are_refused(tmp_path, colours, complaint) -> None:
     with pytest.raises(MapSourceError, match=complaint):
         crop_of(tmp_path / "map.tif", colours)
+
+
+class CountedReads:
+    """A raster, and how often its colours were read."""
+
+    def __init__(self, raster) -> None:
+        self._raster, self.reads = raster, 0
+
+    def __getattr__(self, name: str):
+        return getattr(self._raster, name)
+
+    def read(self, *args, **options):
+        self.reads += 1
+        return self._raster.read(*args, **options)
+
+
+@pytest.mark.parametrize(("side_px", "reads"), [(400, 1), (100, 2)])
+def test_colours_are_read_once_where_they_are_not_averaged(tmp_path, side_px, reads) -> None:
+    """With a nodata value beside a mask band, which GDAL ignores then."""
+    write_raster(tmp_path / "map.tif", np.full((3, 400, 400), 90, np.uint8), FRAME, nodata=90)
+    with rasterio.open(tmp_path / "map.tif", "r+") as raster:
+        raster.write_mask(np.full((400, 400), 255, np.uint8))
+    with rasterio.open(tmp_path / "map.tif") as raster:
+        counted, bands = CountedReads(raster), Bands((1, 2, 3), None)
+        resampling = Resampling.nearest if side_px == 400 else Resampling.average
+        _, seen = read_colours(counted, bands, Window(0, 0, 400, 400), (side_px, side_px), resampling)
+    assert counted.reads == reads and not seen.any()

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from xview_localizer.aerial.source import AerialImage
-from xview_localizer.evaluation.animation import GNSS_RGB, MAP_HEIGHT_PX, OURS_RGB, WIDTH_PX, write_animation
+from xview_localizer.evaluation.animation import MAP_HEIGHT_PX, WIDTH_PX, write_animation
+from xview_localizer.evaluation.colours import FILM_OURS_RGB, GNSS_RGB
 from xview_localizer.geometry.grid import RasterGrid
 
 
@@ -28,7 +29,7 @@ def test_animation_shows_images_gnss_and_poses(tmp_path, drive, aerial, size):
     # The map's middle is the truth (0, 30), with 4 pixels a metre; GNSS is 6 m further east, our pose 2 m north.
     middle_u, middle_v = WIDTH_PX // 2, MAP_HEIGHT_PX // 2
     assert np.abs(town[middle_v, middle_u + 24] - GNSS_RGB).max() < 60
-    assert np.abs(town[middle_v - 8, middle_u] - OURS_RGB).max() < 60
+    assert np.abs(town[middle_v - 8, middle_u] - FILM_OURS_RGB).max() < 60
 
 
 def test_a_drive_without_images_has_no_animation(tmp_path, drive, aerial):

@@ -1,14 +1,12 @@
 """The benchmark measures what it names, and compares with an earlier result."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from ground_depth import write_ground_depth
 
 from xview_localizer.engines.factory import EngineConfig
 from xview_localizer.evaluation.bench import compared, read_bench, run_bench
-from xview_localizer.geometry.depth import DepthKind
-from xview_localizer.models.depth_package import DepthInput, DepthPackage, DepthSpec, write_depth_manifest
 
 
 @pytest.fixture(scope="module")
@@ -31,18 +29,11 @@ def test_every_graph_and_stage_is_timed_and_the_conditions_are_named(figures, pa
 
 
 def test_a_separate_depth_network_is_timed_like_the_others(package, tmp_path):
-    pytest.importorskip("torch")
-    from torch import nn, rand
-
-    from xview_localizer.models.export import to_onnx
-
-    to_onnx(nn.Conv2d(3, 1, 1), {"rgb": rand(1, 3, 70, 98)}, {"depth": {}}, {}, tmp_path / "depth.onnx")
-    spec = DepthSpec("mine", DepthKind.AFFINE_INVERSE, True, 80.0, DepthInput(70, 98))
-    write_depth_manifest(tmp_path, spec, "CC0", "random weights")
-    with_depth = replace(package, depth=DepthPackage.load(tmp_path))
+    """And that of the package, whose place it takes, is not."""
+    with_depth = package.with_depth(write_ground_depth(tmp_path))
     figures = run_bench(with_depth, 1, EngineConfig(threads=1))
-    assert set(figures["graphs"]) == {*package.graphs, "depth"}
-    assert figures["graphs"]["depth"]["inputs"] == {"rgb": [1, 3, 70, 98]}
+    assert set(figures["graphs"]) == {*package.graphs, "depth"} - {"depth_head"}
+    assert figures["graphs"]["depth"]["inputs"] == {"image": [1, 3, 90, 180]}
     assert figures["stages"]["pinhole 90° 640×480: depth"]["median_ms"] > 0
 
 

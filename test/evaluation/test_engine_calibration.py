@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 
+from ground_depth import write_ground_depth
+
 from xview_localizer.cli.main import app
 from xview_localizer.engines.tensorrt.calibration import calibrated_graph
 from xview_localizer.evaluation.engine_check import POSE_LIMITS, PoseCheck
@@ -68,6 +70,28 @@ def test_calibrated_graphs_pass_the_check(small_package, pairs, tmp_path):
         assert (b"QuantizeLinear" in calibrated.path.read_bytes()) == (name == "backbone")
     after = CliRunner().invoke(app, check)
     assert after.exit_code == 0 and "backbone: tokens differs by" in after.output
+
+
+def test_a_separate_depth_network_is_calibrated_and_checked_in_place_of_the_package_s(
+    small_package, pairs, tmp_path
+):
+    depth = write_ground_depth(tmp_path / "depth")
+    options = [
+        "--model",
+        str(small_package.folder),
+        "--depth",
+        str(depth),
+        "--cache",
+        str(tmp_path / "engines"),
+    ]
+    done = CliRunner().invoke(app, ["engines", "calibrate", "--pairs", str(pairs), *options])
+    assert done.exit_code == 0, done.exception
+    names = {path.name.split("-")[0] for path in (tmp_path / "engines").iterdir()}
+    assert names == {"backbone", "ground_head", "aerial_head", "depth"}
+    check = ["engines", "check", "--runtime", "onnxruntime", "--precision", "int8", *options]
+    checked = CliRunner().invoke(app, check)
+    assert checked.exit_code == 0, checked.exception
+    assert "depth: range differs by 0.0" in checked.output and "depth_head" not in checked.output
 
 
 def test_calibration_takes_images_from_all_of_the_data_set():

@@ -9,10 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
+from xview_localizer import demo
 from xview_localizer.aerial.source import AerialImage
+from xview_localizer.cli.replay import _replay
 from xview_localizer.evaluation import plots, report_data
+from xview_localizer.evaluation.colours import GNSS_RGB, OURS_RGB, PAGE_COLOURS, css
 from xview_localizer.evaluation.metrics import reliability
-from xview_localizer.evaluation.report import LEAFLET, write_report
+from xview_localizer.evaluation.report import LEAFLET, PAGE, write_report
 from xview_localizer.geometry.grid import RasterGrid
 
 ABOUT = {"drive": "drive1", "model": "small <one>"}
@@ -27,6 +30,12 @@ def aerial():
 @pytest.fixture
 def images():
     return [np.full((60, 120, 3), 40 * number, np.uint8) for number in range(5)]
+
+
+def report_page(folder, *shown):
+    drive, aerial, images, *findings = shown
+    write_report(folder, drive, aerial, images, ABOUT, *findings)
+    return (folder / "report.html").read_text()
 
 
 def test_numbers_appear(tmp_path, drive, aerial, images):
@@ -49,6 +58,38 @@ def test_numbers_appear(tmp_path, drive, aerial, images):
     assert written["trajectory_rmse_m"] == metrics["trajectory_rmse_m"] == pytest.approx(np.sqrt(54 / 5))
 
 
+def test_the_page_takes_its_colours_from_their_one_home(tmp_path, drive, aerial, images):
+    page = report_page(tmp_path, drive, aerial, images)
+    data = json.loads(re.search(r'id="drive">(.*?)</script>', page)[1])
+    assert data["colours"] == dict(PAGE_COLOURS)
+    assert f"--ours: {css(OURS_RGB)}; --gnss: {css(GNSS_RGB)};" in page
+    for source in (PAGE, PAGE.with_suffix(".js")):
+        assert not [colour for colour in PAGE_COLOURS.values() if colour in source.read_text()]
+
+
+def test_doubts_stand_in_the_page_and_beside_the_metrics(tmp_path, drive, aerial, images):
+    findings = {"doubts": ["the lens <sees> 5°"], "map_shift": None}
+    assert "doubtful" not in report_page(tmp_path, drive, aerial, images)
+    page = report_page(tmp_path, drive, aerial, images, findings)
+    assert "<li>the lens &lt;sees&gt; 5°</li>" in page
+    assert json.loads((tmp_path / "metrics.json").read_text())["doubts"] == findings["doubts"]
+
+
+def test_a_replay_prints_what_is_doubtful(tmp_path, drive, aerial, images, monkeypatch, capsys):
+    shift = {"advice": "the map lies off by 2.00 ± 0.10 m"}
+    findings = {"doubts": ["the lens sees 5°"], "map_shift": shift, "n_in_gaps_of_reference": 3}
+    metrics = write_report(tmp_path, drive, aerial, images, ABOUT, findings)
+    monkeypatch.setattr(demo, "replay_and_report", lambda *_, **__: (tmp_path, metrics))
+    _replay(None, tmp_path)
+    printed = capsys.readouterr().out
+    for text in (
+        "doubtful: the lens sees 5°",
+        shift["advice"],
+        "not judged: 3 images in gaps of the reference",
+    ):
+        assert text in printed
+
+
 def test_a_drive_that_is_further_off_than_gnss_is_not_called_closer(tmp_path, drive, aerial, images):
     """Before, it was "0 × closer"."""
     truth_xy_m = np.array([(pose.x_m, pose.y_m) for pose in drive.truth])
@@ -56,6 +97,13 @@ def test_a_drive_that_is_further_off_than_gnss_is_not_called_closer(tmp_path, dr
     page = (tmp_path / "report.html").read_text()
     ratio = np.sqrt((1 + 1 + 4 + 4 + 9) / 5)  # GNSS, before the first pose, is 1 m off
     assert f"<b>{ratio:.1f} ×</b>further from the truth than GNSS" in page
+
+
+def test_a_drive_without_an_accepted_pose_is_not_called_closer(tmp_path, drive, aerial, images):
+    records = [replace(record, accepted=False, estimate_x_m=np.nan) for record in drive.records]
+    assert "<b>1.0 ×</b>the error of GNSS" in report_page(
+        tmp_path, replace(drive, records=records), aerial, images
+    )
 
 
 def test_an_image_without_a_pose_is_no_pose_in_the_plots(drive):

@@ -10,6 +10,7 @@ import pytest
 
 from xview_localizer.belief.fix import Fix
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
+from xview_localizer.inputs.camera_info import RegionOfInterest
 from xview_localizer.inputs.doubts import TILTS_LEAST
 from xview_localizer.inputs.intake import TILT_EVERY, DriveIntake, NoCameraError, NotMountedError
 from xview_localizer.inputs.messages import MessageError
@@ -124,6 +125,18 @@ def test_nanoseconds_of_more_than_a_second_are_no_time():
 def test_an_image_before_the_first_camera_info_is_not_malformed():
     with pytest.raises(NoCameraError, match="no CameraInfo yet"):
         DriveIntake(None, SETTINGS).observe(Message(header=header(1)))
+
+
+def test_an_image_without_camera_info_says_why_the_last_one_was_refused():
+    intake = DriveIntake(None, SETTINGS)
+    lens = {"distortion_model": "plumb_bob", "d": (), "k": (0.0,) * 9, "binning_x": 0, "binning_y": 0}
+    info = Message(width=640, height=480, roi=RegionOfInterest(), **lens)
+    with pytest.raises(MessageError) as refused:
+        intake.on_camera_info(info)
+    intake.topics = {"camera_info": "/front/camera_info"}
+    with pytest.raises(NoCameraError) as error:
+        intake.observe(Message(header=header(1)))
+    assert str(error.value) == f"no usable CameraInfo on /front/camera_info yet: {refused.value}"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from xview_localizer.atomic import PART_SUFFIX  # noqa: E402
 from xview_localizer.learning.batch import batch_of  # noqa: E402
 from xview_localizer.learning.features import FeatureFolder  # noqa: E402
 from xview_localizer.learning.lora import adapt  # noqa: E402
@@ -111,7 +112,7 @@ def test_features_written_during_training_are_used(tmp_path):
     write_group(tmp_path, "first")
     features = FeatureFolder([tmp_path])
     write_group(tmp_path, "second")
-    (tmp_path / "third.part.npz").write_bytes(b"half")
+    (tmp_path / f"third.npz.7.8{PART_SUFFIX}").write_bytes(b"half")
     train(features, tmp_path / "out", CONFIG)
     assert len(features) == 2
 

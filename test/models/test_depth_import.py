@@ -96,7 +96,7 @@ def test_any_graph_of_the_declared_size(tmp_path):
     with pytest.raises(ModelPackageError, match="cannot be read"):
         import_onnx(tmp_path / "nowhere.onnx", RELATIVE, "CC0", tmp_path / "depth")
     graph.write_bytes(b"no graph")
-    with pytest.raises(ModelPackageError, match="mine.onnx is not a depth network as declared: cannot load"):
+    with pytest.raises(ModelPackageError, match="mine.onnx cannot be read as an ONNX graph"):
         import_onnx(graph, RELATIVE, "CC0", tmp_path / "depth")
     assert DepthPackage.load(tmp_path / "depth") == package  # what was there stays
 
@@ -121,7 +121,7 @@ def test_which_output_is_the_depth_is_named_where_there_are_several(tmp_path):
     to_onnx(DepthAndNormals(), {"rgb": torch.rand(1, 3, 70, 98)}, outputs, {}, graph)
     for output, reason in (
         ("", "has the outputs depth, normals; name the one"),
-        ("range", "no output 'range'; it has depth, normals"),
+        ("range", "no output 'range' for the depth; it has depth, normals"),
         ("normals", "one number a pixel"),
     ):
         with pytest.raises(ModelPackageError, match=reason):
@@ -160,7 +160,7 @@ def test_from_the_command_line(tmp_path):
     spec = DepthPackage.load(tmp_path / "d").spec
     assert (spec.kind, spec.planar, spec.input.rows_px) == (DepthKind.METRIC, False, 70)
     assert spec.input.mean == DepthInput(1, 1).mean
-    assert CliRunner().invoke(app, [*command, "--unit"]).exit_code == 0
+    assert CliRunner().invoke(app, [*command, "--colours", "unit"]).exit_code == 0
     unit = DepthPackage.load(tmp_path / "d").spec.input
     assert (unit.mean, unit.std) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     assert CliRunner().invoke(app, [*command, "--kind", "logarithmic"]).exit_code == 2

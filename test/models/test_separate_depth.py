@@ -8,57 +8,36 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from painted_views import (
+    AHEAD,
+    HEIGHT_M,
+    PANORAMIC_CAMERA,
+    PINHOLE_CAMERA,
+    cells_of,
+    painted_view,
+    true_range_m,
+)
 from torch import nn
 
 from xview_localizer.aerial.memory import InMemoryMap
 from xview_localizer.engines.engine import EngineError, TensorSpec
 from xview_localizer.engines.onnx_engine import OnnxEngine
-from xview_localizer.geometry.camera import EquirectangularCamera, PinholeCamera
+from xview_localizer.geometry.camera import PinholeCamera
 from xview_localizer.geometry.canonical_view import directions
 from xview_localizer.geometry.depth import DepthKind
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.lifting import lift_cells
 from xview_localizer.geometry.pose import Prior
-from xview_localizer.ground_view import LevelView
 from xview_localizer.localizer import Localizer
-from xview_localizer.models.contracts import GroundCells
+from xview_localizer.models.depth_cuts import cuts_of
 from xview_localizer.models.depth_package import DepthInput, DepthPackage, DepthSpec, write_depth_manifest
 from xview_localizer.models.export import to_onnx
 from xview_localizer.models.manifest import ModelPackageError
 from xview_localizer.models.networks import open_networks
-from xview_localizer.models.separate_depth import SeparateDepth, cuts_of
+from xview_localizer.models.separate_depth import SeparateDepth
 
-HEIGHT_M = 1.6
-AHEAD = R_base_optical_from_rpy(0.0, 0.0, 0.0)
 PERSPECTIVE = DepthInput(120, 160, "perspective", np.radians(90.0), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 PANORAMA = replace(PERSPECTIVE, projection="panorama", rows_px=180, columns_px=360)
-PANORAMIC_CAMERA = EquirectangularCamera(1024, 512, 1024 / (2 * np.pi), 512 / np.pi, 512.0, 256.0)
-PINHOLE_CAMERA = PinholeCamera(640, 480, 320.0, 320.0, 320.0, 240.0)
-WALL_M = 12.0  # a round wall about the camera, behind which nothing is seen
-
-
-def true_range_m(rays_level):
-    """Flat ground inside of a round wall."""
-    down, across = -rays_level[..., 2], np.hypot(rays_level[..., 0], rays_level[..., 1])
-    return np.minimum(HEIGHT_M / np.maximum(down, 1e-9), WALL_M / np.maximum(across, 1e-9))
-
-
-def painted_view(camera, R_level_camera=AHEAD):
-    """An image whose red is the inverse range (1 / m), and whose green grows round the horizon."""
-    column, row = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
-    rays = camera.rays(np.column_stack([column.ravel(), row.ravel()])) @ R_level_camera.T
-    red = np.clip(255 / true_range_m(rays), 0, 255)
-    green = 255 * (np.arctan2(rays[:, 1], rays[:, 0]) + np.pi) / (2 * np.pi)
-    image = np.stack([red, green, 0 * red], axis=-1).round().astype(np.uint8)
-    return LevelView(image.reshape(camera.height, camera.width, 3), camera, R_level_camera, HEIGHT_M)
-
-
-def cells_of(view):
-    """A raster of cells from 15° above the horizon to 35° below it."""
-    rays = directions(np.radians(np.arange(176, -180, -8.0)), np.radians(np.arange(14, -36, -3.0)))
-    _, seen = view.camera.project(rays.reshape(-1, 3) @ view.R_level_camera)
-    shape = rays.shape[:2]
-    return GroundCells(rays, seen.reshape(shape), np.zeros((*shape, 1), np.float32), np.zeros(shape))
 
 
 class Painted(nn.Module):
@@ -123,6 +102,38 @@ def test_cuts_of_a_panorama_are_stitched_by_a_factor_of_each(tmp_path, kind, pla
     error, lifted, known = lifted_error(prediction, cells)
     assert lifted.source == "network" and known.sum() > 0.9 * cells.valid.sum()
     assert np.median(error) < 0.05 and np.quantile(error, 0.9) < 0.12
+
+
+def misdeclared(tmp_path, kind, planar, fov_deg, camera, R_level_camera=AHEAD):
+    """How cells are lifted by a network whose depth is declared the other way round."""
+    image = replace(PERSPECTIVE, horizontal_fov_rad=np.radians(fov_deg))
+    honest = estimator(tmp_path, kind, planar, image)
+    spec = DepthSpec("misdeclared", kind, not planar, 80.0, image)
+    view = painted_view(camera, R_level_camera)
+    cells = cells_of(view)
+    engine = OnnxEngine(tmp_path / "depth.onnx", threads=1)
+    assert not honest.estimate(view, cells).doubt
+    return lift_cells(
+        SeparateDepth(engine, spec).estimate(view, cells), cells.rays_level, HEIGHT_M, 2.0, 45.0
+    )
+
+
+@pytest.mark.parametrize("camera", [PINHOLE_CAMERA, PANORAMIC_CAMERA], ids=["90 degrees", "panorama"])
+@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize("kind", list(DepthKind))
+def test_planar_depth_declared_as_a_range_is_refused_and_the_reverse(tmp_path, kind, planar, camera):
+    source = misdeclared(tmp_path, kind, planar, 90.0, camera).source
+    meaning = "depth along the optical axis" if planar else "a range along the ray"
+    assert source.startswith(f"flat ground: as {meaning} the depth would fit the ground plane")
+    assert source.endswith(f"write planar: {str(planar).lower()} in its depth.yaml")
+
+
+@pytest.mark.parametrize("kind", list(DepthKind))
+def test_a_narrow_view_does_not_tell_planar_depth_from_a_range(tmp_path, kind):
+    focal_px = 320 / np.tan(np.radians(15.0))
+    narrow = PinholeCamera(640, 480, focal_px, focal_px, 320.0, 240.0)
+    down = R_base_optical_from_rpy(0.0, float(np.radians(20.0)), 0.0)
+    assert misdeclared(tmp_path, kind, True, 30.0, narrow, down).source == "network"
 
 
 def test_cuts_that_nothing_joins_are_left_out():
@@ -292,6 +303,9 @@ def test_depth_packages_are_checked(tmp_path):
         (text.replace("perspective", "panorama"), "cannot be planar"),
         (text.replace("maximum_m: 60.0", "maximum_m: -1"), "maximum_m must be positive"),
         (text.replace("rows_px: 120", "rows_px: 0"), "input.rows_px: must be above 0"),
+        (text.replace("axes: 4", "axes: 3"), "an image has at least 4 axes"),
+        (text.replace("form: depth", "form: points"), "form: 'points' is not a valid DepthForm"),
+        (text.replace("form: depth", "form: point_map"), "metric or relative, not affine_inverse"),
         (text.replace("planar: true", "planar: 'no'"), "planar: must be true or false, got 'no'"),
     ):
         manifest.write_text(wrong)

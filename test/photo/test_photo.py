@@ -289,7 +289,9 @@ def test_values_of_16_bits_keep_their_upper_half(save, tmp_path):
     known = KnownByUser(48.0, 11.0, hfov_deg=60.0)
     np.testing.assert_array_equal(read_photo(tmp_path / "deep.png", known).image[..., 1], grey >> 8)
     Image.fromarray(grey.astype(np.float32)).save(tmp_path / "deep.tif")
-    with pytest.raises(PhotoError, match="holds values of 32 bits"):
+    with pytest.raises(
+        PhotoError, match=r"^\S*deep.tif holds values of 32 bits, not colours; export it as JPEG$"
+    ):
         read_photo(tmp_path / "deep.tif", known)
 
 
@@ -298,13 +300,6 @@ def test_a_position_too_rough_to_be_searched_is_asked_for(save):
     with pytest.raises(PhotoError, match="GPS in its EXIF may be 2000 m off.: give --at"):
         read_photo(path)
     assert read_photo(path, KnownByUser(radius_m=100.0)).latitude_deg == pytest.approx(48.0)
-
-
-@pytest.mark.parametrize("name", ["phone.heic", "phone.jpg"])
-def test_heif_is_named_whatever_its_suffix(tmp_path, name):
-    (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
-    with pytest.raises(PhotoError, match="it is a HEIF photo, as iPhones take them; convert it to JPEG"):
-        read_photo(tmp_path / name, KNOWN_PLACE)
 
 
 def test_a_strip_is_a_panorama_on_request(save):

@@ -66,7 +66,8 @@ def test_an_offline_replay_names_a_camera_whose_images_are_left_out(
 
     monkeypatch.setattr(DriveIntake, "observe", observe_front)
     records = list(localize_drive(rig_drive, localizer, Settings.from_values(values), doubts.append))
-    assert f"{len(records)} messages of left/image were not used, such as: image data is cut off" in doubts
+    of_left = f"{len(records)} messages of left/image ({rig_drive.topics['left/image']})"
+    assert f"{of_left} were not used, such as: image data is cut off" in doubts
 
 
 def test_a_bare_recording_and_a_parameter_file_that_names_its_cameras(rig_drive, values, localizer, offline):

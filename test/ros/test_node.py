@@ -55,8 +55,20 @@ def test_offline_replay_names_the_messages_that_were_not_used(drive, drive_local
     assert not any(record.accepted for record in records)
     (doubt,) = doubts
     assert re.fullmatch(
-        r"\d+ messages of fix were not used, such as: NavSatFix is .* km from the datum;.*", doubt
+        r"\d+ messages of fix \(/gnss/fix\) were not used, such as: NavSatFix is .* km from the datum;.*",
+        doubt,
     )
+
+
+def test_a_replay_over_dds_has_the_doubts_of_the_offline_one(domain, drive, drive_localizer, values):
+    """About messages, here positions far from the datum, and about settings, here the height of the camera."""
+    values = {**values, "datum.latitude_deg": -values["datum.latitude_deg"], "camera.height_m": 4.0}
+    settings = Settings.from_values(values)
+    over_dds: list[str] = []
+    offline: list[str] = []
+    replay_drive(drive, values, on_doubt=over_dds.append)
+    assert list(localize_drive(drive, drive_localizer, settings, offline.append))
+    assert len(offline) == 2 and over_dds == offline
 
 
 def test_replay_names_a_package_that_is_missing(domain, drive, values, monkeypatch):
@@ -87,7 +99,7 @@ def test_faulty_inputs_are_named_and_the_node_goes_on(client, values, recorded):
     with NodeProcess(values | COMPRESSED) as process:
         image = of(recorded, "image")[0]
         client.play([image])
-        client.record_with("no CameraInfo")
+        client.record_with("no CameraInfo yet; publish it on /camera_info, remap")
 
         client.play(of(recorded, "camera_info")[:1])
         corrupt = deserialize_message(image.cdr, CompressedImage)
@@ -98,7 +110,7 @@ def test_faulty_inputs_are_named_and_the_node_goes_on(client, values, recorded):
         nan_fix = deserialize_message(of(recorded, "fix")[0].cdr, NavSatFix)
         nan_fix.latitude = float("nan")
         client.publish("fix", NavSatFix, nan_fix)
-        assert "not finite" in client.diagnostic_with("malformed fix").message
+        assert "not finite" in client.diagnostic_with("malformed fix on /fix:").message
 
         client.play([image])
         client.record_with("no GNSS position")

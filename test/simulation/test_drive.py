@@ -11,10 +11,11 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from xview_localizer.aerial.source import AerialImage
+from xview_localizer.cli.simulation import LEAST_LENGTH_M
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.levelling import R_base_optical_from_rpy
 from xview_localizer.geometry.local_frame import LocalFrame
-from xview_localizer.geometry.pose import Pose2
+from xview_localizer.geometry.pose import Pose2, distance_along_m
 from xview_localizer.recordings.pairs import PairsDataset
 from xview_localizer.simulation.drive import DriveConfig, simulate_drive
 from xview_localizer.simulation.drive_camera import Shot
@@ -181,6 +182,11 @@ def test_odometry_of_pairs_is_the_camera_s(tmp_path):
 def test_a_town_without_room_is_refused_with_advice():
     with pytest.raises(TownError, match="no free route of 52 m; take another seed or a larger town"):
         find_route(Town.generate(3, 90.0), 65.0, 40.0, np.random.default_rng(0))
+
+
+def test_the_shortest_drive_that_may_be_asked_for_has_a_route():
+    path = plan_route(Town.generate(3, 200.0), LEAST_LENGTH_M, 40.0, np.random.default_rng(0))
+    assert 0.8 * LEAST_LENGTH_M <= distance_along_m(path)[-1] <= LEAST_LENGTH_M
 
 
 def test_of_an_interrupted_drive_nothing_stays(tmp_path):

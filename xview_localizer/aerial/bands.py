@@ -138,10 +138,12 @@ def band_problem(raster: DatasetReader) -> str | None:
     return None
 
 
-def _colour_masks(
-    raster: DatasetReader, colours: list[int], window: Window, shape: tuple[int, int]
-) -> np.ndarray:
-    """Masks [3, *shape] by nodata values and mask bands; opacity is not among them (see Bands.alpha)."""
+def _colour_masks(raster: DatasetReader, colours: list[int], window: Window, image: np.ndarray) -> np.ndarray:
+    """Masks [3, H, W] by nodata values and mask bands; opacity is not among them (see Bands.alpha).
+
+    `image` [3, H, W] is what was read of the window; where it is smaller than that, its colours may be averages.
+    """
+    shape = image.shape[1:]
     flags = raster.mask_flag_enums[colours[0] - 1]
     if MaskFlags.alpha in flags:
         return np.ones((3, *shape), np.uint8)
@@ -149,10 +151,10 @@ def _colour_masks(
     # GDAL ignores nodata values where there is a mask band. A band without a nodata value has NaN here.
     nodata = np.array([raster.nodatavals[band - 1] for band in colours], dtype=float)
     if MaskFlags.per_dataset in flags and np.isfinite(nodata).any():
-        values = raster.read(colours, window=window, out_shape=(3, *shape))
+        reduced = shape != (window.height, window.width)
+        values = raster.read(colours, window=window, out_shape=image.shape) if reduced else image
         hole = (values == nodata[:, None, None]).all(axis=0).astype(np.uint8)
-        if shape != (window.height, window.width):
-            # The colours are averaged then, so that pixels beside a hole are a mixture of imagery and nodata.
+        if reduced:  # pixels beside a hole are a mixture of imagery and nodata
             hole = cv2.dilate(hole, np.ones((3, 3), np.uint8))
         masks[:, hole > 0] = 0
     return masks
@@ -165,7 +167,7 @@ def read_colours(
     colours = list(bands.colours)
     image = raster.read(colours, window=window, out_shape=(3, *shape), resampling=resampling)
     # A pixel is nodata where all its colours are; other bands, such as infrared, do not count.
-    seen = _colour_masks(raster, colours, window, shape).any(axis=0)
+    seen = _colour_masks(raster, colours, window, image).any(axis=0)
     if bands.alpha:
         # Resampled like the colours: a partly transparent pixel is a mixture of imagery and nothing.
         opacity = raster.read(bands.alpha, window=window, out_shape=shape, resampling=resampling)

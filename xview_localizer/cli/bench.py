@@ -9,6 +9,7 @@ import typer
 from xview_localizer.cli.common import (
     Out,
     Package,
+    SeparateDepth,
     console,
     load_package,
     print_line,
@@ -20,6 +21,7 @@ from xview_localizer.engines.names import PrecisionName, RuntimeName
 def bench(
     out: Out = Path("bench.json"),
     model: Package = None,
+    depth: SeparateDepth = None,
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each stage.")] = 30,
     runtime: Annotated[
         RuntimeName, typer.Option("--runtime", "--engine", help="What runs the graphs.")
@@ -45,7 +47,7 @@ def bench(
         raise typer.BadParameter(str(error), param_hint="--compare") from error
     with console.status("measuring"):
         figures = run_bench(
-            load_package(model),
+            load_package(model, depth),
             repeats,
             EngineConfig(runtime.value, threads=threads, precision=precision.value),
         )

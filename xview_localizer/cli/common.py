@@ -30,6 +30,12 @@ def print_open_me(page: Path) -> None:
 Package = Annotated[
     Optional[Path], typer.Option("--model", help="Model package folder; the embedded one by default.")
 ]
+SeparateDepth = Annotated[
+    Optional[Path],
+    typer.Option(
+        "--depth", help="Depth package folder, as the node's model.depth; by default the model's own depth."
+    ),
+]
 Recording = Annotated[
     Optional[Path],
     typer.Option("--rerun", dir_okay=False, help="Also write a recording for the Rerun viewer (.rrd)."),
@@ -87,11 +93,15 @@ def training_progress(description: str) -> "Progress":
     return Progress(print_line, tracked(description), training)
 
 
-def load_package(folder: Path | None) -> "ModelPackage":
-    """The package in `folder`, or the embedded one. Raises ModelPackageError."""
+def load_package(folder: Path | None, depth: Path | None = None) -> "ModelPackage":
+    """The package in `folder`, or the embedded one, with the depth package in `depth`, if any.
+
+    Raises ModelPackageError.
+    """
     from xview_localizer.models.package import ModelPackage, default_package_path
 
-    return ModelPackage.load(folder or default_package_path())
+    package = ModelPackage.load(folder or default_package_path())
+    return package.with_depth(depth) if depth else package
 
 
 def open_recorded(path: Path, params_file: Path | None, topics: list[str] | None) -> "Drive":

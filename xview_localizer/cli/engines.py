@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from xview_localizer.cli.common import Package, load_package, print_line, tracked
+from xview_localizer.cli.common import Package, SeparateDepth, load_package, print_line, tracked
 from xview_localizer.engines.names import PrecisionName, RuntimeName
 
 engines = typer.Typer(no_args_is_help=True, help="TensorRT engines of model packages.")
@@ -26,6 +26,7 @@ def show_progress() -> None:
 @engines.command()
 def build(
     model: Package = None,
+    depth: SeparateDepth = None,
     runtime: Runtime = RuntimeName.tensorrt,
     precision: Precision = PrecisionName.fp16,
     compute_capability: Annotated[
@@ -45,11 +46,11 @@ def build(
     from xview_localizer.engines.tensorrt.library import load_library
     from xview_localizer.engines.tensorrt.open import cached_plan, engine_key, graph_to_build
 
-    package, library, store = load_package(model), load_library(runtime.value), EngineCache(cache)
+    package, library, store = load_package(model, depth), load_library(runtime.value), EngineCache(cache)
     targets = [text for text in compute_capability.split(",") if text] or [this_gpu().compute_capability]
     made: list[Path] = []
     for capability in map(ComputeCapability.parse, targets):
-        for graph in [graph_to_build(each, precision.value, store) for each in package.all_graphs.values()]:
+        for graph in [graph_to_build(each, precision.value, store) for each in package.used_graphs.values()]:
             plan = cached_plan(graph, library, precision.value, store, capability)
             key = engine_key(graph, library, precision.value, capability)
             made.append(store.folder / key.file_name)
@@ -60,7 +61,7 @@ def build(
         )
         return
     try:
-        check(model, runtime, precision, None, cache)
+        check(model, depth, runtime, precision, None, cache)
     except EngineError:
         for path in made:
             path.unlink(missing_ok=True)
@@ -71,6 +72,7 @@ def build(
 def calibrate(
     pairs: Annotated[Path, typer.Option(help="Folder in the pairs format: images like those to come.")],
     model: Package = None,
+    depth: SeparateDepth = None,
     cache: Cache = "",
 ) -> None:
     """Prepare a package's graphs for INT8, once: the ranges of activations come from images, and layers that INT8
@@ -83,7 +85,7 @@ def calibrate(
     from xview_localizer.recordings.pairs import PairsDataset
 
     folder = EngineCache(cache).folder
-    for path in calibrate_package(load_package(model), PairsDataset(pairs), folder, tracked("images")):
+    for path in calibrate_package(load_package(model, depth), PairsDataset(pairs), folder, tracked("images")):
         print_line(str(path))
 
 
@@ -111,6 +113,7 @@ def list_engines(cache: Cache = "") -> None:
 @engines.command()
 def check(
     model: Package = None,
+    depth: SeparateDepth = None,
     runtime: Runtime = RuntimeName.tensorrt,
     precision: Precision = PrecisionName.fp16,
     pairs: Annotated[
@@ -130,7 +133,7 @@ def check(
 
     config = EngineConfig(runtime.value, precision=precision.value, cache_folder=cache)
     failed: list[str] = []
-    with engine_check(load_package(model), config) as checks:
+    with engine_check(load_package(model, depth), config) as checks:
         for result in checks.graphs():
             for error in result.errors:
                 print_line(
@@ -159,7 +162,7 @@ def check(
 @engines.command()
 def clean(
     cache: Cache = "",
-    everything: Annotated[bool, typer.Option("--all", help="Also those that fit this machine.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that fit, and timings.")] = False,
 ) -> None:
     """Remove engines that are damaged or made for another GPU or runtime.
 
@@ -167,13 +170,14 @@ def clean(
     """
     from xview_localizer.engines.tensorrt.cache import EngineCache
     from xview_localizer.engines.tensorrt.open import unfit_reason
+    from xview_localizer.engines.tensorrt.timings import timing_caches
 
-    removed = 0
-    for path, key, problem in EngineCache(cache).entries():
-        reason = problem or unfit_reason(key) or ("--all" if everything else "")
-        if reason:
-            path.unlink()
-            path.with_suffix(".lock").unlink(missing_ok=True)
-            print_line(f"removed {path.name}: {reason}")
-            removed += 1
-    print_line(f"removed {removed} engines" if removed else "nothing to remove")
+    store, why_all = EngineCache(cache), "--all" if everything else ""
+    reasons = {path: problem or unfit_reason(key) or why_all for path, key, problem in store.entries()}
+    reasons |= dict.fromkeys(timing_caches(store.folder), why_all)
+    unwanted = {path: reason for path, reason in reasons.items() if reason}
+    for path, reason in unwanted.items():
+        path.unlink()
+        path.with_suffix(".lock").unlink(missing_ok=True)
+        print_line(f"removed {path.name}: {reason}")
+    print_line(f"removed {len(unwanted)} files" if unwanted else "nothing to remove")

@@ -21,7 +21,7 @@ from xview_localizer.cli.common import (
     tracked,
 )
 from xview_localizer.cli.cross_view import judge_data_set
-from xview_localizer.cli.measures import print_figures, print_rejections, print_unreadable
+from xview_localizer.cli.measures import print_figures, print_findings, print_rejections, print_unreadable
 from xview_localizer.evaluation.measures import TRAJECTORY_RMSE, Measure
 
 if TYPE_CHECKING:
@@ -160,11 +160,9 @@ def _evaluate_drive(
     """Localize and judge a drive; its metrics also hold what is doubtful, and a shift of the map."""
     from xview_localizer.assembly import build_localizer, open_map
     from xview_localizer.evaluation.drive import judge_drive
-    from xview_localizer.evaluation.map_shift import estimate_map_shift
+    from xview_localizer.evaluation.examination import examine
     from xview_localizer.evaluation.metrics import summarize
-    from xview_localizer.evaluation.off_map import doubts_of_map
     from xview_localizer.evaluation.reference import read_reference
-    from xview_localizer.evaluation.reference_doubts import doubts_of_reference
     from xview_localizer.parameters.settings import Settings
     from xview_localizer.recordings.offline import localize_drive
 
@@ -181,16 +179,9 @@ def _evaluate_drive(
     result = judge_drive(drive, reference, settings, records, rate_hz)
     if recording is not None:
         _write_recording(recording, drive, result, settings)
-    doubts += doubts_of_map(records, source, localizer.spec.aerial.metres_per_pixel)
-    doubts += doubts_of_reference(reference, result)
-    shift = estimate_map_shift(result, settings.values, localizer.spec.calibration.independence_m)
-    return {
-        **summarize(result.frames),
-        **result.drive_metrics(),
-        "n_in_gaps_of_reference": len(records) - len(result.records),
-        "doubts": doubts,
-        "map_shift": None if shift is None else shift.record(),
-    }
+    doubts += [f"map: {warning}" for warning in localizer.map_warnings]
+    findings = examine(result, records, reference, settings, source, localizer.spec, doubts)
+    return {**summarize(result.frames), **result.drive_metrics(), **findings}
 
 
 def _given(**options: object) -> dict[str, object]:
@@ -218,11 +209,6 @@ def report_metrics(metrics: dict, out: Path) -> None:
     print_figures(None, ("", "all", "accepted"), rows)
     print_rejections(metrics["rejections"])
     print_unreadable(metrics.get("unreadable", {}))
-    if metrics.get("n_in_gaps_of_reference"):
-        print_line(f"not judged: {metrics['n_in_gaps_of_reference']} images in gaps of the reference")
-    for doubt in metrics.get("doubts", ()):
-        print_line(f"doubtful: {doubt}")
-    if metrics.get("map_shift") and metrics["map_shift"]["advice"]:
-        print_line(metrics["map_shift"]["advice"])
+    print_findings(metrics)
     write_json(metrics, out)
     print_line(f"errors of every image: {out}")

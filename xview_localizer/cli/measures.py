@@ -33,6 +33,16 @@ def print_rejections(rejections: Sequence[Mapping[str, Any]]) -> None:
         print_line(f"rejected {others} × for other reasons")
 
 
+def print_findings(metrics: Mapping[str, Any]) -> None:
+    """What evaluation.examination found out about a drive; nothing for metrics of pairs."""
+    if metrics.get("n_in_gaps_of_reference"):
+        print_line(f"not judged: {metrics['n_in_gaps_of_reference']} images in gaps of the reference")
+    for doubt in metrics.get("doubts", ()):
+        print_line(f"doubtful: {doubt}")
+    if metrics.get("map_shift") and metrics["map_shift"]["advice"]:
+        print_line(metrics["map_shift"]["advice"])
+
+
 def print_unreadable(unreadable: Mapping[str, str]) -> None:
     """What is wrong with the first images that could not be read; `unreadable` has it by the image's id."""
     for reason in list(unreadable.values())[:SHOWN_REASONS]:

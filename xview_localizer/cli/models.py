@@ -132,35 +132,53 @@ def depth(
         float,
         typer.Option(min=1.0, max=179.0, help="Horizontal field of view of perspective images, degrees."),
     ] = 90.0,
-    imagenet: Annotated[
-        bool,
-        typer.Option("--imagenet/--unit", help="Colours by ImageNet's mean and deviation, or in [0, 1]."),
-    ] = True,
+    colours: Annotated[
+        str, typer.Option(help="imagenet (by its mean and deviation), unit (0 to 1) or byte (0 to 255).")
+    ] = "imagenet",
     output: Annotated[
         str, typer.Option(help="Which of a graph's outputs is the depth, if it has several.")
     ] = "",
+    form: Annotated[
+        str,
+        typer.Option(
+            help="What that is: depth, point_map (x, y, z) or affine_point_map (less a shift of z)."
+        ),
+    ] = "depth",
+    scale: Annotated[str, typer.Option(help="Output by whose number all depth is to be multiplied.")] = "",
+    mask: Annotated[str, typer.Option(help="Output that is 0 to 0.5 where a pixel has no depth.")] = "",
+    constant: Annotated[
+        Optional[list[str]],
+        typer.Option(metavar="NAME=NUMBER", help="Value of a further input of the graph; may be repeated."),
+    ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the weights, to be recorded.")] = "unknown",
 ) -> None:
     """Make a depth package of a published depth network, for model.depth.
 
-    Example: xview-localizer models import depth unik3d.onnx --rows 462 --columns 616 --kind metric --out my_depth
+    Example: xview-localizer models import depth model.onnx --rows 462 --columns 616 --out my_depth
     """
     import math
-    from dataclasses import replace
 
     from xview_localizer.geometry.depth import DepthKind
-    from xview_localizer.models.depth_import import ARCHITECTURES, import_depth_anything, import_onnx
-    from xview_localizer.models.depth_package import DepthInput, DepthSpec
+    from xview_localizer.models.depth_import import (
+        ARCHITECTURES,
+        COLOURS,
+        import_depth_anything,
+        import_onnx,
+    )
+    from xview_localizer.models.depth_package import DepthForm, DepthInput, DepthSpec
 
+    if colours not in COLOURS:
+        raise typer.BadParameter(f"one of {', '.join(COLOURS)}, not {colours!r}", param_hint="--colours")
     try:
-        image = DepthInput(rows, columns, projection, math.radians(fov_deg))
-        if not imagenet:
-            image = replace(image, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-        spec = DepthSpec(network.stem, DepthKind(kind), planar, maximum, image, output)
+        image = DepthInput(rows, columns, projection, math.radians(fov_deg), *COLOURS[colours])
+        form_of_output = DepthForm(form)
+        spec = DepthSpec(
+            network.stem, DepthKind(kind), planar, maximum, image, output, form_of_output, scale, mask
+        )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if network.suffix == ".onnx":
-        package = import_onnx(network, spec, licence, out)
+        package = import_onnx(network, spec, licence, out, _numbers(constant))
     elif architecture in ARCHITECTURES:
         package = import_depth_anything(network, ARCHITECTURES[architecture], spec, licence, out)
     else:
@@ -170,3 +188,15 @@ def depth(
         )
     print_line(f"depth package {package.spec.name} in {out}; model.depth takes it")
     print_line(f"licence: {package.licence}")
+
+
+def _numbers(constants: list[str] | None) -> dict[str, float]:
+    """The numbers of --constant by their names. Raises typer.BadParameter."""
+    numbers = {}
+    for constant in constants or []:
+        name, _, number = constant.partition("=")
+        try:
+            numbers[name] = float(number)
+        except ValueError:
+            raise typer.BadParameter(f"{constant} is not NAME=NUMBER", param_hint="--constant") from None
+    return numbers

@@ -19,7 +19,7 @@ from xview_localizer.cli.common import (
     print_open_me,
     tracked,
 )
-from xview_localizer.cli.measures import print_figures, print_rejections
+from xview_localizer.cli.measures import print_figures, print_findings, print_rejections
 from xview_localizer.cli.simulation import LEAST_LENGTH_M, LENGTH_HELP, TOWN_SEED, CameraKind
 
 if TYPE_CHECKING:
@@ -85,4 +85,5 @@ def _replay(drive: "Drive", out: Path, **options: object) -> None:
         folder, metrics = replay_and_report(drive, out, print_line, on_record, **options)
     print_figures(None, ("", "value"), [(row.name, row.value) for row in drive_rows(metrics)])
     print_rejections(metrics["rejections"])
+    print_findings(metrics)
     print_open_me(folder / "report.html")

@@ -20,6 +20,7 @@ from xview_localizer.drawing import (
     map_on,
     pixels,
 )
+from xview_localizer.evaluation.colours import FILM_OURS_RGB, GNSS_RGB, GREY_RGB
 from xview_localizer.evaluation.trajectory import DriveResult, spread_images
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.pose import Pose2
@@ -31,7 +32,6 @@ BAND = (0.28, 0.85)
 WIDE_ASPECT = 1.7  # width over height from which an image is cut like a panorama
 QUALITY = 55  # of WebP, in percent
 FRAME_MS, LAST_FRAME_MS = 200, 2000
-OURS_RGB, GNSS_RGB, REJECTED_RGB = (40, 130, 220), (225, 70, 90), (150, 150, 150)
 
 
 def write_animation(
@@ -86,10 +86,10 @@ def _map(result: DriveResult, aerial: AerialImage, index: int) -> np.ndarray:
     for record in result.records[: index + 1]:
         if record.accepted:
             centre = pixels(grid.uv_from_xy(np.array([record.x_m, record.y_m])))
-            cv2.circle(canvas, centre, 3, OURS_RGB, -1, cv2.LINE_AA)
+            cv2.circle(canvas, centre, 3, FILM_OURS_RGB, -1, cv2.LINE_AA)
     record = result.records[index]
     if np.isfinite(record.x_m):
-        colour = OURS_RGB if record.accepted else REJECTED_RGB
+        colour = FILM_OURS_RGB if record.accepted else GREY_RGB
         covariance = np.reshape(record.covariance, (3, 3))[:2, :2]
         draw_ellipse(canvas, grid, np.array([record.x_m, record.y_m]), covariance, colour)
         draw_pose(canvas, grid, Pose2(record.x_m, record.y_m, record.yaw_rad), colour, thickness=3)

@@ -53,10 +53,10 @@ def run_bench(package: ModelPackage, repeats: int, engines: EngineConfig = Engin
     """
     stages: dict[str, dict[str, float]] = {}
     began = time.perf_counter()
-    opened = {name: engine_for(graph, engines) for name, graph in package.all_graphs.items()}
+    opened = {name: engine_for(graph, engines) for name, graph in package.used_graphs.items()}
     opening_ms = 1e3 * (time.perf_counter() - began)
     graphs = {
-        name: _graph_figures(package.all_graphs[name], engine, repeats) for name, engine in opened.items()
+        name: _graph_figures(package.used_graphs[name], engine, repeats) for name, engine in opened.items()
     }
     networks = networks_over(opened, package)
     for name, record in CAMERAS.items():

@@ -12,7 +12,7 @@ from xview_localizer.engines.tensorrt.calibration import calibrate_graph
 from xview_localizer.evaluation.reference_engines import RecordingEngine, reference_engine
 from xview_localizer.evaluation.spreading import spread
 from xview_localizer.localizer import Localizer
-from xview_localizer.models.contracts import Networks
+from xview_localizer.models.networks import networks_over
 from xview_localizer.models.package import ModelPackage
 from xview_localizer.recordings.pairs import PairRecord, PairsDataset, ground_view
 
@@ -34,9 +34,9 @@ def calibrate_package(
     with tempfile.TemporaryDirectory() as temporary:
         recorders = {
             name: RecordingEngine(reference_engine(graph, Path(temporary), threads))
-            for name, graph in package.graphs.items()
+            for name, graph in package.used_graphs.items()
         }
-        networks: Networks = package.family.networks(recorders, package.spec)
+        networks = networks_over(recorders, package)
         for record in track(records):
             world = InMemoryMap(record.load_aerial())
             Localizer(networks, world).observe(ground_view(record))
@@ -45,5 +45,6 @@ def calibrate_package(
                 record.prior.x_m, record.prior.y_m, cell_m
             )
     return [
-        calibrate_graph(graph, recorders[name].recorded, folder) for name, graph in package.graphs.items()
+        calibrate_graph(graph, recorders[name].recorded, folder)
+        for name, graph in package.used_graphs.items()
     ]

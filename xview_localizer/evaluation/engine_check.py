@@ -30,6 +30,7 @@ from xview_localizer.localizer import Localizer
 from xview_localizer.localizer_config import LocalizerConfig
 from xview_localizer.models.contracts import Networks
 from xview_localizer.models.manifest import sha256
+from xview_localizer.models.networks import networks_over
 from xview_localizer.models.package import ModelPackage
 from xview_localizer.recordings.pairs import PairRecord, PairsDataset, ground_view
 
@@ -115,7 +116,7 @@ class EngineCheck:
             errors = compare(self.reference[name], self.candidate[name], inputs)
             check = GraphCheck(name, tuple(errors), tolerance)
             if not check.passed:
-                check = replace(check, worst_layer=self._worst_layer(self.package.graphs[name], inputs))
+                check = replace(check, worst_layer=self._worst_layer(self.package.used_graphs[name], inputs))
             yield check
 
     def poses(
@@ -139,7 +140,7 @@ class EngineCheck:
         return PoseCheck.of(position_m, yaw_deg, POSE_LIMITS[self.config.precision])
 
     def _networks(self, engines: Mapping[str, Engine]) -> Networks:
-        return self.package.family.networks(engines, self.package.spec)
+        return networks_over(engines, self.package)
 
     def _recorded_inputs(self) -> dict[str, dict[str, np.ndarray]]:
         rng = np.random.default_rng(0)
@@ -182,7 +183,7 @@ def engine_check(package: ModelPackage, config: EngineConfig) -> Iterator[Engine
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         reference, candidate = {}, {}
-        for graph_name, graph in package.graphs.items():
+        for graph_name, graph in package.used_graphs.items():
             reference[graph_name] = reference_engine(graph, folder, config.threads)
             candidate[graph_name] = _candidate(graph, config, folder)
         yield EngineCheck(package, config, folder, reference, candidate)

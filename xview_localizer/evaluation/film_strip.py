@@ -9,13 +9,13 @@ import numpy as np
 
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.drawing import WHITE_RGB, draw_pose, map_on
+from xview_localizer.evaluation.colours import OURS_RGB, REJECTED_RGB, TRUTH_RGB
 from xview_localizer.evaluation.trajectory import DriveResult, spread_images
 from xview_localizer.geometry.grid import RasterGrid
 from xview_localizer.geometry.pose import Pose2
 
 HEIGHT_PX, GAP_PX = 200, 6
 CROP_M = 50.0
-TRUTH_RGB, ACCEPTED_RGB, REJECTED_RGB = (30, 30, 30), (23, 105, 170), (209, 73, 91)
 
 
 def film_strip(
@@ -29,7 +29,7 @@ def film_strip(
         crop = map_on(grid, aerial)
         draw_pose(crop, grid, truth, TRUTH_RGB, edge=WHITE_RGB)
         if np.isfinite(record.x_m):
-            colour = ACCEPTED_RGB if record.accepted else REJECTED_RGB
+            colour = OURS_RGB if record.accepted else REJECTED_RGB
             draw_pose(crop, grid, Pose2(record.x_m, record.y_m, record.yaw_rad), colour, edge=WHITE_RGB)
         rows.append(np.hstack([_to_height(image), np.full((HEIGHT_PX, GAP_PX, 3), 255, np.uint8), crop]))
     if not rows:

@@ -8,10 +8,11 @@ from matplotlib.figure import Figure
 from scipy.stats import chi2
 
 from xview_localizer.aerial.source import AerialImage
+from xview_localizer.evaluation.colours import GNSS_RGB, GREY_RGB, OURS_RGB, TRUTH_RGB, css
 from xview_localizer.evaluation.metrics import CONFIDENCE_RADIUS_M, reliability
 from xview_localizer.evaluation.trajectory import DriveResult
 
-OURS, GNSS, TRUTH, REJECTED = "#1769aa", "#d1495b", "#222222", "#8f9aa6"
+OURS, GNSS, TRUTH, REJECTED = css(OURS_RGB), css(GNSS_RGB), css(TRUTH_RGB), css(GREY_RGB)
 MARGIN_M = 12.0  # of the map around the trajectories
 
 

@@ -4,7 +4,7 @@
   const drive = JSON.parse(document.getElementById("drive").textContent);
   const images = drive.images;
   if (!images.length) return;
-  const COLOURS = { truth: "#222", gnss: "#d1495b", ours: "#1769aa", rejected: "#d1495b", prior: "#50a0ff", rival: "#e08a00" };
+  const COLOURS = drive.colours;
   const ARROW_M = 4;
   const byId = (id) => document.getElementById(id);
   const at = (pose) => [pose[1], pose[0]]; // Leaflet takes (north, east)
@@ -29,7 +29,7 @@
   const dots = images.map((image, index) => {
     const dot = L.circleMarker(at(image.pose || image.truth), {
       radius: 6, weight: 1.5, color: "#fff", fillOpacity: 1,
-      fillColor: image.accepted ? COLOURS.ours : image.pose ? COLOURS.rejected : "#8f9aa6",
+      fillColor: image.accepted ? COLOURS.ours : image.pose ? COLOURS.rejected : COLOURS.no_pose,
     });
     return dot.on("click", () => open(index));
   });

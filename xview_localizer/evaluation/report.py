@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -30,15 +32,16 @@ def write_report(
     aerial: AerialImage,
     images: Sequence[np.ndarray | None],
     about: dict[str, str],
+    findings: Mapping[str, Any] = MappingProxyType({}),
 ) -> Metrics:
     """Write metrics.json, plots and report.html to `folder`; returns the metrics.
 
     `images` are the drive's camera images [H, W, 3] RGB, one for each record of `result`, None where an image is
-    missing; `about` are lines of context (machine, model, map) for the page.
+    missing; `about` are lines of context (machine, model, map) for the page, `findings` those of examine().
     """
     from jinja2 import Environment, FileSystemLoader
 
-    metrics = {**summarize(result.frames), **result.drive_metrics()}
+    metrics = {**summarize(result.frames), **result.drive_metrics(), **findings}
     write_json(metrics, folder / "metrics.json")
     figures = {
         "trajectory": plots.trajectory(result, aerial),
@@ -62,6 +65,7 @@ def write_report(
         rows=drive_rows(metrics),
         about=about,
         pictures={name: inline(data, "png") for name, data in pictures.items()},
+        doubts=metrics.get("doubts", []),
         rejected=metrics["rejections"][:SHOWN_REASONS],
         drive=map_data(result, aerial, images),
         leaflet_css=_self_contained((LEAFLET / "leaflet.css").read_text()),
@@ -73,10 +77,15 @@ def write_report(
 
 
 def _compared(gnss_rmse_m: float, ours_rmse_m: float) -> tuple[str, str]:
-    """How many times smaller our error is than that of GNSS, or larger, and which; a dash in place of infinity."""
+    """How many times smaller our error is than that of GNSS, or larger, and which; a dash in place of infinity.
+
+    Both are the same on a drive without an accepted pose, on which GNSS stands for the published trajectory.
+    """
     closer = ours_rmse_m <= gnss_rmse_m
     less_m, more_m = sorted((gnss_rmse_m, ours_rmse_m))
     ratio = f"{more_m / less_m:.{1 if more_m < 10 * less_m else 0}f}" if less_m else "–"
+    if ratio == "1.0":
+        return ratio, "the error of GNSS"
     return ratio, "closer to the truth" if closer else "further from the truth than GNSS"
 
 

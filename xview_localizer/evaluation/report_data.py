@@ -11,6 +11,7 @@ import numpy as np
 
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.drawing import ELLIPSE_SIGMAS, SHOWN_RIVAL
+from xview_localizer.evaluation.colours import PAGE_COLOURS
 from xview_localizer.evaluation.metrics import Frame
 from xview_localizer.evaluation.trajectory import DriveResult, spread_images
 from xview_localizer.records import ImageRecord
@@ -22,13 +23,14 @@ MAX_PICTURES = 300
 
 
 def map_data(result: DriveResult, aerial: AerialImage, images: Sequence[np.ndarray | None]) -> dict[str, Any]:
-    """Aerial image and entries of all images, in metres of `map` and degrees.
+    """Colours, aerial image and entries of all images, in metres of `map` and degrees.
 
     `images` [H, W, 3] RGB, one for each record, None where an image is missing.
     """
     bounds = aerial.grid.bounds
     shown = {index for index, _ in spread_images(images, MAX_PICTURES)}
     return {
+        "colours": dict(PAGE_COLOURS),
         "aerial": {
             "url": inline(jpeg(aerial.image, AERIAL_QUALITY), "jpeg"),
             "bounds": [[bounds.south_m, bounds.west_m], [bounds.north_m, bounds.east_m]],

@@ -12,6 +12,14 @@ import rerun.blueprint as rrb
 
 from xview_localizer.aerial.source import AerialImage
 from xview_localizer.drawing import ARROW_M, ELLIPSE_SIGMAS, RGB
+from xview_localizer.evaluation.colours import (
+    GNSS_RGB,
+    OURS_RGB,
+    PRIOR_RGB,
+    REJECTED_RGB,
+    RIVAL_RGB,
+    TRUTH_RGB,
+)
 from xview_localizer.evaluation.metrics import Frame
 from xview_localizer.evaluation.report_data import jpeg
 from xview_localizer.evaluation.trajectory import DriveResult
@@ -22,14 +30,6 @@ from xview_localizer.records import ImageRecord
 TIMELINE = "drive"
 PICTURE_QUALITY = 80
 ELLIPSE_POINTS = 48
-TRUTH_RGB, GNSS_RGB, ACCEPTED_RGB, REJECTED_RGB, PRIOR_RGB, RIVAL_RGB = (
-    (20, 20, 20),
-    (209, 73, 91),
-    (23, 105, 170),
-    (240, 60, 60),
-    (80, 160, 255),
-    (224, 138, 0),
-)
 
 
 def write_recording(
@@ -80,7 +80,7 @@ def _log_lines(
     """The positions of GNSS and the published trajectory of the whole drive."""
     _log_line(stream, "map/gnss", grid, gnss_xy_m, GNSS_RGB)
     estimate = np.array([(record.estimate_x_m, record.estimate_y_m) for record in records])
-    _log_line(stream, "map/published", grid, estimate[np.isfinite(estimate[:, 0])], ACCEPTED_RGB)
+    _log_line(stream, "map/published", grid, estimate[np.isfinite(estimate[:, 0])], OURS_RGB)
 
 
 def _log_image(
@@ -136,7 +136,7 @@ def _log_pose(stream: rr.RecordingStream, grid: RasterGrid, record: ImageRecord)
         stream.log("map/pose/rivals", points)
     else:
         stream.log("map/pose/rivals", rr.Clear(recursive=False))
-    rgb = ACCEPTED_RGB if record.accepted else REJECTED_RGB
+    rgb = OURS_RGB if record.accepted else REJECTED_RGB
     pose = Pose2(record.x_m, record.y_m, record.yaw_rad)
     start, tip = grid.uv_from_xy(pose.transform(np.array([[0.0, 0.0], [ARROW_M, 0.0]])))
     stream.log("map/pose/heading", rr.Arrows2D(origins=[start], vectors=[tip - start], colors=[rgb]))

@@ -7,6 +7,7 @@ show whether the prediction can be trusted. Walls, cars and slopes are outliers 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -29,12 +30,13 @@ class DepthPrediction:
     """A network's prediction of the depth of some rays.
 
     `axis_cosine` is the cosine between each ray and the optical axis where the depth is planar; None where it is a
-    range along the ray.
+    range along the ray. `doubt` is the reason not to believe it, where the one that predicts it has found one.
     """
 
     values: np.ndarray
     kind: DepthKind
     axis_cosine: np.ndarray | None = None
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class CalibratedDepth:
 
     Depth is scale * prediction, or 1 / (scale * prediction + shift) where the prediction is inverse.
     `metric` is False where no camera height fixed the unit: then `range_m` is right up to one factor.
+    `misfit` is the mean error of the ground's log depth, where the errors of single cells count up to the tolerance.
     `agrees` is False, with a `reason`, where the ground contradicts the prediction or cannot calibrate it.
     """
 
@@ -67,6 +70,7 @@ class CalibratedDepth:
     scale: float
     shift: float
     metric: bool
+    misfit: float
     agrees: bool
     reason: str
 
@@ -115,6 +119,7 @@ def calibrate_depth(
         scale=fit.scale,
         shift=fit.shift,
         metric=kind is DepthKind.METRIC or camera_height_m is not None,
+        misfit=fit.misfit,
         agrees=not reason,
         reason=reason,
     )
@@ -129,6 +134,7 @@ class _GroundFit:
     shift: float = 0.0
     inlier_ratio: float = 0.0
     inlier_extent: float = 1.0
+    misfit: float = math.inf
 
 
 def _fit_to_ground(
@@ -148,14 +154,17 @@ def _fit_to_ground(
         scale, inlier_ratio = _fit_scale(prediction, ground_depth, check.tolerance)
         fit = _GroundFit(cells, scale, inlier_ratio=inlier_ratio)
     with np.errstate(divide="ignore", invalid="ignore"):
-        depth = _depth(prediction, kind, fit)
-    return replace(fit, inlier_extent=_inlier_extent(depth, ground_depth, check.tolerance))
+        error = np.abs(np.log(_depth(prediction, kind, fit)) - np.log(ground_depth))
+    greatest = np.log1p(check.tolerance)
+    return replace(
+        fit,
+        inlier_extent=_inlier_extent(error <= greatest, np.log(ground_depth)),
+        misfit=float(np.minimum(error, greatest).mean()),
+    )
 
 
-def _inlier_extent(depth: np.ndarray, ground_depth: np.ndarray, tolerance: float) -> float:
+def _inlier_extent(agree: np.ndarray, log_ground: np.ndarray) -> float:
     """Extent (5 % to 95 %) in log depth of the ground cells that agree, over that of all of them."""
-    log_ground = np.log(ground_depth)
-    agree = np.abs(np.log(depth) - log_ground) <= np.log1p(tolerance)
     if not agree.any():
         return 0.0
     low, high = np.quantile(log_ground, (0.05, 0.95))

@@ -48,13 +48,13 @@ def lift_cells(
             axis_cosine=None if prediction.axis_cosine is None else prediction.axis_cosine.ravel(),
             camera_height_m=camera_height_m if metric else height_m,
         )
-        if calibrated.agrees:
+        if calibrated.agrees and not prediction.doubt:
             known = metric or camera_height_m is not None
             range_m = calibrated.range_m
             if camera_height_m is not None or not metric:  # else the ground's depth is not known in metres
                 range_m = _on_the_ground(range_m, rays_level, height_m, max_range_m)
             return LiftedCells(range_m.reshape(shape), known, NETWORK_DEPTH)
-        reason = calibrated.reason
+        reason = prediction.doubt or calibrated.reason
     flat_m = flat_ground_range_m(rays_level, height_m, max_range_m)
     return LiftedCells(flat_m.reshape(shape), camera_height_m is not None, f"flat ground: {reason}")
 

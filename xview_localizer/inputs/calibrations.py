@@ -26,6 +26,7 @@ class Calibrations:
         self._masks, self._doubts = camera_masks(settings), doubts
         self.models: dict[str, CameraModel] = {}  # by the camera's name
         self._infos: dict[str, CameraInfo] = {}  # of which the models are
+        self.refusals: dict[str, str] = {}  # why the last CameraInfo was refused, by the camera's name
         for camera in settings.cameras:
             path = settings.info_path(camera)
             if path is None:
@@ -43,6 +44,13 @@ class Calibrations:
         info = CameraInfo.of(message)
         if info == self._infos.get(camera):
             return
+        try:
+            self._take(info, camera)
+        except messages.MessageError as error:
+            self.refusals[camera] = str(error)
+            raise
+
+    def _take(self, info: CameraInfo, camera: str) -> None:
         model = messages.camera_from_info(info)
         blind_share = _blind_share(model)
         if camera in self._masks:

@@ -28,6 +28,11 @@ STATUS_UNKNOWN = -2  # of NavSatStatus
 RECTIFIED_TOPIC = re.compile(r"(?:^|[/_])rect(?:ified)?(?:[/_]|$)")
 
 
+def doubt_of_unused(role: str, topic: str, count: int, why: str) -> str:
+    """That messages of an input, `count` of them, were not used, with the last reason."""
+    return f"{count} messages of {role} ({topic}) were not used, such as: {why}"
+
+
 def lower_side(tilt_rad: np.ndarray) -> tuple[str, float]:
     """The side of the robot that a tilt [2] lowers most, and its angle.
 

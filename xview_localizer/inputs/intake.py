@@ -85,6 +85,7 @@ class DriveIntake:
         self._calibrations = Calibrations(settings, self.doubts)
         self.cameras = self._calibrations.models  # by name, those whose calibration is known
         self.odometry_frame = ""  # the frame in which odometry's poses are
+        self.topics: dict[str, str] = {}  # full names of the inputs' topics, as far as they are known
 
     def on_camera_info(self, message, camera: str = ONLY_CAMERA) -> None:
         """A sensor_msgs/CameraInfo of a camera. Raises MessageError, as the others do."""
@@ -228,9 +229,13 @@ class DriveIntake:
         """
         model = self.cameras.get(camera)
         if model is None:
+            name = input_of(camera, "camera_info")
+            topic = self.topics.get(name, name)
+            if refusal := self._calibrations.refusals.get(camera):
+                raise NoCameraError(f"no usable CameraInfo on {topic} yet: {refusal}")
             raise NoCameraError(
-                f"no CameraInfo yet; publish it on {input_of(camera, 'camera_info')}, remap the topic, or give a "
-                f"calibration file as {parameter_prefix(camera)}.info_file"
+                f"no CameraInfo yet; publish it on {topic}, remap the topic, or give a calibration file as "
+                f"{parameter_prefix(camera)}.info_file"
             )
         self._repeated_images.check(message, camera)
         compressed = not hasattr(message, "encoding")

@@ -94,7 +94,7 @@ def write_pairs(
         write_image(out / name, aerial.image, JPEG_QUALITY)
         for item in group:
             if aerial.grid.bounds.contains(item.xy_m):
-                lines.append(json.dumps(_entry(item, out, name, aerial)))
+                lines.append(json.dumps(_entry(item, name, aerial)))
                 written.append(item)
     write_whole(out / "pairs.jsonl", "".join(line + "\n" for line in lines))
     return written
@@ -154,7 +154,7 @@ def _trimmed(aerial: AerialImage) -> AerialImage | None:
     return None
 
 
-def _entry(item: PosedFrame, out: Path, aerial_name: str, aerial: AerialImage) -> dict:
+def _entry(item: PosedFrame, aerial_name: str, aerial: AerialImage) -> dict:
     """The entry of pairs.jsonl: the camera's poses relative to the middle of the aerial image."""
     frame, bounds = item.frame, aerial.grid.bounds
     middle_m = np.array([bounds.west_m + bounds.width_m / 2, bounds.south_m + bounds.height_m / 2])

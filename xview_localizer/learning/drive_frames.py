@@ -159,8 +159,8 @@ class _FrameCutter:
         write_image(self._out / name, view.image, JPEG_QUALITY)
         camera, in_level = _camera_in_level(view)
         prior = self._intake.tracker.gnss_disc_at(image.stamp_sec)
-        id = f"{self._out.name}_{number:05d}"
-        frame = Frame(id, image.stamp_sec, name, camera, in_level, odometry, prior, anchor)
+        frame_id = f"{self._out.name}_{number:05d}"
+        frame = Frame(frame_id, image.stamp_sec, name, camera, in_level, odometry, prior, anchor)
         self._last[image.camera] = frame
         self.frames.append(frame)
 

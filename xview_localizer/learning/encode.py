@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 
 from xview_localizer.aerial.memory import InMemoryMap
+from xview_localizer.atomic import replaced
 from xview_localizer.engines.engine import Engine
 from xview_localizer.geometry.canonical_view import CanonicalView, canonical_view
 from xview_localizer.geometry.grid import Bounds
 from xview_localizer.geometry.plan_view import PlanSpec, plan_coordinates, plan_view
 from xview_localizer.imaging import NO_DATA_RGB, network_image, render_views
 from xview_localizer.learning.augment import augment_photometric
-from xview_localizer.learning.features import WRITING_SUFFIX
 from xview_localizer.models.token_rows import tokens_of
 from xview_localizer.models.xview import XviewSpec
 from xview_localizer.recordings.pairs import PairRecord, PairsDataset, PairsError, ground_view
@@ -74,9 +74,8 @@ def encode_pairs(
         for index, record in enumerate(records):
             for name, array in _encode_ground(record, centre_m, spec, backbone, augment, rng).items():
                 arrays[f"{name}_{index}"] = array
-        partial = target.with_suffix(WRITING_SUFFIX)
-        np.savez(partial, **arrays)
-        partial.rename(target)
+        with replaced(target) as fresh, fresh.open("wb") as file:
+            np.savez(file, **arrays)
 
 
 def check_records(dataset: PairsDataset) -> None:

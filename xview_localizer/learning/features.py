@@ -10,8 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-WRITING_SUFFIX = ".part.npz"  # of files that are being written
-
 
 @dataclass(frozen=True)
 class AerialFeatures:
@@ -111,8 +109,6 @@ class FeatureFolder:
         """Read the files written since the last call; features may be encoded while training runs."""
         paths = {path for folder in self._folders for path in folder.glob("*.npz")} - set(self._groups)
         for path in track(sorted(paths)):
-            if path.name.endswith(WRITING_SUFFIX):
-                continue
             with np.load(path) as arrays:
                 group = _load_group(arrays, self._device)
             self._groups[path] = group

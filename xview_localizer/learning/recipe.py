@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from xview_localizer.atomic import filled
 from xview_localizer.engines.engine import Engine
 from xview_localizer.engines.factory import EngineConfig, engine_for
 from xview_localizer.learning import lora
@@ -21,7 +22,7 @@ from xview_localizer.learning.device import require_device
 from xview_localizer.learning.encode import check_records, encode_pairs
 from xview_localizer.learning.features import FeatureFolder
 from xview_localizer.learning.matcher import Matcher
-from xview_localizer.learning.package_writer import copy_package, write_trained
+from xview_localizer.learning.package_writer import write_trained
 from xview_localizer.learning.progress import Progress
 from xview_localizer.learning.provenance import LICENCE, provenance, training_command
 from xview_localizer.learning.recipe_config import RecipeConfig
@@ -75,16 +76,16 @@ def _make(
     ).cpu()
     if start is not None and config.start_share:
         matcher = averaged(start.cpu(), matcher, config.start_share)
-    # `out` appears once it is calibrated: without that, its confidence would mean nothing.
-    unfinished, command = work / "package.unfinished", training_command(config, backbone.folder)
-    write_trained(
-        matcher.eval(), backbone.folder, unfinished, XviewSpec(), LICENCE, provenance(config), command
-    )
-    progress.report("calibrating confidence and covariance on held-out towns and windows")
-    calibrate_package(
-        unfinished, unfinished, validation_sets(work, config, progress), progress, threads=config.threads
-    )
-    copy_package(unfinished, out)
+    command = training_command(config, backbone.folder)
+    # `out` gets its files once they are calibrated: without that, its confidence would mean nothing.
+    with filled(out) as fresh:
+        write_trained(
+            matcher.eval(), backbone.folder, fresh, XviewSpec(), LICENCE, provenance(config), command
+        )
+        progress.report("calibrating confidence and covariance on held-out towns and windows")
+        calibrate_package(
+            fresh, fresh, validation_sets(work, config, progress), progress, threads=config.threads
+        )
 
 
 def _require_usable(config: RecipeConfig) -> None:

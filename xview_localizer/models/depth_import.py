@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from xview_localizer.atomic import filled
 from xview_localizer.engines.engine import EngineError
 from xview_localizer.engines.onnx_engine import OnnxEngine
 from xview_localizer.geometry.depth import DepthKind
+from xview_localizer.models.depth_cuts import input_camera
+from xview_localizer.models.depth_graph import DepthGraph
 from xview_localizer.models.depth_package import GRAPH_FILE, DepthPackage, DepthSpec, write_depth_manifest
-from xview_localizer.models.dinov2 import HEAD_WIDTH, PATCH_PX, POSITION_GRID
+from xview_localizer.models.dinov2 import HEAD_WIDTH, IMAGENET_MEAN, IMAGENET_STD, PATCH_PX, POSITION_GRID
 from xview_localizer.models.manifest import ModelPackageError
-from xview_localizer.models.separate_depth import SeparateDepth
+from xview_localizer.models.published_graph import save_self_contained
+
+GREY = 128  # the image on which a graph is tried
+
+# Mean and deviation, of RGB in [0, 1], by what published graphs take.
+COLOURS = {
+    "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
+    "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "byte": ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)),
+}
 
 
 @dataclass(frozen=True)
@@ -38,13 +51,15 @@ ARCHITECTURES = {
 }
 
 
-def import_onnx(graph: Path, spec: DepthSpec, licence: str, out: Path) -> DepthPackage:
-    """A package of an ONNX graph, whose input must be as `spec` declares. Raises ModelPackageError."""
+def import_onnx(
+    graph: Path, spec: DepthSpec, licence: str, out: Path, constants: Mapping[str, float] | None = None
+) -> DepthPackage:
+    """A package of an ONNX graph, whose image must be as `spec` declares; `constants` are values of its other inputs.
+
+    Raises ModelPackageError.
+    """
     with filled(out) as fresh:
-        try:
-            shutil.copyfile(graph, fresh / GRAPH_FILE)
-        except OSError as error:
-            raise ModelPackageError(f"{graph} cannot be read: {error}") from error
+        save_self_contained(graph, constants or {}, fresh / GRAPH_FILE)
         _describe(fresh, graph, spec, licence)
     return DepthPackage.load(out)
 
@@ -121,14 +136,15 @@ def _export(network, spec: DepthSpec, path: Path) -> None:
 
 
 def _describe(folder: Path, source: Path, spec: DepthSpec, licence: str) -> None:
-    """Write the manifest for the graph in `folder`, which is made of `source`.
+    """Write the manifest for the graph in `folder`, which is made of `source`, and try it on an image.
 
-    Raises ModelPackageError where the graph does not load or take the declared image.
+    Raises ModelPackageError where the graph does not load, does not take the declared image or does not give its depth.
     """
     try:
-        engine = OnnxEngine(folder / GRAPH_FILE)
-        SeparateDepth(engine, spec)
+        image, graph = spec.input, DepthGraph(OnnxEngine(folder / GRAPH_FILE), spec)
+        grey = np.full((image.rows_px, image.columns_px, 3), GREY, np.uint8)
+        graph.depth(grey, input_camera(image, image.horizontal_fov_rad))
     except EngineError as error:
         raise ModelPackageError(f"{source} is not a depth network as declared: {error}") from error
-    spec = replace(spec, input=replace(spec.input, name=engine.inputs[0].name))
+    spec = replace(spec, input=replace(image, name=graph.input.name, axes=len(graph.input.shape)))
     write_depth_manifest(folder, spec, licence, f"Imported from {source.name}.")

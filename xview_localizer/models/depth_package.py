@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 import yaml
@@ -29,12 +30,21 @@ GRAPH_FILE = "depth.onnx"
 DEG_PER_RAD = 180 / math.pi
 
 
+class DepthForm(Enum):
+    """What a depth graph gives for each pixel."""
+
+    DEPTH = "depth"  # one number
+    POINT_MAP = "point_map"  # x, y, z in the camera, z forward
+    AFFINE_POINT_MAP = "affine_point_map"  # the same less an unknown shift along z
+
+
 @dataclass(frozen=True)
 class DepthInput:
     """The input image of the network: [1, 3, rows_px, columns_px], (RGB in [0, 1] - mean) / std.
 
     A perspective image has square pixels and `horizontal_fov_rad`; a panorama spans the sphere with the forward
-    direction in its middle. `name` is that of the graph's input, if known. Raises ValueError for impossible values.
+    direction in its middle. `name` is that of the graph's input, if known, and `axes` their number: more than 4 where
+    there is one for several views. Raises ValueError for impossible values.
     """
 
     rows_px: int
@@ -44,8 +54,11 @@ class DepthInput:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     name: str = ""
+    axes: int = 4
 
     def __post_init__(self) -> None:
+        if self.axes < 4:
+            raise ValueError(f"an image has at least 4 axes, [1, 3, rows, columns], got {self.axes}")
         if self.projection not in (PERSPECTIVE, PANORAMA):
             raise ValueError(f"projection must be {PERSPECTIVE} or {PANORAMA}, got {self.projection!r}")
         if min(self.rows_px, self.columns_px) < 1:
@@ -60,9 +73,9 @@ class DepthInput:
             raise ValueError(f"std must be positive, got {self.std}")
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
+    def shape(self) -> tuple[int, ...]:
         """Of the array that the graph takes."""
-        return 1, 3, self.rows_px, self.columns_px
+        return (*[1] * (self.axes - 3), 3, self.rows_px, self.columns_px)
 
     @property
     def sizes(self) -> InputSizes:
@@ -76,7 +89,9 @@ class DepthInput:
 class DepthSpec:
     """The meaning of a depth network's output, see DepthPrediction. Metric depth beyond `maximum_m` is not used.
 
-    `output` names the depth among the graph's outputs; it may be empty where there is only one.
+    `output` names the depth among the graph's outputs; it may be empty where there is only one. Of points, planar depth
+    is z, and a range the distance. `scale` and `mask` name outputs, if any: a factor for the depth of the image, and a
+    number in [0, 1] for each pixel, which has no depth up to a half.
     """
 
     name: str
@@ -85,12 +100,21 @@ class DepthSpec:
     maximum_m: float
     input: DepthInput
     output: str = ""
+    form: DepthForm = DepthForm.DEPTH
+    scale: str = ""
+    mask: str = ""
 
     def __post_init__(self) -> None:
         if not self.maximum_m > 0:
             raise ValueError(f"maximum_m must be positive, got {self.maximum_m}")
         if self.planar and self.input.projection == PANORAMA:
             raise ValueError("a panorama has no optical axis, so its depth cannot be planar")
+        if self.form is not DepthForm.DEPTH and self.kind is DepthKind.AFFINE_INVERSE:
+            raise ValueError(
+                f"the points of a {self.form.value} are metric or relative, not {self.kind.value}"
+            )
+        if self.form is DepthForm.AFFINE_POINT_MAP and self.input.projection == PANORAMA:
+            raise ValueError("a panorama has no optical axis, along which affine points could be shifted")
 
 
 @dataclass(frozen=True)
@@ -122,12 +146,13 @@ class DepthPackage:
 def write_depth_manifest(folder: Path, spec: DepthSpec, licence: str, provenance: str) -> None:
     """Write depth.yaml for the graph GRAPH_FILE, which is already in `folder`."""
     image = spec.input
-    names = {"input": image.name, "output": spec.output}
+    names = {"input": image.name, "output": spec.output, "scale": spec.scale, "mask": spec.mask}
     document = {
         "name": spec.name,
         "licence": licence,
         "provenance": provenance,
         "kind": spec.kind.value,
+        "form": spec.form.value,
         "planar": spec.planar,
         "maximum_m": float(spec.maximum_m),
         "input": {
@@ -137,6 +162,7 @@ def write_depth_manifest(folder: Path, spec: DepthSpec, licence: str, provenance
             "horizontal_fov_deg": round(float(image.horizontal_fov_rad) * DEG_PER_RAD, 4),
             "mean": list(image.mean),
             "std": list(image.std),
+            "axes": image.axes,
         },
         "graph": {
             "file": GRAPH_FILE,
@@ -158,6 +184,7 @@ def _spec_from(entry: Entries) -> DepthSpec:
         mean=entry("input.mean", _three),
         std=entry("input.std", _three),
         name=entry("graph.input", str, ""),
+        axes=entry("input.axes", count, 4),
     )
     return DepthSpec(
         name=entry("name", str),
@@ -166,6 +193,9 @@ def _spec_from(entry: Entries) -> DepthSpec:
         maximum_m=entry("maximum_m", float),
         input=image,
         output=entry("graph.output", str, ""),
+        form=entry("form", DepthForm, DepthForm.DEPTH),
+        scale=entry("graph.scale", str, ""),
+        mask=entry("graph.mask", str, ""),
     )
 
 

@@ -20,4 +20,4 @@ class Family:
     spec_to_dict: Callable[[Any], dict]
     input_sizes: Callable[[Any], Mapping[str, InputSizes]]  # for each graph, of the inputs with free sizes
     networks: Callable[[Mapping[str, Engine], Any], Networks]
-    optional_graphs: tuple[str, ...] = ()  # further graphs that a package may hold
+    depth_graph: str = ""  # a further graph that a package may hold: the family's own depth

@@ -15,12 +15,12 @@ from xview_localizer.models.separate_depth import SeparateDepth
 def open_networks(package: ModelPackage, config: EngineConfig = EngineConfig()) -> Networks:
     """The package's networks on the engines of `config`. Raises EngineError."""
     return networks_over(
-        {name: engine_for(graph, config) for name, graph in package.all_graphs.items()}, package
+        {name: engine_for(graph, config) for name, graph in package.used_graphs.items()}, package
     )
 
 
 def networks_over(engines: Mapping[str, Engine], package: ModelPackage) -> Networks:
-    """The package's networks on opened engines of all its graphs.
+    """The package's networks on opened engines of its used graphs.
 
     Depth comes from its separate depth network where it has one, else from its own. Raises EngineError.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class ModelPackage:
             spec = family.spec_from_dict(entry("spec", lambda content: content))
             texts = [entry(key, str) for key in ("licence", "provenance", "training_command")]
             held = entry("graphs", lambda content: content if isinstance(content, dict) else {})
-            names = [*family.graphs, *(name for name in family.optional_graphs if name in held)]
+            names = [name for name in _graph_names(family) if name in family.graphs or name in held]
             listed = {
                 name: (entry(f"graphs.{name}.file", str), entry(f"graphs.{name}.sha256", str))
                 for name in names
@@ -77,6 +77,16 @@ class ModelPackage:
         """The family's graphs by name, and DEPTH_GRAPH where there is a separate depth network."""
         return self.graphs if self.depth is None else {**self.graphs, DEPTH_GRAPH: self.depth.graph}
 
+    @property
+    def used_graphs(self) -> Mapping[str, Graph]:
+        """Those of all graphs that localizing runs: a separate depth network takes the place of the family's own."""
+        replaced = "" if self.depth is None else self.family.depth_graph
+        return {name: graph for name, graph in self.all_graphs.items() if name != replaced}
+
+    def with_depth(self, folder: Path | str) -> ModelPackage:
+        """The package with the depth package in `folder` as its separate depth network. Raises ModelPackageError."""
+        return replace(self, depth=DepthPackage.load(folder))
+
 
 def default_package_path() -> Path:
     """Folder of the embedded package."""
@@ -88,9 +98,9 @@ def write_manifest(
 ) -> None:
     """Write model.yaml with the checksums of the family's graphs, which are already in `folder`.
 
-    Optional graphs and a depth package in DEPTH_FOLDER are entered where they exist.
+    The family's own depth graph and a depth package in DEPTH_FOLDER are entered where they exist.
     """
-    files = {name: folder / f"{name}.onnx" for name in (*family.graphs, *family.optional_graphs)}
+    files = {name: folder / f"{name}.onnx" for name in _graph_names(family)}
     files = {name: path for name, path in files.items() if name in family.graphs or path.is_file()}
     document = {
         "family": family.name,
@@ -105,3 +115,8 @@ def write_manifest(
     (folder / MANIFEST).write_text(
         yaml.safe_dump(document, sort_keys=False, width=110, allow_unicode=True), encoding="utf-8"
     )
+
+
+def _graph_names(family: Family) -> list[str]:
+    """Names of the graphs that a package of the family may hold."""
+    return [*family.graphs, family.depth_graph] if family.depth_graph else [*family.graphs]

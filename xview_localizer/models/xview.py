@@ -253,5 +253,5 @@ XVIEW = Family(
     spec_to_dict,
     _input_sizes,
     _networks,
-    optional_graphs=("depth_head",),
+    depth_graph="depth_head",
 )

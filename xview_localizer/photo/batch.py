@@ -14,9 +14,8 @@ from xview_localizer.photo.locate import LocatedPhoto, PhotoLocator
 from xview_localizer.photo.metadata import PhotoError, decoded
 from xview_localizer.photo.photo import read_photo
 
-# HEIC and HEIF cannot be read, but are listed so that the table says that they have to be converted.
 PHOTO_SUFFIXES = {
-    ".jpg", ".jpeg", ".jfif", ".mpo", ".insp", ".png", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif",
+    ".jpg", ".jpeg", ".jfif", ".mpo", ".insp", ".png", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".hif",
 }  # fmt: skip
 PAGE = Path(__file__).with_name("page.html")
 PROOF_JPEG_QUALITY = 85

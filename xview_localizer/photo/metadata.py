@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from xview_localizer.photo.heif import is_heif, let_pillow_read_heif
 from xview_localizer.photo.tag_values import heading_deg_of, number_of, positive_of
 from xview_localizer.photo.xmp import (
     GimbalTags,
@@ -29,8 +29,6 @@ FOCAL_PLANE_UNIT_MM: Mapping[object, float] = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.00
 MIN_FOCAL_35MM, MAX_FOCAL_35MM = 6.0, 1200.0
 # Phones that correct the lens's distortion record a zoom near 1; that is no zoom.
 LEAST_DIGITAL_ZOOM = 1.05
-# Brands of HEIF files, as iPhones write them under any suffix.
-HEIF_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"hevc", b"avif")
 
 
 class PhotoError(ValueError):
@@ -62,14 +60,17 @@ def read_photo_file(path: Path) -> tuple[np.ndarray, PhotoMetadata]:
         with warnings.catch_warnings():
             # Pillow's, about photos of 100 megapixels and about damaged EXIF, which is then missing.
             warnings.simplefilter("ignore")
-            with Image.open(path) as file:
+            with _opened(path) as file:
                 metadata = _metadata(file.getexif(), xmp_packet(file))
                 upright = _rgb(ImageOps.exif_transpose(file), path)
     except FileNotFoundError as error:
         raise PhotoError(f"{path}: there is no such file") from error
+    except PhotoError:
+        raise
     except UnidentifiedImageError as error:  # its text names the file once more
         raise PhotoError(f"{path} is no readable image; {_advice(path)}") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    # RuntimeError: pillow-heif's, about pixels that cannot be decoded.
+    except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError) as error:
         raise PhotoError(f"{path} is no readable image: {error}; {_advice(path)}") from error
     return np.ascontiguousarray(upright), metadata
 
@@ -77,6 +78,18 @@ def read_photo_file(path: Path) -> tuple[np.ndarray, PhotoMetadata]:
 def decoded(name: str) -> str:
     """A file's name as text that can be written anywhere: � stands for bytes that are no UTF-8."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _opened(path: Path) -> Image.Image:
+    if is_heif(path):
+        try:
+            let_pillow_read_heif()
+        except ImportError as error:
+            raise PhotoError(
+                f"{path} is a HEIF photo, which needs the package pillow-heif: pip install pillow-heif, "
+                "or convert it to JPEG"
+            ) from error
+    return Image.open(path)
 
 
 def _rgb(image: Image.Image, path: Path) -> Image.Image:
@@ -92,14 +105,9 @@ def _rgb(image: Image.Image, path: Path) -> Image.Image:
 
 def _advice(path: Path) -> str:
     """What to do about a file that cannot be read as an image."""
-    with suppress(OSError):
-        if path.is_dir():
-            return "give a photo"
-        with path.open("rb") as file:
-            start = file.read(12)
-        if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
-            return "it is a HEIF photo, as iPhones take them; convert it to JPEG"
-    return "is it a whole JPEG, PNG, TIFF or WebP? If it is too large, scale it down"
+    if path.is_dir():
+        return "give a photo"
+    return "is it a whole JPEG, HEIC, PNG, TIFF or WebP? If it is too large, scale it down"
 
 
 def _metadata(exif: Image.Exif, xmp: str) -> PhotoMetadata:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from xview_localizer.inputs import messages
+from xview_localizer.inputs.doubts import doubt_of_unused
 from xview_localizer.inputs.image_pace import ImagePace
 from xview_localizer.inputs.intake import DriveIntake, NotReadyError
 from xview_localizer.inputs.message_types import camera_of, input_of, kind_of
@@ -43,7 +44,7 @@ def localize_drive(
         if pace.takes(moment[-1].stamp_sec):
             yield _localized(intake, moment, on_bad)
     for role, reasons in refused.items():
-        on_doubt(f"{len(reasons)} messages of {role} were not used, such as: {reasons[-1]}")
+        on_doubt(doubt_of_unused(role, drive.topics.get(role, role), len(reasons), reasons[-1]))
     for doubt in intake.current_doubts():
         on_doubt(doubt)
 
@@ -59,6 +60,7 @@ def moments_of_drive(
     `on_bad` receives the input (role) of a message that is left out, and why. Raises BagError.
     """
     collector = MomentCollector(settings.cameras)
+    intake.topics = drive.topics
     handlers: dict[str, Callable[[Any], object]] = {
         "fix": intake.on_fix,
         "odom": intake.on_odom,

@@ -13,12 +13,14 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from xview_localizer.inputs.doubts import doubt_of_unused
 from xview_localizer.inputs.image_pace import ImagePace
 from xview_localizer.inputs.moments import CameraImage, MomentCollector
 from xview_localizer.parameters.settings import Settings
 from xview_localizer.recordings.bag import TF_TOPICS, BagMessage, BagReader
 from xview_localizer.records import ImageRecord
 from xview_localizer.ros import qos
+from xview_localizer.ros.diagnostics import DOUBT
 from xview_localizer.ros.message_types import MESSAGE_TYPES
 from xview_localizer.ros.node_process import NodeProcess
 
@@ -59,7 +61,8 @@ class BagPlayer:
             for role, type_name in types.items()
             if type_name in MESSAGE_TYPES
         }
-        self._active = False
+        self._topics = topics
+        self._state: dict[str, str] = {}  # the values of the node's newest report
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.OUTPUT)
         self._node.create_subscription(DiagnosticArray, "/localizer/status", self._on_status, qos.REPLAY)
 
@@ -81,7 +84,7 @@ class BagPlayer:
         def ready() -> bool:
             # Diagnostics that come through show that the node has found our subscriptions.
             # The node follows TF only where a mounting needs it.
-            return self._active and all(
+            return self._state.get("state") == "active" and all(
                 self._received_reliably(publisher)
                 for role, publisher in self._publishers.items()
                 if role != "tf"
@@ -119,6 +122,20 @@ class BagPlayer:
         else:
             self._spin_for(LAST_ANSWERS_SEC)
 
+    def doubts(self) -> list[str]:
+        """What the node doubts after all that was played, and which messages it did not use."""
+        self._state = {}
+        self._spin_until(lambda: bool(self._state), ANSWER_TIMEOUT_SEC, "did not report its state")
+        unused = {role: int(self._state.get(f"{role}_malformed", 0)) for role in self._publishers}
+        return [
+            *(
+                doubt_of_unused(role, self._topics[role], count, self._state[f"{role}_problem"])
+                for role, count in unused.items()
+                if count
+            ),
+            *(text for name, text in self._state.items() if name.startswith(DOUBT)),
+        ]
+
     def _await_answers(self, count: int) -> None:
         self._spin_until(lambda: len(self.records) >= count, ANSWER_TIMEOUT_SEC, "did not answer an image")
 
@@ -128,7 +145,8 @@ class BagPlayer:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         values = {entry.key: entry.value for status in message.status for entry in status.values}
-        self._active = self._active or values.get("state") == "active"
+        if "state" in values:
+            self._state = values
 
     def _on_status(self, message: DiagnosticArray) -> None:
         record = ImageRecord.from_texts({entry.key: entry.value for entry in message.status[0].values})

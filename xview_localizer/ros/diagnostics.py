@@ -16,9 +16,10 @@
 | OK | none of these |
 
 Values: state, model, map, images (accepted or rejected; malformed ones count by themselves), accepted, rejected,
-accepted_ratio, dropped (for a newer one), skipped (by the rate asked for), last_reason, last_reason_code, latency_ms,
-latency_max_ms, and for each input the age of its last message in seconds, how many were received, lost (as far as the
-middleware counts them) and malformed, and the last problem.
+accepted_ratio, dropped (for a newer one), skipped (by the rate asked for), last_reason, last_reason_code,
+last_depth_source, latency_ms, latency_max_ms, for each input the age of its last message in seconds, how many were
+received, lost (as far as the middleware counts them) and malformed, and the last problem, and each doubt about settings
+or data (doubt_1, …).
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ STAYS_VALID = "camera_info"  # may be published only once
 OPTIONAL_INPUTS = ("odom", "imu")  # a robot may do without, but none should lose them
 # Over this time, and with less than this share of the images that were to be localized, the node is too slow.
 RATE_WINDOW_SEC, KEPT_SHARE = 10.0, 0.8
+DOUBT = "doubt_"  # of the names of values that hold a doubt
 # A larger share of lost messages is worth a warning.
 LOST_SHARE = 0.1
 ERRORS = (Reason.MAP_UNREADABLE.name, Reason.INTERNAL.name)
@@ -117,7 +119,7 @@ class Health:
         self._accepted = self._rejected = self._in_a_row = 0
         self._skipped = self._dropped = 0
         self._work: deque[Work] = deque()  # within RATE_WINDOW_SEC, and the last one before
-        self._last_reason = self._last_reason_code = ""
+        self._last_reason = self._last_reason_code = self._last_depth_source = ""
         self._latency_ms = self._latency_max_ms = 0.0
         self._listening_since = time.monotonic()
 
@@ -155,23 +157,28 @@ class Health:
             self._rejected += not record.accepted
             self._in_a_row = 0 if record.accepted else self._in_a_row + 1
             self._last_reason, self._last_reason_code = record.reason, record.reason_code
+            self._last_depth_source = record.depth_source
             self._latency_ms, self._latency_max_ms = latency_ms, max(latency_ms, self._latency_max_ms)
 
     def report(
-        self, state: str, doubts: Sequence[str] = (), remedies: Mapping[str, str] | None = None
+        self,
+        state: str,
+        doubts: Sequence[str] = (),
+        remedies: Mapping[str, str] | None = None,
+        topics: Mapping[str, str] | None = None,
     ) -> Report:
         """What has happened until now. Conditions about news since the last report start afresh.
 
-        `doubts` are those of settings and data, `remedies` what to do about an input on which nothing comes, by the
-        input.
+        `doubts` are those of settings and data. By the input, `remedies` say what to do where nothing comes, and
+        `topics` are the full names after remapping.
         """
         with self._lock:
             self._note_work(state)
             if state != "active":
                 self._listening_since = time.monotonic()  # inputs are subscribed to on activation
-            findings = self._findings(remedies or {}) if state == "active" else []
+            findings = self._findings(remedies or {}, topics or {}) if state == "active" else []
             findings += [Finding(WARN, doubt) for doubt in doubts]
-            values = self._values(state)
+            values = self._values(state) | {f"{DOUBT}{n}": doubt for n, doubt in enumerate(doubts, 1)}
             self._inputs_reported = self._snapshot()
             return Report(state, tuple(findings), values)
 
@@ -187,6 +194,7 @@ class Health:
             "skipped": str(self._skipped),
             "last_reason": self._last_reason,
             "last_reason_code": self._last_reason_code,
+            "last_depth_source": self._last_depth_source,
             "latency_ms": f"{self._latency_ms:.0f}",
             "latency_max_ms": f"{self._latency_max_ms:.0f}",
         }
@@ -201,7 +209,7 @@ class Health:
             }
         return values
 
-    def _findings(self, remedies: Mapping[str, str]) -> list[Finding]:
+    def _findings(self, remedies: Mapping[str, str], topics: Mapping[str, str]) -> list[Finding]:
         findings = []
         if self._last_reason_code in ERRORS:
             findings.append(Finding(ERROR, self._last_reason))
@@ -216,7 +224,7 @@ class Health:
             text = f"{self._in_a_row} images in a row rejected, last: {self._last_reason}"
             findings.append(Finding(WARN, text))
         for name, entry in self._inputs.items():
-            findings += self._news_of(name, entry, self._inputs_reported[name])
+            findings += self._news_of(name, topics.get(name, ""), entry, self._inputs_reported[name])
         if too_slow := self._too_slow():
             findings.append(Finding(WARN, too_slow))
         return findings
@@ -257,17 +265,18 @@ class Health:
             f"({self._rate_hz:g}) asks for; ask for less, or see docs/tuning.md"
         )
 
-    def _news_of(self, name: str, now: InputHealth, reported: InputHealth) -> list[Finding]:
-        """What went wrong with an input since it was `reported`."""
+    def _news_of(self, name: str, topic: str, now: InputHealth, reported: InputHealth) -> list[Finding]:
+        """What went wrong with an input since it was `reported`; its `topic` is empty where it is not known."""
         findings = []
         if now.malformed > reported.malformed:
-            findings.append(Finding(WARN, f"malformed {name}: {now.problem}"))
+            where = f" on {topic}" if topic else ""
+            findings.append(Finding(WARN, f"malformed {name}{where}: {now.problem}"))
         lost, received = now.lost - reported.lost, now.received - reported.received
         if lost > LOST_SHARE * (lost + received):
             advice = "let its publisher be reliable" + (
                 ", or compress images" if kind_of(name) == "image" else ""
             )
-            text = f"{lost} of {lost + received} messages on {name} were lost; {advice}"
+            text = f"{lost} of {lost + received} messages on {topic or name} were lost; {advice}"
             findings.append(Finding(WARN, text))
         return findings
 

@@ -48,6 +48,7 @@ class Inputs:
             self._subscribe_camera(camera)
         for name, handle in (("fix", intake.on_fix), ("odom", intake.on_odom), ("imu", intake.on_imu)):
             self._listen(name, ROLES[name], qos.SENSORS, self._checked(name, handle))
+        intake.topics = self.topics
         self._of_tf = tf.subscribe(self._node, intake.mountings, self._settings, self._worker.notify)
 
     def match(self) -> None:
@@ -69,6 +70,11 @@ class Inputs:
             if not self._matched[image].is_published:
                 remedies[image] = self._remedy_of_transport(camera) or remedies[image]
         return remedies
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """The full names of the topics, by the input."""
+        return {name: entry.resolved_topic for name, entry in self._matched.items()}
 
     def destroy(self) -> None:
         while self._matched:

@@ -260,10 +260,11 @@ class LocalizerNode(LifecycleNode):
 
     def _every_second(self) -> None:
         remedies: dict[str, str] = {}
+        topics: dict[str, str] = {}
         if self._inputs is not None:
             self._inputs.match()
-            remedies = self._inputs.remedies
-        self._state_publisher.publish(self._health.report(self._state, self._doubts(), remedies))
+            remedies, topics = self._inputs.remedies, self._inputs.topics
+        self._state_publisher.publish(self._health.report(self._state, self._doubts(), remedies, topics))
 
     def _doubts(self) -> list[str]:
         if self._intake is None:

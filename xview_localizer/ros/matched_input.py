@@ -20,7 +20,7 @@ class MatchedInput:
     `type_names` are the types that are taken, the usual one first: a subscription has one type, the first of them
     that is published. `problem` says why it receives from none of the publishers found, or from several, or is empty.
     `on_message` is called with each message, `on_lost` with the number of messages that the middleware knows it has
-    lost, where it can count them.
+    lost, where it can count them. `resolved_topic` is the topic's full name after remapping.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class MatchedInput:
     ) -> None:
         self._node, self._type_names, self._topic, self._kind = node, type_names, topic, kind
         self._on_message, self._on_lost = on_message, on_lost
-        self._resolved_topic = node.resolve_topic_name(topic)
+        self.resolved_topic = node.resolve_topic_name(topic)
         self.problem = ""
         self._publisher_names = ""
         self._type_name = type_names[0]
@@ -66,14 +66,14 @@ class MatchedInput:
         if self.problem:
             return ""
         if self.is_published:
-            return f"{self._publisher_names} publishes {self._resolved_topic}, but sends nothing; see its log"
-        return f"nobody publishes {self._resolved_topic}; start its driver, or remap {self._topic}"
+            return f"{self._publisher_names} publishes {self.resolved_topic}, but sends nothing; see its log"
+        return f"nobody publishes {self.resolved_topic}; start its driver, or remap {self._topic}"
 
     def destroy(self) -> None:
         self._node.destroy_subscription(self._subscription)
 
     def _wanted(self) -> tuple[str, QoSProfile]:
-        publishers = self._node.get_publishers_info_by_topic(self._resolved_topic)
+        publishers = self._node.get_publishers_info_by_topic(self.resolved_topic)
         self._publisher_names = _names(publishers)
         published = [publisher.topic_type for publisher in publishers]
         taken = [name for name in self._type_names if name in published and name in MESSAGE_TYPES]
@@ -86,7 +86,7 @@ class MatchedInput:
 
     def _mixed(self, publishers: Sequence[TopicEndpointInfo]) -> str:
         return (
-            f"{self._resolved_topic} has {len(publishers)} publishers, whose messages mix ({_names(publishers)}): stop "
+            f"{self.resolved_topic} has {len(publishers)} publishers, whose messages mix ({_names(publishers)}): stop "
             "or remap all but one"
         )
 
@@ -94,7 +94,7 @@ class MatchedInput:
         why = f"{self._topic} takes {' or '.join(self._type_names)}"
         if type_name in self._type_names:
             why = how_to_install(type_name)
-        return f"{self._resolved_topic} is published as {type_name}, and {why}"
+        return f"{self.resolved_topic} is published as {type_name}, and {why}"
 
     def _subscribe(self) -> Subscription:
         try:

@@ -28,12 +28,14 @@ def replay_drive(
     values: Mapping[str, Value | None],
     rate: float | None = None,
     on_record: Callable[[ImageRecord], None] = lambda record: None,
+    on_doubt: Callable[[str], None] = lambda doubt: None,
 ) -> list[ImageRecord]:
     """Play a drive to the node (started here, with parameters `values`) and collect its answers.
 
     `rate` is the speed as a factor of that of the recording; images may then be dropped as on a robot. None is in
     lockstep: the next image waits for the answer to the last one, so that no machine is too slow. `on_record` is called
-    with each answer as it comes. Where tf2_msgs is not installed, the node gets the recording's TF as parameters.
+    with each answer as it comes, `on_doubt` with each doubt that the node has at the drive's end. Where tf2_msgs is not
+    installed, the node gets the recording's TF as parameters.
     Raises BagError, ReplayError, SettingsError.
     """
     values = values if TFMessage is not None else with_mountings_of(drive, values)
@@ -56,6 +58,8 @@ def replay_drive(
                 player.publish_static_transforms(bag)
                 player.await_node()
                 player.play(bag, rate, settings)
+                for doubt in player.doubts():
+                    on_doubt(doubt)
                 return player.records
     finally:
         context.try_shutdown()

@@ -24,6 +24,11 @@ _Quaternion, _Vector3, _Point = (
 )
 _Pose = _TYPES["geometry_msgs/msg/Pose"]
 
+# What sensors say of themselves, in SI units: x, y, z, roll, pitch and yaw of odometry (what wheels do not measure has
+# a large one), roll, pitch and yaw of the IMU, and each axis of its gyro and accelerometer. Errors: see sensors.py.
+_ODOMETRY_VARIANCES, _ATTITUDE_VARIANCES = (0.05, 0.05, 1e3, 1e3, 1e3, 0.01), (3e-5, 3e-5, 1e-2)
+_GYRO_VARIANCE, _ACCELEROMETER_VARIANCE = 1e-4, 2e-2
+
 _TF_TYPE = "tf2_msgs/msg/TFMessage"
 # Static transforms are latched for late subscribers, and a player has to offer them in the same way.
 _LATCHED = Qos(
@@ -110,7 +115,7 @@ class DriveBag:
 
     def add_odometry(self, sample: OdometrySample) -> None:
         """Odometry odom → base_link."""
-        covariance = np.diag([0.05, 0.05, 1e3, 1e3, 1e3, 0.01]).ravel()
+        covariance = np.diag(_ODOMETRY_VARIANCES).ravel()
         twist = _TYPES["geometry_msgs/msg/Twist"](
             linear=_Vector3(x=sample.speed_mps, y=0.0, z=0.0),
             angular=_Vector3(x=0.0, y=0.0, z=sample.yaw_rate_radps),
@@ -132,9 +137,10 @@ class DriveBag:
             "imu", sample.stamp_sec,
             lambda header: _TYPES["sensor_msgs/msg/Imu"](
                 header=header("base_link"), orientation=_quaternion(sample.roll_rad, sample.pitch_rad, sample.yaw_rad),
-                orientation_covariance=np.diag([3e-5, 3e-5, 1e-2]).ravel(),
-                angular_velocity=rate, angular_velocity_covariance=np.diag([1e-4] * 3).ravel(),
-                linear_acceleration=force, linear_acceleration_covariance=np.diag([2e-2] * 3).ravel(),
+                orientation_covariance=np.diag(_ATTITUDE_VARIANCES).ravel(),
+                angular_velocity=rate, angular_velocity_covariance=np.diag([_GYRO_VARIANCE] * 3).ravel(),
+                linear_acceleration=force,
+                linear_acceleration_covariance=np.diag([_ACCELEROMETER_VARIANCE] * 3).ravel(),
             ),
         )  # fmt: skip
 

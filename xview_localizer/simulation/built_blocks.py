@@ -7,7 +7,7 @@ from shapely.geometry import LineString, Polygon
 
 from xview_localizer.simulation.elements import Solid, Stroke
 from xview_localizer.simulation.lattice import ring
-from xview_localizer.simulation.layout import Rectangle, beside
+from xview_localizer.simulation.layout import Rectangle, beside, left_of, unit_circle
 from xview_localizer.simulation.site import Site
 
 
@@ -16,7 +16,7 @@ def perimeter(site: Site) -> None:
     rng, family = site.rng, site.family
     site.cover(*site.palette.open_ground if rng.random() < 0.5 else site.palette.paving)
     for place in site.fronts(
-        site.palette.between(family.setback_m), *family.front_m, family.gap_m, family.depth_m
+        site.palette.between(family.setback_m), family.front_m, family.gap_m, family.depth_m
     ):
         site.house(place, wings=0.25)
     for _ in range(int(site.ground.area / 350)):
@@ -33,7 +33,7 @@ def detached(site: Site) -> None:
     rng, family = site.rng, site.family
     site.cover(*site.palette.open_ground, 12)
     setback_m = site.palette.between(family.setback_m)
-    for place in site.fronts(setback_m, *family.front_m, family.gap_m, family.depth_m):
+    for place in site.fronts(setback_m, family.front_m, family.gap_m, family.depth_m):
         site.house(place, wings=0.45)
         left_m = place.width_m / 2 + setback_m / 2
         side = rng.choice([-1, 1])
@@ -118,7 +118,7 @@ def halls(site: Site) -> None:
         site.path(start, end, 3.4, "gravel", (120, 110, 100))
         along = (end - start) / max(np.linalg.norm(end - start), 1e-3)
         for left in (-0.72, 0.72):
-            shift = left * np.array([-along[1], along[0]])
+            shift = left * left_of(along)
             site.plot.strokes.append(Stroke(np.stack([start + shift, end + shift]), 0.12, (92, 74, 64)))
     site.fence(0.6, rng.uniform(1.2, 2.4), rng.uniform(70, 200) + rng.normal(0, 12, 3))
     site.scatter(0.08)
@@ -191,7 +191,7 @@ def compounds(site: Site) -> None:
     rng, family = site.rng, site.family
     site.cover(*site.palette.open_ground, 13)
     for place in site.fronts(
-        site.palette.between(family.setback_m), *family.front_m, family.gap_m, family.depth_m
+        site.palette.between(family.setback_m), family.front_m, family.gap_m, family.depth_m
     ):
         site.house(place, wings=0.5)
         for _ in range(int(rng.integers(0, 3))):
@@ -214,7 +214,7 @@ def compounds(site: Site) -> None:
     for _ in range(int(site.ground.area / 400)):
         start = site.point()
         turn = site.yaw_rad + np.pi / 2 * rng.integers(2)
-        end = start + rng.uniform(6, 16) * np.array([np.cos(turn), np.sin(turn)])
+        end = start + rng.uniform(6, 16) * unit_circle(turn)
         if site.ground.contains(LineString([start, end])):
             site.wall(start, end, rng.uniform(1.2, 2.4), site.palette.wall(), False, 0.25)
     site.fence(0.6, rng.uniform(1.0, 2.2), site.palette.wall(), False, 0.25)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xview_localizer.geometry.pose import Pose2, distance_along_m
+from xview_localizer.simulation.layout import lane_offset_m
 from xview_localizer.simulation.town import Town, TownError
 
 KEYFRAME_SPACING_M = 2.5
@@ -41,7 +42,7 @@ def places_of_keyframes(town: Town, count: int, margin_m: float, rng: np.random.
         if rng.random() < 0.5:
             line, direction = line[::-1], -direction[::-1]
         right = np.column_stack([direction[:, 1], -direction[:, 0]])
-        path = line + right * max(0.6, min(width_m / 4, width_m / 2 - 2.4))
+        path = line + right * lane_offset_m(width_m, 0.6)
         along_m = distance_along_m(path)
         length_m = KEYFRAME_SPACING_M * (count - 1)
         if along_m[-1] < length_m + 2:

@@ -10,6 +10,9 @@ from xview_localizer.simulation.classic_markings import paint_markings
 from xview_localizer.simulation.ground import TEXEL_M, Ground, Painter, Surface, fractal_noise
 from xview_localizer.simulation.layout import Field, Layout, Rectangle
 
+# Half the side of the window in which a flower bed is drawn: more than its longer half axis, 3 m.
+_BED_PX = 60
+
 
 def paint_classic_ground(rng: np.random.Generator, layout: Layout) -> Ground:
     """Paint surfaces, their texture and the markings of a town."""
@@ -149,9 +152,10 @@ def _wear_and_patches(rng, layout: Layout, painter: Painter, surface: np.ndarray
                 if rng.random() < 0.8
                 else rng.uniform(60, 200) + rng.normal(0, 12, 3)
             )
-            blob = np.zeros(surface.shape, np.uint8)[max(0, v - 60) : v + 60, max(0, u - 60) : u + 60]
-            cv2.ellipse(blob, (min(u, 60), min(v, 60)), axes, rng.uniform(0, 180), 0, 360, 1, -1)
-            window = albedo[max(0, v - 60) : v + 60, max(0, u - 60) : u + 60]
-            kind = surface[max(0, v - 60) : v + 60, max(0, u - 60) : u + 60]
+            near = np.s_[max(0, v - _BED_PX) : v + _BED_PX, max(0, u - _BED_PX) : u + _BED_PX]
+            window, kind = albedo[near], surface[near]
+            blob = np.zeros(kind.shape, np.uint8)
+            middle = min(u, _BED_PX), min(v, _BED_PX)
+            cv2.ellipse(blob, middle, axes, rng.uniform(0, 180), 0, 360, 1, -1)
             inside = (blob > 0) & ((kind == Surface.GRASS) | (kind == Surface.SOIL))
             window[inside] = 0.35 * window[inside] + 0.65 * colour

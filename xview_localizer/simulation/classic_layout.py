@@ -16,8 +16,11 @@ from xview_localizer.simulation.layout import (
     Rectangle,
     Street,
     Tree,
+    along_town_m,
     beside,
+    left_of,
     unit_circle,
+    yaw_of,
 )
 from xview_localizer.simulation.style import TownStyle
 
@@ -57,15 +60,15 @@ class _Occupancy:
 
 def _streets(rng: np.random.Generator, style: TownStyle, size_m: float) -> tuple[Street, ...]:
     base_rad = rng.uniform(0, np.pi)
-    along_m = np.arange(-0.75 * size_m, 0.75 * size_m, SAMPLE_M)
+    along_m = along_town_m(size_m)
     streets = []
     for family, count in enumerate((style.streets_along, style.streets_across)):
         offsets = (np.arange(count) - (count - 1) / 2) * style.street_spacing_m + rng.normal(0, 8, count)
         offsets += rng.uniform(-15, 15)
         for offset_m in offsets:
             angle_rad = base_rad + family * np.pi / 2 + rng.normal(0, 0.12)
-            direction = np.array([np.cos(angle_rad), np.sin(angle_rad)])
-            normal = np.array([-direction[1], direction[0]])
+            direction = unit_circle(angle_rad)
+            normal = left_of(direction)
             wave = style.bend * np.sin(2 * np.pi * along_m / rng.uniform(90, 220) + rng.uniform(0, 6.3))
             line = along_m[:, None] * direction + (offset_m + wave)[:, None] * normal
             width_m = style.road_width_m * float(rng.choice([1.0, 0.8, 1.25], p=[0.6, 0.25, 0.15]))
@@ -100,9 +103,7 @@ def _fields(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy) ->
             street.width_m / 2 + style.verge_width_m + rng.uniform(1.5, 5) + depth_m / 2
         )
         x, y = street.line_xy_m[i] + left_m * street.left[i]
-        place = Rectangle(
-            float(x), float(y), float(np.arctan2(*street.direction[i][::-1])), length_m, depth_m
-        )
+        place = Rectangle(float(x), float(y), yaw_of(street.direction[i]), length_m, depth_m)
         if max(abs(x), abs(y)) < size_m / 2 and taken.claim(place.corners, 0.2):
             across = Rectangle(place.x_m, place.y_m, place.yaw_rad + np.pi / 2, depth_m, length_m)
             soil, crop = np.asarray(style.soil), np.asarray(style.grass)
@@ -135,7 +136,7 @@ def _lots(rng, style: TownStyle, streets, size_m: float, taken: _Occupancy):
                     + style.verge_width_m
                     + style.setback_m * rng.uniform(0.8, 1.3)
                 )
-                yaw_rad = float(np.arctan2(*street.direction[i][::-1]))
+                yaw_rad = yaw_of(street.direction[i])
                 x, y = street.line_xy_m[i] + side * (setback_m + depth_m / 2) * street.left[i]
                 if max(abs(x), abs(y)) > inside_m or rng.random() < 0.1:
                     continue
@@ -227,7 +228,7 @@ def car_slots(rng, streets, car_parks, driveways) -> tuple[Rectangle, ...]:
                 if all(
                     np.linalg.norm(s.line_xy_m - (x, y), axis=1).min() > s.width_m / 2 + 5 for s in others
                 ):
-                    slots.append(_car_place(rng, x, y, float(np.arctan2(*street.direction[i][::-1]))))
+                    slots.append(_car_place(rng, x, y, yaw_of(street.direction[i])))
     for park in car_parks:
         for forward_m in np.arange(-park.length_m / 2 + 1.4, park.length_m / 2 - 1.2, 2.5):
             for left_m in (-park.width_m / 2 + 2.6, park.width_m / 2 - 2.6):

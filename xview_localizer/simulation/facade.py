@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 GLASS = np.array([44.0, 52.0, 62.0])
 
@@ -38,14 +39,27 @@ class GroundFloor(IntEnum):
     GLAZED = 5  # glass between posts
 
 
-# Window of each kind: half width of the bay, bottom and top as shares of the storey.
-_HALF_WIDTH = np.array([0.27, 0.2, 0.47, 0.46, 0.22, 0.45, 0.24, 0.2, 0.38, 0.0, 0.13, 0.3, 0.0])
-_BOTTOM = np.array([0.3, 0.2, 0.35, 0.06, 0.3, 0.72, 0.32, 0.3, 0.28, 0.0, 0.28, 0.04, 0.0])
-_TOP = np.array([0.75, 0.85, 0.8, 0.97, 0.72, 0.9, 0.74, 0.7, 0.78, 0.0, 0.8, 0.94, 0.0])
+# The window of each kind: half its width as a share of the bay, its bottom and its top as shares of the storey.
+_WINDOWS = {
+    Facade.PUNCHED: (0.27, 0.3, 0.75),
+    Facade.TALL: (0.2, 0.2, 0.85),
+    Facade.RIBBON: (0.47, 0.35, 0.8),
+    Facade.CURTAIN: (0.46, 0.06, 0.97),
+    Facade.BRICK: (0.22, 0.3, 0.72),
+    Facade.CLADDING: (0.45, 0.72, 0.9),
+    Facade.TIMBER: (0.24, 0.32, 0.74),
+    Facade.SHUTTERS: (0.2, 0.3, 0.7),
+    Facade.PANELS: (0.38, 0.28, 0.78),
+    Facade.BLANK: (0.0, 0.0, 0.0),
+    Facade.SASH: (0.13, 0.28, 0.8),
+    Facade.SLATS: (0.3, 0.04, 0.94),
+    Facade.STORE: (0.0, 0.0, 0.0),
+}
+_HALF_WIDTH, _BOTTOM, _TOP = np.array([_WINDOWS[kind] for kind in Facade]).T  # [kinds] each
 
 
-def hash01(*keys: np.ndarray) -> np.ndarray:
-    """Repeatable pseudo-random numbers [N] in [0, 1) from integer keys [N]."""
+def hash01(*keys: ArrayLike) -> np.ndarray:
+    """Repeatable pseudo-random numbers [N] in [0, 1) from integer keys, each [N] or one for all."""
     mixed = np.zeros(np.broadcast(*keys).shape, np.uint32)
     for key in keys:
         mixed = (mixed ^ np.asarray(key).astype(np.int64).astype(np.uint32)) * np.uint32(0x9E3779B1)
@@ -75,8 +89,8 @@ def facade_colour(
     complete = (floor + 0.9) * storey_m < parameters[:, 6]  # no windows cut by the eaves
     _windows(out, rgb, u, v, kind, seed, luck, complete & ((floor > 0) | (ground == GroundFloor.SAME)))
     low = floor == 0
-    _ground_floor(out, points[:, 2], along, u, v, storey_m, ground, seed, bay, low)
-    courses = (floor > 0) & (v < 0.06) & (hash01(seed, seed * 0 + 3) < 0.5)
+    _ground_floor(out, points[:, 2], along, u, v, ground, seed, bay, low)
+    courses = (floor > 0) & (v < 0.06) & (hash01(seed, 3) < 0.5)
     out[courses] = out[courses] * 0.8 + 45
     out[(points[:, 2] < 0.45) & (ground != GroundFloor.SHOPS)] *= 0.75
     top = parameters[:, 6] - points[:, 2] < 0.35
@@ -114,14 +128,14 @@ def _band(out, along, height, kind, seed) -> None:
     seam = store & (((along / 1.1) % 1) < 0.03)
     out[seam] *= 0.8
     band = store & (height > 0.62) & (height < 0.9)
-    out[band] = 20 + 215 * np.stack([hash01(seed[band], seed[band] * 0 + k) for k in (31, 32, 33)], axis=1)
+    out[band] = 20 + 215 * np.stack([hash01(seed[band], k) for k in (31, 32, 33)], axis=1)
     letters = band & (np.abs(height - 0.76) < 0.07) & ((along / 14.0) % 1 < 0.4)
     letters &= hash01(np.floor(along / 0.55), seed) > 0.35
     out[letters] = 250 - out[letters] * 0.85
 
 
 def _windows(out, rgb, u, v, kind, seed, luck, there) -> None:
-    shape = hash01(seed, seed * 0 + 1)
+    shape = hash01(seed, 1)
     half = _HALF_WIDTH[kind] * (0.85 + 0.3 * shape)
     bottom, top = _BOTTOM[kind], _TOP[kind] + 0.06 * (shape - 0.5)
     arch = np.where(kind == Facade.TALL, 0.12 * (u / np.maximum(half, 0.01)) ** 2, 0.0)
@@ -130,7 +144,7 @@ def _windows(out, rgb, u, v, kind, seed, luck, there) -> None:
     surround = inside & (np.abs(u) < half + 0.05) & (v > bottom - 0.06) & (v < top + 0.05 - arch) & ~missing
     pane = surround & (np.abs(u) < half) & (v > bottom) & (v < top - arch)
     trim = surround & ~pane & (kind != Facade.CURTAIN) & (kind != Facade.CLADDING)
-    out[trim] = 0.35 * out[trim] + 140 * (0.5 + hash01(seed[trim], seed[trim] * 0 + 2)[:, None])
+    out[trim] = 0.35 * out[trim] + 140 * (0.5 + hash01(seed[trim], 2)[:, None])
     shutter = (
         there
         & (kind == Facade.SHUTTERS)
@@ -140,7 +154,7 @@ def _windows(out, rgb, u, v, kind, seed, luck, there) -> None:
         & (v > bottom)
         & (v < top)
     )
-    tint = np.stack([hash01(seed[shutter], seed[shutter] * 0 + k) for k in (5, 6, 7)], axis=1)
+    tint = np.stack([hash01(seed[shutter], k) for k in (5, 6, 7)], axis=1)
     out[shutter] = 30 + 130 * tint
     shine = np.where(luck > 0.75, 95.0, 40 * luck)
     glass = np.where(kind == Facade.CURTAIN, 1.0, 0.0)[pane, None] * (rgb[pane] * 0.35)
@@ -151,10 +165,10 @@ def _windows(out, rgb, u, v, kind, seed, luck, there) -> None:
     out[bar] = 190
 
 
-def _ground_floor(out, z, along, u, v, storey_m, ground, seed, bay, low) -> None:
+def _ground_floor(out, z, along, u, v, ground, seed, bay, low) -> None:
     shop = low & (ground == GroundFloor.SHOPS)
     unit = np.floor(bay / 2)  # two bays make a shop
-    fascia_rgb = np.stack([hash01(seed, unit, unit * 0 + k) for k in (11, 12, 13)], axis=1)
+    fascia_rgb = np.stack([hash01(seed, unit, k) for k in (11, 12, 13)], axis=1)
     out[shop] = 0.5 * out[shop] + 30
     display = shop & (np.abs(u) < 0.42) & (v > 0.16) & (v < 0.68)
     inside = hash01(np.floor(along / 0.45), np.floor(z / 0.45), seed)
@@ -163,7 +177,7 @@ def _ground_floor(out, z, along, u, v, storey_m, ground, seed, bay, low) -> None
     out[fascia] = 25 + 215 * fascia_rgb[fascia]
     letters = fascia & (np.abs(v - 0.82) < 0.05) & (hash01(np.floor(along / 0.22), seed) > 0.45)
     out[letters] = 245 - out[letters] * 0.8
-    luck = hash01(seed, bay, bay * 0 + 21)
+    luck = hash01(seed, bay, 21)
     doors = low & np.isin(ground, (GroundFloor.DOORS, GroundFloor.SHOPS))
     door = doors & (luck < 0.3) & (np.abs(u) < 0.17) & (z < 2.1)
     out[door] = 20 + 120 * fascia_rgb[door]

@@ -10,7 +10,15 @@ from xview_localizer.simulation.blocks import FILLERS
 from xview_localizer.simulation.elements import Patch, Plot
 from xview_localizer.simulation.family import Family, Palette
 from xview_localizer.simulation.furniture import furnish
-from xview_localizer.simulation.layout import SAMPLE_M, Layout, Rectangle, Street
+from xview_localizer.simulation.layout import (
+    Layout,
+    Rectangle,
+    Street,
+    along_town_m,
+    left_of,
+    unit_circle,
+    yaw_of,
+)
 from xview_localizer.simulation.markings import mark_street
 from xview_localizer.simulation.site import Occupancy, Site
 from xview_localizer.simulation.street_plans import PLANS
@@ -52,15 +60,15 @@ def _streets(rng: np.random.Generator, family: Family, size_m: float) -> tuple[S
     """Two crossing bundles of streets with the family's bends; some end at a junction."""
     base_rad, spacing_m = rng.uniform(0, np.pi), rng.uniform(*family.spacing_m)
     width_m, bend_m = rng.uniform(*family.road_width_m), rng.uniform(*family.bend_m)
-    along_m = np.arange(-0.75 * size_m, 0.75 * size_m, SAMPLE_M)
+    along_m = along_town_m(size_m)
     streets: list[Street] = []
     for bundle, limits in enumerate(family.streets):
         count = int(rng.integers(limits[0], limits[1] + 1))
         offsets_m = (np.arange(count) - (count - 1) / 2) * spacing_m + rng.normal(0, 0.1 * spacing_m, count)
         for offset_m in offsets_m + rng.uniform(-10, 10):
             angle_rad = base_rad + bundle * np.pi / 2 + rng.normal(0, family.skew_rad)
-            direction = np.array([np.cos(angle_rad), np.sin(angle_rad)])
-            normal = np.array([-direction[1], direction[0]])
+            direction = unit_circle(angle_rad)
+            normal = left_of(direction)
             wave = bend_m * np.sin(2 * np.pi * along_m / rng.uniform(60, 200) + rng.uniform(0, 6.3))
             wave += 0.3 * bend_m * np.sin(2 * np.pi * along_m / rng.uniform(25, 60) + rng.uniform(0, 6.3))
             line = along_m[:, None] * direction + (offset_m + wave)[:, None] * normal
@@ -128,7 +136,7 @@ def _ribbon(rng, plot: Plot, street: Street, width_m, pattern, rgb, contrast, we
     while i < n - 1:
         j = min(n, i + PIECE_M + int(rng.integers(0, PIECE_M)) + 1)
         outline = np.concatenate([left[i:j], right[i:j][::-1]])
-        yaw_rad = float(np.arctan2(*(street.line_xy_m[j - 1] - street.line_xy_m[i])[::-1]))
+        yaw_rad = yaw_of(street.line_xy_m[j - 1] - street.line_xy_m[i])
         tone = np.clip(rgb + rng.normal(0, 4), 10, 245)
         plot.patches.append(Patch(outline, pattern, tone, contrast, yaw_rad, wear))
         i = j - 1
@@ -170,7 +178,7 @@ def _kerb_slots(rng: np.random.Generator, streets) -> list[Rectangle]:
                 if all(
                     np.linalg.norm(o.line_xy_m - (x, y), axis=1).min() > o.width_m / 2 + 5 for o in others
                 ):
-                    yaw_rad = float(np.arctan2(*street.direction[i][::-1]) + rng.normal(0, 0.03))
+                    yaw_rad = yaw_of(street.direction[i]) + rng.normal(0, 0.03)
                     slots.append(
                         Rectangle(float(x), float(y), yaw_rad, rng.uniform(3.8, 5.2), rng.uniform(1.65, 1.95))
                     )

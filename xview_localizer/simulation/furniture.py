@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xview_localizer.simulation.layout import Rectangle, Street, beside
+from xview_localizer.simulation.layout import Rectangle, Street, beside, yaw_of
 from xview_localizer.simulation.site import Site
 
 KERB_M = 0.6  # distance of furniture from the carriageway's edge
@@ -26,7 +26,7 @@ def furnish(site: Site, street: Street, pavement_m: float, on_road) -> None:
                 xy = street.line_xy_m[i] + side * (street.width_m / 2 + KERB_M + back_m) * street.left[i]
                 if on_road(xy[None])[0]:
                     continue
-                yaw_rad = float(np.arctan2(*(side * street.direction[i])[::-1]))
+                yaw_rad = yaw_of(side * street.direction[i])
                 _PIECES[kind](site, Rectangle(float(xy[0]), float(xy[1]), yaw_rad, 1.0, 1.0))
 
 

@@ -12,6 +12,7 @@ from rasterio.enums import Resampling
 from rasterio.transform import from_origin
 
 from xview_localizer.aerial.source import AerialImage
+from xview_localizer.aerial.warp import smooth_lookup
 from xview_localizer.geometry.local_frame import LocalFrame
 
 
@@ -38,18 +39,14 @@ def write_utm_geotiff(path: Path, aerial: AerialImage, frame: LocalFrame) -> Non
     columns = int(np.ceil((np.max(east) - left) / spacing_m))
     rows = int(np.ceil((top - np.min(north)) / spacing_m))
 
-    # The mapping is smooth: exact every 16 pixels, linear between (error far below a millimetre).
-    step = 16
-    grid_u, grid_v = np.meshgrid(
-        np.arange(0, columns + step, step) + 0.5, np.arange(0, rows + step, step) + 0.5
-    )
-    longitude, latitude = to_geodetic.transform(left + grid_u * spacing_m, top - grid_v * spacing_m)
-    enu = frame.enu_from_geodetic(
-        latitude.ravel(), longitude.ravel(), np.full(latitude.size, frame.altitude_m)
-    )
-    coarse = (aerial.grid.uv_from_xy(enu[:, :2]) - 0.5).reshape(*grid_u.shape, 2).astype(np.float32)
-    at = np.meshgrid(np.arange(columns, dtype=np.float32) / step, np.arange(rows, dtype=np.float32) / step)
-    uv = cv2.remap(coarse, *at, cv2.INTER_LINEAR)
+    def at(uv: np.ndarray) -> np.ndarray:
+        longitude, latitude = to_geodetic.transform(
+            left + uv[..., 0] * spacing_m, top - uv[..., 1] * spacing_m
+        )
+        xyz_m = frame.enu_from_geodetic(latitude, longitude, np.full(latitude.shape, frame.altitude_m))
+        return aerial.grid.uv_from_xy(xyz_m[..., :2])
+
+    uv = (smooth_lookup(rows, columns, at) - 0.5).astype(np.float32)
     image = cv2.remap(aerial.image, uv[..., 0], uv[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     inside = (
         (uv > -0.5).all(axis=-1)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from xview_localizer.simulation.elements import Elements
 
 SAMPLE_M = 1.0  # spacing of street centrelines
+# Of a kerb from the middle of a lane: a parked car, and the clearance of a camera that passes it.
+PARKED_CAR_M = 2.4
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,26 @@ def beside(place: Rectangle, forward_m: float, left_m: float, length_m: float, w
         float(place.x_m + cos * forward_m - sin * left_m), float(place.y_m + sin * forward_m + cos * left_m),
         place.yaw_rad, float(length_m), float(width_m),
     )  # fmt: skip
+
+
+def yaw_of(direction: np.ndarray) -> float:
+    """The angle of a direction [2], counter-clockwise from east."""
+    return float(np.arctan2(direction[1], direction[0]))
+
+
+def left_of(direction: np.ndarray) -> np.ndarray:
+    """A direction [2] turned to the left by a right angle."""
+    return np.array([-direction[1], direction[0]])
+
+
+def along_town_m(size_m: float) -> np.ndarray:
+    """Distances along a street from its middle, which lies near the town's; turned streets reach the corners too."""
+    return np.arange(-0.75 * size_m, 0.75 * size_m, SAMPLE_M)
+
+
+def lane_offset_m(road_width_m: float, least_m: float) -> float:
+    """Distance from the centreline to the middle of a lane, clear of cars that are parked at the kerb."""
+    return max(least_m, min(road_width_m / 4, road_width_m / 2 - PARKED_CAR_M))
 
 
 def unit_circle(angle_rad: float) -> np.ndarray:

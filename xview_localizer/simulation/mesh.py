@@ -112,9 +112,8 @@ def add_building(builder: MeshBuilder, building: Building, rng: np.random.Genera
     parameters = (building.window_pitch_m, building.storey_m)
     for number, part in enumerate(building.parts):
         height_m = building.height_m * (1.0 if number == 0 else 0.8)
-        corners = part.corners
         builder.prism(
-            corners,
+            part.corners,
             0.0,
             height_m,
             Material.WALL,
@@ -123,35 +122,39 @@ def add_building(builder: MeshBuilder, building: Building, rng: np.random.Genera
             building.roof_rgb,
             parameters,
         )
-        if building.flat_roof:
-            if rng.random() < 0.5:  # machinery on the roof
-                plant = Rectangle(part.x_m, part.y_m, part.yaw_rad, part.length_m * 0.25, part.width_m * 0.2)
-                builder.prism(
-                    plant.corners,
-                    height_m,
-                    height_m + 1.2,
-                    Material.PLAIN,
-                    (150, 150, 150),
-                    Material.PLAIN,
-                    (170, 170, 170),
-                )
-            continue
-        eaves = Rectangle(part.x_m, part.y_m, part.yaw_rad, part.length_m + 0.8, part.width_m + 0.8).corners
-        rise_m = part.width_m * rng.uniform(0.2, 0.4)
-        hip = rng.uniform(0.0, 0.3)
-        low = np.column_stack([eaves, np.full(4, height_m)])
-        start, end = (eaves[0] + eaves[3]) / 2, (eaves[1] + eaves[2]) / 2
-        ridge = np.stack(
-            [
-                np.append(start + hip * (end - start), height_m + rise_m),
-                np.append(end - hip * (end - start), height_m + rise_m),
-            ]
-        )
-        builder.quad(np.stack([low[0], low[1], ridge[1], ridge[0]]), Material.ROOF, building.roof_rgb)
-        builder.quad(np.stack([low[2], low[3], ridge[0], ridge[1]]), Material.ROOF, building.roof_rgb)
-        gable = (Material.ROOF, building.roof_rgb) if hip > 0.1 else (Material.WALL, building.wall_rgb)
-        builder.add(np.stack([low[1], low[2], ridge[1]])[None], *gable)
-        builder.add(np.stack([low[3], low[0], ridge[0]])[None], *gable)
+        if not building.flat_roof:
+            _add_gabled_roof(builder, building, part, height_m, rng)
+        elif rng.random() < 0.5:
+            _add_machinery(builder, part, height_m)
+
+
+def _add_machinery(builder: MeshBuilder, part: Rectangle, height_m: float) -> None:
+    """Machinery on a flat roof: a block in its middle."""
+    block = Rectangle(part.x_m, part.y_m, part.yaw_rad, part.length_m * 0.25, part.width_m * 0.2)
+    plain, side_rgb, top_rgb = Material.PLAIN, (150, 150, 150), (170, 170, 170)
+    builder.prism(block.corners, height_m, height_m + 1.2, plain, side_rgb, plain, top_rgb)
+
+
+def _add_gabled_roof(
+    builder: MeshBuilder, building: Building, part: Rectangle, height_m: float, rng: np.random.Generator
+) -> None:
+    """A roof with eaves; its ends are walls, or slopes where the ridge is short."""
+    eaves = Rectangle(part.x_m, part.y_m, part.yaw_rad, part.length_m + 0.8, part.width_m + 0.8).corners
+    rise_m = part.width_m * rng.uniform(0.2, 0.4)
+    hip = rng.uniform(0.0, 0.3)
+    low = np.column_stack([eaves, np.full(4, height_m)])
+    start, end = (eaves[0] + eaves[3]) / 2, (eaves[1] + eaves[2]) / 2
+    ridge = np.stack(
+        [
+            np.append(start + hip * (end - start), height_m + rise_m),
+            np.append(end - hip * (end - start), height_m + rise_m),
+        ]
+    )
+    builder.quad(np.stack([low[0], low[1], ridge[1], ridge[0]]), Material.ROOF, building.roof_rgb)
+    builder.quad(np.stack([low[2], low[3], ridge[0], ridge[1]]), Material.ROOF, building.roof_rgb)
+    gable = (Material.ROOF, building.roof_rgb) if hip > 0.1 else (Material.WALL, building.wall_rgb)
+    builder.add(np.stack([low[1], low[2], ridge[1]])[None], *gable)
+    builder.add(np.stack([low[3], low[0], ridge[0]])[None], *gable)
 
 
 @cache

@@ -6,7 +6,7 @@ import numpy as np
 from shapely.geometry import LineString, Point, Polygon
 
 from xview_localizer.simulation.elements import Stroke
-from xview_localizer.simulation.layout import Rectangle, beside
+from xview_localizer.simulation.layout import Rectangle, beside, left_of, unit_circle
 from xview_localizer.simulation.site import Site
 
 
@@ -25,7 +25,7 @@ def lawn(site: Site) -> None:
         along = (end - start) / max(np.linalg.norm(end - start), 1e-3)
         site.path(start - 60 * along, end + 60 * along, rng.uniform(1.4, 3.6), paving, colour)
         for at in np.arange(0, np.linalg.norm(end - start), rng.uniform(9, 18)):
-            side = start + at * along + 2.4 * np.array([-along[1], along[0]])
+            side = start + at * along + 2.4 * left_of(along)
             if rng.random() < 0.7 and site.ground.contains(Point(side)):
                 site.plant(side) if rng.random() < 0.6 else _lamp(site, side)
     court(site)
@@ -71,10 +71,8 @@ def plaza(site: Site) -> None:
     size_m = np.sqrt(site.ground.area)
     for shift in np.arange(-size_m, size_m, rng.uniform(4, 12)):
         for turn in (0.0, np.pi / 2)[: int(rng.integers(1, 3))]:
-            direction = np.array([np.cos(site.yaw_rad + turn), np.sin(site.yaw_rad + turn)])
-            middle = np.array(site.ground.centroid.coords[0]) + shift * np.array(
-                [-direction[1], direction[0]]
-            )
+            direction = unit_circle(site.yaw_rad + turn)
+            middle = np.array(site.ground.centroid.coords[0]) + shift * left_of(direction)
             line = LineString([middle - 2 * size_m * direction, middle + 2 * size_m * direction]).buffer(
                 rng.uniform(0.2, 0.5)
             )
@@ -102,8 +100,8 @@ def parking(site: Site) -> None:
     shop = site.place(rng.uniform(20, 40), rng.uniform(14, 22))
     if shop:
         site.house(shop, int(rng.integers(4)), storeys=int(rng.integers(1, 3)), wings=0.6)
-    direction = np.array([np.cos(site.yaw_rad), np.sin(site.yaw_rad)])
-    left = np.array([-direction[1], direction[0]])
+    direction = unit_circle(site.yaw_rad)
+    left = left_of(direction)
     middle = np.array(site.ground.centroid.coords[0])
     reach_m = 0.75 * np.sqrt(site.ground.area)
     bay_m, slant = rng.uniform(2.3, 2.9), rng.choice([0.0, 0.0, 0.5])

@@ -10,11 +10,10 @@ import cv2
 import numpy as np
 
 from xview_localizer.simulation.orthophoto_scene import OrthophotoScene
-from xview_localizer.simulation.pairs_writer import PairsConfig, write_images, write_index
+from xview_localizer.simulation.pairs_writer import GROUP_SIZE, PairsConfig, write_images, write_index
 from xview_localizer.simulation.photo import SCENE_M, OrthophotoError, PhotoSource
 from xview_localizer.simulation.town import TownError
 
-GROUP_SIZE = 4  # images that share an aerial image
 TRIES = 8  # windows that are tried until one has room for a camera
 STYLE = "orthophoto"
 

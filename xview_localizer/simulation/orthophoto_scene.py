@@ -27,7 +27,7 @@ from xview_localizer.simulation.orthophoto_objects import (
 from xview_localizer.simulation.photo import FINEST_PHOTO_M, SCENE_M, Photo
 from xview_localizer.simulation.render import Scene
 from xview_localizer.simulation.segmentation import SEGMENT_M, Segments, segment
-from xview_localizer.simulation.town import TownError
+from xview_localizer.simulation.town import RAY_LENGTH_M, TownError
 from xview_localizer.simulation.view import StreetView
 
 CAMERA_REACH_M = 14.0  # from the middle of the scene, where even a small photo is not mirrored yet
@@ -67,7 +67,7 @@ class OrthophotoScene(StreetView):
         grid = RasterGrid(bounds.west_m, bounds.north_m, metres_per_pixel, rows, columns)
         shift_m = rng.uniform(-1, 1, 2) * LARGEST_SHIFT_M / np.sqrt(2)
         centres = grid.cell_centres_xy_m + shift_m
-        start = np.column_stack([centres, np.full(len(centres), 60.0)])
+        start = np.column_stack([centres, np.full(len(centres), RAY_LENGTH_M)])
         down = np.broadcast_to([0.0, 0.0, -1.0], start.shape)
         # Light of 1 on flat ground, so that the photo keeps its colours outside of new shadows.
         sun = float(capture.sun_rgb.mean() * capture.sun_direction[2])
@@ -80,7 +80,7 @@ class OrthophotoScene(StreetView):
             visibility_m=np.inf,
         )
         hits = self.aerial_scene.cast(start, down)
-        linear = self.aerial_scene.shade(start, down, hits, metres_per_pixel / 60.0, even)
+        linear = self.aerial_scene.shade(start, down, hits, metres_per_pixel / RAY_LENGTH_M, even)
         image = even.develop(linear.reshape(rows, columns, 3), rng)
         return AerialImage(image, np.ones((rows, columns), dtype=bool), grid)
 

@@ -24,6 +24,7 @@ from xview_localizer.image_file import write_image
 from xview_localizer.simulation.camera_places import places_of_images, places_of_keyframes
 from xview_localizer.simulation.capture import Capture
 from xview_localizer.simulation.families import CLASSIC, family_names
+from xview_localizer.simulation.layout import unit_circle
 from xview_localizer.simulation.town import SIZE_M, Town
 from xview_localizer.simulation.varied import (
     LEAN_SIGMA,
@@ -40,6 +41,12 @@ from xview_localizer.simulation.varied import (
 CROP_M = 120.0
 # Least distance of a camera from the town's edge, so that most of its crop lies in the town.
 EDGE_M = CROP_M / 2 - 14
+# Greatest distance of the crop's middle from the image that it is drawn around, east and north. The other images of
+# the crop lie around that one: single ones on both sides, those of a drive before it.
+OFF_MIDDLE_M, OFF_MIDDLE_OF_DRIVE_M = 10.0, 8.0
+GROUP_SIZE = 4  # single images that share a crop
+PLAIN_METRES_PER_PIXEL = (0.15, 0.2, 0.24, 0.3)  # of which each crop draws one, unless the set is varied
+KEYFRAME_SEC = 0.5  # between the images of a short drive
 PRIOR_RADIUS_M = 20.0
 MAX_DEPTH_M = 65.5  # the range of 16-bit millimetres
 
@@ -49,7 +56,8 @@ class PairsConfig:
     """Settings of a data set.
 
     `kind` is "equirectangular" or "pinhole"; `keyframes` > 1 makes short drives of that many images (camera_places.py);
-    `heading_sigma_deg` adds a heading to the prior.
+    `heading_sigma_deg` adds a heading to the prior, drawn uniformly within that of the truth: like the prior's disc it
+    is a bound for the solver, here a wide one.
     """
 
     kind: str = "equirectangular"
@@ -148,7 +156,8 @@ def _write_town(job: tuple[Path, int, PairsConfig]) -> list[dict]:
     entries: list[dict] = []
     crop = 0
     while len(entries) < config.images_per_town:
-        count = min(config.images_per_town - len(entries), 4 if config.keyframes == 1 else config.keyframes)
+        group = GROUP_SIZE if config.keyframes == 1 else config.keyframes
+        count = min(config.images_per_town - len(entries), group)
         entries += _write_crop(out, town, f"{seed:06d}_{crop}", count, config, rng)
         crop += 1
     return [entry | {"style": family} for entry in entries]
@@ -195,7 +204,7 @@ def write_images(
         }
         if is_drive:
             odom = _pose_entry(odometry.x_m, odometry.y_m, odometry.yaw_rad)
-            entry |= {"sequence": name, "stamp": 0.5 * index, "odom": odom}
+            entry |= {"sequence": name, "stamp": KEYFRAME_SEC * index, "odom": odom}
         entries.append(entry)
     return entries
 
@@ -217,11 +226,11 @@ def _write_aerial(
 
     In varied data sets buildings lean more, and some photos are joined from two flights.
     """
-    reach_m = 8.0 if config.keyframes > 1 else 10.0
+    reach_m = OFF_MIDDLE_OF_DRIVE_M if config.keyframes > 1 else OFF_MIDDLE_M
     limit_m = config.town_size_m / 2 - CROP_M / 2
     centre = np.array([anchor.x_m, anchor.y_m]) + rng.uniform(-reach_m, reach_m, 2)
     centre = np.clip(centre, -limit_m, limit_m)
-    metres_per_pixel = float(rng.choice(METRES_PER_PIXEL if config.varied else [0.15, 0.2, 0.24, 0.3]))
+    metres_per_pixel = float(rng.choice(METRES_PER_PIXEL if config.varied else PLAIN_METRES_PER_PIXEL))
     half_m = round(CROP_M / 2 / metres_per_pixel) * metres_per_pixel
     bounds, capture = Bounds.around(*centre, half_m), _capture(config, rng, aerial=True)
     if config.varied and isinstance(world, Town):
@@ -271,7 +280,7 @@ def _prior(pose: Pose2, centre: np.ndarray, config: PairsConfig, rng: np.random.
 def prior_disc(xy_m: np.ndarray, rng: np.random.Generator) -> dict:
     """A `prior` record with the truth `xy_m` [2] uniformly inside its disc."""
     radius_m, angle_rad = PRIOR_RADIUS_M * np.sqrt(rng.random()), rng.uniform(0, 2 * np.pi)
-    x, y = xy_m + radius_m * np.array([np.cos(angle_rad), np.sin(angle_rad)])
+    x, y = xy_m + radius_m * unit_circle(angle_rad)
     return {"x": float(x), "y": float(y), "sigma_m": PRIOR_RADIUS_M}
 
 

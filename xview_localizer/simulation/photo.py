@@ -16,7 +16,7 @@ SCENE_M = 160.0  # side of the scenes that are made of photos
 FINEST_PHOTO_M = 0.1  # per pixel; finer photos are averaged
 LEAST_SIDE_M = 40.0  # of a photo; a scene continues it by its mirror image
 LEAST_CONTRAST = 4.0  # standard deviation of the brightness; with less there is no texture to match
-METRES_PER_PIXEL = (0.01, 0.7)  # accepted range; roofs and cars cannot be told apart in coarser photos
+SCALES_M_PER_PX = (0.01, 0.7)  # accepted; roofs and cars cannot be told apart in coarser photos
 
 
 class OrthophotoError(ValueError):
@@ -35,7 +35,7 @@ class Photo:
     name: str
 
     def __post_init__(self) -> None:
-        least, most = METRES_PER_PIXEL
+        least, most = SCALES_M_PER_PX
         if not least <= self.metres_per_pixel <= most:
             raise OrthophotoError(
                 f"{self.name} has {self.metres_per_pixel:g} m/px; scenes need {least:g} to {most:g} m/px"

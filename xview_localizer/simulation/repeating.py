@@ -5,7 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from xview_localizer.simulation.classic_layout import car_slots
-from xview_localizer.simulation.layout import SAMPLE_M, Box, Building, Layout, Rectangle, Street, Tree, beside
+from xview_localizer.simulation.layout import (
+    SAMPLE_M,
+    Box,
+    Building,
+    Layout,
+    Rectangle,
+    Street,
+    Tree,
+    along_town_m,
+    beside,
+    left_of,
+    unit_circle,
+    yaw_of,
+)
 from xview_localizer.simulation.style import TownStyle
 
 VACANT_EVERY_M = 70.0  # mean distance between vacant plots along one street, counting both its sides
@@ -39,10 +52,9 @@ def make_repeating_layout(rng: np.random.Generator, style: TownStyle, size_m: fl
 
 
 def _streets(rng: np.random.Generator, style: TownStyle, size_m: float) -> tuple[Street, ...]:
-    along_m = np.arange(-0.75 * size_m, 0.75 * size_m, SAMPLE_M)
-    angle_rad = rng.uniform(0, np.pi)
-    direction = np.array([np.cos(angle_rad), np.sin(angle_rad)])
-    normal = np.array([-direction[1], direction[0]])
+    along_m = along_town_m(size_m)
+    direction = unit_circle(rng.uniform(0, np.pi))
+    normal = left_of(direction)
     offsets_m = (np.arange(style.streets_along) - (style.streets_along - 1) / 2) * style.street_spacing_m
     return tuple(
         Street(along_m[:, None] * direction + offset_m * normal, style.road_width_m) for offset_m in offsets_m
@@ -70,7 +82,7 @@ class _Plot:
     def place(self, street: Street, along: int, side: float) -> Rectangle:
         """The house of the plot `along` samples down the street; side 1 is on the left."""
         x, y = street.line_xy_m[along] + side * self._house_left_m * street.left[along]
-        yaw_rad = float(np.arctan2(*street.direction[along][::-1]))
+        yaw_rad = yaw_of(street.direction[along])
         return Rectangle(float(x), float(y), yaw_rad, self._front_m, self._depth_m)
 
     def building(self, at: Rectangle, rng: np.random.Generator) -> Building:

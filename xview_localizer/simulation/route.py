@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from xview_localizer.geometry.pose import Pose2, distance_along_m
-from xview_localizer.simulation.layout import Street
+from xview_localizer.simulation.layout import Street, lane_offset_m
 from xview_localizer.simulation.town import Town, TownError
 
 MIN_LENGTH_M = 60.0
@@ -16,6 +16,11 @@ SHORTEST_SHARE = 0.8  # accepted share of a route's length: smoothing cuts corne
 PATH_STEP_M = 0.25
 # A car blocks a path where its middle is closer than this: half its length, the camera's clearance and a margin.
 CAR_IN_THE_WAY_M = 4.0
+SHORTEST_WALK_M = 20.0  # a shorter one cannot be smoothed; its path is cut to the wanted length
+TRIES = 60  # random walks, of which the longest free one is taken
+LONG_ENOUGH_SHARE = 0.95  # of the wanted length: no further walks are tried
+OBSTACLE_STEP = 8  # a path is checked for obstacles at every so many of its points, 2 m apart
+TURN_SHARE = 0.6  # of the junctions that a walk comes to
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,11 @@ def plan_route(town: Town, length_m: float, margin_m: float, rng: np.random.Gene
     """
     least_m = min(MIN_LENGTH_M, SHORTEST_SHARE * length_m)
     best = np.zeros((0, 2))
-    for _ in range(60):
+    for _ in range(TRIES):
         path = _lane(_walk(town, length_m, town.layout.size_m / 2 - margin_m, rng), town)
-        if len(path) > len(best) and not any(town.is_blocked(point) for point in path[::8]):
+        if len(path) > len(best) and not any(town.is_blocked(point) for point in path[::OBSTACLE_STEP]):
             best = path
-        if len(best) * PATH_STEP_M >= 0.95 * length_m:
+        if len(best) * PATH_STEP_M >= LONG_ENOUGH_SHARE * length_m:
             break
     if len(best) * PATH_STEP_M < least_m:
         raise TownError(
@@ -88,13 +93,13 @@ def _walk(town: Town, length_m: float, limit_m: float, rng: np.random.Generator)
     step = int(rng.choice([-1, 1]))
     index = int(inside[0] if step > 0 else inside[-1])
     walked: list[np.ndarray] = []
-    while len(walked) < length_m:
+    while len(walked) < max(length_m, SHORTEST_WALK_M):
         if not 0 <= index < len(street.line_xy_m) or np.abs(street.line_xy_m[index]).max() > limit_m:
             break
         point_xy_m = street.line_xy_m[index]
         walked.append(point_xy_m)
         crossing = _crossing(streets, street, point_xy_m)
-        if crossing is not None and rng.random() < 0.6:
+        if crossing is not None and rng.random() < TURN_SHARE:
             street, index = crossing
             step = int(rng.choice([-1, 1]))
             index += 3 * step
@@ -118,14 +123,13 @@ def _crossing(
 
 def _lane(centre: np.ndarray, town: Town) -> np.ndarray:
     """The walk [N, 2] smoothed, moved to the right-hand lane and resampled to PATH_STEP_M."""
-    if len(centre) < 20:
+    if len(centre) < SHORTEST_WALK_M:
         return np.zeros((0, 2))
     smooth = gaussian_filter1d(centre, 4.0, axis=0, mode="nearest")
     tangent = np.gradient(smooth, axis=0)
     tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)
     narrowest_m = min(street.width_m for street in town.layout.streets)
-    lateral_m = max(0.5, min(narrowest_m / 4, narrowest_m / 2 - 2.4))
-    lane = smooth + lateral_m * np.column_stack([tangent[:, 1], -tangent[:, 0]])
+    lane = smooth + lane_offset_m(narrowest_m, 0.5) * np.column_stack([tangent[:, 1], -tangent[:, 0]])
     along_m = distance_along_m(lane)
     at_m = np.arange(0, along_m[-1], PATH_STEP_M)
     lane = np.column_stack([np.interp(at_m, along_m, lane[:, k]) for k in (0, 1)])

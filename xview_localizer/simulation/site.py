@@ -11,9 +11,11 @@ from shapely.geometry import LineString, Point, Polygon
 
 from xview_localizer.simulation.elements import House, Part, Patch, Plant, Plot
 from xview_localizer.simulation.family import Palette, Range
-from xview_localizer.simulation.layout import Rectangle, beside
+from xview_localizer.simulation.layout import Rectangle, beside, left_of, yaw_of
 
 CELL_M = 0.5  # resolution of the occupancy raster
+CORNER_M = 0.2  # between a block's corner and its first house
+NEIGHBOUR_SHRINK = 0.86  # houses in a row may touch, while the occupancy raster is coarse
 
 
 class Occupancy:
@@ -96,9 +98,7 @@ class Site:
                 return place
         return None
 
-    def fronts(
-        self, setback_m: float, least_m: float, most_m: float, gap_m: Range, depth_m: Range
-    ) -> Iterator[Rectangle]:
+    def fronts(self, setback_m: float, front_m: Range, gap_m: Range, depth_m: Range) -> Iterator[Rectangle]:
         """Free rectangles along the block's edge: their length is along the edge, their side 2 faces the street."""
         inner = self.ground.buffer(-setback_m).simplify(0.6)
         for piece in getattr(inner, "geoms", [inner]):
@@ -110,35 +110,32 @@ class Site:
                 else np.array(piece.exterior.coords)[::-1]
             )
             for start, end in zip(ring[:-1], ring[1:], strict=True):
-                yield from self._along_edge(start, end, piece, least_m, most_m, gap_m, depth_m)
+                yield from self._along_edge(start, end, piece, front_m, gap_m, depth_m)
 
     def _along_edge(
         self,
         start: np.ndarray,
         end: np.ndarray,
         inside: Polygon,
-        least_m: float,
-        most_m: float,
+        front_m: Range,
         gap_m: Range,
         depth_m: Range,
     ) -> Iterator[Rectangle]:
         length_m = float(np.linalg.norm(end - start))
         along = (end - start) / max(length_m, 1e-6)
-        right = np.array([along[1], -along[0]])
-        if inside.contains(Point((start + end) / 2 + 0.5 * right)):
-            inward = right
-        else:
-            inward = -right
-        at_m = 0.2
-        while at_m + least_m < length_m:
-            front_m = min(self.rng.uniform(least_m, most_m), length_m - at_m)
+        right = -left_of(along)
+        is_on_right = inside.contains(Point((start + end) / 2 + 0.5 * right))
+        inward = right if is_on_right else -right
+        yaw_rad = yaw_of(along if is_on_right else -along)
+        at_m = CORNER_M
+        while at_m + front_m[0] < length_m:
+            width_m = min(self.rng.uniform(*front_m), length_m - at_m)
             reach_m = self.rng.uniform(*depth_m)
-            middle = start + (at_m + front_m / 2) * along + inward * reach_m / 2
-            yaw_rad = float(np.arctan2(*(along if inward @ right > 0 else -along)[::-1]))
-            place = Rectangle(*middle.tolist(), yaw_rad, front_m, reach_m)
-            if self.taken.claim(place.corners, 0.86):
+            middle = start + (at_m + width_m / 2) * along + inward * reach_m / 2
+            place = Rectangle(*middle.tolist(), yaw_rad, width_m, reach_m)
+            if self.taken.claim(place.corners, NEIGHBOUR_SHRINK):
                 yield place
-            at_m += front_m + self.rng.uniform(*gap_m)
+            at_m += width_m + self.rng.uniform(*gap_m)
 
     def house(
         self, place: Rectangle, front: int = 2, storeys: int | None = None, wings: float = 0.3

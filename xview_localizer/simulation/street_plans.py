@@ -7,13 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from xview_localizer.simulation.family import Family
-from xview_localizer.simulation.layout import SAMPLE_M, Street, unit_circle
+from xview_localizer.simulation.layout import SAMPLE_M, Street, along_town_m, left_of, unit_circle
 
 Plan = Callable[[np.random.Generator, Family, float], tuple[Street, ...]]
-
-
-def _along_m(size_m: float) -> np.ndarray:
-    return np.arange(-0.75 * size_m, 0.75 * size_m, SAMPLE_M)
 
 
 def _wavy(rng: np.random.Generator, family: Family, along_m: np.ndarray) -> np.ndarray:
@@ -25,11 +21,11 @@ def _wavy(rng: np.random.Generator, family: Family, along_m: np.ndarray) -> np.n
 
 def star(rng: np.random.Generator, family: Family, size_m: float) -> tuple[Street, ...]:
     """Winding paths that cross near the middle, each at its own place, and one that passes by."""
-    along_m, count = _along_m(size_m), int(rng.integers(3, 5))
+    along_m, count = along_town_m(size_m), int(rng.integers(3, 5))
     first_rad, streets = rng.uniform(0, np.pi), []
     for number in range(count + 1):
         direction = unit_circle(first_rad + number * np.pi / count + rng.normal(0, family.skew_rad))
-        normal = np.array([-direction[1], direction[0]])
+        normal = left_of(direction)
         passing_m = rng.choice([-1, 1]) * rng.uniform(28, 45) if number == count else rng.normal(0, 9)
         line = along_m[:, None] * direction + (passing_m + _wavy(rng, family, along_m))[:, None] * normal
         streets.append(Street(line, rng.uniform(*family.road_width_m)))
@@ -44,15 +40,15 @@ def contours(rng: np.random.Generator, family: Family, size_m: float) -> tuple[S
     spacing_m = rng.uniform(*family.spacing_m)
     for offset_m in spacing_m * np.arange(-1, 2) + rng.normal(0, 4):
         radius_m = hill_m + offset_m
-        arc_m = _along_m(size_m)
+        arc_m = along_town_m(size_m)
         angle_rad = middle_rad + arc_m / radius_m
         reach_m = radius_m + _wavy(rng, family, arc_m)
         line = centre + reach_m[:, None] * np.column_stack([np.cos(angle_rad), np.sin(angle_rad)])
         streets.append(Street(line, width_m * rng.uniform(0.85, 1.2)))
     for shift_m in rng.uniform(-50, 50, int(rng.integers(1, 3))):
         direction = unit_circle(middle_rad + rng.normal(0, family.skew_rad))
-        normal = np.array([-direction[1], direction[0]])
-        along_m = _along_m(size_m)
+        normal = left_of(direction)
+        along_m = along_town_m(size_m)
         line = along_m[:, None] * direction + (shift_m + _wavy(rng, family, along_m))[:, None] * normal
         streets.append(Street(line, width_m))
     return tuple(streets)
@@ -60,9 +56,9 @@ def contours(rng: np.random.Generator, family: Family, size_m: float) -> tuple[S
 
 def strip(rng: np.random.Generator, family: Family, size_m: float) -> tuple[Street, ...]:
     """A wide trunk road, a narrower service road beside it, and links between and beyond them."""
-    along_m, width_m = _along_m(size_m), rng.uniform(*family.road_width_m)
+    along_m, width_m = along_town_m(size_m), rng.uniform(*family.road_width_m)
     direction = unit_circle(rng.uniform(0, 2 * np.pi))
-    normal = np.array([-direction[1], direction[0]])
+    normal = left_of(direction)
     bend = _wavy(rng, family, along_m)
     trunk_m, service_m = rng.uniform(-38, -22), rng.uniform(18, 34)
     streets = [

@@ -31,7 +31,7 @@ def terrace(site: Site) -> None:
                 if garage:
                     site.plot.box(garage, 0, 2.4, site.palette.wall(), (96, 96, 98))
             court.scatter(0.25)
-    for place in site.fronts(setback_m, front_m, front_m, (ROW_GAP_M, ROW_GAP_M), (depth_m, depth_m)):
+    for place in site.fronts(setback_m, (front_m, front_m), (ROW_GAP_M, ROW_GAP_M), (depth_m, depth_m)):
         _row_house(site, place, model)
         _front_and_yard(site, place, setback_m, yard_m)
 

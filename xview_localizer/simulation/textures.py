@@ -42,7 +42,7 @@ def _stones(
     return tile - joint * (joint_x | joint_y) + 0.25 * periodic_noise(rng, [40, 6, 2])
 
 
-def _stripes(rng: np.random.Generator, pitch_m: float, sharp: bool) -> np.ndarray:
+def _stripes(pitch_m: float, sharp: bool) -> np.ndarray:
     count = max(1, round(TILE_PX * TEXEL_M / pitch_m))
     wave = np.sin(2 * np.pi * np.arange(TILE_PX, dtype=np.float32) * count / TILE_PX)[:, None]
     return (np.sign(wave) if sharp else wave) * np.ones((1, TILE_PX), np.float32)
@@ -56,9 +56,9 @@ def make_tiles(rng: np.random.Generator) -> dict[str, np.ndarray]:
     return {
         "grass": grass,
         "meadow": 0.7 * grass + 0.9 * periodic_noise(rng, [12, 3]),
-        "mown": 0.5 * grass + 0.8 * _stripes(rng, rng.uniform(1.5, 4), True),
+        "mown": 0.5 * grass + 0.8 * _stripes(rng.uniform(1.5, 4), True),
         "leaves": periodic_noise(rng, [30, 4, 2]),
-        "crop": 0.5 * grass + _stripes(rng, rng.uniform(0.5, 3), False),
+        "crop": 0.5 * grass + _stripes(rng.uniform(0.5, 3), False),
         "soil": periodic_noise(rng, [120, 30, 8, 3]),
         "gravel": periodic_noise(rng, [60, 4, 2, 2]),
         "asphalt": fine,

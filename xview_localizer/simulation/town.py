@@ -32,8 +32,8 @@ from xview_localizer.simulation.style import TownStyle
 from xview_localizer.simulation.view import StreetView
 
 SIZE_M = 200.0
-FLYING_HEIGHT_M = 1000.0
-RAY_LENGTH_M = 60.0  # from the start of an orthophoto's ray to the ground: above all buildings
+# From the start of an orthophoto's ray to the ground: above all buildings, and low, since Embree works in float32.
+RAY_LENGTH_M = 60.0
 FELLED_SHARE = 0.06  # of plants, removed between the view from the street and the one from the air
 CAR_STAYS_SHARE = 0.35  # of parked cars that are seen both from the street and from the air
 
@@ -61,12 +61,9 @@ class Town(StreetView):
         style = style or TownStyle.sample(rng)
         layout = (make_repeating_layout if style.repeat_m else make_classic_layout)(rng, style, size_m)
         ground = paint_classic_ground(rng, layout)
-        share = style.parked_car_share
-        stays = rng.random(len(layout.car_slots)) < share * CAR_STAYS_SHARE
-        leaves = share * (1 - CAR_STAYS_SHARE)
-        parked, parked_later = (stays | (rng.random(len(stays)) < leaves) for _ in ("street", "air"))
-        scenes = (Scene(ground, _mesh(layout, cars, seed)) for cars in (parked, parked_later))
-        return cls(seed, layout, ground, parked, *scenes)
+        parked = _parked(rng, layout)
+        scenes = (Scene(ground, _mesh(layout, cars, seed)) for cars in parked)
+        return cls(seed, layout, ground, parked[0], *scenes)
 
     @classmethod
     def of_family(cls, seed: int, family: str, size_m: float = SIZE_M) -> Town:
@@ -84,9 +81,7 @@ class Town(StreetView):
         )
         layout = make_family_layout(rng, habits, style, size_m)
         grounds = paint_family_grounds(rng, layout)
-        stays = rng.random(len(layout.car_slots)) < style.parked_car_share * CAR_STAYS_SHARE
-        leaves = style.parked_car_share * (1 - CAR_STAYS_SHARE)
-        cars = [stays | (rng.random(len(stays)) < leaves) for _ in grounds]
+        cars = _parked(rng, layout)
         felled = rng.random(len(layout.elements.plants)) < FELLED_SHARE
         standing = (plant for plant, gone in zip(layout.elements.plants, felled, strict=True) if not gone)
         later = replace(layout.elements, plants=tuple(standing))
@@ -119,11 +114,8 @@ class Town(StreetView):
         linear = np.empty((fine.rows * fine.columns, 3), np.float32)
         centres = fine.cell_centres_xy_m
         for chunk in np.array_split(np.arange(len(centres)), max(1, len(centres) // 400_000)):
-            travel_m = FLYING_HEIGHT_M / -direction[2]
             ground = np.column_stack([centres[chunk], np.zeros(len(chunk))])
-            origin = ground - travel_m * direction
-            # Embree works in float32: rays that start low keep centimetres.
-            start = origin + (travel_m - RAY_LENGTH_M) * direction
+            start = ground - RAY_LENGTH_M * direction
             rays = np.broadcast_to(direction, start.shape)
             hits = self.aerial_scene.cast(start, rays)
             pixel_rad = fine.spacing_m / RAY_LENGTH_M
@@ -134,6 +126,16 @@ class Town(StreetView):
         image = capture.develop(coarse, rng)
         grid = RasterGrid(bounds.west_m, bounds.north_m, metres_per_pixel, rows, columns)
         return AerialImage(image, np.ones((rows, columns), dtype=bool), grid)
+
+
+def _parked(rng: np.random.Generator, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Whether a car stands in each slot [slots], as seen from the street and from the air at another hour."""
+    share = layout.style.parked_car_share
+    stays = rng.random(len(layout.car_slots)) < share * CAR_STAYS_SHARE
+    leaves = share * (1 - CAR_STAYS_SHARE)
+    from_street = stays | (rng.random(len(stays)) < leaves)
+    from_air = stays | (rng.random(len(stays)) < leaves)
+    return from_street, from_air
 
 
 def _mesh(layout: Layout, parked: np.ndarray, seed: int) -> Mesh:

@@ -11,12 +11,20 @@ from xview_localizer.engines.tensorrt.library import TensorRtLibrary
 log = logging.getLogger(__name__)
 
 
+SUFFIX = ".timings"
+
+
+def timing_caches(folder: Path) -> list[Path]:
+    """The timing caches in a folder of engines."""
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
 class TimingCache:
     """One file for each runtime, version and GPU; a file that does not fit is replaced."""
 
     def __init__(self, folder: Path, library: TensorRtLibrary, gpu: str) -> None:
         about = f"{library.name}-{library.version}-{gpu}".replace("/", "_").replace(" ", "_")
-        self.path = folder / f"{about}.timings"
+        self.path = folder / f"{about}{SUFFIX}"
 
     def load(self, config) -> None:
         """Load the stored times into a builder's config."""
