@@ -22,7 +22,8 @@ def observation(seed, cells, stamp_sec=7.0, **changes):
     rays = rng.normal(size=(cells, 3))
     given = {
         "ground_xy_m": rng.normal(0, 10, (cells, 2)), "camera_xy_m": rng.normal(0, 1, 2),
-        "descriptor": rng.normal(size=(cells, 4)).astype(np.float32), "dustbin": rng.normal(size=cells), "covered_area": rng.uniform(0.0, 3.0, cells),
+        "descriptor": rng.normal(size=(cells, 4)).astype(np.float32), "dustbin": rng.normal(size=cells),
+        "covered_area": rng.uniform(0.0, 3.0, cells),
         "scale_known": True, "depth_source": "network", "stamp_sec": stamp_sec, "timings_ms": {"describe": 3.0},
         "rays_level": rays / np.linalg.norm(rays, axis=1, keepdims=True),
     }  # fmt: skip

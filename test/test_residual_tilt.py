@@ -18,8 +18,8 @@ HEIGHT_M = 1.7
 def observation(ground_xy_m, height=HEIGHT_M) -> Observation:
     cells = len(ground_xy_m)
     return Observation(
-        np.array(ground_xy_m, dtype=float), np.zeros(2), np.ones((cells, 4)), np.zeros(cells), np.ones(cells), True, "network",
-        stamp_sec=1.0, height=height,
+        np.array(ground_xy_m, dtype=float), np.zeros(2), np.ones((cells, 4)), np.zeros(cells), np.ones(cells), True,
+        "network", stamp_sec=1.0, height=height,
     )  # fmt: skip
 
 

@@ -10,7 +10,9 @@ from xview_localizer.geometry.pose import Pose2, Prior
 from xview_localizer.observation import IDENTITY_POSE, Observation, PlacedObservation
 from xview_localizer.slopes import SLOPE_FROM_RAD, observed_on_each_ground, on_each_ground
 
-SEEN = Observation(np.ones((3, 2)), np.zeros(2), np.ones((3, 4)), np.zeros(3), np.ones(3), True, "network", stamp_sec=1.0)
+SEEN = Observation(
+    np.ones((3, 2)), np.zeros(2), np.ones((3, 4)), np.zeros(3), np.ones(3), True, "network", stamp_sec=1.0
+)
 
 
 def gravity(lean_deg: float, towards_deg: float) -> np.ndarray:

@@ -43,7 +43,14 @@ def observed_at(truth: Pose2, aerial) -> PlacedObservation:
     column, row = np.floor(aerial.grid.uv_from_xy(truth.transform(ground_xy_m))).astype(int).T
     descriptor = aerial.descriptor[row * aerial.grid.columns + column]
     observation = Observation(
-        ground_xy_m, np.zeros(2), descriptor, np.full(600, -5.0, np.float32), np.full(600, 9.0), True, "network", 0.0
+        ground_xy_m,
+        np.zeros(2),
+        descriptor,
+        np.full(600, -5.0, np.float32),
+        np.full(600, 9.0),
+        True,
+        "network",
+        0.0,
     )
     return PlacedObservation(observation, IDENTITY_POSE)
 

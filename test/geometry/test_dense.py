@@ -191,6 +191,23 @@ def test_cells_of_weight_zero_have_no_effect():
     )
 
 
+def test_places_are_judged_by_the_cells_that_tell_them_apart():
+    """Many cells near the camera match at a wrong place, a few further off at the right one."""
+    rng = np.random.default_rng(24)
+    right, wrong = Pose2(10.0, 5.0, 0.5), Pose2(-9.0, -6.0, -2.0)
+    far, near = (ambiguous_field(rng, pose, GRID, cells) for pose, cells in ((right, 100), (wrong, 400)))
+    both = MatchField.of_one_image(
+        np.concatenate([far.lifted_xy_m, near.lifted_xy_m]),
+        np.concatenate([far.likelihood_ratio, near.likelihood_ratio]),
+        np.concatenate([far.inlier_probability, near.inlier_probability]),
+        GRID,
+    )
+    for place_weight, expected in (((1.0, 1.0), wrong), ((1.0, 0.1), right)):
+        field = replace(both, place_weight=np.repeat(place_weight, (100, 400)))
+        only_one = replace(CONFIG, max_modes=1)
+        assert pose_error(solve_dense(field, PRIOR, only_one, 0).modes[0].pose, expected)[0] < 0.5
+
+
 def test_an_expected_pose_is_a_mode_of_its_own():
     """A rival too weak to be among the best of a search is reported where the robot may be, and only there."""
     rng = np.random.default_rng(23)

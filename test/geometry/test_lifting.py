@@ -76,9 +76,7 @@ def test_cells_cover_the_ground_between_their_corners():
     """Against the area of the quadrilateral in which the four corner rays of a cell meet the ground."""
     azimuth_deg, elevation_deg = np.arange(-40, 40, 3.5), np.arange(-12, -50, -1.75)
     rays = directions(np.radians(azimuth_deg), np.radians(elevation_deg))
-    corners = directions(
-        np.radians(np.arange(-41.75, 40, 3.5)), np.radians(np.arange(-11.125, -50.5, -1.75))
-    )
+    corners = directions(np.radians(np.arange(-41.75, 40, 3.5)), np.radians(np.arange(-11.125, -50.5, -1.75)))
     ground_m = corners[..., :2] * (HEIGHT_M / -corners[..., 2:])
     diagonal, other = ground_m[1:, 1:] - ground_m[:-1, :-1], ground_m[1:, :-1] - ground_m[:-1, 1:]
     expected_m2 = np.abs(diagonal[..., 0] * other[..., 1] - diagonal[..., 1] * other[..., 0]) / 2

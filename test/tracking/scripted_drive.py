@@ -119,7 +119,15 @@ class ScriptedLocalizer:
 
 def observation(stamp_sec: float, reason: str = "") -> Observation:
     return Observation(
-        np.ones((3, 2)), np.zeros(2), np.ones((3, 4)), np.zeros(3), np.ones(3), True, "network", stamp_sec, reason
+        np.ones((3, 2)),
+        np.zeros(2),
+        np.ones((3, 4)),
+        np.zeros(3),
+        np.ones(3),
+        True,
+        "network",
+        stamp_sec,
+        reason,
     )
 
 

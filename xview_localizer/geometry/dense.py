@@ -2,7 +2,8 @@
 
 score(pose) = sum_n w_n log(pi_n p(cell the pose sends n to | n) M + 1 - pi_n). Proposals come from an exhaustive
 coarse vote over the prior and from the expected poses; the best are refined by soft-assignment Procrustes, and the
-posterior around each mode gives its pose and covariance.
+posterior around each mode gives its pose and covariance. Which mode is the right one is judged by the same score with
+the cells' `place_weight` in place of w_n.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from xview_localizer.geometry.voting import VotingConfig, vote
 
 NO_EVIDENCE = 1e-3  # log ratio below which a cell is as good as uniform
 # Whichever place an image shows, its cells have errors in common (depth, season, the camera's attitude), so that more
-# cells make it no surer: an image's evidence is that of cells of this total weight at most.
+# cells make it no surer: an image's evidence is that of cells of this total `place_weight` at most.
 MAX_IMAGE_WEIGHT = 375.0
 
 
@@ -116,8 +117,9 @@ def solve_dense(
     modes = distinct_modes(a, t, log_density, config.mode_separation_m, config.mode_separation_rad)
     if not len(modes):
         return PoseModes(reason="no hypothesis agrees with the prior and the scale bounds")
+    log_evidence, _ = _evidence_for_places(evidence, config, a[modes], t[modes])
     worth = np.full(len(a), -np.inf)
-    worth[modes] = _evidence_for_places(evidence, config, a[modes], t[modes])[0] + gate.log_density(a[modes], t[modes])
+    worth[modes] = log_evidence + gate.log_density(a[modes], t[modes])
     kept = _kept(modes[np.argsort(-worth[modes], kind="stable")], a, t, config, expected)
     covariances = _assignment_covariances(evidence, a[kept], t[kept], gate, config)
     behind = worth[kept[0]] - worth[kept]
