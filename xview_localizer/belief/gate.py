@@ -25,7 +25,7 @@ class GateConfig:
     """
 
     min_confidence: float = 0.98
-    first_min_confidence: float = 0.99
+    first_min_confidence: float = 0.995
     max_position_sigma_m: float = 3.0
 
 
