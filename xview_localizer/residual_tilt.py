@@ -1,7 +1,7 @@
 """How far the ground is tilted against what mounting and IMU say, by how well an image matches at its accepted pose.
 
 The cells of an image are lifted onto ground that is tilted a little more, to either side about either axis, and the
-pose is solved for again. The parabola through the three log evidences of an axis has its vertex at the tilt that
+pose is solved for again. The parabola through the three mean scores of an axis has its vertex at the tilt that
 matches best. One image's answer is good to about 0.6°, so only the median of many shows that a mounting is wrong.
 """
 
@@ -47,12 +47,12 @@ def residual_tilt_rad(localizer: Localizer, observation: Observation, pose: Pose
         return None
     near = Prior(pose.x_m, pose.y_m, NEAR_M, pose.yaw_rad, NEAR_YAW_RAD)
 
-    def log_evidence(tilt_rad: np.ndarray) -> float:
-        modes = localizer.modes([PlacedObservation(tilted(observation, tilt_rad), IDENTITY_POSE)], near).modes
-        return modes[0].log_evidence if modes else -np.inf
+    def score_per_cell(tilt_rad: np.ndarray) -> float:
+        modes = localizer.modes([PlacedObservation(tilted(observation, tilt_rad), IDENTITY_POSE)], near)
+        return modes.score_per_cell if modes.modes else -np.inf
 
-    level = log_evidence(np.zeros(2))
-    either_side = [[log_evidence(sign * STEP_RAD * axis) for sign in (-1.0, 1.0)] for axis in np.eye(2)]
+    level = score_per_cell(np.zeros(2))
+    either_side = [[score_per_cell(sign * STEP_RAD * axis) for sign in (-1.0, 1.0)] for axis in np.eye(2)]
     if not np.isfinite([level, *np.ravel(either_side)]).all():
         return None
     return STEP_RAD * np.array([_vertex(before, level, after) for before, after in either_side])

@@ -470,7 +470,8 @@ def test_one_accepted_image_in_ten_is_examined_for_a_tilt(localizer, small_town)
         intake.on_answer(seen, answer(fix))
     assert len(intake.doubts.current()) == known
     intake.on_answer(seen, answer(fix))
-    assert "the robot's rear 2° lower" in intake.doubts.current()[known]
+    # One image tells that there is a tilt, not well about which axis; the node takes the median of many.
+    assert "images match the map best with the robot's" in intake.doubts.current()[known]
 
 
 def test_answers_and_doubts_may_come_from_two_threads(monkeypatch):
