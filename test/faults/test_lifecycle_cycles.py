@@ -8,8 +8,8 @@ from campaign import make_drive
 from lifecycle_cycles import run_cycles
 
 CYCLES = 5
-# A localizer that is still held takes 130 to 200 MB a cycle.
-GROWTH_MB = 60.0
+# A localizer that is still held takes 130 to 200 MB a cycle. What the allocator keeps varies by up to 75 MB under load.
+GROWTH_MB = 100.0
 
 
 def test_nothing_stays_behind_of_a_node_that_is_deactivated_while_its_map_hangs(domain, tmp_path):
