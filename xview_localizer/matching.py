@@ -43,10 +43,11 @@ def match(
     At most `max_cells` ground cells are drawn, half of them from the current image. Their weights make each image count
     as if all of its cells had been matched, and K images together as `independent_images` of them.
     """
-    chosen = _drawn_cells(placed, config, seed)
+    all_weights = [cell_weight(np.linalg.norm(item.observation.ground_xy_m, axis=1)) for item in placed]
+    chosen = _drawn_cells(placed, all_weights, config, seed)
     overlap_discount = independent_images(placed, config.independence_m) / len(placed)
     lifted, offset, descriptor, dustbin, weight, place_weight = [], [], [], [], [], []
-    for item, (cells, chance) in zip(placed, chosen, strict=True):
+    for item, weights, (cells, chance) in zip(placed, all_weights, chosen, strict=True):
         observation = item.observation
         lifted.append(turned(observation.ground_xy_m[cells], item.T_current_past.yaw_rad))
         camera_xy_m = item.T_current_past.transform(observation.camera_xy_m)
@@ -54,7 +55,7 @@ def match(
         descriptor.append(observation.descriptor[cells])
         dustbin.append(observation.dustbin[cells])
         stands_for = overlap_discount / chance
-        weight.append(stands_for * _weight(observation)[cells])
+        weight.append(stands_for * weights[cells])
         coverage = np.minimum(observation.covered_area[cells] / aerial.grid.spacing_m**2, 1.0)
         place_weight.append(stands_for * coverage)
     likelihood_ratio, inlier_probability = match_cells(
@@ -165,24 +166,19 @@ def _chances(weight: np.ndarray, count: int) -> np.ndarray:
 
 
 def _drawn_cells(
-    placed: Sequence[PlacedObservation], config: MatchConfig, seed: int
+    placed: Sequence[PlacedObservation], weights: Sequence[np.ndarray], config: MatchConfig, seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each observation the indices of its drawn cells, and the chances with which they were drawn."""
+    """For each observation, by the `weights` [N] of its cells, the indices of those drawn and their chances."""
     rng = np.random.default_rng(seed)
     earlier = len(placed) - 1
     current_cells = round(CURRENT_SHARE * config.max_cells) if earlier else config.max_cells
     shares = [(config.max_cells - current_cells) // earlier] * earlier if earlier else []
     return [
         draw_cells(
-            _weight(item.observation),
+            weight,
             match_chance(item.observation.dustbin, config.inverse_temperature),
             share,
             rng,
         )
-        for item, share in zip(placed, [*shares, current_cells], strict=True)
+        for item, weight, share in zip(placed, weights, [*shares, current_cells], strict=True)
     ]
-
-
-def _weight(observation: Observation) -> np.ndarray:
-    """The weight [N] of all cells of an observation."""
-    return cell_weight(np.linalg.norm(observation.ground_xy_m, axis=1))

@@ -210,13 +210,13 @@ def _describe(
     pose = Pose2(float(mean[0]), float(mean[1]), float(wrap_angle_rad(mean[2])))
     scale = float(np.exp(mean[3]))
     at = _complex_pose(pose, scale)
-    log_evidence, log_evidence_current = _evidence_for_places(posterior.evidence, config, *at)
+    log_evidence, log_evidence_current = _evidence_for_places(evidence, config, *at)
     return PoseMode(
         pose,
         scale,
         covariance[:3, :3] + _covariance_floor(evidence, config),
-        float(log_evidence[0]),
-        float(log_evidence_current[0]),
+        log_evidence=float(log_evidence[0]),
+        log_evidence_current=float(log_evidence_current[0]),
         log_prior=float(posterior.gate.log_density(*at)[0]),
     )
 
