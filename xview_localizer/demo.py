@@ -97,9 +97,10 @@ def replay_and_report(
     result = judge_drive(drive, reference, settings, records, _rate_hz(began_sec, answered_sec))
     package = ModelPackage.load(settings.package_path)
     aerial = aerial_around(result.truth_xy_m, settings)
-    # The node sees the served tiles, not the raster that they are made of.
-    doubts += [f"map: {warning}" for warning in aerial.warnings]
-    findings = examine(result, records, reference, settings, open_map(settings), package.spec, doubts)
+    # The node reads the served tiles; the warnings are those of the raster that they are made of.
+    findings = examine(
+        result, records, reference, settings, open_map(settings), package.spec, doubts, aerial.warnings
+    )
     return folder, _report(folder, drive, result, aerial, findings, package.spec.name, recording)
 
 

@@ -179,8 +179,9 @@ def _evaluate_drive(
     result = judge_drive(drive, reference, settings, records, rate_hz)
     if recording is not None:
         _write_recording(recording, drive, result, settings)
-    doubts += [f"map: {warning}" for warning in localizer.map_warnings]
-    findings = examine(result, records, reference, settings, source, localizer.spec, doubts)
+    findings = examine(
+        result, records, reference, settings, source, localizer.spec, doubts, localizer.map_warnings
+    )
     return {**summarize(result.frames), **result.drive_metrics(), **findings}
 
 

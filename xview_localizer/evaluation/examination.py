@@ -24,13 +24,16 @@ def examine(
     source: MapSource,
     spec: ModelSpec,
     doubts: Sequence[str],
+    map_warnings: Sequence[str],
 ) -> dict[str, Any]:
     """Entries for the metrics of a drive. `doubts` came up while it was localized; others are added to them.
 
+    `map_warnings` are those of the map as far as it was read.
     `records` are those of all images, `result` has those with a reference. `source` is the map as the user named it.
     """
     found = [
         *doubts,
+        *(f"map: {warning}" for warning in map_warnings),
         *doubts_of_map(records, source, spec.aerial.metres_per_pixel),
         *doubts_of_reference(reference, result),
     ]
