@@ -2,11 +2,14 @@
 
 # typer 0.9, of Ubuntu 24.04, reads neither `X | None` nor annotations that `from __future__ import annotations` delays.
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from xview_localizer.cli.common import PackageOut, load_package, print_line
+
+if TYPE_CHECKING:
+    from xview_localizer.models.depth_package import DepthPackage, DepthSpec
 
 models = typer.Typer(no_args_is_help=True, help="Model packages.")
 imports = typer.Typer(no_args_is_help=True, help="Published weights as model packages.")
@@ -159,12 +162,7 @@ def depth(
     import math
 
     from xview_localizer.geometry.depth import DepthKind
-    from xview_localizer.models.depth_import import (
-        ARCHITECTURES,
-        COLOURS,
-        import_depth_anything,
-        import_onnx,
-    )
+    from xview_localizer.models.depth_import import COLOURS
     from xview_localizer.models.depth_package import DepthForm, DepthInput, DepthSpec
 
     if colours not in COLOURS:
@@ -177,17 +175,30 @@ def depth(
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    package = _import_depth(network, architecture, spec, constant, licence, out)
+    print_line(f"depth package {package.spec.name} in {out}; model.depth takes it")
+    print_line(f"licence: {package.licence}")
+
+
+def _import_depth(
+    network: Path,
+    architecture: str,
+    spec: "DepthSpec",
+    constants: list[str] | None,
+    licence: str,
+    out: Path,
+) -> "DepthPackage":
+    """A depth package of an ONNX graph, or of weights for an architecture. Raises typer.BadParameter."""
+    from xview_localizer.models.depth_import import ARCHITECTURES, import_depth_anything, import_onnx
+
     if network.suffix == ".onnx":
-        package = import_onnx(network, spec, licence, out, _numbers(constant))
-    elif architecture in ARCHITECTURES:
-        package = import_depth_anything(network, ARCHITECTURES[architecture], spec, licence, out)
-    else:
+        return import_onnx(network, spec, licence, out, _numbers(constants))
+    if architecture not in ARCHITECTURES:
         raise typer.BadParameter(
             f"weights need one of {', '.join(ARCHITECTURES)}, got {architecture!r}",
             param_hint="--architecture",
         )
-    print_line(f"depth package {package.spec.name} in {out}; model.depth takes it")
-    print_line(f"licence: {package.licence}")
+    return import_depth_anything(network, ARCHITECTURES[architecture], spec, licence, out)
 
 
 def _numbers(constants: list[str] | None) -> dict[str, float]:
