@@ -122,7 +122,7 @@ def test_one_image_of_few_cells_counts_as_it_is():
     np.testing.assert_array_equal(field.lifted_xy_m, observation.ground_xy_m)
     np.testing.assert_array_equal(field.offset_xy_m, np.tile([2.0, 0.5], (90, 1)))
     np.testing.assert_allclose(field.weight, cell_weight(np.linalg.norm(observation.ground_xy_m, axis=1)))
-    # A ground cell tells places apart by the share of an aerial cell that it covers.
+    # `place_weight` of a ground cell is the share of an aerial cell that it covers.
     np.testing.assert_allclose(field.place_weight, np.minimum(observation.covered_area / 1.2**2, 1.0))
     assert field.current.all()
     assert field.overlap_discount == 1.0

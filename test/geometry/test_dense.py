@@ -118,7 +118,7 @@ def test_some_cells_score_as_they_do_among_all():
 
 
 def test_a_mode_s_evidence_is_the_score_of_its_pose():
-    """By the weights that tell places apart; the current image's evidence is that of the image alone."""
+    """All images count by `place_weight`; the current image's evidence is that of the image alone."""
     rng = np.random.default_rng(20)
     field = keyframe_field(rng, Pose2(5.0, -4.0, 1.0), 1.04)
     solution = solve_dense(field, PRIOR, CONFIG, 0)
@@ -191,7 +191,7 @@ def test_cells_of_weight_zero_have_no_effect():
     )
 
 
-def test_places_are_judged_by_the_cells_that_tell_them_apart():
+def test_places_are_judged_by_place_weight():
     """Many cells near the camera match at a wrong place, a few further off at the right one."""
     rng = np.random.default_rng(24)
     right, wrong = Pose2(10.0, 5.0, 0.5), Pose2(-9.0, -6.0, -2.0)

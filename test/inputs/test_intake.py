@@ -470,7 +470,7 @@ def test_one_accepted_image_in_ten_is_examined_for_a_tilt(localizer, small_town)
         intake.on_answer(seen, answer(fix))
     assert len(intake.doubts.current()) == known
     intake.on_answer(seen, answer(fix))
-    # One image tells that there is a tilt, not well about which axis; the node takes the median of many.
+    # A single image shows that the mounting is tilted, but its axis only roughly.
     assert "images match the map best with the robot's" in intake.doubts.current()[known]
 
 

@@ -1,4 +1,4 @@
-"""Views whose paint tells the depth, for depth networks that read it off."""
+"""Views whose colours encode the depth, for depth networks that read it from them."""
 
 import numpy as np
 

@@ -35,7 +35,7 @@ class MatchField:
     grid: RasterGrid
     offset_xy_m: np.ndarray  # [N, 2] float64, of that camera in the current level frame
     weight: np.ndarray  # [N] >= 0, by which cells fix the pose at a place
-    place_weight: np.ndarray  # [N] >= 0, by which they tell places apart
+    place_weight: np.ndarray  # [N] >= 0, by which they distinguish places
     current: np.ndarray  # [N] bool: of the current image, not of an earlier one
     # Factor contained in both weights, since images of the same ground repeat each other.
     overlap_discount: float = 1.0

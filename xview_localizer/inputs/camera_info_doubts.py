@@ -6,7 +6,7 @@ import numpy as np
 
 from xview_localizer.inputs.camera_info import CameraInfo
 
-# A camera with a smaller field of view than this shows too little ground to tell places apart. More often its focal
+# A camera with a smaller field of view than this shows too little ground to distinguish places. More often its focal
 # length is given in another unit than pixels.
 NARROW_RAD = float(np.radians(20.0))
 # No lens that keeps straight lines straight has a greater field of view; a focal length in another unit pretends one.
